@@ -1,0 +1,86 @@
+//! The rules of a pipeline: each is one small function with a code and a test.
+//!
+//! Rules that look at names come first. Where a name is wrong, the rules that follow the graph would
+//! report its consequences, so they wait until the names are right.
+
+mod errors;
+mod graph;
+mod keys;
+mod names;
+mod reply;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use keys::{Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need};
+pub(crate) use names::is_rust_name;
+
+use crate::model::{Model, Place};
+use crate::report::Problems;
+
+/// A pipeline has at most so many stages.
+pub const MAX_STAGES: usize = 256;
+
+/// A stage reads at most so many outputs.
+pub const MAX_INPUTS: usize = 256;
+
+/// A batch reaches a stage by at most so many paths.
+pub const MAX_PATHS: usize = 64;
+
+type Rule<P> = fn(&Model<P>, &mut Problems<P>);
+
+/// Everything that is wrong with a pipeline, by the rules that need no types.
+///
+/// A rule that needs to know what a function looks like is left out where that is not known.
+pub fn check<P: Place>(model: &Model<P>) -> Problems<P> {
+    let mut problems = Problems::new();
+    graph::size(model, &mut problems);
+    if !problems.is_empty() {
+        return problems;
+    }
+    let names: [Rule<P>; 6] = [
+        names::reserved,
+        names::duplicate,
+        names::unknown,
+        names::listed_twice,
+        names::input_has_no_doors,
+        graph::source_reads,
+    ];
+    apply(&names, model, &mut problems);
+    let names_are_right = problems.is_empty();
+    let options: [Rule<P>; 8] = [
+        keys::kind,
+        keys::conflict,
+        keys::state,
+        keys::shape_of_function,
+        keys::behind_input,
+        keys::pinned,
+        keys::panic,
+        keys::cores,
+    ];
+    apply(&options, model, &mut problems);
+    if names_are_right {
+        let graph: [Rule<P>; 11] = [
+            graph::no_input,
+            graph::no_output,
+            graph::from_sink,
+            graph::cycle,
+            graph::unread,
+            graph::mixed_doors,
+            errors::no_err_door,
+            errors::unhandled,
+            errors::handled_twice,
+            errors::cannot_fail,
+            reply::reply,
+        ];
+        apply(&graph, model, &mut problems);
+    }
+    if problems.is_empty() {
+        graph::paths(model, &mut problems);
+    }
+    problems
+}
+
+fn apply<P: Place>(rules: &[Rule<P>], model: &Model<P>, problems: &mut Problems<P>) {
+    rules.iter().for_each(|rule| rule(model, problems));
+}

@@ -1,0 +1,429 @@
+//! One test for each rule; each names the code, the place and the sentence.
+
+use crate::sketch::{show, sketch};
+
+/// `text` has exactly these problems, and `help` is the first help line of the first.
+#[track_caller]
+fn check(text: &str, expect: &[&str], help: &str) {
+    let problems = super::check(&sketch(text));
+    assert_eq!(show(&problems), expect);
+    let first = problems.iter().next().and_then(|problem| problem.help.first());
+    assert_eq!(first.map_or("", String::as_str), help);
+}
+
+/// `text` has no problems.
+#[track_caller]
+fn good(text: &str) {
+    check(text, &[], "");
+}
+
+#[test]
+fn a_pipeline_in_order_has_no_problems() {
+    good(
+        "ingest: source poll serial | | idle=\"20us\" batch=64 state=code
+         decode: stage many | ingest
+         dedup: stage keyed option | decode | key=code linger=\"1ms\"
+         verify: stage batch | dedup | batch=64 linger=\"150us\"
+         classify: stage | verify
+         price: stage serial result | classify::Swap, input | state=code on_panic=reset queue=\"4Ki\" overflow=block
+         enrich: stage async result | classify::Lookup | in_flight=256 timeout=\"1s\" retry=group breaker=group
+         publish: sink result per_worker | price, enrich | per_worker on_error=stop
+         reject: sink | price::Err, enrich::Err | order=any on_panic=isolate",
+    );
+}
+
+#[test]
+fn a_pipeline_has_stages() {
+    check("", &["E_EMPTY at sketch: this pipeline has no stages"], "add a source, and a sink that reads it");
+}
+
+#[test]
+fn a_pipeline_has_not_too_many_stages() {
+    let text: String = (0..300).map(|n| format!("s{n}: sink | input\n")).collect();
+    check(
+        &text,
+        &["E_TOO_MANY_STAGES at s256: a pipeline has at most 256 stages, and this has 300"],
+        "split it into several pipelines",
+    );
+}
+
+#[test]
+fn a_stage_reads_not_too_many_outputs() {
+    let doors: Vec<String> = (0..257).map(|n| format!("a::V{n}")).collect();
+    check(
+        &format!("a: source\nb: sink | {}", doors.join(", ")),
+        &["E_TOO_MANY_INPUTS at b.from[256]: a stage reads at most 256 outputs, and this reads 257"],
+        "merge some of them in a stage before it",
+    );
+}
+
+#[test]
+fn a_stage_name_is_a_rust_name() {
+    check(
+        "my-source: source\nb: sink | my-source",
+        &["E_NAME at my-source: `my-source` is not the name of a function"],
+        "use letters, digits and `_`, like `decode_frame`",
+    );
+    check(
+        "2nd: source\nb: sink | 2nd",
+        &["E_NAME at 2nd: `2nd` is not the name of a function"],
+        "use letters, digits and `_`, like `decode_frame`",
+    );
+}
+
+#[test]
+fn some_names_are_taken() {
+    check(
+        "input: source\nb: sink | input",
+        &["E_RESERVED at input: `input` is the push input, not a stage"],
+        "rename the stage",
+    );
+    check(
+        "pipeline: source\nb: sink | pipeline",
+        &["E_RESERVED at pipeline: `pipeline` is generated for every pipeline"],
+        "rename the stage",
+    );
+    check("self: source\nb: sink | self", &["E_RESERVED at self: `self` is a word of Rust"], "rename the stage");
+}
+
+#[test]
+fn a_stage_name_is_given_once() {
+    check(
+        "a: source\na: source\nb: sink | a",
+        &["E_DUPLICATE_STAGE at a: `a` is already a stage"],
+        "in RON, give the second another name and `run: \"a\"`",
+    );
+}
+
+#[test]
+fn from_names_stages_that_exist() {
+    check(
+        "decode: source\nb: sink | decod",
+        &["E_UNKNOWN_STAGE at b.from[0]: no stage is called `decod`"],
+        "did you mean `decode`?",
+    );
+    check(
+        "a: source\nb: sink | nothing_like_it",
+        &["E_UNKNOWN_STAGE at b.from[0]: no stage is called `nothing_like_it`"],
+        "stages here: `a`, `b`",
+    );
+    check(
+        "a: source\nb: sink | inptu",
+        &["E_UNKNOWN_STAGE at b.from[0]: no stage is called `inptu`"],
+        "did you mean `input`?",
+    );
+}
+
+#[test]
+fn from_names_an_output_once() {
+    check("a: source\nb: sink | a, a", &["E_FROM_TWICE at b.from[1]: `b` reads `a` twice"], "keep one");
+    check(
+        "a: source\nb: sink | a::X, a::Y, a::X",
+        &["E_FROM_TWICE at b.from[2]: `b` reads `a::X` twice"],
+        "keep one",
+    );
+}
+
+#[test]
+fn the_push_input_has_no_doors() {
+    check(
+        "b: sink | input::Swap",
+        &["E_INPUT_DOOR at b.from[0].door: `input` has no door `Swap`"],
+        "write `input`",
+    );
+}
+
+#[test]
+fn a_source_reads_nothing() {
+    check(
+        "a: source | input\nb: sink | a",
+        &["E_SOURCE_FROM at a.from[0]: `a` is a source, so it reads nothing"],
+        "remove `from`, or make it a `#[stage]`",
+    );
+}
+
+#[test]
+fn a_stage_reads_something() {
+    check(
+        "a: stage\nb: sink | a",
+        &["E_NO_INPUT at a: `a` has no input"],
+        "add `from = ..`, or make it a `#[source]`",
+    );
+    check("b: sink", &["E_NO_INPUT at b: `b` has no input"], "add `from = ..`");
+}
+
+#[test]
+fn a_stage_passes_something_on() {
+    check(
+        "a: source\nb: stage unit | a\nc: sink | b",
+        &["E_NO_OUTPUT at b: `b` passes nothing on, so it is a sink"],
+        "write `#[sink(..)]`",
+    );
+}
+
+#[test]
+fn a_sink_has_no_output() {
+    check(
+        "a: source\nb: sink | a\nc: sink | b",
+        &["E_FROM_SINK at c.from[0]: `b` is a sink, so it has no output"],
+        "make it a `#[stage]` that returns what is to be read",
+    );
+    good("a: source\nb: sink result | a\nc: sink | b::Err");
+}
+
+#[test]
+fn stages_do_not_feed_each_other() {
+    let help = "a pipeline has no cycles; send feedback through `input` or through state";
+    check(
+        "s: source\na: stage | s, c\nb: stage | a\nc: stage | b\nd: sink | c",
+        &["E_CYCLE at a.from[1]: these stages feed each other: `a` -> `b` -> `c` -> `a`"],
+        help,
+    );
+    check("a: stage | a\nb: sink | a", &["E_CYCLE at a.from[0]: `a` feeds itself"], help);
+    check(
+        "a: stage result | input, b\nb: stage | a::Err\nc: sink | a",
+        &["E_CYCLE at a.from[1]: these stages feed each other: `a` -> `b` -> `a`"],
+        help,
+    );
+}
+
+#[test]
+fn what_a_stage_passes_on_is_read() {
+    check(
+        "a: source\nb: stage | a",
+        &["E_UNREAD at b: nothing reads `b`"],
+        "add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing",
+    );
+    check(
+        "a: source\nb: sink | input",
+        &["E_UNREAD at a: nothing reads `a`"],
+        "add a stage or sink with `from = a`",
+    );
+    check(
+        "a: source\nb: stage result | a\nc: sink | b::Err",
+        &["E_UNREAD at b: nothing reads `b`"],
+        "add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing",
+    );
+}
+
+#[test]
+fn an_output_is_read_whole_or_by_its_variants() {
+    check(
+        "a: source\nb: sink | a::Left\nc: sink | a::Right\nd: sink | a",
+        &["E_MIXED_DOORS at d.from[0]: `a` is read whole here, and by its variants elsewhere"],
+        "read every variant by its name, or add a stage that takes the whole and routes it",
+    );
+}
+
+#[test]
+fn only_what_can_fail_has_an_err_door() {
+    check(
+        "a: source\nb: stage | a\nc: sink | b\nd: sink | b::Err",
+        &["E_NO_ERR_DOOR at d.from[0].door: `b` cannot fail, so it has no `Err` door"],
+        "let `b` return a `Result`, or do not read `b::Err`",
+    );
+}
+
+#[test]
+fn an_error_is_handled() {
+    check(
+        "a: source\nb: stage result | a\nc: sink | b",
+        &["E_UNHANDLED_ERROR at b: `b` can fail, and nothing reads `b::Err`"],
+        "add a sink with `from = b::Err`, or give `on_error = stop` or `on_error = drop`",
+    );
+    good("a: source\nb: stage result | a | on_error=drop\nc: sink | b");
+    good("a: source\nb: stage result | a\nc: sink | b\nd: sink | b::Err");
+}
+
+#[test]
+fn an_error_is_handled_once() {
+    check(
+        "a: source\nb: stage result | a | on_error=stop\nc: sink | b\nd: sink | b::Err",
+        &["E_HANDLED_TWICE at b.on_error: `on_error` has no effect, as `d` reads `b::Err`"],
+        "keep one",
+    );
+}
+
+#[test]
+fn on_error_is_for_what_can_fail() {
+    check(
+        "a: source\nb: sink | a | on_error=stop",
+        &["E_CANNOT_FAIL at b.on_error: `b` cannot fail, so `on_error` has no effect"],
+        "remove it, or let the function return a `Result`",
+    );
+}
+
+#[test]
+fn a_key_stands_on_the_kinds_that_take_it() {
+    check(
+        "a: source | | linger=\"1ms\"\nb: sink | a | idle=\"1ms\"",
+        &[
+            "E_WRONG_KIND at a.linger: `linger` is for stages and sinks, and `a` is a source",
+            "E_WRONG_KIND at b.idle: `idle` is for sources, and `b` is a sink",
+        ],
+        "remove it",
+    );
+}
+
+#[test]
+fn a_state_is_by_key_or_by_worker() {
+    check(
+        "a: source\nb: sink keyed | a | key=code per_worker",
+        &["E_CONFLICT at b.per_worker: `key` and `per_worker` exclude each other"],
+        "keep `key` for one state for each key, or `per_worker` for one for each worker",
+    );
+}
+
+#[test]
+fn keys_about_state_need_a_state() {
+    check(
+        "a: source\nb: sink | a | key=code\nc: sink | a | per_worker\nd: sink | a | state=code",
+        &[
+            "E_NEEDS at b.key: `key` of `b` needs a `&mut S` parameter",
+            "E_NEEDS at c.per_worker: `per_worker` of `c` needs a `&mut S` parameter",
+            "E_NEEDS at d.state: `state` of `d` needs a `&mut S` parameter",
+        ],
+        "add a `&mut S` parameter, or remove it",
+    );
+}
+
+#[test]
+fn keys_that_need_a_certain_function_have_it() {
+    check(
+        "a: source | | idle=\"1ms\"
+         b: stage | a | batch=64
+         c: stage | b | linger=\"1ms\"
+         d: stage | c | in_flight=4
+         e: sink | d | timeout=\"1s\" retry=group breaker=group",
+        &[
+            "E_NEEDS at a.idle: `idle` of `a` needs a source that returns `Flow`",
+            "E_NEEDS at b.batch: `batch` of `b` needs a source or a function that takes many items at a time",
+            "E_NEEDS at c.linger: `linger` of `c` needs a function that takes many items at a time, or a `key`",
+            "E_NEEDS at d.in_flight: `in_flight` of `d` needs an `async fn`",
+            "E_NEEDS at e.timeout: `timeout` of `e` needs a function that returns a `Result`",
+            "E_NEEDS at e.retry: `retry` of `e` needs a function that returns a `Result`",
+            "E_NEEDS at e.breaker: `breaker` of `e` needs a function that returns a `Result`",
+        ],
+        "return `Flow`, or remove it",
+    );
+}
+
+#[test]
+fn a_queue_is_in_front_of_the_input() {
+    check(
+        "a: source\nb: sink | a | queue=64 overflow=block\nc: sink | a | queue=64 cores=\"1\"",
+        &[
+            "E_NEEDS at b.queue: `queue` of `b` needs a stage that reads `input`",
+            "E_NEEDS at b.overflow: `overflow` of `b` needs a stage that reads `input`",
+        ],
+        "remove it; other stages have no queue to size",
+    );
+}
+
+#[test]
+fn wait_needs_cores() {
+    check(
+        "a: source\nb: sink | a | wait=spin",
+        &["E_NEEDS at b.wait: `wait` of `b` needs `cores`"],
+        "add `cores`, or remove it",
+    );
+}
+
+#[test]
+fn on_panic_fits_the_state() {
+    check(
+        "a: source\nb: sink | a | on_panic=reset",
+        &["E_NEEDS at b.on_panic=: `on_panic = reset` needs a state, and `b` has none"],
+        "write `isolate` or `stop`",
+    );
+    check(
+        "a: source\nb: sink serial | a | on_panic=isolate",
+        &["E_NEEDS at b.on_panic=: a panic may leave the state of `b` broken for the items behind it"],
+        "write `reset` for a new state, `keep` to go on with the old one, or `stop`",
+    );
+    good("a: source\nb: sink per_worker | a | on_panic=isolate\nc: sink keyed | a | on_panic=keep");
+}
+
+#[test]
+fn there_are_cores_for_all_workers() {
+    check(
+        "a: source\nb: sink | a | workers=4 cores=\"0,2\"",
+        &["E_FEW_CORES at b.cores=: `b` has 4 workers on 2 cores"],
+        "give 4 cores, or at most 2 workers",
+    );
+    check(
+        "a: source\nb: sink | a\n@ pool workers=2 cores=\"3\"",
+        &["E_FEW_CORES at @pool.cores=: the pool has 2 workers on 1 core"],
+        "give 2 cores, or at most 1 workers",
+    );
+}
+
+#[test]
+fn reply_names_a_stage() {
+    check(
+        "price: stage | input\nb: sink | price\n@ reply=prize",
+        &["E_REPLY_UNKNOWN at @reply=: no stage is called `prize`"],
+        "did you mean `price`?",
+    );
+}
+
+#[test]
+fn reply_is_reached_from_the_input() {
+    check(
+        "a: source\nb: stage | a\nc: sink | b, input\n@ reply=b",
+        &["E_REPLY_UNREACHED at @reply=: `b` is not reached from `input`"],
+        "let a stage on the way to it read `input`, or name another stage",
+    );
+}
+
+#[test]
+fn no_stage_before_the_reply_makes_many_of_one() {
+    check(
+        "a: stage | input\nb: stage many | a\nc: stage | b\nd: sink | c\n@ reply=c",
+        &["E_REPLY_MANY at @reply=: `b` may send many items, so a call has no single answer"],
+        "name a stage before `b`",
+    );
+    good("a: stage option | input\nb: stage many | a\nd: sink | b\n@ reply=a");
+}
+
+#[test]
+fn paths_are_joined_before_they_are_too_many() {
+    // Each stage reads the two before it, and each starts a loop, so the paths grow like rabbits.
+    let mut text = String::from("s: source\na0: stage serial | s\na1: stage | s, a0\n");
+    for n in 2..20 {
+        text.push_str(&format!("a{n}: stage | a{}, a{}\n", n - 1, n - 2));
+    }
+    text.push_str("z: sink | a19");
+    let problems = super::check(&sketch(&text));
+    assert_eq!(
+        show(&problems),
+        ["E_TOO_MANY_PATHS at a9: items reach `a9` by more than 64 paths"],
+        "the plan must not overflow either"
+    );
+}
+
+#[test]
+fn wrong_names_hide_what_follows_from_them() {
+    check(
+        "decode: source\nb: stage result | decod\nc: sink | b",
+        &["E_UNKNOWN_STAGE at b.from[0]: no stage is called `decod`"],
+        "did you mean `decode`?",
+    );
+}
+
+#[test]
+fn rules_that_need_a_signature_wait_for_it() {
+    good("a: | | idle=\"1ms\" batch=4\nb: | a | linger=\"1ms\"\nc: | b::Err, b | on_error=drop on_panic=reset");
+}
+
+#[test]
+fn several_problems_come_at_once() {
+    let problems = super::check(&sketch(
+        "a: source
+         b: stage result | a | queue=4
+         c: stage | b
+         d: sink | b | on_error=stop wait=park",
+    ));
+    let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["E_NEEDS", "E_NEEDS", "E_UNREAD", "E_UNHANDLED_ERROR", "E_CANNOT_FAIL"]);
+}

@@ -1,0 +1,95 @@
+//! The drawing as a Graphviz digraph.
+
+use std::fmt::Write;
+
+use super::{edges, head, heading, manner, marks, name};
+use crate::model::{Model, Place};
+use crate::plan::{self, Plan};
+
+/// The pipeline as a Graphviz digraph.
+pub fn dot<P: Place>(model: &Model<P>, plan: &Plan) -> String {
+    let mut out = String::new();
+    line(&mut out, format_args!("digraph {} {{", quote(&model.name)));
+    line(&mut out, format_args!("    rankdir=LR;"));
+    line(
+        &mut out,
+        format_args!("    node [shape=box, fontname=\"sans-serif\"];"),
+    );
+    line(
+        &mut out,
+        format_args!("    edge [fontname=\"sans-serif\"];"),
+    );
+    for (index, segment) in plan.segments.iter().enumerate() {
+        line(
+            &mut out,
+            format_args!("    subgraph cluster_{} {{", index + 1),
+        );
+        line(
+            &mut out,
+            format_args!("        label={};", quote(&heading(plan, index))),
+        );
+        for stage in head(segment).iter().chain(&segment.stages) {
+            line(
+                &mut out,
+                format_args!("        {} [{}];", id(*stage), node(model, *stage)),
+            );
+        }
+        line(&mut out, format_args!("    }}"));
+    }
+    for edge in edges(model, plan) {
+        let mut label: Vec<String> = edge.door.map(str::to_owned).into_iter().collect();
+        label.extend(edge.link.map(|link| manner(plan, link)));
+        let mut style: Vec<String> = Vec::new();
+        if !label.is_empty() {
+            style.push(format!("label={}", quote(&label.join(": "))));
+        }
+        style.extend(edge.link.map(|_| "style=bold".to_owned()));
+        let style = if style.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", style.join(", "))
+        };
+        line(
+            &mut out,
+            format_args!("    {} -> {}{style};", id(edge.from), id(edge.to)),
+        );
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// Writing to a string cannot fail.
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+fn id(stage: usize) -> String {
+    if stage == plan::INPUT {
+        "input".into()
+    } else {
+        format!("n{stage}")
+    }
+}
+
+fn node<P: Place>(model: &Model<P>, stage: usize) -> String {
+    let mut label = name(model, stage).to_owned();
+    let found = model.stages.get(stage);
+    let marks = found.map(marks).unwrap_or_default();
+    if !marks.is_empty() {
+        label.push_str(&format!("\n{}", marks.join(", ")));
+    }
+    let shape = match found {
+        Some(stage) if stage.is_sink() => ", peripheries=2",
+        Some(stage) if !stage.from.is_empty() => "",
+        _ => ", shape=oval",
+    };
+    format!("label={}{shape}", quote(&label))
+}
+
+fn quote(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}

@@ -1,0 +1,113 @@
+//! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
+
+pub use crate::model::{Kind, StateKind};
+pub use crate::options::{OnError, OnPanic};
+pub use crate::plan::LinkKind as LinkKindInfo;
+
+/// Everything about a pipeline that is fixed when it is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct TopologyInfo {
+    /// The name of the pipeline.
+    pub name: &'static str,
+    /// Its stages, sources and sinks; their ids are their places in this list.
+    pub stages: &'static [StageInfo],
+    /// Its links, in the order of the plan.
+    pub links: &'static [LinkInfo],
+    /// Its sources, the push input last.
+    pub sources: &'static [SourceInfo],
+    /// `pool(workers)`, where given.
+    pub workers: Option<u32>,
+    /// `quantum`, where given.
+    pub quantum_ns: Option<u64>,
+    /// The drawing of the pipeline as text.
+    pub drawing: &'static str,
+}
+
+impl TopologyInfo {
+    /// The index of the stage with this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.name == name)
+    }
+}
+
+/// What is fixed about a stage, and the numbers it starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct StageInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The source file of its function.
+    pub file: &'static str,
+    /// The line of its function.
+    pub line: u32,
+    /// How it holds state.
+    pub state: StateKind,
+    /// Has it an `Err` door?
+    pub fallible: bool,
+    /// May one item become many?
+    pub many: bool,
+    /// Is it a source that is polled?
+    pub is_poll: bool,
+    /// Does it take many items at a time?
+    pub is_batch: bool,
+    /// `batch`, where given.
+    pub batch: Option<u32>,
+    /// `linger`, where given.
+    pub linger_ns: Option<u64>,
+    /// `idle`, where given.
+    pub idle_ns: Option<u64>,
+    /// `queue`, where given.
+    pub queue: Option<u32>,
+    /// `on_panic`, where given.
+    pub on_panic: Option<OnPanic>,
+    /// `on_error`, where given.
+    pub on_error: Option<OnError>,
+    /// What it reads.
+    pub inputs: &'static [DoorInfo],
+}
+
+impl StageInfo {
+    /// Does it read the push input?
+    pub fn reads_input(&self) -> bool {
+        self.inputs.iter().any(|door| door.stage == DoorInfo::INPUT)
+    }
+}
+
+/// An output that a stage reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorInfo {
+    /// The stage whose output it is, or [`DoorInfo::INPUT`].
+    pub stage: u16,
+    /// The variant or `Err`, where one is named.
+    pub door: Option<&'static str>,
+}
+
+impl DoorInfo {
+    /// Stands for the push input.
+    pub const INPUT: u16 = u16::MAX;
+}
+
+/// A link between segments.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkInfo {
+    /// The stage that it feeds.
+    pub to: u16,
+    /// How it hands items over.
+    pub kind: LinkKindInfo,
+    /// How many carriers a ticket of each source sends here, in the order of the sources.
+    pub parts: &'static [u8],
+    /// The most carriers that one ticket sends here.
+    pub paths: u8,
+    /// Do its items carry their position in the source batch?
+    pub tagged: bool,
+}
+
+/// A source of items.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceInfo {
+    /// The source stage, or `None` for the push input.
+    pub stage: Option<u16>,
+    /// The links that keep order and that tickets of this source pass.
+    pub gates: &'static [u16],
+}

@@ -1,0 +1,337 @@
+//! The one table of every key: its name, where it goes, its value, its default, and what it is for.
+//!
+//! The attribute parser, the RON readers, the tuning reader, the documentation and "did you mean" all
+//! use it.
+
+use super::words::{OnError, OnPanic, Order, Overflow, Priority, Smt, Wait};
+use crate::model::Kind;
+
+/// Every key of a stage or a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each is described by its line of the table")]
+pub enum Key {
+    From,
+    Run,
+    Key,
+    PerWorker,
+    State,
+    Order,
+    OnError,
+    OnPanic,
+    Priority,
+    Workers,
+    Cores,
+    Wait,
+    Batch,
+    Linger,
+    Idle,
+    Queue,
+    Overflow,
+    InFlight,
+    Timeout,
+    Rate,
+    Retry,
+    Breaker,
+    Prefetch,
+    Simd,
+    Env,
+    Reply,
+    Pool,
+    Quantum,
+    Memory,
+    Jemalloc,
+    Hw,
+}
+
+/// When the value of a key can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// Never: it is part of the shape, which is fixed at compile time.
+    Shape,
+    /// At run time, by a tuning file.
+    Tuning,
+    /// Whether it is there is shape, its numbers are tuning.
+    Presence,
+}
+
+/// The kind of value that a key takes, with its bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// One output or a list of outputs, `from = [a, b::Err]`.
+    Doors,
+    /// The name of a function; in RON only.
+    Function,
+    /// A path or a closure; in Rust only.
+    Code,
+    /// Nothing: the key alone says it; in Rust only.
+    Flag,
+    /// A whole number, perhaps written `"64Ki"`.
+    Count {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A time like `"150us"`.
+    Time {
+        /// The shortest, in nanoseconds.
+        min: u64,
+        /// The longest, in nanoseconds.
+        max: u64,
+    },
+    /// Either a time or a number of items.
+    TimeOrCount {
+        /// The longest, in nanoseconds.
+        max_ns: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A size like `"64Mi"`.
+    Size {
+        /// The most, in bytes.
+        max: u64,
+    },
+    /// A rate like `"10k/s"`.
+    Rate,
+    /// A core list like `"4-7,12"`.
+    Cores,
+    /// One of a few words.
+    Word(&'static [&'static str]),
+    /// A list of such words.
+    Words(&'static [&'static str]),
+    /// A distance, or code that computes an address.
+    CountOrCode {
+        /// The longest distance.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Bool,
+    /// Fields in parentheses.
+    Group(&'static [Field]),
+}
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeyInfo {
+    /// Which key it is.
+    pub key: Key,
+    /// How it is written.
+    pub name: &'static str,
+    /// What it goes on; empty for a key of the pipeline.
+    pub on: &'static [Kind],
+    /// What it takes.
+    pub value: ValueType,
+    /// What it is when it is not given, for the documentation.
+    pub default: &'static str,
+    /// When it can change.
+    pub change: Change,
+    /// Is it written in Rust only?
+    pub rust_only: bool,
+    /// Does this version have it?
+    pub built: bool,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+impl KeyInfo {
+    /// Does it go on this kind of stage?
+    pub fn applies_to(&self, kind: Kind) -> bool {
+        self.on.contains(&kind)
+    }
+
+    /// Can a tuning file give it?
+    pub fn is_tunable(&self) -> bool {
+        self.change != Change::Shape
+    }
+}
+
+/// A field of a group such as `retry(max = 3)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field {
+    /// How it is written.
+    pub name: &'static str,
+    /// What it takes.
+    pub value: ValueType,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+/// The key of a stage, source or sink with this name.
+pub fn find(name: &str) -> Option<&'static KeyInfo> {
+    STAGE_KEYS.iter().find(|info| info.name == name)
+}
+
+/// The key of a pipeline with this name.
+pub fn find_pipeline(name: &str) -> Option<&'static KeyInfo> {
+    PIPELINE_KEYS.iter().find(|info| info.name == name)
+}
+
+/// The line of a key.
+pub fn info(key: Key) -> &'static KeyInfo {
+    let all = STAGE_KEYS.iter().chain(PIPELINE_KEYS);
+    all.into_iter()
+        .find(|info| info.key == key)
+        .expect("each key has its line in the table")
+}
+
+const ALL: &[Kind] = &[Kind::Source, Kind::Stage, Kind::Sink];
+const READERS: &[Kind] = &[Kind::Stage, Kind::Sink];
+const STAGE: &[Kind] = &[Kind::Stage];
+const SOURCE: &[Kind] = &[Kind::Source];
+
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+const SEC: u64 = 1_000 * MS;
+const HOUR: u64 = 3_600 * SEC;
+
+const MILLION: u64 = 1 << 20;
+
+const fn count(max: u64) -> ValueType {
+    ValueType::Count { min: 1, max }
+}
+
+const fn time(max: u64) -> ValueType {
+    ValueType::Time { min: 1, max }
+}
+
+/// A key that this version has, given in both languages.
+const fn key(
+    key: Key,
+    name: &'static str,
+    on: &'static [Kind],
+    value: ValueType,
+    default: &'static str,
+    change: Change,
+    doc: &'static str,
+) -> KeyInfo {
+    KeyInfo {
+        key,
+        name,
+        on,
+        value,
+        default,
+        change,
+        rust_only: false,
+        built: true,
+        doc,
+    }
+}
+
+/// A key that is written in Rust only.
+const fn rust(info: KeyInfo) -> KeyInfo {
+    KeyInfo {
+        rust_only: true,
+        ..info
+    }
+}
+
+/// A key that this version reads and checks, but does not have.
+const fn later(info: KeyInfo) -> KeyInfo {
+    KeyInfo {
+        built: false,
+        ..info
+    }
+}
+
+/// The keys of stages, sources and sinks, in the order of the documentation.
+#[rustfmt::skip]
+pub const STAGE_KEYS: &[KeyInfo] = &[
+    key(Key::From, "from", READERS, ValueType::Doors, "required", Change::Shape, "What it reads: a stage, a list of stages, `stage::Variant`, `stage::Err` or `input`."),
+    key(Key::Run, "run", ALL, ValueType::Function, "its name", Change::Shape, "The function that it runs, in RON only: a second stage over one function."),
+    rust(key(Key::Key, "key", READERS, ValueType::Code, "none", Change::Shape, "A path or closure from the item to its key: one `&mut S` for each key.")),
+    rust(key(Key::PerWorker, "per_worker", READERS, ValueType::Flag, "off", Change::Shape, "One `&mut S` for each worker.")),
+    rust(key(Key::State, "state", ALL, ValueType::Code, "`Default`", Change::Shape, "The function that makes the `&mut S`.")),
+    key(Key::Order, "order", READERS, ValueType::Word(Order::NAMES), "keep", Change::Shape, "Whether it sees its items in source order."),
+    key(Key::OnError, "on_error", ALL, ValueType::Word(OnError::NAMES), "must be handled", Change::Shape, "What happens to an `Err` that no stage reads."),
+    key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics."),
+    later(key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first.")),
+    later(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Tuning, "How many workers run it at once.")),
+    later(key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on.")),
+    later(key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive", Change::Tuning, "How its pinned threads wait.")),
+    key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time."),
+    key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled."),
+    key(Key::Idle, "idle", SOURCE, time(HOUR), "\"20us\"", Change::Tuning, "How long a polled source rests when it has nothing."),
+    key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"", Change::Tuning, "How many items wait in front of it."),
+    key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
+    later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
+    later(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long an item may take.")),
+    later(key(Key::Rate, "rate", ALL, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time.")),
+    later(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries again after an error.")),
+    later(key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while.")),
+    later(key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "How many items ahead it asks for memory.")),
+    later(key(Key::Simd, "simd", STAGE, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that it is compiled for.")),
+];
+
+/// The keys of a pipeline as a whole.
+#[rustfmt::skip]
+pub const PIPELINE_KEYS: &[KeyInfo] = &[
+    rust(key(Key::Env, "env", &[], ValueType::Code, "()", Change::Shape, "The type of the shared read-only context.")),
+    later(key(Key::Reply, "reply", &[], ValueType::Doors, "none", Change::Shape, "The stage whose output answers `call`.")),
+    key(Key::Pool, "pool", &[], ValueType::Group(POOL), "all cores", Change::Tuning, "The workers that run the pipeline."),
+    key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work."),
+    later(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "none", Change::Tuning, "The most memory that items in flight may take.")),
+    later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
+    later(key(Key::Hw, "hw", &[], ValueType::Group(HW), "none", Change::Tuning, "What the machine must be like.")),
+];
+
+const fn field(name: &'static str, value: ValueType, doc: &'static str) -> Field {
+    Field { name, value, doc }
+}
+
+/// A percentage from 1 to 100.
+const SHARE: ValueType = ValueType::Count { min: 1, max: 100 };
+/// A percentage from 0 to 100.
+const PART: ValueType = ValueType::Count { min: 0, max: 100 };
+
+#[rustfmt::skip]
+const POOL: &[Field] = &[
+    field("workers", count(1024), "How many workers there are."),
+    field("cores", ValueType::Cores, "The cores that they run on."),
+    field("smt", ValueType::Word(Smt::NAMES), "Whether they share physical cores."),
+    field("numa", ValueType::Count { min: 0, max: 1023 }, "The memory node that they run on."),
+];
+
+#[rustfmt::skip]
+const RETRY: &[Field] = &[
+    field("max", count(1000), "How many times it tries again."),
+    field("backoff", time(HOUR), "How long it waits before the second try."),
+    field("max_backoff", time(HOUR), "The longest that it waits."),
+    field("jitter_pct", PART, "How much of the wait is random."),
+];
+
+#[rustfmt::skip]
+const BREAKER: &[Field] = &[
+    field("window", ValueType::TimeOrCount { max_ns: HOUR, max: MILLION }, "The time, or the number of items, that it looks back."),
+    field("min_items", count(MILLION), "The fewest items that it decides on."),
+    field("failure_pct", SHARE, "It opens when so many of them fail."),
+    field("consecutive", ValueType::Count { min: 0, max: MILLION }, "It opens after so many failures in a row; 0 is off."),
+    field("slow", time(HOUR), "A call is slow when it takes longer."),
+    field("slow_pct", SHARE, "It opens when so many calls are slow."),
+    field("open", ValueType::Time { min: 10 * MS, max: 600 * SEC }, "How long it stays open."),
+    field("open_backoff_x100", ValueType::Count { min: 100, max: 10_000 }, "How that grows each time, in hundredths."),
+    field("open_max", ValueType::Time { min: 10 * MS, max: HOUR }, "The longest that it stays open."),
+    field("open_jitter_pct", PART, "How much of that is random."),
+    field("probes", count(MILLION), "How many items it tries before it closes."),
+    field("probe_concurrency", count(1024), "How many of them at a time."),
+    field("half_open_max", time(HOUR), "It opens again when the probes take longer."),
+    field("ramp", time(HOUR), "How long it takes to full speed after it closed."),
+    field("closed_stable", time(HOUR), "How long it must stay closed to forget the past."),
+    field("on_open", ValueType::Word(&["hold", "dead_letter", "nack", "drop"]), "What happens to items while it is open."),
+    field("counts", ValueType::Words(&["dependency", "overload", "timeout", "panic"]), "The errors that are failures."),
+];
+
+#[rustfmt::skip]
+const JEMALLOC: &[Field] = &[
+    field("arenas", count(4096), "How many arenas there are."),
+    field("background_threads", ValueType::Bool, "Whether memory is given back by threads of its own."),
+    field("dirty_decay", time(HOUR), "How long freed memory is kept."),
+];
+
+#[rustfmt::skip]
+const HW: &[Field] = &[
+    field("enforce", ValueType::Bool, "Whether a machine that is not suitable is an error."),
+];
+
+const TARGETS: &[&str] = &["sse4_2", "avx2", "avx512", "neon", "sve"];

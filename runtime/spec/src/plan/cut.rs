@@ -1,0 +1,271 @@
+//! Decides for each stage whether it joins the loop of its producers or starts one of its own.
+
+use super::order::topological;
+use super::{Class, Head, INPUT, Link, LinkKind, Out, Plan, Segment};
+use crate::model::{Model, Place, Stage, StateKind};
+use crate::options::Order;
+
+pub(super) fn cut<P: Place>(model: &Model<P>) -> Plan {
+    let mut cutter = Cutter::new(model);
+    for stage in cutter.plan.order.clone() {
+        if !cutter.is_source(stage) {
+            cutter.place(stage);
+        }
+    }
+    cutter.plan
+}
+
+/// What becomes of a stage.
+enum Fate {
+    /// It joins this segment.
+    Fuse(usize),
+    /// It starts a segment behind a link.
+    Cut {
+        kind: LinkKind,
+        class: Class,
+        ordered: bool,
+    },
+}
+
+struct Cutter<'a, P> {
+    model: &'a Model<P>,
+    plan: Plan,
+    /// The segment of each stage that has one.
+    segment: Vec<Option<usize>>,
+    /// The segment of the push input.
+    input: Option<usize>,
+    /// Carriers that a ticket of each source brings into each segment.
+    carriers: Vec<Vec<usize>>,
+}
+
+impl<'a, P: Place> Cutter<'a, P> {
+    /// Each source and the push input head a segment.
+    fn new(model: &'a Model<P>) -> Self {
+        let order = topological(model);
+        let mut sources: Vec<usize> = order
+            .iter()
+            .copied()
+            .filter(|&n| model.stages[n].from.is_empty())
+            .collect();
+        sources.sort_unstable();
+        let plan = Plan {
+            order,
+            segments: Vec::new(),
+            links: Vec::new(),
+            sources: sources.clone(),
+        };
+        let segment = vec![None; model.stages.len()];
+        let mut cutter = Self {
+            model,
+            plan,
+            segment,
+            input: None,
+            carriers: Vec::new(),
+        };
+        for source in sources {
+            cutter.segment[source] = Some(cutter.open(Head::Source(source), Class::Parallel, true));
+        }
+        if model.reads_input() {
+            cutter.input = Some(cutter.open(Head::Input, Class::Parallel, true));
+        }
+        let heads = cutter.plan.segments.len();
+        cutter.carriers = (0..heads)
+            .map(|own| (0..heads).map(|n| usize::from(n == own)).collect())
+            .collect();
+        cutter
+    }
+
+    fn is_source(&self, stage: usize) -> bool {
+        self.model.stages[stage].from.is_empty()
+    }
+
+    fn open(&mut self, head: Head, class: Class, ordered: bool) -> usize {
+        let (stages, outs) = (Vec::new(), Vec::new());
+        self.plan.segments.push(Segment {
+            head,
+            class,
+            stages,
+            outs,
+            ordered,
+            tagged: false,
+        });
+        self.plan.segments.len() - 1
+    }
+
+    fn place(&mut self, stage: usize) {
+        let producers = self.producers(stage);
+        match self.fate(stage, &producers) {
+            Fate::Fuse(segment) => {
+                self.plan.segments[segment].stages.push(stage);
+                self.segment[stage] = Some(segment);
+            }
+            Fate::Cut {
+                kind,
+                class,
+                ordered,
+            } => self.link(stage, &producers, kind, class, ordered),
+        }
+    }
+
+    /// The segments that feed a stage, each once, in their order.
+    fn producers(&self, stage: usize) -> Vec<usize> {
+        let mut found: Vec<usize> = self.model.stages[stage]
+            .from
+            .iter()
+            .filter_map(|door| match door.is_input() {
+                true => self.input,
+                false => self
+                    .model
+                    .find(&door.stage.text)
+                    .and_then(|producer| self.segment[producer]),
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn fate(&self, index: usize, producers: &[usize]) -> Fate {
+        let stage = &self.model.stages[index];
+        let any = stage
+            .options
+            .order
+            .as_ref()
+            .is_some_and(|order| order.value == Order::Any);
+        let all_ordered = producers
+            .iter()
+            .all(|&segment| self.plan.segments[segment].ordered);
+        let ordered = all_ordered && !any;
+        match stage.state().unwrap_or(StateKind::None) {
+            StateKind::Keyed => Fate::Cut {
+                kind: LinkKind::Keyed { ordered },
+                class: Class::Keyed,
+                ordered: false,
+            },
+            StateKind::Serial => self.serial(producers, ordered),
+            StateKind::None if !any && self.is_sink(stage) => self.sink(producers, all_ordered),
+            StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered),
+        }
+    }
+
+    /// Nothing is known of a stage that only the RON names, but one that nobody reads ends the way.
+    fn is_sink(&self, stage: &Stage<P>) -> bool {
+        let read = |reader: &Stage<P>| {
+            reader
+                .from
+                .iter()
+                .any(|door| door.stage.text == stage.name.text)
+        };
+        stage.is_sink() || (stage.kind.is_none() && !self.model.stages.iter().any(read))
+    }
+
+    /// The one segment that feeds a stage, if there is just one.
+    fn only(&self, producers: &[usize]) -> Option<(usize, &Segment)> {
+        match producers {
+            [one] => Some((*one, &self.plan.segments[*one])),
+            _ => None,
+        }
+    }
+
+    fn serial(&self, producers: &[usize], ordered: bool) -> Fate {
+        match self.only(producers) {
+            Some((
+                segment,
+                Segment {
+                    class: Class::Serial,
+                    ..
+                },
+            )) => Fate::Fuse(segment),
+            _ => {
+                let kind = if ordered {
+                    LinkKind::Ordered
+                } else {
+                    LinkKind::Arrival
+                };
+                Fate::Cut {
+                    kind,
+                    class: Class::Serial,
+                    ordered,
+                }
+            }
+        }
+    }
+
+    /// A sink without state that is to see source order.
+    fn sink(&self, producers: &[usize], all_ordered: bool) -> Fate {
+        match self.only(producers) {
+            // Order is gone already, so there is nothing to wait for.
+            Some((segment, found)) if !found.ordered => Fate::Fuse(segment),
+            _ => self.serial(producers, all_ordered),
+        }
+    }
+
+    /// A parallel stage never joins an ordered serial segment: it would make the serial part longer.
+    fn parallel(&self, producers: &[usize], ordered: bool) -> Fate {
+        match self.only(producers) {
+            Some((segment, found)) if found.class != Class::Serial || !found.ordered => {
+                Fate::Fuse(segment)
+            }
+            _ => Fate::Cut {
+                kind: LinkKind::Direct,
+                class: Class::Parallel,
+                ordered,
+            },
+        }
+    }
+
+    fn link(
+        &mut self,
+        stage: usize,
+        producers: &[usize],
+        kind: LinkKind,
+        class: Class,
+        ordered: bool,
+    ) {
+        let link = self.plan.links.len();
+        let mut base = 0_usize;
+        for &producer in producers {
+            self.plan.segments[producer].outs.push(Out { link, base });
+            base = base.saturating_add(self.carriers[producer].iter().copied().max().unwrap_or(0));
+        }
+        let parts = self.parts(producers);
+        let segment = self.open(Head::Link(link), class, ordered);
+        self.plan.segments[segment].stages.push(stage);
+        self.segment[stage] = Some(segment);
+        // A gate that keeps order joins the parts of a ticket to one carrier.
+        let joined = |parts: &usize| if kind == LinkKind::Ordered { 1.min(*parts) } else { *parts };
+        self.carriers.push(parts.iter().map(joined).collect());
+        let paths = parts.iter().copied().max().unwrap_or(0);
+        let from = self.doors(stage);
+        self.plan.links.push(Link { to: stage, from, kind, segment, paths, parts, tagged: false });
+    }
+
+    /// How many carriers a ticket of each source sends to a link of these producers.
+    ///
+    /// They can grow exponentially; a rule refuses such pipelines, by their plan.
+    fn parts(&self, producers: &[usize]) -> Vec<usize> {
+        let sources = self.plan.sources.len() + usize::from(self.input.is_some());
+        let mut parts = vec![0_usize; sources];
+        for &producer in producers {
+            for (sum, carriers) in parts.iter_mut().zip(&self.carriers[producer]) {
+                *sum = sum.saturating_add(*carriers);
+            }
+        }
+        parts
+    }
+
+    fn doors(&self, stage: usize) -> Vec<(usize, Option<String>)> {
+        let doors = self.model.stages[stage].from.iter();
+        doors
+            .filter_map(|door| {
+                let producer = if door.is_input() {
+                    Some(INPUT)
+                } else {
+                    self.model.find(&door.stage.text)
+                };
+                producer
+                    .map(|producer| (producer, door.door.as_ref().map(|name| name.text.clone())))
+            })
+            .collect()
+    }
+}

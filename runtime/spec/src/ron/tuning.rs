@@ -1,0 +1,236 @@
+//! The reader of tuning files: numbers that change at run time.
+
+use std::collections::BTreeMap;
+
+use super::fields::{self, Field};
+use super::syntax;
+use super::tree::Node;
+use crate::check::{Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need};
+use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
+use crate::model::{Given, Name};
+use crate::options::{
+    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, STAGE_KEYS, StageOptions,
+};
+use crate::report::{Problem, Problems, Source, Span};
+use crate::units::{Duration, short};
+use crate::{suggest, unbuilt};
+
+/// The numbers of a tuning file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TuningFile {
+    /// The stages it names, in its order.
+    pub stages: Vec<StageTuning>,
+    /// `pool: (workers: ..)`.
+    pub workers: Option<Given<u32, Span>>,
+    /// `quantum`, in nanoseconds.
+    pub quantum_ns: Option<Given<u64, Span>>,
+}
+
+/// The numbers for a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageTuning {
+    /// The stage.
+    pub name: Name<Span>,
+    /// `batch`.
+    pub batch: Option<Given<u32, Span>>,
+    /// `linger`, in nanoseconds.
+    pub linger_ns: Option<Given<u64, Span>>,
+    /// `idle`, in nanoseconds.
+    pub idle_ns: Option<Given<u64, Span>>,
+    /// `queue`.
+    pub queue: Option<Given<u32, Span>>,
+    /// `on_panic`.
+    pub on_panic: Option<Given<OnPanic, Span>>,
+}
+
+/// Reads a tuning file: keys that can change at run time, and that this version has.
+///
+/// [`TuningFile::check_against`] then checks it against a pipeline.
+pub fn tuning(source: &Source) -> Result<TuningFile, Problems<Span>> {
+    let node = syntax::read(source)?;
+    let mut problems = Problems::new();
+    let mut file = TuningFile::default();
+    let mut options = PipelineOptions::default();
+    for field in fields::fields(
+        node,
+        "the parts of a tuning file",
+        "( stages: { .. }, )",
+        &mut problems,
+    ) {
+        match field.0 {
+            "stages" => file.stages = stages(field.2, &mut problems),
+            _ => pipeline_key(field, &mut options, &mut problems),
+        }
+    }
+    unbuilt::pool(&options.pool, &mut problems);
+    file.workers = options.pool.workers;
+    file.quantum_ns = options.quantum.map(nanoseconds);
+    problems.sort();
+    problems.into_result(file)
+}
+
+fn nanoseconds(given: Given<Duration, Span>) -> Given<u64, Span> {
+    Given {
+        value: given.value.ns(),
+        key: given.key,
+        place: given.place,
+    }
+}
+
+fn pipeline_key(
+    (key, at, node): Field<'_>,
+    options: &mut PipelineOptions<Span>,
+    problems: &mut Problems<Span>,
+) {
+    match options::find_pipeline(key) {
+        None => {
+            let known = PIPELINE_KEYS
+                .iter()
+                .filter(|info| is_tunable(info))
+                .map(|info| info.name);
+            problems.push(fields::unknown_key(
+                "a tuning file",
+                key,
+                at,
+                known.chain(["stages"]),
+            ));
+        }
+        Some(info) => match refused(info, &at) {
+            Some(problem) => problems.push(problem),
+            None => {
+                if let Err(found) = options.set(info, fields::raw(node.value), at, node.place) {
+                    problems.extend(found);
+                }
+            }
+        },
+    }
+}
+
+fn is_tunable(info: &KeyInfo) -> bool {
+    info.built && info.is_tunable()
+}
+
+/// Why a known key has no place in a tuning file.
+fn refused(info: &KeyInfo, at: &Span) -> Option<Problem<Span>> {
+    if info.change == Change::Shape {
+        let message = format!(
+            "`{}` is part of the shape of a pipeline, which is fixed when it is compiled",
+            info.name
+        );
+        let help = "change it where the pipeline is written, and compile again";
+        return Some(Problem::new("E_SHAPE", message, at.clone()).help(help));
+    }
+    (!info.built).then(|| unbuilt::problem(info.name, info.key, at.clone()))
+}
+
+fn stages(node: Node<'_>, problems: &mut Problems<Span>) -> Vec<StageTuning> {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    let mut stages = Vec::new();
+    for (name, node) in fields::stages(node, problems) {
+        if let Some(first) = seen.get(&name.text) {
+            let message = format!("`{}` is given twice", short(&name.text));
+            let problem = Problem::new("E_DUPLICATE_STAGE", message, name.place).help("keep one");
+            problems.push(problem.related(first.clone(), "first given here"));
+            continue;
+        }
+        seen.insert(name.text.clone(), name.place.clone());
+        stages.push(stage(name, node, problems));
+    }
+    stages
+}
+
+fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> StageTuning {
+    let mut options = StageOptions::default();
+    let example = format!("\"{}\": (batch: 64)", short(&name.text));
+    for (key, at, node) in fields::fields(node, "the numbers of a stage", &example, problems) {
+        let Some(info) = options::find(key) else {
+            let known = STAGE_KEYS
+                .iter()
+                .filter(|info| is_tunable(info))
+                .map(|info| info.name);
+            problems.push(fields::unknown_key("a tuned stage", key, at, known));
+            continue;
+        };
+        if let Some(problem) = refused(info, &at) {
+            problems.push(problem);
+        } else if let Err(found) = options.set(info, fields::raw(node.value), at, node.place) {
+            problems.extend(found);
+        }
+    }
+    StageTuning {
+        name,
+        batch: options.batch,
+        linger_ns: options.linger.map(nanoseconds),
+        idle_ns: options.idle.map(nanoseconds),
+        queue: options.queue,
+        on_panic: options.on_panic,
+    }
+}
+
+impl TuningFile {
+    /// What of this file does not fit a pipeline: stages that it has not, and keys without effect.
+    pub fn check_against(&self, topology: &TopologyInfo) -> Problems<Span> {
+        let mut problems = Problems::new();
+        for stage in &self.stages {
+            match topology.find(&stage.name.text) {
+                Some(found) => stage.check_against(&topology.stages[found], &mut problems),
+                None => problems.push(unknown(stage, topology)),
+            }
+        }
+        problems
+    }
+}
+
+fn unknown(stage: &StageTuning, topology: &TopologyInfo) -> Problem<Span> {
+    let Name { text, place } = &stage.name;
+    let message = format!("`{}` has no stage `{}`", topology.name, short(text));
+    let names = topology.stages.iter().map(|stage| stage.name);
+    Problem::new("E_UNKNOWN_STAGE", message, place.clone()).help(suggest::help(
+        text,
+        "its stages",
+        names,
+    ))
+}
+
+impl StageTuning {
+    fn check_against(&self, info: &StageInfo, problems: &mut Problems<Span>) {
+        let (source, keyed) = (info.kind == Kind::Source, info.state == StateKind::Keyed);
+        needed(
+            &self.batch,
+            batch_need(source, info.is_batch),
+            info,
+            problems,
+        );
+        needed(
+            &self.linger_ns,
+            linger_need(info.is_batch, keyed),
+            info,
+            problems,
+        );
+        needed(&self.idle_ns, idle_need(info.is_poll), info, problems);
+        needed(
+            &self.queue,
+            queue_need(options::Key::Queue, info.reads_input(), false),
+            info,
+            problems,
+        );
+        if let Some(given) = &self.on_panic
+            && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
+        {
+            problems.push(Problem::new("E_NEEDS", message, given.place.clone()).help(help));
+        }
+    }
+}
+
+fn needed<T>(
+    given: &Option<Given<T, Span>>,
+    need: Need,
+    info: &StageInfo,
+    problems: &mut Problems<Span>,
+) {
+    let (key, fits, what, _) = need;
+    if let Some(given) = given.as_ref().filter(|_| !fits) {
+        let message = needs(key, what, info.name);
+        problems.push(Problem::new("E_NEEDS", message, given.key.clone()).help("remove it"));
+    }
+}

@@ -1,0 +1,167 @@
+//! The options that this version reads and checks, but does not have.
+
+use crate::model::{Given, Model, Place, Stage};
+use crate::options::{Key, KeyInfo, Overflow, Pool, STAGE_KEYS, info};
+use crate::report::{Problem, Problems};
+
+/// A problem for each option that this version does not have.
+pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
+    let mut problems = Problems::new();
+    for stage in &model.stages {
+        stage_keys(stage, &mut problems);
+        overflow(stage, &mut problems);
+        future(stage, &mut problems);
+    }
+    pipeline_keys(model, &mut problems);
+    pool(&model.options.pool, &mut problems);
+    problems
+}
+
+/// The sentence and the help for something that this version does not have.
+pub fn problem<P>(what: &str, key: Key, place: P) -> Problem<P> {
+    let message = format!("`{what}` is not available in pipewright {}", crate::VERSION);
+    Problem::new("E_UNBUILT", message, place).help(instead(key))
+}
+
+/// What to do instead.
+fn instead(key: Key) -> &'static str {
+    match key {
+        Key::Workers => {
+            "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
+        }
+        Key::Cores | Key::Wait => "remove it; all stages run on the workers of the pool",
+        Key::Priority => "remove it; all stages are served alike",
+        Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
+        Key::Timeout => "remove it; let the function itself give up and return an `Err`",
+        Key::Rate => "remove it; let the source make fewer items",
+        Key::Retry => "remove it; try again inside of the function",
+        Key::Breaker => "remove it; read `::Err` and decide there",
+        Key::Prefetch | Key::Simd => "remove it; use it inside of the function",
+        Key::Overflow => "write `block`, which is the default",
+        Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
+        Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
+        Key::Jemalloc => "remove it; set the allocator up in `main`",
+        Key::Hw => "remove it; run `cargo xtask hw` on the machine",
+        Key::Pool => "remove it; only `workers` of the pool can be given",
+        _ => "remove it",
+    }
+}
+
+fn stage_keys<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    let missing = |info: &&KeyInfo| !info.built;
+    for info in STAGE_KEYS.iter().filter(missing) {
+        if let Some(place) = stage.options.given(info.key) {
+            problems.push(problem(info.name, info.key, place.clone()));
+        }
+    }
+}
+
+fn overflow<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    if let Some(given) = &stage.options.overflow
+        && given.value != Overflow::Block
+    {
+        problems.push(problem(
+            given.value.name(),
+            Key::Overflow,
+            given.place.clone(),
+        ));
+    }
+}
+
+fn future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    if stage.signature.is_some_and(|signature| signature.is_async) {
+        problems.push(problem("async fn", Key::InFlight, stage.name.place.clone()));
+    }
+}
+
+fn pipeline_keys<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for key in [Key::Reply, Key::Memory, Key::Jemalloc, Key::Hw] {
+        if let Some(place) = model.options.given(key) {
+            problems.push(problem(info(key).name, key, place.clone()));
+        }
+    }
+}
+
+/// Of the pool only the number of workers can be given.
+pub(crate) fn pool<P: Place>(pool: &Pool<P>, problems: &mut Problems<P>) {
+    fn key<T, P: Clone>(given: &Option<Given<T, P>>) -> Option<P> {
+        given.as_ref().map(|given| given.key.clone())
+    }
+    for (name, place) in [
+        ("cores", key(&pool.cores)),
+        ("smt", key(&pool.smt)),
+        ("numa", key(&pool.numa)),
+    ] {
+        if let Some(place) = place {
+            problems.push(problem(name, Key::Pool, place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sketch::{show, sketch};
+
+    #[track_caller]
+    fn check(text: &str, expect: &[&str]) {
+        let problems = unbuilt(&sketch(text));
+        let expect: Vec<String> = expect
+            .iter()
+            .map(|line| {
+                let (place, what) = line.split_once(' ').unwrap_or((line, ""));
+                format!("E_UNBUILT at {place}: `{what}` is not available in pipewright {}", crate::VERSION)
+            })
+            .collect();
+        assert_eq!(show(&problems), expect);
+        assert!(problems.iter().all(|problem| problem.help.len() == 1));
+    }
+
+    #[test]
+    fn options_that_this_version_has_are_not_reported() {
+        check(
+            "a: source poll | | idle=\"20us\" batch=8
+             b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
+             c: sink | b, input | queue=64 overflow=block on_error=drop
+             @ pool workers=4
+             @ quantum=\"64us\"",
+            &[],
+        );
+    }
+
+    #[test]
+    fn options_that_this_version_has_not_are_reported() {
+        check(
+            "a: source | | cores=\"1\" wait=spin priority=low rate=\"1k/s\"
+             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group prefetch=8 simd=avx2
+             c: sink async | input | overflow=drop_oldest
+             @ pool cores=\"0\" smt=auto numa=0
+             @ reply=b
+             @ memory=\"64Mi\"
+             @ jemalloc=group
+             @ hw enforce",
+            &[
+                "a.priority priority",
+                "a.cores cores",
+                "a.wait wait",
+                "a.rate rate",
+                "b.workers workers",
+                "b.in_flight in_flight",
+                "b.timeout timeout",
+                "b.retry retry",
+                "b.breaker breaker",
+                "b.prefetch prefetch",
+                "b.simd simd",
+                "c.overflow= drop_oldest",
+                "c async fn",
+                "@reply reply",
+                "@memory memory",
+                "@jemalloc jemalloc",
+                "@hw hw",
+                "@pool.cores cores",
+                "@pool.smt smt",
+                "@pool.numa numa",
+            ],
+        );
+    }
+}

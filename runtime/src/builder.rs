@@ -1,0 +1,292 @@
+//! Describing a run and starting it.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    thread,
+};
+
+use crossbeam_deque::Worker as Queue;
+
+use crate::{
+    carrier::Task,
+    drive::panic_message,
+    error::{InitError, StartError, TuningError},
+    graph::{Blueprint, Graph, Site, States},
+    running::Running,
+    settings::Settings,
+    shared::Shared,
+    source::{Ingress, Kind, SourceCtl, Waiting},
+    tuning,
+    worker::{Shelf, Worker, work},
+};
+
+/// A run that is being described; made by the `pipeline()` function of a pipeline's module.
+///
+/// Numbers come from, each over the one before: the defaults, the attributes or the topology file, tuning files in the
+/// order in which they are given, the file that the environment variable `PIPEWRIGHT_TUNING` names, and these methods.
+#[must_use = "a pipeline does nothing until it is started"]
+pub struct Builder<P> {
+    settings: Settings,
+    workers: Option<usize>,
+    pipeline: PhantomData<fn() -> P>,
+}
+
+impl<P: Blueprint> Builder<P> {
+    /// A run with the numbers of the topology.
+    #[doc(hidden)]
+    #[allow(
+        clippy::new_without_default,
+        reason = "users call `pipeline()` of the pipeline's module"
+    )]
+    pub fn new() -> Self {
+        Self {
+            settings: Settings::of(P::TOPOLOGY),
+            workers: None,
+            pipeline: PhantomData,
+        }
+    }
+
+    /// Reads numbers from a tuning file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or says something that does not fit the pipeline; the error tells all places.
+    pub fn tuning_file(self, path: impl AsRef<Path>) -> Result<Self, TuningError> {
+        let (path, text) = tuning::read(path.as_ref())?;
+        self.tuning(&path, &text)
+    }
+
+    /// Takes numbers from the text of a tuning file; `name` stands for it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::tuning_file`].
+    pub fn tuning(mut self, name: &str, text: &str) -> Result<Self, TuningError> {
+        tuning::apply(&mut self.settings, P::TOPOLOGY, name, text)?;
+        Ok(self)
+    }
+
+    /// How many workers run the pipeline: 1 to 64. Without it, as many as the machine lets this process run at once.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Starts the run: opens the sources, makes the states, and starts the workers. All or nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
+    pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+        let settings = self.settled()?;
+        let capacity = input_capacity::<P>(&settings);
+        let input = Ingress::new(capacity);
+        let sources = source_ctls::<P>(&settings, &input);
+        let shared = Shared::new(P::TOPOLOGY, settings, sources);
+        input.attach(&shared);
+        let (told, heard) = mpsc::sync_channel(1);
+        let name = thread_name(P::TOPOLOGY.name, 0);
+        let main = {
+            let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
+            let run = move || run::<P>(&env, &shared, &input, &told);
+            thread::Builder::new()
+                .name(name)
+                .spawn(run)
+                .map_err(StartError::Thread)?
+        };
+        match heard.recv() {
+            Ok(Ok(())) => Ok(Running::new(shared, input, main)),
+            Ok(Err(error)) => {
+                // The thread has told why and ends.
+                let _ = main.join();
+                Err(error)
+            }
+            Err(_) => {
+                let message = main.join().err().map_or_else(String::new, panic_message);
+                Err(StartError::Panicked(message))
+            }
+        }
+    }
+
+    /// The numbers, with those from the environment and from code over them.
+    pub(crate) fn settled(mut self) -> Result<Settings, StartError> {
+        if let Some(path) = std::env::var_os(tuning::VARIABLE) {
+            let (path, text) = tuning::read(Path::new(&path))?;
+            tuning::apply(&mut self.settings, P::TOPOLOGY, &path, &text)?;
+        }
+        if let Some(workers) = self.workers {
+            self.settings.set_workers(workers);
+        }
+        self.settings.check()?;
+        Ok(self.settings)
+    }
+}
+
+impl<P> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The largest `queue` of the stages that read the input.
+fn input_capacity<P: Blueprint>(settings: &Settings) -> u32 {
+    let readers = P::TOPOLOGY
+        .stages
+        .iter()
+        .zip(&settings.stages)
+        .filter(|(stage, _)| stage.reads_input());
+    readers
+        .map(|(_, settings)| settings.queue)
+        .max()
+        .unwrap_or(1)
+}
+
+fn source_ctls<P: Blueprint>(
+    settings: &Settings,
+    input: &Arc<Ingress<P::Input>>,
+) -> Box<[SourceCtl]> {
+    let info = P::TOPOLOGY;
+    let ctl = |stage: Option<u16>| match stage {
+        Some(stage) => SourceCtl::new(Kind::Pulled, settings.stages[usize::from(stage)].batch),
+        None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None),
+    };
+    info.sources
+        .iter()
+        .map(|source| ctl(source.stage))
+        .collect()
+}
+
+fn thread_name(pipeline: &str, worker: usize) -> String {
+    format!("{pipeline}-{worker}")
+}
+
+/// Lets the workers begin together, or not at all.
+struct Go(Mutex<Option<bool>>, Condvar);
+
+impl Go {
+    fn say(&self, go: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
+        self.1.notify_all();
+    }
+
+    fn wait(&self) -> bool {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self
+            .1
+            .wait_while(said, |said| said.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        *said == Some(true)
+    }
+}
+
+type Told<'a> = &'a mpsc::SyncSender<Result<(), StartError>>;
+
+/// The run's first thread: opens the pipeline, is worker 0, and ends when all workers have. Sources and states may
+/// borrow the environment, which lives here.
+fn run<P: Blueprint>(
+    env: &P::Env,
+    shared: &Arc<Shared>,
+    input: &Arc<Ingress<P::Input>>,
+    told: Told<'_>,
+) -> States {
+    let states = States::default();
+    let site = Site {
+        shared,
+        input: Some(input),
+    };
+    let graph = match guarded(|| P::open(env, &site)) {
+        Ok(graph) => graph,
+        Err(error) => {
+            shared.finish();
+            // The starter waits for this; if it is gone, so is the run.
+            let _ = told.send(Err(error));
+            return states;
+        }
+    };
+    let shelf = Shelf::new(graph);
+    run_workers(&shelf, shared, &states, told);
+    shelf.into_inner().finish(&states);
+    states
+}
+
+fn guarded<T>(make: impl FnOnce() -> Result<T, InitError>) -> Result<T, StartError> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(StartError::State),
+        Err(payload) => Err(StartError::Panicked(panic_message(payload))),
+    }
+}
+
+fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, told: Told<'_>) {
+    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
+        .map(|_| Queue::new_fifo())
+        .collect();
+    // Set once: a run has one set of workers.
+    let _ = shared
+        .stealers
+        .set(queues.iter().map(Queue::stealer).collect());
+    let go = Go(Mutex::new(None), Condvar::new());
+    let (ready, all_ready) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut queues = queues.into_iter().enumerate();
+        let first = queues.next();
+        let mut problem = None;
+        let mut started = 0;
+        for (id, queue) in queues {
+            let (ready, go) = (ready.clone(), &go);
+            let body = move || worker(shelf, Worker::new(shared, id, queue), states, &ready, go);
+            let name = thread_name(shared.info.name, id);
+            match thread::Builder::new().name(name).spawn_scoped(scope, body) {
+                Ok(_) => started += 1,
+                Err(error) => {
+                    problem = Some(StartError::Thread(error));
+                    break;
+                }
+            }
+        }
+        for _ in 0..started {
+            if let Ok(Err(error)) = all_ready.recv() {
+                problem.get_or_insert(error);
+            }
+        }
+        let Some((id, queue)) = first else { return };
+        let mut w = Worker::new(shared, id, queue);
+        let local = guarded(|| shelf.local(&w));
+        let local = match (local, problem) {
+            (Ok(local), None) => local,
+            (Err(error), _) | (Ok(_), Some(error)) => {
+                shared.finish();
+                go.say(false);
+                let _ = told.send(Err(error));
+                return;
+            }
+        };
+        let _ = told.send(Ok(()));
+        go.say(true);
+        work(shelf, local, &mut w, states);
+    });
+}
+
+fn worker<G: Graph>(
+    shelf: &Shelf<G>,
+    mut w: Worker<'_>,
+    states: &States,
+    ready: &mpsc::Sender<Result<(), StartError>>,
+    go: &Go,
+) {
+    let local = guarded(|| shelf.local(&w));
+    let (local, answer) = match local {
+        Ok(local) => (Some(local), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    // The first thread waits for one answer of each worker.
+    let _ = ready.send(answer);
+    if let (true, Some(local)) = (go.wait(), local) {
+        work(shelf, local, &mut w, states);
+    }
+}

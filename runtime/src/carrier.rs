@@ -1,0 +1,284 @@
+//! Carriers: batches on their way from one segment to the next, and the pools that their buffers come from.
+//!
+//! A carrier owns its items, shares the ticket of the pull that they came from, and returns itself: when it is dropped,
+//! whatever it still holds is dropped and counted, its ticket is released and its buffer goes back to the pool of its
+//! link. So no path, not even an unwinding one, can leak a credit or a buffer.
+//!
+//! A [`Task`] is a carrier whose item type is not known: one pointer, for the run queues. It remembers its type and is
+//! opened again with a check, so a wrong link is an error and never a wrong cast.
+
+use std::{
+    any::TypeId,
+    fmt,
+    mem::ManuallyDrop,
+    ptr::NonNull,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::{drive::Load, shared::Shared};
+
+/// What a run queue may know about a carrier.
+#[repr(C)]
+struct Header {
+    item: TypeId,
+    free: unsafe fn(NonNull<Header>),
+    link: u16,
+    part: u16,
+    ticket: u32,
+    number: u64,
+}
+
+/// A carrier's buffer with its header first, so that a pointer to the one is a pointer to the other.
+#[repr(C)]
+pub(crate) struct Node<T> {
+    header: Header,
+    items: Vec<T>,
+    /// Position of each item in the source's batch; used on tagged links only.
+    tags: Vec<u32>,
+    /// The pool to return to; `None` while it lies there.
+    home: Option<Arc<Home<T>>>,
+}
+
+/// The pool of one link's buffers, and what a returning carrier must reach.
+pub(crate) struct Home<T> {
+    free: ArrayQueue<Box<Node<T>>>,
+    shared: Arc<Shared>,
+    link: u16,
+    /// Buffers made because the pool had none: the warm-up, and a bug if it grows afterwards.
+    made: AtomicU64,
+}
+
+impl<T: 'static> Home<T> {
+    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            free: ArrayQueue::new(buffers.max(1)),
+            shared: Arc::clone(shared),
+            link,
+            made: AtomicU64::new(0),
+        })
+    }
+
+    /// An empty carrier that takes over one reference to `ticket` from the caller.
+    pub(crate) fn carrier(self: &Arc<Self>, ticket: u32, part: u16) -> Carrier<T> {
+        let mut node = self.free.pop().unwrap_or_else(|| self.make());
+        node.home = Some(Arc::clone(self));
+        node.header.ticket = ticket;
+        node.header.part = part;
+        node.header.number = 0;
+        Carrier(ManuallyDrop::new(node))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn link(&self) -> u16 {
+        self.link
+    }
+
+    #[cold]
+    fn make(&self) -> Box<Node<T>> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let header = Header {
+            item: TypeId::of::<T>(),
+            free: free::<T>,
+            link: self.link,
+            part: 0,
+            ticket: 0,
+            number: 0,
+        };
+        Box::new(Node {
+            header,
+            items: Vec::new(),
+            tags: Vec::new(),
+            home: None,
+        })
+    }
+}
+
+/// A batch of `T` on its way; see the top of the file.
+pub struct Carrier<T: 'static>(ManuallyDrop<Box<Node<T>>>);
+
+impl<T: 'static> Carrier<T> {
+    /// Adds an item.
+    #[inline(always)]
+    pub fn push(&mut self, item: T) {
+        self.0.items.push(item);
+    }
+
+    /// Adds an item with its position in the source's batch.
+    #[inline(always)]
+    pub fn push_tagged(&mut self, tag: u32, item: T) {
+        self.0.tags.push(tag);
+        self.0.items.push(item);
+    }
+
+    /// Items in it.
+    pub fn len(&self) -> usize {
+        self.0.items.len()
+    }
+
+    /// Has it no items?
+    pub fn is_empty(&self) -> bool {
+        self.0.items.is_empty()
+    }
+
+    pub(crate) fn items(&mut self) -> &mut Vec<T> {
+        &mut self.0.items
+    }
+
+    pub(crate) fn parts(&mut self) -> (&mut Vec<u32>, &mut Vec<T>) {
+        let node = &mut **self.0;
+        (&mut node.tags, &mut node.items)
+    }
+
+    pub(crate) fn ticket(&self) -> u32 {
+        self.0.header.ticket
+    }
+
+    pub(crate) fn part(&self) -> u16 {
+        self.0.header.part
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.0.header.number
+    }
+
+    pub(crate) fn set_number(&mut self, number: u64) {
+        self.0.header.number = number;
+    }
+
+    /// The box itself, for a slot of a ring.
+    pub(crate) fn into_box(self) -> Box<Node<T>> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped or used again, so the box is moved out once.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+
+    pub(crate) fn from_box(node: Box<Node<T>>) -> Self {
+        Self(ManuallyDrop::new(node))
+    }
+
+    /// Forgets the type, for a run queue.
+    pub(crate) fn into_task(self) -> Task {
+        let raw = Box::into_raw(self.into_box());
+        // SAFETY: a box is never null. Node is `repr(C)` with the header first.
+        Task(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+}
+
+impl<T: 'static> Drop for Carrier<T> {
+    fn drop(&mut self) {
+        // SAFETY: `drop` runs once and nothing uses the carrier after it.
+        let mut node = unsafe { ManuallyDrop::take(&mut self.0) };
+        let Some(home) = node.home.take() else { return };
+        if !node.items.is_empty() {
+            home.shared.dropped(home.link, node.items.len() as u64);
+            node.items.clear();
+        }
+        node.tags.clear();
+        let ticket = node.header.ticket;
+        // A full pool means that more buffers were made than it was sized for; then this one is freed.
+        drop(home.free.push(node));
+        home.shared.release(ticket);
+    }
+}
+
+/// A carrier without its type.
+pub struct Task(NonNull<Header>);
+
+impl Task {
+    /// The link it waits at.
+    pub fn link(&self) -> u16 {
+        // SAFETY: the pointer is to a live node's header until `open` or `drop`, which consume the task.
+        unsafe { self.0.as_ref() }.link
+    }
+
+    /// The carrier again.
+    ///
+    /// # Panics
+    ///
+    /// If it carries another type: an error in generated code.
+    pub fn open<T: 'static>(self) -> Carrier<T> {
+        // SAFETY: as in `link`.
+        let item = unsafe { self.0.as_ref() }.item;
+        assert!(
+            item == TypeId::of::<T>(),
+            "a task was opened with another item type"
+        );
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the pointer came from `Box::into_raw` of a `Node<T>`: the type was just checked.
+        Carrier::from_box(unsafe { Box::from_raw(this.0.as_ptr().cast()) })
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // SAFETY: the task owns the node, and `free` was made for its type.
+        unsafe { (self.0.as_ref().free)(self.0) }
+    }
+}
+
+/// Drops the carrier behind a task.
+///
+/// # Safety
+///
+/// `raw` is the only pointer to a `Node<T>` from `Box::into_raw`.
+unsafe fn free<T: 'static>(raw: NonNull<Header>) {
+    // SAFETY: the caller's promise.
+    drop(Carrier::<T>::from_box(unsafe {
+        Box::from_raw(raw.as_ptr().cast())
+    }));
+}
+
+// SAFETY: a task owns its items, and every carrier that becomes one has `T: Send` (see `Worker::post`).
+unsafe impl Send for Task {}
+
+impl<T: Send + 'static> Load for Carrier<T> {
+    type Item = T;
+
+    fn open(&mut self) -> impl Iterator<Item = T> {
+        self.0.items.drain(..)
+    }
+
+    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, T)> {
+        let node = &mut **self.0;
+        // Untagged carriers come from sources: their items are tagged by position here.
+        if node.tags.is_empty() {
+            node.tags.extend(0..node.items.len() as u32);
+        }
+        node.tags.drain(..).zip(node.items.drain(..))
+    }
+
+    fn ticket(&self) -> u32 {
+        self.0.header.ticket
+    }
+
+    fn part(&self) -> u16 {
+        self.0.header.part
+    }
+
+    fn link(&self) -> u16 {
+        self.0.header.link
+    }
+}
+
+impl<T: 'static> fmt::Debug for Carrier<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = &self.0.header;
+        f.debug_struct("Carrier")
+            .field("link", &header.link)
+            .field("len", &self.0.items.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("link", &self.link())
+            .finish_non_exhaustive()
+    }
+}

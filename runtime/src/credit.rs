@@ -1,0 +1,154 @@
+//! Credits: how many batches may be on their way at once, and who may have the whole pipeline.
+//!
+//! A pipeline has a fixed number of tickets. A worker takes one before it pulls from a source and every batch that comes
+//! from that pull shares it; when the last of them is done the ticket is free again. So memory is bounded, every gate
+//! knows how many batches can meet in it, and no push inside the pipeline can fail.
+//!
+//! A ticket also carries the sequence numbers that its pull drew, one per ordered gate that its items pass (see
+//! [`crate::ring`]), and the source that it came from.
+//!
+//! **Exclusive access.** Whoever takes all tickets at once knows that no batch exists anywhere: it may touch every state
+//! of the pipeline directly, without a gate. `count` is the number of free tickets; taking one is a decrement, taking
+//! all is one swap from `total` to 0, giving back is an increment with Release. Taking acquires, so what was done under
+//! a ticket (or under all of them) happens before what the next taker does.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// The tickets of one pipeline.
+pub(crate) struct Credits {
+    /// Free tickets.
+    count: CachePadded<AtomicU32>,
+    tickets: Box<[CachePadded<Ticket>]>,
+}
+
+struct Ticket {
+    /// Batches that share this ticket; 0 when it is free.
+    refs: AtomicU32,
+    /// Which source drew it.
+    source: AtomicU32,
+    /// Number at each ordered gate, indexed by the gate.
+    numbers: Box<[AtomicU64]>,
+}
+
+impl Credits {
+    /// `total` tickets, each with room for the numbers of `gates` ordered gates.
+    pub(crate) fn new(total: u32, gates: usize) -> Self {
+        let ticket = || {
+            CachePadded::new(Ticket {
+                refs: AtomicU32::new(0),
+                source: AtomicU32::new(0),
+                numbers: (0..gates).map(|_| AtomicU64::new(0)).collect(),
+            })
+        };
+        Self {
+            count: CachePadded::new(AtomicU32::new(total)),
+            tickets: (0..total).map(|_| ticket()).collect(),
+        }
+    }
+
+    pub(crate) fn total(&self) -> u32 {
+        self.tickets.len() as u32
+    }
+
+    /// Free tickets at this moment.
+    pub(crate) fn free(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Takes a ticket with one reference, or `None` when all are out.
+    pub(crate) fn take(&self, source: u32) -> Option<u32> {
+        let mut count = self.count.load(Ordering::Relaxed);
+        loop {
+            if count == 0 {
+                return None;
+            }
+            // Acquire: what happened under the ticket before, and under exclusive access, is visible to the taker.
+            match self.count.compare_exchange_weak(
+                count,
+                count - 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => count = now,
+            }
+        }
+        // The decrement is the right to one free ticket; which one is found by claiming the first that is free. At most
+        // `total - 1` others are claimed or being claimed, so a free one exists at every moment of the search; another
+        // claimer may overtake, but then it has found its own.
+        loop {
+            for (i, ticket) in self.tickets.iter().enumerate() {
+                let free = ticket.refs.load(Ordering::Relaxed) == 0;
+                if free
+                    && ticket
+                        .refs
+                        .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok()
+                {
+                    ticket.source.store(source, Ordering::Relaxed);
+                    return Some(i as u32);
+                }
+            }
+            crate::spin();
+        }
+    }
+
+    /// One more batch shares the ticket. The caller holds a reference, so it cannot become free meanwhile.
+    pub(crate) fn share(&self, ticket: u32) {
+        self.tickets[ticket as usize]
+            .refs
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A batch with this ticket is done. If it was the ticket's last, returns how many are free now.
+    pub(crate) fn release(&self, ticket: u32) -> Option<u32> {
+        // AcqRel: the last one out has seen what the others did under the ticket, and passes it on below.
+        if self.tickets[ticket as usize]
+            .refs
+            .fetch_sub(1, Ordering::AcqRel)
+            != 1
+        {
+            return None;
+        }
+        Some(self.count.fetch_add(1, Ordering::Release) + 1)
+    }
+
+    /// Takes all tickets at once: true if none was out. Then nobody else may touch the pipeline until [`Self::open`].
+    pub(crate) fn take_all(&self) -> bool {
+        let total = self.total();
+        // Acquire: every release before it is in the release sequence of the count.
+        self.count
+            .compare_exchange(total, 0, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Gives all tickets back.
+    pub(crate) fn open(&self) {
+        self.count.store(self.total(), Ordering::Release);
+    }
+
+    /// Writes the number that the ticket has at an ordered gate. Called by the puller, under the source's token.
+    pub(crate) fn number(&self, ticket: u32, gate: usize, number: u64) {
+        // Relaxed: read only by those to whom a batch of this ticket was handed, and the hand-over orders it.
+        self.tickets[ticket as usize].numbers[gate].store(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn number_at(&self, ticket: u32, gate: usize) -> u64 {
+        self.tickets[ticket as usize].numbers[gate].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn source(&self, ticket: u32) -> u32 {
+        self.tickets[ticket as usize].source.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Credits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credits")
+            .field("free", &self.free())
+            .field("total", &self.total())
+            .finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! The traits that say in the user's words what does not fit. They have no other purpose than their messages.
+
+use std::{error::Error, hash::Hash};
+
+/// An item type that takes what another stage sends: the same type.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` sends `{Sent}`, but `{Consumer}` takes `{Self}`",
+    label = "receives `{Sent}`",
+    note = "`Option`, `Result` and `impl Iterator` are unwrapped only when written literally, not through an alias"
+)]
+pub trait Receives<Sent, Producer, Consumer>: Sized {
+    /// The item, unchanged.
+    fn receive(sent: Sent) -> Self;
+}
+
+impl<T, Producer, Consumer> Receives<T, Producer, Consumer> for T {
+    #[inline(always)]
+    fn receive(sent: T) -> T {
+        sent
+    }
+}
+
+/// An item that can be copied for several readers.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` has several readers, so `{Self}` must be `Clone`",
+    label = "another reader of `{Producer}`",
+    note = "wrap it in `Arc`, or route with an enum"
+)]
+pub trait Copies<Producer> {
+    /// A copy.
+    fn copy(&self) -> Self;
+}
+
+impl<T: Clone, Producer> Copies<Producer> for T {
+    #[inline(always)]
+    fn copy(&self) -> T {
+        self.clone()
+    }
+}
+
+/// The pipeline's environment, as a stage wants it: the same type.
+#[diagnostic::on_unimplemented(
+    message = "`{Consumer}` needs the environment `{Wanted}`, but this pipeline has `{Self}`",
+    label = "needs `{Wanted}`",
+    note = "give the pipeline its environment: `#[pipeline(env = {Wanted})]`"
+)]
+pub trait IsEnv<Wanted, Consumer> {
+    /// The environment, unchanged.
+    fn get(&self) -> &Wanted;
+}
+
+impl<T, Consumer> IsEnv<T, Consumer> for T {
+    #[inline(always)]
+    fn get(&self) -> &T {
+        self
+    }
+}
+
+/// An item that can move from one worker to another.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot move to another worker",
+    label = "`{Self}` is not `Send`",
+    note = "items are handed from thread to thread; use `Arc` instead of `Rc`, and own what is borrowed"
+)]
+pub trait CrossesThreads {}
+
+impl<T: Send + 'static> CrossesThreads for T {}
+
+/// Refuses item types that cannot move from one worker to another.
+pub const fn crosses_threads<T: CrossesThreads>() {}
+
+/// An environment that all workers can share.
+#[diagnostic::on_unimplemented(
+    message = "the environment `{Self}` is shared by all workers and is not `Sync`",
+    label = "cannot be shared",
+    note = "use `Mutex`, atomics or `Arc` inside it instead of `Cell`, `RefCell` and `Rc`"
+)]
+pub trait SharedByWorkers {}
+
+impl<T: Send + Sync + 'static> SharedByWorkers for T {}
+
+/// Refuses environments that workers cannot share.
+pub const fn shared_by_workers<T: SharedByWorkers>() {}
+
+/// A state that makes itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `Default`, so its first value is unknown",
+    label = "needs a first value",
+    note = "name a function that makes it: `state = path::to::make`"
+)]
+pub trait WorkerState: Sized {
+    /// The first value.
+    fn first() -> Self;
+}
+
+impl<T: Default> WorkerState for T {
+    fn first() -> T {
+        T::default()
+    }
+}
+
+/// A stage of pipeline `P`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stage of `{P}`",
+    label = "not a stage of this pipeline"
+)]
+pub trait StageOf<P>: crate::stage::StageFn {
+    /// Its number among the stages of the pipeline.
+    const ID: u16;
+}
+
+/// A key of a keyed stage.
+#[diagnostic::on_unimplemented(
+    message = "a key needs `Hash + Eq + Clone + Send` and must own its data, which `{Self}` does not",
+    label = "this key",
+    note = "return a copy, not a reference; for floats use their bits"
+)]
+pub trait StageKey: Hash + Eq + Clone + Send + 'static {}
+
+impl<T: Hash + Eq + Clone + Send + 'static> StageKey for T {}
+
+/// A function that makes a state: from nothing or from the environment, perhaps failing.
+#[diagnostic::on_unimplemented(
+    message = "`state = ..` must name a function that makes a `{State}`",
+    label = "does not make a `{State}`",
+    note = "write `fn() -> {State}`, `fn(&Env) -> {State}`, or either with a `Result`"
+)]
+pub trait MakesState<State, Env, Marker> {
+    /// A new state.
+    fn make(self, env: &Env) -> Result<State, Box<dyn Error + Send + Sync>>;
+}
+
+/// Marks `fn() -> S`.
+#[derive(Debug)]
+pub enum FromNothing {}
+/// Marks `fn(&Env) -> S`.
+#[derive(Debug)]
+pub enum FromEnv {}
+/// Marks `fn() -> Result<S, E>`.
+#[derive(Debug)]
+pub struct FromNothingOrFail<E>(std::marker::PhantomData<E>);
+/// Marks `fn(&Env) -> Result<S, E>`.
+#[derive(Debug)]
+pub struct FromEnvOrFail<E>(std::marker::PhantomData<E>);
+
+impl<S, Env, F: FnOnce() -> S> MakesState<S, Env, FromNothing> for F {
+    fn make(self, _: &Env) -> Result<S, Box<dyn Error + Send + Sync>> {
+        Ok(self())
+    }
+}
+
+impl<S, Env, F: FnOnce(&Env) -> S> MakesState<S, Env, FromEnv> for F {
+    fn make(self, env: &Env) -> Result<S, Box<dyn Error + Send + Sync>> {
+        Ok(self(env))
+    }
+}
+
+impl<S, Env, E, F> MakesState<S, Env, FromNothingOrFail<E>> for F
+where
+    F: FnOnce() -> Result<S, E>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn make(self, _: &Env) -> Result<S, Box<dyn Error + Send + Sync>> {
+        self().map_err(Into::into)
+    }
+}
+
+impl<S, Env, E, F> MakesState<S, Env, FromEnvOrFail<E>> for F
+where
+    F: FnOnce(&Env) -> Result<S, E>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn make(self, env: &Env) -> Result<S, Box<dyn Error + Send + Sync>> {
+        self(env).map_err(Into::into)
+    }
+}

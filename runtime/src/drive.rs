@@ -1,0 +1,447 @@
+//! The item loop of a segment, and what happens when an item panics in it.
+//!
+//! The loop's position and its counts live in a guard on the stack, so that the compiler keeps them in registers; the
+//! guard writes them back when it is dropped, also while unwinding. One `catch_unwind` lies outside the whole loop. When
+//! an item panics, the guard has told where (the stage) and the loop goes on behind that item, or stops, as the stage's
+//! `on_panic` says. So isolation costs nothing per item.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
+
+use crate::{
+    batch::{Collector, Due},
+    counts::Counts,
+    emit::Emit,
+    error::{InitError, RunError},
+    shared::Shared,
+};
+
+/// The counts of one run of a segment's loop. Generated, one per segment: a field for every place where the number of
+/// items can change.
+pub trait Tally: Default {
+    /// The stage that is being called.
+    fn at(&self) -> u16;
+    /// Notes the stage that is being called.
+    fn set_at(&mut self, stage: u16);
+    /// One more item at the head of the segment.
+    fn seen(&mut self);
+    /// Items at the head of the segment.
+    fn items(&self) -> u64;
+    /// Adds everything to the worker's counters.
+    fn settle(&self, counts: &Counts);
+    /// Takes back what [`Self::settle`] counts of the item that panicked at [`Self::at`]: stages that pass every item on
+    /// share one count, which has the item behind the stage at which it was lost.
+    fn recount(&self, counts: &Counts);
+}
+
+/// A segment's loop body: the states and outputs that it uses. Generated.
+pub trait Segment {
+    /// Its counts.
+    type Tally: Tally;
+    /// Makes the state of `stage` anew, after a panic.
+    fn reset(&mut self, stage: u16) -> Result<(), InitError>;
+    /// Calls the batch stages whose partial batches are due.
+    fn flush(&mut self, tally: &mut Self::Tally, due: Due);
+}
+
+/// Items that a worker carries into a segment: a carrier, or a morsel of a source.
+pub trait Load {
+    /// The items.
+    type Item;
+    /// The items, in order.
+    fn open(&mut self) -> impl Iterator<Item = Self::Item>;
+    /// The items with their position in the source's batch.
+    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, Self::Item)>;
+    /// The ticket that the outputs share.
+    fn ticket(&self) -> u32;
+    /// Which of the parts of its ticket it is, at the link that it came by.
+    fn part(&self) -> u16;
+    /// The link that it came by.
+    #[doc(hidden)]
+    fn link(&self) -> u16;
+}
+
+/// A worker's view of the run that generated code hands from call to call.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'r> {
+    pub(crate) shared: &'r Shared,
+    pub(crate) counts: &'r Counts,
+    /// Time of the run at the last boundary, in nanoseconds.
+    pub(crate) now: u64,
+}
+
+impl Watch<'_> {
+    /// Time of the run at the last boundary, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+}
+
+/// Runs every item of `load` through `step`, then calls the segment's batch stages with what they still hold.
+#[inline(always)]
+pub fn drive<L: Load, C: Segment>(
+    w: Watch<'_>,
+    mut load: L,
+    cx: &mut C,
+    step: impl Fn(&mut C, L::Item, &mut C::Tally),
+) {
+    if w.shared.is_stopping() {
+        return;
+    }
+    let link = load.link();
+    through(w, load.open(), link, cx, step);
+    flush(w, cx, Due::All);
+}
+
+/// As [`drive`], with each item's position in the source's batch.
+#[inline(always)]
+pub fn drive_tagged<L: Load, C: Segment>(
+    w: Watch<'_>,
+    mut load: L,
+    cx: &mut C,
+    step: impl Fn(&mut C, (u32, L::Item), &mut C::Tally),
+) {
+    if w.shared.is_stopping() {
+        return;
+    }
+    let link = load.link();
+    through(w, load.open_tagged(), link, cx, step);
+    flush(w, cx, Due::All);
+}
+
+/// Calls the batch stages whose partial batches are due.
+pub fn flush<C: Segment>(w: Watch<'_>, cx: &mut C, due: Due) {
+    loop {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            let mut guard = Guard::<(), C::Tally>::new(None, w.counts);
+            cx.flush(&mut guard.tally, due);
+            guard.done();
+        }));
+        // After a panic the batch that caused it is gone; what is left is flushed by another attempt.
+        let Err(payload) = attempt else { return };
+        if caught(w, cx, payload) == Next::Stop {
+            return;
+        }
+    }
+}
+
+/// Drives a whole iterator; what is left when the pipeline stops is counted as dropped.
+fn through<I: Iterator, C: Segment>(
+    w: Watch<'_>,
+    items: I,
+    link: u16,
+    cx: &mut C,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+) {
+    let mut items = Some(items);
+    let mut progress = Progress::default();
+    pump(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+    if w.shared.is_stopping() {
+        w.shared
+            .dropped(link, items.into_iter().flatten().count() as u64);
+    }
+}
+
+/// Marks items that were handed over and do not come from a source's `next`.
+pub(crate) const HANDED: u16 = u16::MAX;
+
+/// How far a loop came.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Items taken.
+    pub(crate) items: u64,
+    /// Did the iterator end?
+    pub(crate) ended: bool,
+}
+
+/// Runs at most `limit` items through `step`, going on behind items that panic. `source` is the stage that panics if
+/// taking an item does.
+pub(crate) fn pump<I: Iterator, C: Segment>(
+    w: Watch<'_>,
+    items: &mut Option<I>,
+    limit: u64,
+    source: u16,
+    cx: &mut C,
+    step: &impl Fn(&mut C, I::Item, &mut C::Tally),
+    progress: &mut Progress,
+) {
+    while progress.items < limit {
+        let left = limit - progress.items;
+        let attempt = catch_unwind(AssertUnwindSafe(|| match limit {
+            u64::MAX => burst::<false, I, C>(w.counts, items, left, source, cx, step, progress),
+            _ => burst::<true, I, C>(w.counts, items, left, source, cx, step, progress),
+        }));
+        match attempt {
+            Ok(()) => return,
+            Err(payload) => {
+                if caught(w, cx, payload) == Next::Stop {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The loop itself. Out of line, so that its registers are its own.
+#[inline(never)]
+fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
+    counts: &Counts,
+    items: &mut Option<I>,
+    limit: u64,
+    source: u16,
+    cx: &mut C,
+    step: &impl Fn(&mut C, I::Item, &mut C::Tally),
+    progress: &mut Progress,
+) {
+    let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), counts);
+    let Guard { items: Some(items), tally, ended, .. } = &mut guard else {
+        return;
+    };
+    while !LIMITED || tally.items() < limit {
+        tally.set_at(source);
+        let Some(item) = items.next() else {
+            *ended = true;
+            break;
+        };
+        tally.seen();
+        step(cx, item, tally);
+    }
+    guard.done();
+}
+
+/// Position and counts of a running loop. [`Guard::done`] writes them back at the end of the loop; dropping it does while
+/// unwinding, and tells where. Only the drop reads the stage, so the loop itself need not keep it.
+struct Guard<'a, I, T: Tally> {
+    items: Option<I>,
+    home: Option<(&'a mut Option<I>, &'a mut Progress)>,
+    tally: T,
+    ended: bool,
+    counts: &'a Counts,
+}
+
+impl<'a, I, T: Tally> Guard<'a, I, T> {
+    #[inline(always)]
+    fn new(mut home: Option<(&'a mut Option<I>, &'a mut Progress)>, counts: &'a Counts) -> Self {
+        let items = home.as_mut().and_then(|(items, _)| items.take());
+        Self { items, home, tally: T::default(), ended: false, counts }
+    }
+
+    #[inline(always)]
+    fn done(mut self) {
+        self.settle();
+        // Everything it owned was moved out, and the drop is for unwinding.
+        std::mem::forget(self);
+    }
+
+    #[inline(always)]
+    fn settle(&mut self) {
+        if let Some((items, progress)) = &mut self.home {
+            **items = self.items.take();
+            progress.items += self.tally.items();
+            progress.ended |= self.ended;
+        }
+        self.tally.settle(self.counts);
+    }
+}
+
+impl<I, T: Tally> Drop for Guard<'_, I, T> {
+    #[cold]
+    fn drop(&mut self) {
+        self.settle();
+        self.counts.set_at(self.tally.at());
+        self.tally.recount(self.counts);
+    }
+}
+
+/// Sends each of the many outputs of one item on, going on behind outputs that panic. `stage` is the one that makes
+/// them; if it panics while it does, the rest of that item is lost and counted as panicked.
+#[inline(always)]
+pub fn each<I: IntoIterator, C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    items: I,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+) {
+    // What an iterator would still have made was never an item.
+    each_or(w, cx, tally, stage, items.into_iter(), step, |_| 0);
+}
+
+/// The loop of the `each` functions; `left` counts the items that are there when the run stops.
+fn each_or<I: Iterator, C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    mut items: I,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+    left: impl FnOnce(&I) -> usize,
+) {
+    let mut making = false;
+    loop {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                making = true;
+                tally.set_at(stage);
+                let Some(item) = items.next() else { break };
+                making = false;
+                step(cx, item, tally);
+            }
+        }));
+        let Err(payload) = attempt else { return };
+        w.counts.set_at(tally.at());
+        tally.recount(w.counts);
+        match caught(w, cx, payload) {
+            Next::Stop => {
+                w.shared.drop_inside(stage, left(&items) as u64);
+                resume_unwind(Box::new(Stopped));
+            }
+            Next::GoOn if making => return,
+            Next::GoOn => {}
+        }
+    }
+}
+
+/// As [`each`], for what a stage sent through its `Emit`.
+#[inline(always)]
+pub fn each_emitted<C: Segment, T>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    emit: impl Fn(&mut C) -> &mut Emit<T>,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) {
+    let mut buffer = emit(cx).take();
+    each_or(w, cx, tally, stage, buffer.drain(..), step, |left| {
+        left.len()
+    });
+    emit(cx).give(buffer);
+}
+
+/// As [`each`], for what a batch stage left in its batch. `batch` was taken from the collector and goes back to it.
+#[inline(always)]
+pub fn each_left<C: Segment, T>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    mut batch: crate::Batch<T>,
+    collector: impl Fn(&mut C) -> &mut Collector<T>,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) {
+    each_or(w, cx, tally, stage, batch.drain(), step, |left| left.len());
+    collector(cx).give(batch);
+}
+
+/// A call that is given `items` items at once: if it panics, all of them are counted, not one.
+#[inline(always)]
+pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() -> R) -> R {
+    struct Count<'a>(&'a Counts, u16, u64);
+    impl Drop for Count<'_> {
+        #[cold]
+        fn drop(&mut self) {
+            self.0.panicked(self.1, self.2);
+        }
+    }
+    // `caught` counts one; this adds the others.
+    let count = Count(w.counts, stage, items.saturating_sub(1) as u64);
+    let result = call();
+    std::mem::forget(count);
+    result
+}
+
+/// Ends the run because `stage` failed and says `on_error = stop`.
+#[cold]
+pub fn stop_with<E: std::fmt::Display>(stage: u16, error: E) -> ! {
+    resume_unwind(Box::new(Halt(Failure::Error {
+        stage,
+        error: error.to_string(),
+    })))
+}
+
+/// Ends the run because the state of `stage` could not be made.
+#[cold]
+pub(crate) fn stop_for_state(error: InitError) -> ! {
+    resume_unwind(Box::new(Halt(Failure::State(error))))
+}
+
+/// What unwinds to end the run. It is no panic: nothing is printed and no item is counted as panicked.
+struct Halt(Failure);
+
+enum Failure {
+    Error { stage: u16, error: String },
+    State(InitError),
+}
+
+/// What unwinds further when the run has been ended already.
+struct Stopped;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+/// Decides what a panic means: counts it, and goes on, makes the state anew, or ends the run.
+#[cold]
+fn caught<C: Segment>(w: Watch<'_>, cx: &mut C, payload: Box<dyn Any + Send>) -> Next {
+    let payload = match payload.downcast::<Halt>() {
+        Ok(halt) => {
+            w.shared.fail(halt.0.into_error(w.shared));
+            return Next::Stop;
+        }
+        Err(payload) => payload,
+    };
+    if payload.is::<Stopped>() {
+        return Next::Stop;
+    }
+    let stage = w.counts.at();
+    w.counts.panicked(stage, 1);
+    let message = panic_message(payload);
+    match w.shared.after_panic(stage, message) {
+        AfterPanic::GoOn => Next::GoOn,
+        AfterPanic::Stop => Next::Stop,
+        AfterPanic::Reset => match cx.reset(stage) {
+            Ok(()) => Next::GoOn,
+            Err(error) => {
+                w.shared.fail(RunError::state(error));
+                Next::Stop
+            }
+        },
+    }
+}
+
+/// What a stage's `on_panic` comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterPanic {
+    GoOn,
+    Reset,
+    Stop,
+}
+
+impl Failure {
+    fn into_error(self, shared: &Shared) -> RunError {
+        match self {
+            Failure::Error { stage, error } => RunError::Failed {
+                stage: shared.stage_name(stage),
+                error,
+            },
+            Failure::State(error) => RunError::state(error),
+        }
+    }
+}
+
+/// The text of a panic, where it has one.
+pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(_) => "a panic without a message".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,184 @@
+//! What can go wrong when a pipeline starts, runs, or is handed an item.
+
+use std::{error::Error, fmt};
+
+/// The state of a stage could not be made.
+#[derive(Debug)]
+pub struct InitError {
+    stage: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl InitError {
+    /// Names the stage whose state it was.
+    #[doc(hidden)]
+    pub fn new(stage: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            stage,
+            source: source.into(),
+        }
+    }
+
+    /// The stage whose state could not be made.
+    pub fn stage(&self) -> &'static str {
+        self.stage
+    }
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the state of `{}` could not be made: {}",
+            self.stage, self.source
+        )
+    }
+}
+
+impl Error for InitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// A pipeline could not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The state of a stage could not be made.
+    #[error(transparent)]
+    State(#[from] InitError),
+    /// A stage panicked while its state was made.
+    #[error("the pipeline panicked while it started: {0}")]
+    Panicked(String),
+    /// A thread could not be started.
+    #[error("a worker thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A number is out of its range.
+    #[error("{0}")]
+    Number(String),
+    /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+}
+
+/// A tuning file could not be used. Nothing of it is applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuningError {
+    /// It could not be read.
+    #[error("cannot read the tuning file `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What it says is wrong; the text names each place as `file:line:col`.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// A run ended early.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A stage panicked and its `on_panic` says stop.
+    #[error("`{stage}` panicked: {message}")]
+    Panicked {
+        /// The stage.
+        stage: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// A stage failed and its `on_error` says stop.
+    #[error("`{stage}` failed: {error}")]
+    Failed {
+        /// The stage.
+        stage: &'static str,
+        /// The error.
+        error: String,
+    },
+    /// The state of a stage could not be made while running.
+    #[error("{0}")]
+    State(std::sync::Arc<InitError>),
+    /// Items were lost or counted twice: a bug in pipewright.
+    #[error("the ledger does not balance: {0}")]
+    Ledger(String),
+}
+
+impl RunError {
+    pub(crate) fn state(error: InitError) -> Self {
+        Self::State(std::sync::Arc::new(error))
+    }
+}
+
+/// An item was not taken; here it is again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub T);
+
+/// An item was not taken at once; here it is again, with the reason.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySendError<T> {
+    /// The input is full.
+    Full(T),
+    /// The pipeline takes no more items.
+    Closed(T),
+}
+
+impl<T> SendError<T> {
+    /// The item.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> TrySendError<T> {
+    /// The item.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(item) | Self::Closed(item) => item,
+        }
+    }
+
+    /// Is the input full, so that a later try may succeed?
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendError(..)")
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sending to a pipeline that takes no more items")
+    }
+}
+
+impl<T> Error for SendError<T> {}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "sending to a full input",
+            Self::Closed(_) => "sending to a pipeline that takes no more items",
+        })
+    }
+}
+
+impl<T> Error for TrySendError<T> {}

@@ -1,0 +1,139 @@
+//! What generated code implements: a pipeline's types, and how its segments hang together.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use pipewright_spec::info::TopologyInfo;
+
+use crate::{
+    batch::{Collector, Due},
+    carrier::Task,
+    error::InitError,
+    link::Merge,
+    shared::Shared,
+    source::{Ingress, Pulled},
+    stage::StageFn,
+    worker::Worker,
+};
+
+/// A pipeline. Implemented by what `#[pipeline]` generates.
+pub trait Blueprint: Sized + 'static {
+    /// The shared read-only context that stages take as `&Env`.
+    type Env: Send + Sync + 'static;
+    /// What is pushed into the pipeline; [`NoInput`] where no stage reads `input`.
+    type Input: Send + 'static;
+    /// Its shape.
+    const TOPOLOGY: &'static TopologyInfo;
+    /// Opens its sources and makes its states.
+    #[doc(hidden)]
+    fn open<'e>(
+        env: &'e Self::Env,
+        site: &Site<'_, Self::Input>,
+    ) -> Result<impl Graph + 'e, InitError>;
+}
+
+/// Stands for the input of a pipeline that has none; it has no values.
+#[derive(Clone, Copy, Debug)]
+pub enum NoInput {}
+
+/// The segments of a pipeline. Generated.
+pub trait Graph: Send + Sync + Sized {
+    /// What each worker has for itself.
+    type Local;
+    /// Makes a worker's own part.
+    fn local(&self, w: &Worker<'_>) -> Result<Self::Local, InitError>;
+    /// Pulls a batch from a source and carries it as far as it goes, together with other workers.
+    fn pull(&self, source: usize, local: &mut Self::Local, w: &mut Worker<'_>) -> Pulled;
+    /// Carries a batch on that was left at a link.
+    fn task(&self, task: Task, local: &mut Self::Local, w: &mut Worker<'_>);
+    /// Pulls from a source and runs the items through the whole pipeline.
+    fn solo(&mut self, source: usize, local: &mut Self::Local, w: &mut Worker<'_>) -> Pulled;
+    /// Calls the batch stages whose partial batches are due.
+    fn flush(&mut self, local: &mut Self::Local, w: &mut Worker<'_>, due: Due);
+    /// Leaves a worker's states when it ends.
+    fn retire(local: Self::Local, states: &States);
+    /// Leaves the states that workers shared.
+    fn finish(self, states: &States);
+}
+
+/// Where a pipeline is opened: what its parts are made from.
+#[derive(Debug)]
+pub struct Site<'s, I> {
+    pub(crate) shared: &'s Arc<Shared>,
+    pub(crate) input: Option<&'s Arc<Ingress<I>>>,
+}
+
+impl<I> Site<'_, I> {
+    /// A collector for the batch stage with this id.
+    pub fn collector<T>(&self, stage: u16) -> Collector<T> {
+        collector(self.shared, stage)
+    }
+}
+
+impl Worker<'_> {
+    /// A collector for the batch stage with this id.
+    pub fn collector<T>(&self, stage: u16) -> Collector<T> {
+        collector(self.shared, stage)
+    }
+}
+
+fn collector<T>(shared: &Shared, stage: u16) -> Collector<T> {
+    let settings = &shared.settings.stages[stage as usize];
+    let size = settings.batch.unwrap_or(crate::settings::BATCH);
+    Collector::new(size as usize, settings.linger)
+}
+
+/// The states of the stages when the run has ended, by stage.
+#[derive(Default)]
+pub struct States(Mutex<HashMap<TypeId, Box<dyn Any + Send>>>);
+
+impl States {
+    /// Leaves the state of stage `S`.
+    pub fn put<S: StageFn>(&self, state: S::State)
+    where
+        S::State: Send + 'static,
+    {
+        self.map().insert(TypeId::of::<S>(), Box::new(state));
+    }
+
+    /// Leaves one worker's state of stage `S`, merged with those of the others.
+    pub fn merge<S: StageFn>(&self, state: S::State)
+    where
+        S::State: Merge + Send + 'static,
+    {
+        let mut map = self.map();
+        match map
+            .get_mut(&TypeId::of::<S>())
+            .and_then(|other| other.downcast_mut::<S::State>())
+        {
+            Some(merged) => merged.merge(state),
+            None => {
+                map.insert(TypeId::of::<S>(), Box::new(state));
+            }
+        }
+    }
+
+    pub(crate) fn take<S: StageFn>(&self) -> Option<S::State>
+    where
+        S::State: 'static,
+    {
+        let state = self.map().remove(&TypeId::of::<S>())?;
+        state.downcast().ok().map(|state| *state)
+    }
+
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<TypeId, Box<dyn Any + Send>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("States")
+            .field("len", &self.map().len())
+            .finish()
+    }
+}

@@ -1,0 +1,226 @@
+//! What the stages have counted, as plain data.
+
+use std::fmt;
+
+use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
+
+use crate::{counts::Seen, diagnose::StageOf, graph::Blueprint, running::Of, shared::Shared};
+
+/// What every stage of a pipeline has counted at one moment.
+pub struct Metrics<P> {
+    pub(crate) stages: Box<[StageMetrics]>,
+    pipeline: Of<P>,
+}
+
+/// What one stage has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StageMetrics {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Items that came to it; of a source, those that it gave.
+    pub received: u64,
+    /// Items that it sent by its main door; of a sink, those that it took.
+    pub sent: u64,
+    /// Items that it did not pass on, and said so (`None`, `false`, not retained).
+    pub filtered: u64,
+    /// Items that left as errors.
+    pub failed: u64,
+    /// Items that were lost to a panic.
+    pub panicked: u64,
+    /// Items that were dropped because the run stopped: before this stage, or after it had made them.
+    pub dropped: u64,
+    /// Items that are on their way to it.
+    pub in_flight: u64,
+    /// Items sent by each variant door that is read.
+    pub routed: Vec<(&'static str, u64)>,
+}
+
+impl<P: Blueprint> Metrics<P> {
+    pub(crate) fn read(shared: &Shared) -> Self {
+        Self {
+            stages: read(shared),
+            pipeline: Of::default(),
+        }
+    }
+
+    /// What a stage has counted, by its type: `metrics.stage::<mempool::verify>()`.
+    pub fn stage<S: StageOf<P>>(&self) -> &StageMetrics {
+        &self.stages[usize::from(S::ID)]
+    }
+
+    /// What a stage has counted, by its name.
+    pub fn get(&self, name: &str) -> Option<&StageMetrics> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// All stages, in the order in which they are written.
+    pub fn stages(&self) -> &[StageMetrics] {
+        &self.stages
+    }
+}
+
+impl<P> fmt::Debug for Metrics<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("stages", &self.stages)
+            .finish()
+    }
+}
+
+/// Reads all workers' counters. Stages are read against the stream, so that what is sent after a reader was read shows
+/// as being on its way and nothing shows as received before it was sent.
+fn read(shared: &Shared) -> Box<[StageMetrics]> {
+    let info = shared.info;
+    let mut seen = vec![Seen::default(); info.stages.len()];
+    for stage in against_the_stream(info) {
+        for counts in &shared.counts {
+            let one = counts.read(stage);
+            seen[stage].received += one.received;
+            seen[stage].sent += one.sent;
+            seen[stage].failed += one.failed;
+            seen[stage].panicked += one.panicked;
+        }
+    }
+    (0..info.stages.len())
+        .map(|stage| stage_metrics(shared, &seen, stage))
+        .collect()
+}
+
+fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
+    let info = &shared.info.stages[stage];
+    let Seen {
+        received,
+        sent,
+        failed,
+        panicked,
+    } = seen[stage];
+    let made = shared.dropped_inside(stage);
+    let source = info.kind == Kind::Source;
+    let leave = sent + failed + panicked + made;
+    let filtered = if info.many || source {
+        0
+    } else {
+        received.saturating_sub(leave)
+    };
+    let before = dropped_before(shared, stage);
+    let come: u64 = info
+        .inputs
+        .iter()
+        .map(|door| sent_by(shared, seen, door))
+        .sum();
+    StageMetrics {
+        name: info.name,
+        kind: info.kind,
+        received: if source { sent + before } else { received },
+        sent,
+        filtered,
+        failed,
+        panicked,
+        dropped: before + made,
+        in_flight: if source {
+            0
+        } else {
+            come.saturating_sub(received + before)
+        },
+        routed: doors_of(shared.info, stage)
+            .into_iter()
+            .map(|door| (door, routed(shared, stage, door)))
+            .collect(),
+    }
+}
+
+/// Items that a stage has sent by the door that a reader reads.
+pub(crate) fn sent_by(shared: &Shared, seen: &[Seen], door: &DoorInfo) -> u64 {
+    if door.stage == DoorInfo::INPUT {
+        return input_received(shared);
+    }
+    let stage = usize::from(door.stage);
+    match door.door {
+        None => seen[stage].sent,
+        Some("Err") if shared.info.stages[stage].fallible => seen[stage].failed,
+        Some(variant) => routed(shared, stage, variant),
+    }
+}
+
+/// Items that were taken from the input.
+pub(crate) fn input_received(shared: &Shared) -> u64 {
+    let dropped = shared
+        .info
+        .sources
+        .iter()
+        .position(|source| source.stage.is_none());
+    let dropped = dropped.map_or(0, |source| shared.dropped_at_source(source));
+    shared
+        .counts
+        .iter()
+        .map(|counts| counts.read_input())
+        .sum::<u64>()
+        + dropped
+}
+
+fn routed(shared: &Shared, stage: usize, door: &str) -> u64 {
+    shared
+        .counts
+        .iter()
+        .map(|counts| counts.read_routed(stage, door))
+        .sum()
+}
+
+/// Items dropped on their way to a stage, or pulled from a source and dropped.
+fn dropped_before(shared: &Shared, stage: usize) -> u64 {
+    let links = shared
+        .info
+        .links
+        .iter()
+        .enumerate()
+        .filter(|(_, link)| usize::from(link.to) == stage);
+    let at_links: u64 = links.map(|(link, _)| shared.dropped_at_link(link)).sum();
+    let sources = shared.info.sources.iter().enumerate();
+    let reads_input = shared.info.stages[stage].reads_input();
+    let own = sources.filter(|(_, source)| match source.stage {
+        Some(own) => usize::from(own) == stage,
+        None => reads_input,
+    });
+    at_links
+        + own
+            .map(|(source, _)| shared.dropped_at_source(source))
+            .sum::<u64>()
+}
+
+fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
+    let mut doors = Vec::new();
+    for door in info.stages.iter().flat_map(|reader| reader.inputs) {
+        let Some(name) = door.door.filter(|_| usize::from(door.stage) == stage) else {
+            continue;
+        };
+        if !(name == "Err" && info.stages[stage].fallible) && !doors.contains(&name) {
+            doors.push(name);
+        }
+    }
+    doors
+}
+
+/// Stages such that every reader comes before what it reads.
+fn against_the_stream(info: &TopologyInfo) -> Vec<usize> {
+    fn visit(info: &TopologyInfo, stage: usize, seen: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[stage], true) {
+            return;
+        }
+        for door in info.stages[stage].inputs {
+            if door.stage != DoorInfo::INPUT {
+                visit(info, usize::from(door.stage), seen, order);
+            }
+        }
+        order.push(stage);
+    }
+    let mut seen = vec![false; info.stages.len()];
+    let mut order = Vec::new();
+    for stage in 0..info.stages.len() {
+        visit(info, stage, &mut seen, &mut order);
+    }
+    order.reverse();
+    order
+}

@@ -1,0 +1,29 @@
+//! What generated code uses. Not for anybody else: it changes without notice.
+
+pub use pipewright_spec::{
+    info::{
+        DoorInfo, Kind, LinkInfo, LinkKindInfo, SourceInfo, StageInfo, StateKind, TopologyInfo,
+    },
+    options::{OnError, OnPanic},
+};
+
+pub use crate::{
+    batch::{Collector, Due},
+    carrier::{Carrier, Task},
+    counts::Counts,
+    diagnose::*,
+    drive::{
+        Load, Segment, Tally, Watch, at_once, drive, drive_tagged, each, each_emitted, each_left,
+        flush, stop_with,
+    },
+    error::InitError,
+    graph::{Blueprint, Graph, NoInput, Site, States},
+    link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
+    source::{
+        IngressSource, IntoSplittable, IterSource, PollSource, Pulled, SplitSource, Splittable,
+    },
+    stage::{
+        Init, KeyFn, Keyed, StageFn, copy, door_link, env_for, err_link, key_of, link, make_state,
+    },
+    worker::Worker,
+};

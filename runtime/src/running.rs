@@ -1,0 +1,227 @@
+//! A run that is going on.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    drive::panic_message,
+    error::{RunError, SendError, TrySendError},
+    graph::{Blueprint, States},
+    metrics::Metrics,
+    report::{Failed, Report},
+    shared::Shared,
+    source::Ingress,
+};
+
+/// A pipeline that runs. Dropping it stops it and waits for its threads; [`Self::drain`] finishes what is on its way.
+#[must_use = "dropping a running pipeline stops it; call `wait`, `drain` or `stop`"]
+pub struct Running<P: Blueprint> {
+    shared: Arc<Shared>,
+    input: Arc<Ingress<P::Input>>,
+    main: Option<JoinHandle<States>>,
+}
+
+/// A handle that pushes items into a running pipeline; clones push into the same one.
+pub struct Input<T>(Arc<Ingress<T>>);
+
+impl<P: Blueprint> Running<P> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        input: Arc<Ingress<P::Input>>,
+        main: JoinHandle<States>,
+    ) -> Self {
+        Self {
+            shared,
+            input,
+            main: Some(main),
+        }
+    }
+
+    /// Pushes an item to the stages that read `input`; waits while the input is full.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the pipeline takes no more: it was drained, stopped, or has failed.
+    pub fn send(&self, item: P::Input) -> Result<(), SendError<P::Input>> {
+        send(&self.input, item)
+    }
+
+    /// Pushes an item if there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the input is full or takes no more.
+    pub fn try_send(&self, item: P::Input) -> Result<(), TrySendError<P::Input>> {
+        self.input.try_send(item)
+    }
+
+    /// Pushes many items, waiting while the input is full, and returns how many were pushed. Cheaper than one by one.
+    ///
+    /// # Errors
+    ///
+    /// Gives the first item back that was not taken, if the pipeline takes no more; the iterator still has the others.
+    pub fn send_batch(
+        &self,
+        items: impl IntoIterator<Item = P::Input>,
+    ) -> Result<u64, SendError<P::Input>> {
+        self.input.send_batch(&mut items.into_iter())
+    }
+
+    /// A handle for another thread to push with.
+    pub fn input(&self) -> Input<P::Input> {
+        Input(Arc::clone(&self.input))
+    }
+
+    /// What every stage has counted so far. It never shows an item that was received before it was sent.
+    pub fn metrics(&self) -> Metrics<P> {
+        Metrics::read(&self.shared)
+    }
+
+    /// Has everything been done, or has the run failed?
+    pub fn is_finished(&self) -> bool {
+        self.main.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Takes no more items in, finishes those that were taken, and ends. Sources are not read further.
+    ///
+    /// # Errors
+    ///
+    /// If the run has failed. The report is in the error.
+    pub fn drain(mut self) -> Result<Report<P>, Box<Failed<P>>> {
+        self.shared.close();
+        self.end()
+    }
+
+    /// Waits until all sources have ended and every item is done. A pipeline with an `input` ends when it is drained.
+    ///
+    /// # Errors
+    ///
+    /// If the run has failed. The report is in the error.
+    pub fn wait(mut self) -> Result<Report<P>, Box<Failed<P>>> {
+        self.end()
+    }
+
+    /// Drops what is on its way, counting it, and ends.
+    ///
+    /// # Errors
+    ///
+    /// If the run has failed. The report is in the error.
+    pub fn stop(mut self) -> Result<Report<P>, Box<Failed<P>>> {
+        self.shared.stop();
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Report<P>, Box<Failed<P>>> {
+        let states = match self.main.take().map(JoinHandle::join) {
+            Some(Ok(states)) => states,
+            Some(Err(payload)) => {
+                let message = panic_message(payload);
+                self.shared.fail(RunError::Panicked {
+                    stage: P::TOPOLOGY.name,
+                    message,
+                });
+                States::default()
+            }
+            None => States::default(),
+        };
+        Report::of(&self.shared, self.input.len() as u64, states)
+    }
+}
+
+impl<P: Blueprint> Drop for Running<P> {
+    fn drop(&mut self) {
+        if let Some(main) = self.main.take() {
+            self.shared.stop();
+            // What it panicked with was already told by the panic itself; a destructor has nobody to tell.
+            let _ = main.join();
+        }
+    }
+}
+
+impl<P: Blueprint> fmt::Debug for Running<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Input<T> {
+    /// Pushes an item; waits while the input is full.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the pipeline takes no more.
+    pub fn send(&self, item: T) -> Result<(), SendError<T>> {
+        send(&self.0, item)
+    }
+
+    /// Pushes an item, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if there was no room in time, or if the pipeline takes no more.
+    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), TrySendError<T>> {
+        self.0.send(item, Instant::now().checked_add(timeout))
+    }
+
+    /// Pushes an item if there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the input is full or takes no more.
+    pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        self.0.try_send(item)
+    }
+
+    /// Pushes many items, waiting while the input is full, and returns how many were pushed.
+    ///
+    /// # Errors
+    ///
+    /// Gives the first item back that was not taken, if the pipeline takes no more.
+    pub fn send_batch(&self, items: impl IntoIterator<Item = T>) -> Result<u64, SendError<T>> {
+        self.0.send_batch(&mut items.into_iter())
+    }
+
+    /// Items that wait at this moment.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Does none wait at this moment?
+    pub fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+
+    /// Items that can wait.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl<T> Clone for Input<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Input<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Input").field(&self.0).finish()
+    }
+}
+
+fn send<T: Send + 'static>(input: &Ingress<T>, item: T) -> Result<(), SendError<T>> {
+    // Without a deadline it is never given back for being full.
+    input
+        .send(item, None)
+        .map_err(|error| SendError(error.into_inner()))
+}
+
+/// Keeps the pipeline's type without owning one.
+pub(crate) type Of<P> = PhantomData<fn() -> P>;

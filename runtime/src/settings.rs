@@ -1,0 +1,141 @@
+//! The numbers of one run: what the topology says, changed by tuning files, by the environment and by code.
+
+use pipewright_spec::{
+    info::{Kind, LinkKindInfo, StateKind, TopologyInfo},
+    options::OnPanic,
+};
+
+use crate::{error::StartError, idle::MAX_WORKERS};
+
+/// How long a worker works before it looks around, by default: 64 us.
+pub(crate) const QUANTUM_NS: u64 = 64_000;
+/// How long an item waits for its batch to fill, by default: 150 us.
+pub(crate) const LINGER_NS: u64 = 150_000;
+/// How long a source that has nothing is left alone, by default: 50 us.
+pub(crate) const IDLE_NS: u64 = 50_000;
+/// Items that an input holds, by default.
+pub(crate) const QUEUE: u32 = 4096;
+/// Items of a full batch of a batch stage, by default.
+pub(crate) const BATCH: u32 = 64;
+/// Most items that a worker takes from a source into one carrier, by default.
+pub(crate) const PULL: u32 = 4096;
+/// Bounds of the number of tickets.
+const CREDITS: std::ops::RangeInclusive<u32> = 8..=1024;
+/// Partitions of a keyed stage per worker, and their bounds.
+const PARTITIONS_PER_WORKER: usize = 4;
+const PARTITIONS: std::ops::RangeInclusive<usize> = 16..=1024;
+
+/// The numbers of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) workers: usize,
+    pub(crate) quantum: u64,
+    pub(crate) credits: u32,
+    pub(crate) partitions: usize,
+    pub(crate) stages: Box<[StageSettings]>,
+}
+
+/// The numbers of one stage. Times in nanoseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct StageSettings {
+    pub(crate) batch: Option<u32>,
+    pub(crate) linger: u64,
+    pub(crate) idle: u64,
+    pub(crate) queue: u32,
+    pub(crate) on_panic: OnPanic,
+}
+
+impl Settings {
+    /// What the topology says, with this many workers if it names none.
+    pub(crate) fn of(info: &TopologyInfo) -> Self {
+        let workers = info.workers.map_or_else(default_workers, |n| n as usize);
+        let stages = info.stages.iter().map(|stage| StageSettings {
+            batch: stage.batch,
+            linger: stage.linger_ns.unwrap_or(LINGER_NS),
+            idle: stage.idle_ns.unwrap_or(IDLE_NS),
+            queue: stage.queue.unwrap_or(QUEUE),
+            on_panic: stage
+                .on_panic
+                .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
+        });
+        let mut settings = Self {
+            workers: 1,
+            quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
+            credits: 0,
+            partitions: 0,
+            stages: stages.collect(),
+        };
+        settings.set_workers(workers);
+        settings
+    }
+
+    /// Sets the number of workers and everything that follows from it.
+    pub(crate) fn set_workers(&mut self, workers: usize) {
+        self.workers = workers;
+        let wanted = (4 * workers as u32).next_power_of_two();
+        self.credits = wanted.clamp(*CREDITS.start(), *CREDITS.end());
+        let wanted = (PARTITIONS_PER_WORKER * workers).next_power_of_two();
+        self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
+    }
+
+    /// Refuses what a run cannot do.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        if self.workers == 0 || self.workers > MAX_WORKERS {
+            let workers = self.workers;
+            return Err(StartError::Number(format!(
+                "a pool has 1 to {MAX_WORKERS} workers, not {workers}"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_panic(&self, stage: u16) -> OnPanic {
+        self.stages
+            .get(stage as usize)
+            .map_or(OnPanic::Stop, |stage| stage.on_panic)
+    }
+
+    /// Most carriers that can be on their way to `link` at once.
+    pub(crate) fn most_at(&self, info: &TopologyInfo, link: usize) -> usize {
+        let tickets = self.credits as usize;
+        if matches!(info.links[link].kind, LinkKindInfo::Ordered) {
+            return tickets;
+        }
+        // Every keyed stage on the way splits a carrier by partition; counting all of them bounds those on the way.
+        let keyed = info
+            .links
+            .iter()
+            .filter(|link| matches!(link.kind, LinkKindInfo::Keyed { .. }))
+            .count();
+        let split = self.partitions.saturating_pow(keyed as u32);
+        tickets
+            .saturating_mul(usize::from(info.links[link].paths).max(1))
+            .saturating_mul(split)
+            .min(1 << 20)
+    }
+
+    /// Most carriers on their way at once, at all links together.
+    pub(crate) fn most_carriers(&self, info: &TopologyInfo) -> usize {
+        let sum: usize = (0..info.links.len())
+            .map(|link| self.most_at(info, link))
+            .sum();
+        sum.clamp(1, 1 << 20)
+    }
+}
+
+/// As many workers as the machine lets this process run at once.
+fn default_workers() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_WORKERS)
+}
+
+/// A stateless stage loses one item, per-worker state is made anew, and state that items share stops the run.
+fn default_on_panic(kind: Kind, state: StateKind) -> OnPanic {
+    match (kind, state) {
+        (Kind::Source, _) => OnPanic::Stop,
+        (_, StateKind::None) => OnPanic::Isolate,
+        (_, StateKind::PerWorker) => OnPanic::Reset,
+        _ => OnPanic::Stop,
+    }
+}

@@ -1,0 +1,264 @@
+//! What all workers of one run share that does not depend on the pipeline's types.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_deque::Stealer;
+use crossbeam_queue::ArrayQueue;
+use pipewright_spec::{info::TopologyInfo, options::OnPanic};
+
+use crate::{
+    carrier::Task, counts::Counts, credit::Credits, drive::AfterPanic, error::RunError, idle::Idle,
+    settings::Settings, source::SourceCtl,
+};
+
+/// Most panic messages that a report keeps.
+const PANICS_KEPT: usize = 8;
+
+/// The state of one run.
+pub struct Shared {
+    pub(crate) info: &'static TopologyInfo,
+    pub(crate) settings: Settings,
+    pub(crate) credits: Credits,
+    pub(crate) idle: Idle,
+    /// One set of counters per worker.
+    pub(crate) counts: Box<[Counts]>,
+    pub(crate) sources: Box<[SourceCtl]>,
+    pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
+    /// Tasks that no run queue had room for.
+    pub(crate) injector: ArrayQueue<Task>,
+    /// Do several workers pull at once? Otherwise one of them has the whole pipeline while it works.
+    parallel: AtomicBool,
+    /// No more items are taken in.
+    closing: AtomicBool,
+    /// What is on its way is dropped.
+    stopping: AtomicBool,
+    /// Nothing is left to do.
+    finished: AtomicBool,
+    /// Items dropped because the run stopped, by link; then by source.
+    dropped: Box<[AtomicU64]>,
+    /// Items that a stage had made when the run stopped, by stage.
+    dropped_inside: Box<[AtomicU64]>,
+    /// The next sequence number of each ordered gate, by link.
+    numbers: Box<[AtomicU64]>,
+    outcome: Mutex<Outcome>,
+    epoch: Instant,
+}
+
+#[derive(Default)]
+struct Outcome {
+    error: Option<RunError>,
+    panics: Vec<PanicNote>,
+}
+
+/// A panic that was caught.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PanicNote {
+    /// The stage that panicked.
+    pub stage: &'static str,
+    /// What the panic said.
+    pub message: String,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        info: &'static TopologyInfo,
+        settings: Settings,
+        sources: Box<[SourceCtl]>,
+    ) -> Arc<Self> {
+        let workers = settings.workers;
+        let bound = settings.most_carriers(info);
+        Arc::new(Self {
+            info,
+            credits: Credits::new(settings.credits, info.links.len()),
+            idle: Idle::new(workers),
+            counts: (0..workers).map(|_| Counts::new(info)).collect(),
+            stealers: OnceLock::new(),
+            injector: ArrayQueue::new(bound),
+            parallel: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            dropped: (0..info.links.len() + sources.len())
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+            dropped_inside: info.stages.iter().map(|_| AtomicU64::new(0)).collect(),
+            numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
+            sources,
+            outcome: Mutex::new(Outcome::default()),
+            epoch: Instant::now(),
+            settings,
+        })
+    }
+
+    /// Nanoseconds since the run began.
+    pub(crate) fn now(&self) -> u64 {
+        self.elapsed().as_nanos() as u64
+    }
+
+    /// Time since the run began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    pub(crate) fn stage_name(&self, stage: u16) -> &'static str {
+        self.info
+            .stages
+            .get(stage as usize)
+            .map_or("input", |stage| stage.name)
+    }
+
+    pub(crate) fn is_parallel(&self) -> bool {
+        self.parallel.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_parallel(&self, parallel: bool) {
+        self.parallel.store(parallel, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// Takes no more items; what is on its way goes on.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        for source in &self.sources {
+            source.close();
+        }
+        self.idle.wake_all();
+    }
+
+    /// Drops what is on its way.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Everything is done: all workers may leave.
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        self.idle.wake_all();
+    }
+
+    /// Ends the run with an error; the first one counts.
+    pub(crate) fn fail(&self, error: RunError) {
+        self.outcome().error.get_or_insert(error);
+        self.stop();
+    }
+
+    pub(crate) fn error(&self) -> Option<RunError> {
+        self.outcome().error.clone()
+    }
+
+    pub(crate) fn panics(&self) -> Vec<PanicNote> {
+        self.outcome().panics.clone()
+    }
+
+    /// Decides what follows a panic in `stage` and notes it.
+    pub(crate) fn after_panic(&self, stage: u16, message: String) -> AfterPanic {
+        let name = self.stage_name(stage);
+        let on_panic = self.settings.on_panic(stage);
+        {
+            let mut outcome = self.outcome();
+            if outcome.panics.len() < PANICS_KEPT {
+                outcome.panics.push(PanicNote {
+                    stage: name,
+                    message: message.clone(),
+                });
+            }
+        }
+        match on_panic {
+            OnPanic::Isolate | OnPanic::Keep => AfterPanic::GoOn,
+            OnPanic::Reset => AfterPanic::Reset,
+            OnPanic::Stop => {
+                self.fail(RunError::Panicked {
+                    stage: name,
+                    message,
+                });
+                AfterPanic::Stop
+            }
+        }
+    }
+
+    /// A batch with this ticket is done.
+    pub(crate) fn release(&self, ticket: u32) {
+        let free = self.credits.release(ticket);
+        let first = free == Some(1);
+        // Outside parallel work someone waits for all tickets; within it, for any.
+        let all = free == Some(self.credits.total()) && !self.is_parallel();
+        if first || all {
+            self.idle.wake_one();
+        }
+    }
+
+    /// Items at a link, or pulled from a source, that the run drops because it stops.
+    pub(crate) fn dropped(&self, link: u16, items: u64) {
+        if let Some(cell) = self.dropped.get(link as usize) {
+            cell.fetch_add(items, Ordering::Relaxed);
+        }
+    }
+
+    /// Items that a stage has made and that the run drops because it stops.
+    pub(crate) fn drop_inside(&self, stage: u16, items: u64) {
+        if let Some(cell) = self.dropped_inside.get(usize::from(stage)) {
+            cell.fetch_add(items, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn dropped_inside(&self, stage: usize) -> u64 {
+        self.dropped_inside[stage].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn dropped_at_link(&self, link: usize) -> u64 {
+        self.dropped[link].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn dropped_at_source(&self, source: usize) -> u64 {
+        self.dropped[self.info.links.len() + source].load(Ordering::Acquire)
+    }
+
+    /// Draws the next sequence number of an ordered gate. Called under the source's token.
+    pub(crate) fn next_number(&self, gate: u16) -> u64 {
+        // Relaxed: the number is all that is shared; each source draws in its own order.
+        self.numbers[usize::from(gate)].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number by which `dropped` knows a source.
+    pub(crate) fn source_link(&self, source: usize) -> u16 {
+        (self.info.links.len() + source) as u16
+    }
+
+    fn outcome(&self) -> std::sync::MutexGuard<'_, Outcome> {
+        // The lock is held for moments in which nothing can panic but an allocation.
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("pipeline", &self.info.name)
+            .field("credits", &self.credits)
+            .field("closing", &self.is_closing())
+            .field("stopping", &self.is_stopping())
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

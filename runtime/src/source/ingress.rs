@@ -1,0 +1,338 @@
+//! The push input: a bounded queue that user threads fill and workers empty.
+//!
+//! **Order.** What one thread sends is taken in the order in which it was sent; the worker that takes items has the
+//! input's token and draws their sequence number under it.
+//!
+//! **Nothing is lost at the end.** A sender announces itself in `sending`, then looks whether the input is closed, then
+//! pushes, then leaves. Closing sets `closed` first; the input has ended only when it is closed, nobody is sending and
+//! the queue is empty. With a full fence on both sides, either the sender sees `closed` and gives the item back, or the
+//! worker sees the sender and waits for its item.
+//!
+//! **Back-pressure.** A sender that finds the queue full parks until a worker has taken items. Workers wake senders when
+//! a quarter of the queue is free, so that a wake-up is paid for many items.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    },
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::{Place, Pulled, SourceCtl, Waiting};
+use crate::{
+    carrier::{Carrier, Home},
+    drive::{HANDED, Progress, Segment, pump},
+    error::{SendError, TrySendError},
+    graph::Site,
+    shared::Shared,
+    token::Token,
+    worker::Worker,
+};
+
+/// Longest sleep of a blocked sender before it looks again by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The queue of an input.
+pub struct Ingress<T> {
+    items: ArrayQueue<T>,
+    closed: AtomicBool,
+    sending: AtomicUsize,
+    /// Senders that sleep.
+    waiting: AtomicUsize,
+    sleepers: Mutex<Vec<Thread>>,
+    /// The run whose workers take the items, once it has begun.
+    run: OnceLock<Arc<Shared>>,
+}
+
+impl<T: Send + 'static> Ingress<T> {
+    pub(crate) fn new(capacity: u32) -> Arc<Self> {
+        Arc::new(Self {
+            items: ArrayQueue::new(capacity.max(1) as usize),
+            closed: AtomicBool::new(false),
+            sending: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            sleepers: Mutex::new(Vec::new()),
+            run: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn attach(&self, run: &Arc<Shared>) {
+        // A queue belongs to one run, whose start calls this once.
+        let _ = self.run.set(Arc::clone(run));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+
+    pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        let _sending = Sending::announce(&self.sending);
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(TrySendError::Closed(item));
+        }
+        self.items.push(item).map_err(TrySendError::Full)?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Sends, waiting for room until `deadline`.
+    pub(crate) fn send(
+        &self,
+        mut item: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), TrySendError<T>> {
+        loop {
+            match self.try_send(item) {
+                Err(TrySendError::Full(back)) => item = back,
+                done => return done,
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(TrySendError::Full(item));
+            }
+            self.sleep(left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN)));
+        }
+    }
+
+    /// Sends many, waiting for room; on closing the rest comes back.
+    pub(crate) fn send_batch(
+        &self,
+        items: &mut dyn Iterator<Item = T>,
+    ) -> Result<u64, SendError<T>> {
+        let mut sent = 0;
+        let mut next = items.next();
+        while let Some(item) = next.take() {
+            let _sending = Sending::announce(&self.sending);
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(SendError(item));
+            }
+            let mut blocked = Some(item);
+            while let Some(item) = blocked.take() {
+                match self.items.push(item) {
+                    Ok(()) => {
+                        sent += 1;
+                        blocked = items.next();
+                    }
+                    Err(back) => {
+                        next = Some(back);
+                    }
+                }
+            }
+            drop(_sending);
+            self.tell();
+            if next.is_some() {
+                self.sleep(LOOK_AGAIN);
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Makes sent items known to the workers.
+    fn tell(&self) {
+        if let Some(run) = self.run.get() {
+            run.idle.wake_one();
+        }
+    }
+
+    fn sleep(&self, most: Duration) {
+        {
+            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            sleepers.push(std::thread::current());
+            self.waiting.store(sleepers.len(), Ordering::Relaxed);
+        }
+        // Pairs with the fence in `wake_senders`: either it sees this sleeper, or this sees the room that it made.
+        fence(Ordering::SeqCst);
+        if self.items.is_full() && !self.closed.load(Ordering::Relaxed) {
+            std::thread::park_timeout(most);
+        }
+    }
+
+    /// Wakes all sleeping senders if there is room worth it.
+    fn wake_senders(&self) {
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let free = self.items.capacity() - self.items.len();
+        if free * 4 < self.items.capacity() && !self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let sleepers = {
+            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            self.waiting.store(0, Ordering::Relaxed);
+            std::mem::take(&mut *sleepers)
+        };
+        for sleeper in sleepers {
+            sleeper.unpark();
+        }
+    }
+
+    /// Is it closed, empty, and nobody on the way in?
+    fn has_ended(&self) -> bool {
+        if !self.closed.load(Ordering::Acquire) {
+            return false;
+        }
+        fence(Ordering::SeqCst);
+        self.sending.load(Ordering::Acquire) == 0 && self.items.is_empty()
+    }
+}
+
+impl<T: Send + 'static> Waiting for Ingress<T> {
+    fn is_empty(&self) -> bool {
+        // A closed input must be asked once more, to end.
+        self.items.is_empty() && !self.closed.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake_senders();
+    }
+}
+
+/// A sender between its look at `closed` and the end of its push.
+struct Sending<'a>(&'a AtomicUsize);
+
+impl<'a> Sending<'a> {
+    fn announce(sending: &'a AtomicUsize) -> Self {
+        sending.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the fence in `has_ended`.
+        fence(Ordering::SeqCst);
+        Self(sending)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// The input as a source.
+pub struct IngressSource<T: 'static> {
+    queue: Token<Arc<Ingress<T>>>,
+    home: Arc<Home<T>>,
+    place: Place,
+    /// Items of one quantum, for the exclusive loop.
+    taken: Vec<T>,
+}
+
+impl<T: Send + 'static> IngressSource<T> {
+    /// The input, as source number `source`.
+    ///
+    /// # Panics
+    ///
+    /// If the pipeline was started without its input: an error in generated code.
+    pub fn new(site: &Site<'_, T>, source: usize) -> Self {
+        let link = site.shared.source_link(source);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        let queue = site
+            .input
+            .expect("a pipeline that reads `input` is opened with one");
+        Self {
+            queue: Token::new(Arc::clone(queue)),
+            home,
+            place: Place {
+                source,
+                stage: HANDED,
+            },
+            taken: Vec::new(),
+        }
+    }
+
+    /// Takes a quantum of items and hands them to `run` in a carrier.
+    pub fn pull<'w>(
+        &self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
+    ) -> Pulled {
+        let begun = w.tick();
+        let Some(ticket) = w.take_ticket() else {
+            return Pulled::Idle;
+        };
+        let mut carrier = self.home.carrier(ticket, 0);
+        let place = &self.place;
+        let taken = self.queue.grab(|queue| {
+            place.fill(w, &mut carrier, |carrier, limit| {
+                take(queue, place.ctl(w), carrier.items(), limit);
+            });
+        });
+        match taken {
+            Some(()) => place.carry(w, carrier, begun, run),
+            None => Pulled::Busy,
+        }
+    }
+
+    /// Runs a quantum of items through the whole pipeline.
+    pub fn solo<C: Segment>(
+        &mut self,
+        w: &mut Worker<'_>,
+        cx: &mut C,
+        step: impl Fn(&mut C, T, &mut C::Tally),
+    ) -> Pulled {
+        let begun = w.tick();
+        let ctl = self.place.ctl(w);
+        take(self.queue.get_mut(), ctl, &mut self.taken, ctl.limit(true));
+        let mut progress = Progress::default();
+        let mut items = Some(self.taken.drain(..));
+        pump(
+            w.watch(),
+            &mut items,
+            u64::MAX,
+            HANDED,
+            cx,
+            &step,
+            &mut progress,
+        );
+        if w.shared.is_stopping() {
+            w.shared.dropped(
+                w.shared.source_link(self.place.source),
+                items.into_iter().flatten().count() as u64,
+            );
+        }
+        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        if progress.items > 0 {
+            Pulled::More
+        } else {
+            self.place.nothing(w)
+        }
+    }
+}
+
+fn take<T: Send + 'static>(queue: &Ingress<T>, ctl: &SourceCtl, into: &mut Vec<T>, limit: u64) {
+    while (into.len() as u64) < limit {
+        match queue.items.pop() {
+            Some(item) => into.push(item),
+            None => break,
+        }
+    }
+    if !into.is_empty() {
+        queue.wake_senders();
+    } else if queue.has_ended() {
+        ctl.end();
+    }
+}
+
+impl<T> fmt::Debug for Ingress<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress")
+            .field("len", &self.items.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for IngressSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IngressSource")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

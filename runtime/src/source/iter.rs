@@ -1,0 +1,124 @@
+//! A source that is an iterator.
+
+use std::{fmt, sync::Arc};
+
+use super::{Place, Pulled};
+use crate::{
+    carrier::{Carrier, Home},
+    drive::{Progress, Segment, pump},
+    graph::Site,
+    token::Token,
+    worker::Worker,
+};
+
+/// An iterator that workers take items from, one worker at a time.
+pub struct IterSource<I: Iterator>
+where
+    I::Item: 'static,
+{
+    items: Token<Option<I>>,
+    home: Arc<Home<I::Item>>,
+    place: Place,
+}
+
+impl<I: Iterator> IterSource<I>
+where
+    I::Item: Send + 'static,
+{
+    /// The source number `source`, whose stage is `stage`.
+    pub fn new<In>(site: &Site<'_, In>, source: usize, stage: u16, items: I) -> Self {
+        let link = site.shared.source_link(source);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        Self {
+            items: Token::new(Some(items)),
+            home,
+            place: Place { source, stage },
+        }
+    }
+
+    /// Takes a quantum of items and hands them to `run` in a carrier.
+    pub fn pull<'w>(
+        &self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(Carrier<I::Item>, &mut Worker<'w>),
+    ) -> Pulled {
+        let begun = w.tick();
+        let Some(ticket) = w.take_ticket() else {
+            return Pulled::Idle;
+        };
+        let mut carrier = self.home.carrier(ticket, 0);
+        let place = &self.place;
+        let taken = self.items.grab(|items| {
+            place.fill(w, &mut carrier, |carrier, limit| {
+                self.fill(w, items, carrier, limit)
+            });
+        });
+        match taken {
+            Some(()) => place.carry(w, carrier, begun, run),
+            None => Pulled::Busy,
+        }
+    }
+
+    /// Runs a quantum of items through the whole pipeline.
+    pub fn solo<C: Segment>(
+        &mut self,
+        w: &mut Worker<'_>,
+        cx: &mut C,
+        step: impl Fn(&mut C, I::Item, &mut C::Tally),
+    ) -> Pulled {
+        let begun = w.tick();
+        let ctl = self.place.ctl(w);
+        if w.shared.is_closing() {
+            ctl.end();
+            return Pulled::Done;
+        }
+        let mut progress = Progress::default();
+        let limit = ctl.limit(false);
+        pump(
+            w.watch(),
+            self.items.get_mut(),
+            limit,
+            self.place.stage,
+            cx,
+            &step,
+            &mut progress,
+        );
+        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        if progress.ended {
+            ctl.end();
+            return Pulled::Done;
+        }
+        Pulled::More
+    }
+
+    fn fill(
+        &self,
+        w: &Worker<'_>,
+        items: &mut Option<I>,
+        carrier: &mut Carrier<I::Item>,
+        limit: u64,
+    ) {
+        let ctl = self.place.ctl(w);
+        let Some(iter) = items.as_mut().filter(|_| !w.shared.is_closing()) else {
+            return ctl.end();
+        };
+        let buffer = carrier.items();
+        let filled = self
+            .place
+            .guarded(w, || buffer.extend(iter.take(limit as usize)));
+        if filled.is_none() || (buffer.len() as u64) < limit {
+            ctl.end();
+        }
+    }
+}
+
+impl<I: Iterator> fmt::Debug for IterSource<I>
+where
+    I::Item: 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IterSource")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! Sources: where items come from, and how much of them a worker takes at a time.
+//!
+//! One worker at a time pulls from a source (see [`crate::token`]); it draws the sequence numbers of its batch under the
+//! token, so the numbers are in source order. How many items it takes is measured: as many as one quantum of work.
+
+mod ingress;
+mod iter;
+mod pieces;
+mod poll;
+mod split;
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+pub use self::{
+    ingress::{Ingress, IngressSource},
+    iter::IterSource,
+    poll::PollSource,
+    split::{IntoSplittable, SplitSource, Splittable},
+};
+use crate::{
+    carrier::Carrier, drive::panic_message, error::RunError, settings::PULL, shared::Shared,
+    worker::Worker,
+};
+
+/// An item that costs more than this is worth handing to another core, in picoseconds.
+const WORTH_SHARING_PS: u64 = 25_000;
+/// One that costs less than this is not, in picoseconds.
+const CHEAP_PS: u64 = 8_000;
+/// Items of the first pull, when nothing is known about their cost.
+const FIRST_PULL: u64 = 32;
+/// How much more one pull may take than the one before.
+const GROWTH: u64 = 16;
+
+/// What came of asking a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulled {
+    /// Items came; there may be more.
+    More,
+    /// Nothing at the moment.
+    Idle,
+    /// The source has ended.
+    Done,
+    /// Another worker is pulling.
+    Busy,
+}
+
+/// What workers know about a source without its type.
+#[derive(Debug)]
+pub(crate) struct SourceCtl {
+    done: AtomicBool,
+    busy: AtomicBool,
+    /// When it may be asked again, in nanoseconds of the run; 0: now.
+    retry_at: AtomicU64,
+    /// Cost of an item, from pulling to the end of its way, in picoseconds; 0: not known.
+    cost: AtomicU64,
+    /// Items of the next pull.
+    next: AtomicU64,
+    /// Most items of a pull that is carried; pulls that are not carried have no such limit.
+    most: u64,
+    kind: Kind,
+    /// Can pieces be cut off and worked on without handing items over at all?
+    free: AtomicBool,
+}
+
+/// What matters about a source's kind.
+pub(crate) enum Kind {
+    /// Items are pulled.
+    Pulled,
+    /// Items are pushed.
+    Input(Arc<dyn Waiting>),
+}
+
+/// An input, as far as workers need to know it.
+pub(crate) trait Waiting: Send + Sync {
+    fn is_empty(&self) -> bool;
+    /// Takes no more items.
+    fn close(&self);
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pulled => "Pulled",
+            Self::Input(_) => "Input",
+        })
+    }
+}
+
+impl SourceCtl {
+    pub(crate) fn new(kind: Kind, batch: Option<u32>) -> Self {
+        Self {
+            done: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            retry_at: AtomicU64::new(0),
+            cost: AtomicU64::new(0),
+            next: AtomicU64::new(FIRST_PULL),
+            most: batch.unwrap_or(PULL).into(),
+            kind,
+            free: AtomicBool::new(false),
+        }
+    }
+
+    /// Pieces of it can be worked on side by side.
+    pub(crate) fn set_free(&self) {
+        self.free.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn end(&self) {
+        self.done.store(true, Ordering::Release);
+    }
+
+    /// Takes no more items in. A source ends at the next pull; an input when it is empty.
+    pub(crate) fn close(&self) {
+        if let Kind::Input(input) = &self.kind {
+            input.close();
+        }
+        self.retry_at.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ready(&self, now: u64) -> bool {
+        if self.is_done() || self.busy.load(Ordering::Relaxed) {
+            return false;
+        }
+        match &self.kind {
+            Kind::Input(input) => !input.is_empty(),
+            _ => self.retry_at.load(Ordering::Relaxed) <= now,
+        }
+    }
+
+    /// Nanoseconds until a source that had nothing is asked again; `None` if it is not waiting for that.
+    pub(crate) fn retry_in(&self, now: u64) -> Option<u64> {
+        let at = self.retry_at.load(Ordering::Relaxed);
+        (!self.is_done() && at != 0).then(|| at.saturating_sub(now))
+    }
+
+    pub(crate) fn retry_at(&self, at: u64) {
+        self.retry_at.store(at, Ordering::Relaxed);
+    }
+
+    /// Would a second worker pay?
+    pub(crate) fn is_worth_sharing(&self) -> bool {
+        let cost = self.cost.load(Ordering::Relaxed);
+        !self.is_done() && (self.free.load(Ordering::Relaxed) || cost >= WORTH_SHARING_PS)
+    }
+
+    /// Would one worker be faster?
+    pub(crate) fn is_cheap(&self) -> bool {
+        let cost = self.cost.load(Ordering::Relaxed);
+        !self.free.load(Ordering::Relaxed) && cost != 0 && cost < CHEAP_PS
+    }
+
+    /// How many items to take for one quantum of work.
+    pub(crate) fn limit(&self, carried: bool) -> u64 {
+        let next = self.next.load(Ordering::Relaxed);
+        if carried { next.min(self.most) } else { next }
+    }
+
+    /// Learns from a pull of `items` that took `ns` from beginning to end.
+    pub(crate) fn learn(&self, items: u64, ns: u64, quantum: u64) {
+        if items == 0 {
+            return;
+        }
+        let seen = (ns.saturating_mul(1000) / items).max(1);
+        let before = self.cost.load(Ordering::Relaxed);
+        // A moving average that forgets half of the past with every third pull.
+        let cost = if before == 0 {
+            seen
+        } else {
+            (before * 3 + seen) / 4
+        };
+        self.cost.store(cost, Ordering::Relaxed);
+        let wanted = (quantum.saturating_mul(1000) / cost.max(1)).max(1);
+        let most = self.next.load(Ordering::Relaxed).saturating_mul(GROWTH);
+        self.next.store(wanted.min(most), Ordering::Relaxed);
+    }
+}
+
+/// What every kind of source needs besides its items.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its number among the sources.
+    pub(crate) source: usize,
+    /// Its stage; `u16::MAX` for the input.
+    pub(crate) stage: u16,
+}
+
+impl Place {
+    pub(crate) fn ctl<'w>(&self, w: &Worker<'w>) -> &'w SourceCtl {
+        &w.shared.sources[self.source]
+    }
+
+    /// Draws the ticket's number at every ordered gate that items of this source pass. Called under the token.
+    pub(crate) fn draw(&self, w: &Worker<'_>, ticket: u32) {
+        for &gate in w.shared.info.sources[self.source].gates {
+            let number = w.shared.next_number(gate);
+            w.shared.credits.number(ticket, usize::from(gate), number);
+        }
+    }
+
+    /// Calls the user's source function; if it panics, the run ends.
+    pub(crate) fn guarded<R>(&self, w: &Worker<'_>, call: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                source_panicked(w.shared, self.stage, panic_message(payload));
+                None
+            }
+        }
+    }
+
+    /// Runs `fill` with the source marked busy; draws the ticket's numbers if items came. Called under the token.
+    pub(crate) fn fill<T: Send + 'static>(
+        &self,
+        w: &Worker<'_>,
+        carrier: &mut Carrier<T>,
+        fill: impl FnOnce(&mut Carrier<T>, u64),
+    ) {
+        let ctl = self.ctl(w);
+        ctl.busy.store(true, Ordering::Relaxed);
+        fill(carrier, ctl.limit(true));
+        if !carrier.is_empty() {
+            self.draw(w, carrier.ticket());
+        }
+        ctl.busy.store(false, Ordering::Relaxed);
+    }
+
+    /// After the token: tells a sleeper that the source is free again, runs what was taken, and learns its cost.
+    pub(crate) fn carry<'w, T: Send + 'static>(
+        &self,
+        w: &mut Worker<'w>,
+        carrier: Carrier<T>,
+        begun: u64,
+        run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
+    ) -> Pulled {
+        let ctl = self.ctl(w);
+        let items = carrier.len() as u64;
+        if items == 0 {
+            return self.nothing(w);
+        }
+        if !ctl.is_done() {
+            w.shared.idle.wake_one();
+        }
+        run(carrier, w);
+        ctl.learn(items, w.tick() - begun, w.shared.settings.quantum);
+        Pulled::More
+    }
+
+    pub(crate) fn nothing(&self, w: &Worker<'_>) -> Pulled {
+        if self.ctl(w).is_done() {
+            Pulled::Done
+        } else {
+            Pulled::Idle
+        }
+    }
+}
+
+fn source_panicked(shared: &Shared, stage: u16, message: String) {
+    shared.fail(RunError::Panicked {
+        stage: shared.stage_name(stage),
+        message,
+    });
+}

@@ -1,0 +1,147 @@
+//! A source that is asked again and again: `fn(&mut S, &mut Emit<T>) -> Flow`.
+
+use std::{fmt, sync::Arc};
+
+use super::{Place, Pulled};
+use crate::{
+    carrier::{Carrier, Home},
+    drive::{HANDED, Progress, Segment, pump},
+    emit::{Emit, Flow},
+    graph::Site,
+    token::Token,
+    worker::Worker,
+};
+
+/// A function with a state that workers call, one worker at a time.
+pub struct PollSource<S, T: 'static, F> {
+    inner: Token<Inner<S, T>>,
+    poll: F,
+    home: Arc<Home<T>>,
+    place: Place,
+}
+
+struct Inner<S, T> {
+    state: S,
+    emit: Emit<T>,
+}
+
+impl<S, T, F> PollSource<S, T, F>
+where
+    T: Send + 'static,
+    F: Fn(&mut S, &mut Emit<T>) -> Flow,
+{
+    /// The source number `source`, whose stage is `stage`.
+    pub fn new<In>(site: &Site<'_, In>, source: usize, stage: u16, state: S, poll: F) -> Self {
+        let link = site.shared.source_link(source);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        let inner = Token::new(Inner {
+            state,
+            emit: Emit::new(),
+        });
+        Self {
+            inner,
+            poll,
+            home,
+            place: Place { source, stage },
+        }
+    }
+
+    /// Takes a quantum of items and hands them to `run` in a carrier.
+    pub fn pull<'w>(
+        &self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
+    ) -> Pulled {
+        let begun = w.tick();
+        let Some(ticket) = w.take_ticket() else {
+            return Pulled::Idle;
+        };
+        let mut carrier = self.home.carrier(ticket, 0);
+        let place = &self.place;
+        let taken = self.inner.grab(|inner| {
+            place.fill(w, &mut carrier, |carrier, limit| {
+                self.collect(w, inner, limit);
+                std::mem::swap(carrier.items(), inner.emit.items());
+            });
+        });
+        match taken {
+            Some(()) => place.carry(w, carrier, begun, run),
+            None => Pulled::Busy,
+        }
+    }
+
+    /// Runs a quantum of items through the whole pipeline.
+    pub fn solo<C: Segment>(
+        &mut self,
+        w: &mut Worker<'_>,
+        cx: &mut C,
+        step: impl Fn(&mut C, T, &mut C::Tally),
+    ) -> Pulled {
+        let begun = w.tick();
+        let ctl = self.place.ctl(w);
+        let limit = ctl.limit(false);
+        let (poll, place) = (&self.poll, &self.place);
+        let inner = self.inner.get_mut();
+        collect(w, place, poll, inner, limit);
+        let mut progress = Progress::default();
+        let mut items = Some(inner.emit.items().drain(..));
+        pump(
+            w.watch(),
+            &mut items,
+            u64::MAX,
+            HANDED,
+            cx,
+            &step,
+            &mut progress,
+        );
+        if w.shared.is_stopping() {
+            w.shared.dropped(
+                w.shared.source_link(place.source),
+                items.into_iter().flatten().count() as u64,
+            );
+        }
+        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        if progress.items > 0 {
+            Pulled::More
+        } else {
+            place.nothing(w)
+        }
+    }
+
+    fn collect(&self, w: &Worker<'_>, inner: &mut Inner<S, T>, limit: u64) {
+        collect(w, &self.place, &self.poll, inner, limit);
+    }
+}
+
+/// Asks until there is a quantum of items, or none for now.
+fn collect<S, T>(
+    w: &Worker<'_>,
+    place: &Place,
+    poll: &impl Fn(&mut S, &mut Emit<T>) -> Flow,
+    inner: &mut Inner<S, T>,
+    limit: u64,
+) {
+    let ctl = place.ctl(w);
+    while (inner.emit.len() as u64) < limit {
+        if w.shared.is_closing() {
+            return ctl.end();
+        }
+        match place.guarded(w, || poll(&mut inner.state, &mut inner.emit)) {
+            Some(Flow::More) => {}
+            Some(Flow::Idle) => {
+                let idle = w.shared.settings.stages[usize::from(place.stage)].idle;
+                return ctl.retry_at(w.shared.now() + idle);
+            }
+            Some(Flow::Done) | None => return ctl.end(),
+        }
+    }
+    ctl.retry_at(0);
+}
+
+impl<S, T, F> fmt::Debug for PollSource<S, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollSource")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,311 @@
+//! Sources that can be cut into pieces, so that workers run them side by side without handing items over.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use super::{Place, Pulled, pieces::Pieces};
+use crate::{
+    drive::{HANDED, Load, Progress, Segment, pump},
+    graph::Site,
+    shared::Shared,
+    token::Token,
+    worker::Worker,
+};
+
+/// Something that pieces can be cut from: ranges, slices, vectors, or your own.
+///
+/// ```
+/// use pipewright::Splittable;
+///
+/// let mut numbers = 0..10u64;
+/// let first: Vec<u64> = numbers.cut(4).unwrap().collect();
+/// assert_eq!(first, [0, 1, 2, 3]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a source returns `Flow` (with `Emit`), `impl Iterator<Item = T>`, or something that can be cut, which `{Self}` cannot",
+    label = "not a source",
+    note = "ranges, `Vec<T>`, `Arc<[T]>` and `&'static [T]` can be cut; implement `Splittable` for your own type"
+)]
+pub trait Splittable: Send {
+    /// The items.
+    type Item: Send + 'static;
+    /// A piece.
+    type Piece: Iterator<Item = Self::Item>;
+    /// Cuts the next at most `items` items off (at least one); `None` when nothing is left.
+    fn cut(&mut self, items: usize) -> Option<Self::Piece>;
+}
+
+macro_rules! ranges {
+    ($($int:ty)*) => {$(
+        impl Splittable for Range<$int> {
+            type Item = $int;
+            type Piece = Range<$int>;
+
+            fn cut(&mut self, items: usize) -> Option<Self::Piece> {
+                if self.is_empty() {
+                    return None;
+                }
+                let left = self.end.abs_diff(self.start);
+                let take = <$int>::try_from(items).map_or(left as $int, |items| items.max(1));
+                let end = if take as u128 >= left as u128 { self.end } else { self.start + take };
+                let piece = self.start..end;
+                self.start = end;
+                Some(piece)
+            }
+        }
+    )*};
+}
+ranges!(u8 u16 u32 u64 usize i32 i64);
+
+impl<T: Clone + Send + Sync + 'static> Splittable for &'static [T] {
+    type Item = T;
+    type Piece = std::iter::Cloned<std::slice::Iter<'static, T>>;
+
+    fn cut(&mut self, items: usize) -> Option<Self::Piece> {
+        if self.is_empty() {
+            return None;
+        }
+        let (piece, rest) = self.split_at(items.clamp(1, self.len()));
+        *self = rest;
+        Some(piece.iter().cloned())
+    }
+}
+
+/// What a source function may return to be cut: anything [`Splittable`], or a vector.
+#[diagnostic::on_unimplemented(
+    message = "a source returns `Flow` (with `Emit`), `impl Iterator<Item = T>`, or something that can be cut, which `{Self}` cannot",
+    label = "not a source",
+    note = "ranges, `Vec<T>`, `Arc<[T]>` and `&'static [T]` can be cut; implement `Splittable` for your own type"
+)]
+pub trait IntoSplittable {
+    /// What is cut.
+    type Whole: Splittable;
+    /// The whole.
+    fn into_splittable(self) -> Self::Whole;
+}
+
+impl<S: Splittable> IntoSplittable for S {
+    type Whole = S;
+
+    fn into_splittable(self) -> S {
+        self
+    }
+}
+
+impl<T: Send + 'static> IntoSplittable for Vec<T> {
+    type Whole = Pieces<T>;
+
+    fn into_splittable(self) -> Pieces<T> {
+        Pieces::new(self)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> IntoSplittable for Arc<[T]> {
+    type Whole = ArcPieces<T>;
+
+    fn into_splittable(self) -> ArcPieces<T> {
+        let range = 0..self.len();
+        ArcPieces { items: self, range }
+    }
+}
+
+/// A piece of a shared slice; it yields clones.
+#[derive(Clone, Debug)]
+pub struct ArcPieces<T> {
+    items: Arc<[T]>,
+    range: Range<usize>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Splittable for ArcPieces<T> {
+    type Item = T;
+    type Piece = ArcPieces<T>;
+
+    fn cut(&mut self, items: usize) -> Option<ArcPieces<T>> {
+        let range = self.range.cut(items)?;
+        Some(ArcPieces {
+            items: Arc::clone(&self.items),
+            range,
+        })
+    }
+}
+
+impl<T: Clone> Iterator for ArcPieces<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.range.next().map(|i| self.items[i].clone())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.range.size_hint()
+    }
+}
+
+/// A splittable source: workers cut morsels from it under its token and run them side by side.
+pub struct SplitSource<S> {
+    whole: Token<S>,
+    place: Place,
+}
+
+impl<S: Splittable> SplitSource<S> {
+    /// The source number `source`, whose stage is `stage`.
+    pub fn new<In>(
+        site: &Site<'_, In>,
+        source: usize,
+        stage: u16,
+        whole: impl IntoSplittable<Whole = S>,
+    ) -> Self {
+        // Without links a morsel never leaves its worker.
+        if site.shared.info.links.is_empty() {
+            site.shared.sources[source].set_free();
+        }
+        Self {
+            whole: Token::new(whole.into_splittable()),
+            place: Place { source, stage },
+        }
+    }
+
+    /// Cuts a quantum of items off and hands them to `run`.
+    pub fn pull<'w>(
+        &self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(Morsel<'w, S::Piece>, &mut Worker<'w>),
+    ) -> Pulled {
+        let begun = w.tick();
+        let Some(ticket) = w.take_ticket() else {
+            return Pulled::Idle;
+        };
+        let place = &self.place;
+        let ctl = place.ctl(w);
+        let link = w.shared.source_link(place.source);
+        let ticket = Held {
+            shared: w.shared,
+            ticket,
+            link,
+        };
+        let limit = ctl.limit(false);
+        let cut = self.whole.grab(|whole| {
+            let piece = place.cut(w, whole, limit);
+            if piece.is_some() {
+                place.draw(w, ticket.ticket);
+            }
+            piece
+        });
+        let Some(piece) = cut else {
+            return Pulled::Busy;
+        };
+        let Some(piece) = piece else {
+            return place.nothing(w);
+        };
+        if !ctl.is_done() {
+            w.shared.idle.wake_one();
+        }
+        run(Morsel { piece, ticket }, w);
+        ctl.learn(limit, w.tick() - begun, w.shared.settings.quantum);
+        Pulled::More
+    }
+
+    /// Runs a quantum of items through the whole pipeline.
+    pub fn solo<C: Segment>(
+        &mut self,
+        w: &mut Worker<'_>,
+        cx: &mut C,
+        step: impl Fn(&mut C, S::Item, &mut C::Tally),
+    ) -> Pulled {
+        let begun = w.tick();
+        let ctl = self.place.ctl(w);
+        let Some(piece) = self.place.cut(w, self.whole.get_mut(), ctl.limit(false)) else {
+            return self.place.nothing(w);
+        };
+        let mut progress = Progress::default();
+        let mut items = Some(piece);
+        pump(
+            w.watch(),
+            &mut items,
+            u64::MAX,
+            HANDED,
+            cx,
+            &step,
+            &mut progress,
+        );
+        if w.shared.is_stopping() {
+            w.shared.dropped(
+                w.shared.source_link(self.place.source),
+                items.into_iter().flatten().count() as u64,
+            );
+        }
+        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        Pulled::More
+    }
+}
+
+impl Place {
+    fn cut<S: Splittable>(&self, w: &Worker<'_>, whole: &mut S, items: u64) -> Option<S::Piece> {
+        let piece = match w.shared.is_closing() {
+            true => None,
+            false => self.guarded(w, || whole.cut(items as usize)).flatten(),
+        };
+        if piece.is_none() {
+            self.ctl(w).end();
+        }
+        piece
+    }
+}
+
+/// A piece of a splittable source on its way, with its ticket.
+pub struct Morsel<'r, P> {
+    piece: P,
+    ticket: Held<'r>,
+}
+
+/// One reference to a ticket.
+struct Held<'r> {
+    shared: &'r Shared,
+    ticket: u32,
+    link: u16,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.shared.release(self.ticket);
+    }
+}
+
+impl<P: Iterator> Load for Morsel<'_, P> {
+    type Item = P::Item;
+
+    fn open(&mut self) -> impl Iterator<Item = P::Item> {
+        &mut self.piece
+    }
+
+    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, P::Item)> {
+        (0..=u32::MAX).zip(&mut self.piece)
+    }
+
+    fn ticket(&self) -> u32 {
+        self.ticket.ticket
+    }
+
+    fn part(&self) -> u16 {
+        0
+    }
+
+    fn link(&self) -> u16 {
+        self.ticket.link
+    }
+}
+
+impl<P> fmt::Debug for Morsel<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Morsel")
+            .field("ticket", &self.ticket.ticket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for SplitSource<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SplitSource")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

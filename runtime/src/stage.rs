@@ -1,0 +1,107 @@
+//! What `#[stage]`, `#[source]` and `#[sink]` add beside a function: a type of the same name, and its traits.
+
+use std::hash::Hash;
+
+use crate::{
+    diagnose::{Copies, IsEnv, MakesState, Receives, StageKey},
+    error::InitError,
+};
+
+/// A stage, source or sink, as a type. Its traits are implemented by the attributes.
+pub trait StageFn: 'static {
+    /// The item that it takes; `()` for a source.
+    type In;
+    /// The item that it sends; `()` for a sink.
+    type Out;
+    /// The error that leaves by its `Err` door; [`Infallible`](std::convert::Infallible) if it cannot fail.
+    type Err;
+    /// Its `&mut` state, or `()`.
+    type State;
+    /// Its `&` environment, or `()`.
+    type Env;
+    /// Its name.
+    const NAME: &'static str;
+}
+
+/// How a stage's state is made.
+pub trait Init<E: ?Sized>: StageFn {
+    /// A new state.
+    fn init(env: &E) -> Result<Self::State, InitError>;
+}
+
+/// How a keyed stage finds an item's key.
+pub trait Keyed: StageFn {
+    /// The key of an item.
+    fn key(item: &Self::In) -> impl StageKey;
+}
+
+/// Hands an item from stage `P` to stage `C`: where the two types must meet.
+#[inline(always)]
+pub fn link<P: StageFn, C: StageFn>(item: P::Out) -> C::In
+where
+    C::In: Receives<P::Out, P, C>,
+{
+    <C::In as Receives<P::Out, P, C>>::receive(item)
+}
+
+/// Hands an error of stage `P` to stage `C`.
+#[inline(always)]
+pub fn err_link<P: StageFn, C: StageFn>(error: P::Err) -> C::In
+where
+    C::In: Receives<P::Err, P, C>,
+{
+    <C::In as Receives<P::Err, P, C>>::receive(error)
+}
+
+/// Hands what a variant of `P`'s output holds to stage `C`.
+#[inline(always)]
+pub fn door_link<T, P: StageFn, C: StageFn>(item: T) -> C::In
+where
+    C::In: Receives<T, P, C>,
+{
+    <C::In as Receives<T, P, C>>::receive(item)
+}
+
+/// Copies an item for one of several readers of stage `P`.
+#[inline(always)]
+pub fn copy<T: Copies<P>, P: StageFn>(item: &T) -> T {
+    item.copy()
+}
+
+/// The environment of the pipeline, as stage `S` takes it.
+#[inline(always)]
+pub fn env_for<S: StageFn, E: IsEnv<S::Env, S>>(env: &E) -> &S::Env {
+    env.get()
+}
+
+/// Makes the state of stage `S` by its `state = ..` function.
+pub fn make_state<S: StageFn, E, F: MakesState<S::State, E, M>, M>(
+    make: F,
+    env: &E,
+) -> Result<S::State, InitError> {
+    make.make(env)
+        .map_err(|error| InitError::new(S::NAME, error))
+}
+
+/// Gives a key function its argument type.
+#[inline(always)]
+pub fn key_of<S: StageFn, K: StageKey>(item: &S::In, key: impl FnOnce(&S::In) -> K) -> K {
+    key(item)
+}
+
+/// A key function, as the link that partitions by it holds it.
+pub trait KeyFn<T>: Send + Sync {
+    /// The key.
+    type Key: Hash + Eq + Send + 'static;
+    /// The key of an item.
+    fn key(&self, item: &T) -> Self::Key;
+}
+
+impl<T, K: Hash + Eq + Send + 'static, F: Fn(&T) -> K + Send + Sync> KeyFn<T> for F {
+    type Key = K;
+
+    #[inline(always)]
+    fn key(&self, item: &T) -> K {
+        self(item)
+    }
+}

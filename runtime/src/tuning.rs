@@ -1,0 +1,68 @@
+//! Tuning files: numbers of a run that can be changed without compiling.
+
+use std::path::Path;
+
+use pipewright_spec::{info::TopologyInfo, report::Source, ron};
+
+use crate::{error::TuningError, settings::Settings};
+
+/// The environment variable that names a tuning file.
+pub(crate) const VARIABLE: &str = "PIPEWRIGHT_TUNING";
+
+/// The path as it is shown, and the text.
+pub(crate) fn read(path: &Path) -> Result<(String, String), TuningError> {
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((shown, text)),
+        Err(source) => Err(TuningError::Read {
+            path: shown,
+            source,
+        }),
+    }
+}
+
+/// Changes `settings` as the file says, wholly or not at all.
+pub(crate) fn apply(
+    settings: &mut Settings,
+    info: &TopologyInfo,
+    name: &str,
+    text: &str,
+) -> Result<(), TuningError> {
+    let source = Source::new(name, text);
+    let wrong = |problems: pipewright_spec::report::Problems<_>| {
+        TuningError::Wrong(problems.render(&source))
+    };
+    let file = ron::tuning(&source).map_err(wrong)?;
+    let problems = file.check_against(info);
+    if !problems.is_empty() {
+        return Err(wrong(problems));
+    }
+    if let Some(workers) = &file.workers {
+        settings.set_workers(workers.value as usize);
+    }
+    if let Some(quantum) = &file.quantum_ns {
+        settings.quantum = quantum.value;
+    }
+    for tuned in &file.stages {
+        let Some(id) = info.find(&tuned.name.text) else {
+            continue;
+        };
+        let stage = &mut settings.stages[id];
+        if let Some(batch) = &tuned.batch {
+            stage.batch = Some(batch.value);
+        }
+        if let Some(linger) = &tuned.linger_ns {
+            stage.linger = linger.value;
+        }
+        if let Some(idle) = &tuned.idle_ns {
+            stage.idle = idle.value;
+        }
+        if let Some(queue) = &tuned.queue {
+            stage.queue = queue.value;
+        }
+        if let Some(on_panic) = &tuned.on_panic {
+            stage.on_panic = on_panic.value;
+        }
+    }
+    Ok(())
+}
