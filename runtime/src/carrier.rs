@@ -11,13 +11,14 @@ use std::{
     any::TypeId,
     fmt,
     mem::ManuallyDrop,
+    ops::Deref,
     ptr::NonNull,
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
 };
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::{drive::Load, shared::Shared};
+use crate::{drive::Load, ring::Ring, shared::Shared};
 
 /// What a run queue may know about a carrier.
 #[repr(C)]
@@ -183,6 +184,29 @@ impl<T: 'static> Drop for Carrier<T> {
         // A full pool means that more buffers were made than it was sized for; then this one is freed.
         drop(home.free.push(node));
         home.shared.release(ticket);
+    }
+}
+
+/// A gate's ring of carriers. When it is dropped, carriers that still wait are dropped as such, and counted.
+pub(crate) struct CarrierRing<T: 'static>(Ring<Node<T>>);
+
+impl<T: 'static> CarrierRing<T> {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self(Ring::new(bound))
+    }
+}
+
+impl<T: 'static> Deref for CarrierRing<T> {
+    type Target = Ring<Node<T>>;
+
+    fn deref(&self) -> &Ring<Node<T>> {
+        &self.0
+    }
+}
+
+impl<T: 'static> Drop for CarrierRing<T> {
+    fn drop(&mut self) {
+        self.0.clear(|node| drop(Carrier::from_box(node)));
     }
 }
 

@@ -11,9 +11,13 @@
 //! (timeout, or spuriously) clears its own bit; if the bit is gone already, a token is waiting in its thread and the
 //! next `park` returns at once, which costs one extra look and nothing else.
 
-use std::{sync::OnceLock, thread::Thread, time::Duration};
+#[cfg(not(loom))]
+use std::thread::Thread;
+use std::{sync::OnceLock, time::Duration};
 
 use crossbeam_utils::CachePadded;
+#[cfg(loom)]
+use loom::thread::Thread;
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -86,11 +90,12 @@ impl Idle {
 
     fn unpark(&self, id: usize) {
         if let Some(thread) = self.threads[id].get() {
-            unpark_thread(thread);
+            thread.unpark();
         }
     }
 }
 
+#[cfg(not(loom))]
 fn park_thread(timeout: Option<Duration>) {
     match timeout {
         Some(timeout) => std::thread::park_timeout(timeout),
@@ -98,6 +103,8 @@ fn park_thread(timeout: Option<Duration>) {
     }
 }
 
-fn unpark_thread(thread: &Thread) {
-    thread.unpark();
+/// loom knows no time; its models sleep until they are woken.
+#[cfg(loom)]
+fn park_thread(_: Option<Duration>) {
+    loom::thread::park();
 }

@@ -1,47 +1,61 @@
 //! In-process data pipelines: declared in attributes or in RON, checked at compile time, run as fused loops.
 
-mod batch;
-mod builder;
-mod carrier;
-mod counts;
+// The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;
-mod diagnose;
-mod drive;
-mod emit;
-mod error;
-mod graph;
+mod door;
 mod idle;
-mod link;
-mod metrics;
-mod report;
+mod meet;
 mod ring;
-mod running;
-mod settings;
-mod shared;
-mod source;
-mod stage;
 mod sync;
 mod token;
-mod tuning;
-mod worker;
 
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+#[cfg(all(test, loom))]
+mod loom_models;
 
-pub use crate::{
-    batch::Batch,
-    builder::Builder,
-    emit::{Emit, Flow},
-    error::{InitError, RunError, SendError, StartError, TrySendError, TuningError},
-    graph::{Blueprint, NoInput},
-    link::Merge,
-    metrics::{Metrics, StageMetrics},
-    report::{Failed, Ledger, Report},
-    running::{Input, Running},
-    shared::PanicNote,
-    source::Splittable,
-};
+/// Everything that is built on the concurrent pieces.
+macro_rules! built_on_them {
+    ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
+}
+
+built_on_them! {
+    mod batch;
+    mod builder;
+    mod carrier;
+    mod counts;
+    mod diagnose;
+    mod drive;
+    mod emit;
+    mod error;
+    mod graph;
+    mod link;
+    mod metrics;
+    mod report;
+    mod running;
+    mod settings;
+    mod shared;
+    mod source;
+    mod stage;
+    mod tuning;
+    mod worker;
+
+    #[doc(hidden)]
+    #[path = "private.rs"]
+    pub mod __private;
+
+    pub use crate::{
+        batch::Batch,
+        builder::Builder,
+        emit::{Emit, Flow},
+        error::{InitError, RunError, SendError, StartError, TrySendError, TuningError},
+        graph::{Blueprint, NoInput},
+        link::Merge,
+        metrics::{Metrics, StageMetrics},
+        report::{Failed, Ledger, Report},
+        running::{Input, Running},
+        shared::PanicNote,
+        source::Splittable,
+    };
+}
 
 /// A moment for the other hardware thread, while looking again for what another worker is about to do.
 #[inline]

@@ -24,7 +24,8 @@ pub struct StageMetrics {
     pub received: u64,
     /// Items that it sent by its main door; of a sink, those that it took.
     pub sent: u64,
-    /// Items that it did not pass on, and said so (`None`, `false`, not retained).
+    /// Items that it did not pass on, and said so (`None`, `false`, not retained); of a one-to-many stage, how many fewer
+    /// it sent in all than it received.
     pub filtered: u64,
     /// Items that left as errors.
     pub failed: u64,
@@ -100,11 +101,7 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
     let made = shared.dropped_inside(stage);
     let source = info.kind == Kind::Source;
     let leave = sent + failed + panicked + made;
-    let filtered = if info.many || source {
-        0
-    } else {
-        received.saturating_sub(leave)
-    };
+    let filtered = if source { 0 } else { received.saturating_sub(leave) };
     let before = dropped_before(shared, stage);
     let come: u64 = info
         .inputs

@@ -117,17 +117,25 @@ impl<T> Ring<T> {
     }
 }
 
-impl<T> Drop for Ring<T> {
-    fn drop(&mut self) {
+impl<T> Ring<T> {
+    /// Hands over the batches that wait.
+    pub(crate) fn clear(&mut self, mut take: impl FnMut(Box<T>)) {
         for slot in &mut self.slots {
             // Relaxed: `&mut self` says that nobody else is here.
             let found = slot.load(Ordering::Relaxed);
             if found.is_null() || ptr::addr_eq(found, open::<T>()) {
                 continue;
             }
+            slot.store(empty(), Ordering::Relaxed);
             // SAFETY: neither of the two marks, so it is a box that an arriver left and nobody took.
-            drop(unsafe { Box::from_raw(found) });
+            take(unsafe { Box::from_raw(found) });
         }
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        self.clear(drop);
     }
 }
 

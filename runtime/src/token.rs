@@ -1,6 +1,6 @@
 //! A token: a value that one worker at a time may use, and that nobody ever waits for.
 //!
-//! [`Token::grab`] is one swap; whoever does not get it goes on to other work. The value is published by the Release of
+//! [`Token::grab`] is one exchange; whoever does not get it goes on to other work. The value is published by the Release of
 //! the unlocking store and acquired by the next successful grab.
 
 use crate::sync::{AtomicBool, Ordering, UnsafeCell};
@@ -22,19 +22,14 @@ impl<T> Token<T> {
 
     /// Calls `f` with the value if nobody else has it.
     pub(crate) fn grab<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // A look before the swap keeps the line shared while another worker has the token.
-        if self.taken.load(Ordering::Relaxed) || self.taken.swap(true, Ordering::Acquire) {
+        // A failed exchange writes nothing, so whoever comes in between leaves no mark.
+        if self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return None;
         }
         let _release = Release(&self.taken);
-        // SAFETY: the swap above made this thread the only one between it and the Release of `_release`, which is
+        // SAFETY: the exchange above made this thread the only one between it and the Release of `_release`, which is
         // dropped after `f` has returned or unwound.
         Some(self.value.with_mut(|value| f(unsafe { &mut *value })))
-    }
-
-    /// Is it free at this moment?
-    pub(crate) fn is_free(&self) -> bool {
-        !self.taken.load(Ordering::Relaxed)
     }
 
     /// The value, by exclusive access to the token.

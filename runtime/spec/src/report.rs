@@ -345,3 +345,60 @@ impl Problems<Span> {
         shown.join("\n\n")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_places_outside_of_the_text_are_moved_into_it() {
+        let source = Source::new("t.ron", "(é,\n  äö: 1)\n");
+        let position = |byte| source.position(byte);
+        assert_eq!(
+            [position(0), position(1), position(3), position(4)],
+            [(1, 1), (1, 2), (1, 3), (1, 4)]
+        );
+        assert_eq!(
+            [position(2), position(7), position(9), position(10)],
+            [(1, 2), (2, 3), (2, 4), (2, 4)]
+        );
+        assert_eq!([position(99), position(usize::MAX)], [(3, 1), (3, 1)]);
+        assert_eq!(source.locate(&(9..11)), "t.ron:2:4");
+    }
+
+    #[test]
+    fn any_place_can_be_shown() {
+        let source = Source::new("t.ron", "(é,\n  äö: 1)\n");
+        for start in 0..20 {
+            for end in [0, start, start + 1, start + 7, usize::MAX] {
+                let problem = Problem::new("E_TEST", "a test", start..end).label("here");
+                let text = problem
+                    .related(end..start, "and there")
+                    .help("nothing")
+                    .render(&source);
+                assert!(text.starts_with("error[E_TEST]: a test\n"), "{text}");
+            }
+        }
+        let empty = Source::new("t.ron", "");
+        assert!(
+            Problem::new("E_TEST", "a test", 0..0)
+                .render(&empty)
+                .contains("t.ron:1:1")
+        );
+    }
+
+    #[test]
+    fn without_a_text_the_messages_and_the_help_are_shown() {
+        let mut problems = Problems::new();
+        problems.push(Problem::new("E_ONE", "one is wrong", ()).help("write two"));
+        problems.extend(Problems::from(Problem::new("E_TWO", "two is wrong", ())));
+        assert_eq!(
+            problems.to_string(),
+            "one is wrong\nhelp: write two\ntwo is wrong"
+        );
+        problems.extend((0..2_000).map(|n| Problem::new("E_MANY", n.to_string(), ())));
+        assert_eq!((problems.len(), problems.iter().count()), (2_002, 1_000));
+        assert!(problems.to_string().ends_with("9\nand 1990 more"));
+        assert!(problems.into_result(1).is_err());
+    }
+}

@@ -110,7 +110,10 @@ mod tests {
             .iter()
             .map(|line| {
                 let (place, what) = line.split_once(' ').unwrap_or((line, ""));
-                format!("E_UNBUILT at {place}: `{what}` is not available in pipewright {}", crate::VERSION)
+                format!(
+                    "E_UNBUILT at {place}: `{what}` is not available in pipewright {}",
+                    crate::VERSION
+                )
             })
             .collect();
         assert_eq!(show(&problems), expect);

@@ -1,46 +1,31 @@
 //! Brings the parts of one ticket together before an ordered gate.
 //!
 //! Where a stream forks and its branches pass different gates, one pull arrives at the next ordered link in several
-//! parts, in any order. Each part is left in the slot of its ticket's number; whoever brings the last one takes them all,
-//! merges them by the position that each item had in the source's batch, and goes on to the gate with the whole.
-//!
-//! A slot is free again before its number passes the gate, and the next number in the same slot comes `len` later, when
-//! that has happened (the argument is that of [`crate::ring`]).
+//! parts, in any order. They meet (see [`crate::meet`]); whoever brings the last one merges them by the position that
+//! each item had in the source's batch, and goes on to the gate with the whole.
 
-use std::{ptr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use pipewright_spec::info::LinkInfo;
 
 use crate::{
     carrier::{Carrier, Home, Node},
+    meet::Meet,
     shared::Shared,
-    sync::{AtomicPtr, AtomicU32, Ordering},
 };
 
 /// The meeting place of parts.
 pub(super) struct Join<T: 'static> {
-    slots: Box<[Slot<T>]>,
+    meet: Meet<Node<T>>,
     /// How many parts a ticket of each source has.
     expected: &'static [u8],
 }
 
-struct Slot<T: 'static> {
-    parts: Box<[AtomicPtr<Node<T>>]>,
-    here: AtomicU32,
-}
-
 impl<T: Send + 'static> Join<T> {
     pub(super) fn new(bound: usize, info: &LinkInfo) -> Self {
-        let len = bound.max(2).next_power_of_two();
-        let parts = usize::from(info.paths);
-        let slot = || Slot {
-            parts: (0..parts)
-                .map(|_| AtomicPtr::new(ptr::null_mut()))
-                .collect(),
-            here: AtomicU32::new(0),
-        };
         Self {
-            slots: (0..len).map(|_| slot()).collect(),
+            // A part's number is its place among those of all sources.
+            meet: Meet::new(bound, info.parts.iter().map(|&parts| usize::from(parts)).sum()),
             expected: info.parts,
         }
     }
@@ -55,42 +40,23 @@ impl<T: Send + 'static> Join<T> {
     ) -> Option<Carrier<T>> {
         let source = shared.credits.source(carrier.ticket()) as usize;
         let expected = self.expected.get(source).copied().map_or(1, u32::from);
-        let slot = &self.slots[number as usize & (self.slots.len() - 1)];
         let part = usize::from(carrier.part());
-        // Relaxed: the count below publishes it.
-        slot.parts[part].store(Box::into_raw(carrier.into_box()), Ordering::Relaxed);
-        // AcqRel: the one that completes the count sees every part that was counted before.
-        if slot.here.fetch_add(1, Ordering::AcqRel) + 1 < expected {
-            return None;
-        }
-        slot.here.store(0, Ordering::Relaxed);
         let mut whole: Option<Carrier<T>> = None;
-        for part in &slot.parts {
-            let node = part.swap(ptr::null_mut(), Ordering::Relaxed);
-            if node.is_null() {
-                continue;
-            }
-            // SAFETY: every part was stored from `Box::into_raw`, and only the worker that completed the count takes
-            // the parts of this number, each once.
-            let next = Carrier::from_box(unsafe { Box::from_raw(node) });
-            whole = Some(match whole {
-                Some(first) => merge(first, next, shared, home),
-                None => next,
+        self.meet
+            .bring(number, part, carrier.into_box(), expected, |part| {
+                let part = Carrier::from_box(part);
+                whole = Some(match whole.take() {
+                    Some(first) => merge(first, part, shared, home),
+                    None => part,
+                });
             });
-        }
         whole
     }
 }
 
-impl<T> Drop for Join<T> {
+impl<T: 'static> Drop for Join<T> {
     fn drop(&mut self) {
-        for part in self.slots.iter_mut().flat_map(|slot| &mut slot.parts) {
-            let node = part.load(Ordering::Relaxed);
-            if !node.is_null() {
-                // SAFETY: as in `bring`; `&mut self` says that nobody else takes it.
-                drop(Carrier::from_box(unsafe { Box::from_raw(node) }));
-            }
-        }
+        self.meet.clear(|part| drop(Carrier::from_box(part)));
     }
 }
 
@@ -134,10 +100,10 @@ fn merge<T: Send + 'static>(
     whole
 }
 
-impl<T> std::fmt::Debug for Join<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Join<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Join")
-            .field("slots", &self.slots.len())
+            .field("meet", &self.meet)
             .finish_non_exhaustive()
     }
 }

@@ -20,11 +20,10 @@ use pipewright_spec::info::LinkKindInfo;
 
 use super::Serial;
 use crate::{
-    carrier::{Carrier, Home, Node},
+    carrier::{Carrier, CarrierRing, Home},
     drive::{Load, Watch, panic_message, stop_for_state},
     error::InitError,
     graph::Site,
-    ring::Ring,
     stage::KeyFn,
     sync::{AtomicU64, Ordering, UnsafeCell},
     worker::Worker,
@@ -53,7 +52,7 @@ pub struct KeyedLink<T: 'static, K: KeyFn<T>, S> {
 }
 
 struct Partition<T: 'static, Key, S> {
-    ring: Ring<Node<Hashed<T>>>,
+    ring: CarrierRing<Hashed<T>>,
     arrivals: AtomicU64,
     states: UnsafeCell<HashTable<(Key, S)>>,
 }
@@ -68,7 +67,7 @@ impl<T: Send + 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         // One partition gets at most one part of each carrier.
         let each = (bound / partitions).max(1);
         let partition = |_| Partition {
-            ring: Ring::new(each),
+            ring: CarrierRing::new(each),
             arrivals: AtomicU64::new(0),
             states: UnsafeCell::new(HashTable::new()),
         };

@@ -10,10 +10,9 @@ use pipewright_spec::info::LinkKindInfo;
 
 use super::join::Join;
 use crate::{
-    carrier::{Carrier, Home, Node},
+    carrier::{Carrier, CarrierRing, Home},
     drive::{Load, Watch},
     graph::Site,
-    ring::Ring,
     sync::{AtomicU64, Ordering, UnsafeCell},
     worker::Worker,
 };
@@ -21,7 +20,7 @@ use crate::{
 /// A gate for items of type `T` with the state `S` behind it.
 pub struct Serial<T: 'static, S> {
     home: Arc<Home<T>>,
-    ring: Ring<Node<T>>,
+    ring: CarrierRing<T>,
     /// Numbers given out; for links that are not ordered.
     arrivals: AtomicU64,
     /// Brings the parts of a ticket together; for ordered links that get several.
@@ -35,13 +34,16 @@ impl<T: Send + 'static, S> Serial<T, S> {
     pub fn new<I>(site: &Site<'_, I>, link: u16, state: S) -> Self {
         let shared = site.shared;
         let info = &shared.info.links[usize::from(link)];
-        let ordered = matches!(info.kind, LinkKindInfo::Ordered);
+        let ordered = matches!(
+            info.kind,
+            LinkKindInfo::Ordered | LinkKindInfo::Keyed { ordered: true }
+        );
         let bound = shared.settings.most_at(shared.info, link.into());
         // A part that waits for the others of its ticket has a buffer of its own.
         let parts = usize::from(info.paths).max(1);
         Self {
             home: Home::new(shared, link, bound * (parts + 1)),
-            ring: Ring::new(bound),
+            ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
             ordered,

@@ -3,10 +3,8 @@
 //! **Order.** What one thread sends is taken in the order in which it was sent; the worker that takes items has the
 //! input's token and draws their sequence number under it.
 //!
-//! **Nothing is lost at the end.** A sender announces itself in `sending`, then looks whether the input is closed, then
-//! pushes, then leaves. Closing sets `closed` first; the input has ended only when it is closed, nobody is sending and
-//! the queue is empty. With a full fence on both sides, either the sender sees `closed` and gives the item back, or the
-//! worker sees the sender and waits for its item.
+//! **Nothing is lost at the end.** What was taken from a sender is in the queue before the input may end: see
+//! [`crate::door`].
 //!
 //! **Back-pressure.** A sender that finds the queue full parks until a worker has taken items. Workers wake senders when
 //! a quarter of the queue is free, so that a wake-up is paid for many items.
@@ -15,7 +13,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+        atomic::{AtomicUsize, Ordering, fence},
     },
     thread::Thread,
     time::{Duration, Instant},
@@ -26,6 +24,7 @@ use crossbeam_queue::ArrayQueue;
 use super::{Place, Pulled, SourceCtl, Waiting};
 use crate::{
     carrier::{Carrier, Home},
+    door::Door,
     drive::{HANDED, Progress, Segment, pump},
     error::{SendError, TrySendError},
     graph::Site,
@@ -40,8 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The queue of an input.
 pub struct Ingress<T> {
     items: ArrayQueue<T>,
-    closed: AtomicBool,
-    sending: AtomicUsize,
+    door: Door,
     /// Senders that sleep.
     waiting: AtomicUsize,
     sleepers: Mutex<Vec<Thread>>,
@@ -53,8 +51,7 @@ impl<T: Send + 'static> Ingress<T> {
     pub(crate) fn new(capacity: u32) -> Arc<Self> {
         Arc::new(Self {
             items: ArrayQueue::new(capacity.max(1) as usize),
-            closed: AtomicBool::new(false),
-            sending: AtomicUsize::new(0),
+            door: Door::new(),
             waiting: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
             run: OnceLock::new(),
@@ -75,10 +72,7 @@ impl<T: Send + 'static> Ingress<T> {
     }
 
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        let _sending = Sending::announce(&self.sending);
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(TrySendError::Closed(item));
-        }
+        let Some(_inside) = self.door.enter() else { return Err(TrySendError::Closed(item)) };
         self.items.push(item).map_err(TrySendError::Full)?;
         self.tell();
         Ok(())
@@ -103,37 +97,40 @@ impl<T: Send + 'static> Ingress<T> {
         }
     }
 
-    /// Sends many, waiting for room; on closing the rest comes back.
-    pub(crate) fn send_batch(
-        &self,
-        items: &mut dyn Iterator<Item = T>,
-    ) -> Result<u64, SendError<T>> {
+    /// Sends many, waiting for room; on closing the first that was not taken comes back.
+    pub(crate) fn send_batch(&self, items: &mut dyn Iterator<Item = T>) -> Result<u64, SendError<T>> {
         let mut sent = 0;
         let mut next = items.next();
-        while let Some(item) = next.take() {
-            let _sending = Sending::announce(&self.sending);
-            if self.closed.load(Ordering::Relaxed) {
-                return Err(SendError(item));
+        while let Some(item) = next {
+            match self.push_while_room(item, items, &mut sent) {
+                Ok(blocked) => next = blocked,
+                Err(closed) => return Err(closed),
             }
-            let mut blocked = Some(item);
-            while let Some(item) = blocked.take() {
-                match self.items.push(item) {
-                    Ok(()) => {
-                        sent += 1;
-                        blocked = items.next();
-                    }
-                    Err(back) => {
-                        next = Some(back);
-                    }
-                }
-            }
-            drop(_sending);
             self.tell();
             if next.is_some() {
                 self.sleep(LOOK_AGAIN);
             }
         }
         Ok(sent)
+    }
+
+    /// Pushes `item` and those after it until one finds no room; returns that one.
+    fn push_while_room(
+        &self,
+        item: T,
+        items: &mut dyn Iterator<Item = T>,
+        sent: &mut u64,
+    ) -> Result<Option<T>, SendError<T>> {
+        let Some(_inside) = self.door.enter() else { return Err(SendError(item)) };
+        let mut next = Some(item);
+        while let Some(item) = next {
+            if let Err(blocked) = self.items.push(item) {
+                return Ok(Some(blocked));
+            }
+            *sent += 1;
+            next = items.next();
+        }
+        Ok(None)
     }
 
     /// Makes sent items known to the workers.
@@ -151,7 +148,7 @@ impl<T: Send + 'static> Ingress<T> {
         }
         // Pairs with the fence in `wake_senders`: either it sees this sleeper, or this sees the room that it made.
         fence(Ordering::SeqCst);
-        if self.items.is_full() && !self.closed.load(Ordering::Relaxed) {
+        if self.items.is_full() && !self.door.is_closed() {
             std::thread::park_timeout(most);
         }
     }
@@ -163,7 +160,7 @@ impl<T: Send + 'static> Ingress<T> {
             return;
         }
         let free = self.items.capacity() - self.items.len();
-        if free * 4 < self.items.capacity() && !self.closed.load(Ordering::Relaxed) {
+        if free * 4 < self.items.capacity() && !self.door.is_closed() {
             return;
         }
         let sleepers = {
@@ -176,43 +173,21 @@ impl<T: Send + 'static> Ingress<T> {
         }
     }
 
-    /// Is it closed, empty, and nobody on the way in?
+    /// Is it closed and empty for good?
     fn has_ended(&self) -> bool {
-        if !self.closed.load(Ordering::Acquire) {
-            return false;
-        }
-        fence(Ordering::SeqCst);
-        self.sending.load(Ordering::Acquire) == 0 && self.items.is_empty()
+        self.door.is_left() && self.items.is_empty()
     }
 }
 
 impl<T: Send + 'static> Waiting for Ingress<T> {
     fn is_empty(&self) -> bool {
         // A closed input must be asked once more, to end.
-        self.items.is_empty() && !self.closed.load(Ordering::Relaxed)
+        self.items.is_empty() && !self.door.is_closed()
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.door.close();
         self.wake_senders();
-    }
-}
-
-/// A sender between its look at `closed` and the end of its push.
-struct Sending<'a>(&'a AtomicUsize);
-
-impl<'a> Sending<'a> {
-    fn announce(sending: &'a AtomicUsize) -> Self {
-        sending.fetch_add(1, Ordering::Relaxed);
-        // Pairs with the fence in `has_ended`.
-        fence(Ordering::SeqCst);
-        Self(sending)
-    }
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

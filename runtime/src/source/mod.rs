@@ -18,11 +18,13 @@ use std::{
     },
 };
 
+pub(crate) use self::ingress::Ingress;
 pub use self::{
-    ingress::{Ingress, IngressSource},
+    ingress::IngressSource,
     iter::IterSource,
     poll::PollSource,
-    split::{IntoSplittable, SplitSource, Splittable},
+    pieces::Pieces,
+    split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
     carrier::Carrier, drive::panic_message, error::RunError, settings::PULL, shared::Shared,

@@ -41,7 +41,7 @@ macro_rules! ranges {
             type Piece = Range<$int>;
 
             fn cut(&mut self, items: usize) -> Option<Self::Piece> {
-                if self.is_empty() {
+                if self.start >= self.end {
                     return None;
                 }
                 let left = self.end.abs_diff(self.start);

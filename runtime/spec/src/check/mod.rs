@@ -38,42 +38,11 @@ pub fn check<P: Place>(model: &Model<P>) -> Problems<P> {
     if !problems.is_empty() {
         return problems;
     }
-    let names: [Rule<P>; 6] = [
-        names::reserved,
-        names::duplicate,
-        names::unknown,
-        names::listed_twice,
-        names::input_has_no_doors,
-        graph::source_reads,
-    ];
-    apply(&names, model, &mut problems);
+    apply(&name_rules(), model, &mut problems);
     let names_are_right = problems.is_empty();
-    let options: [Rule<P>; 8] = [
-        keys::kind,
-        keys::conflict,
-        keys::state,
-        keys::shape_of_function,
-        keys::behind_input,
-        keys::pinned,
-        keys::panic,
-        keys::cores,
-    ];
-    apply(&options, model, &mut problems);
+    apply(&key_rules(), model, &mut problems);
     if names_are_right {
-        let graph: [Rule<P>; 11] = [
-            graph::no_input,
-            graph::no_output,
-            graph::from_sink,
-            graph::cycle,
-            graph::unread,
-            graph::mixed_doors,
-            errors::no_err_door,
-            errors::unhandled,
-            errors::handled_twice,
-            errors::cannot_fail,
-            reply::reply,
-        ];
-        apply(&graph, model, &mut problems);
+        apply(&graph_rules(), model, &mut problems);
     }
     if problems.is_empty() {
         graph::paths(model, &mut problems);
@@ -83,4 +52,44 @@ pub fn check<P: Place>(model: &Model<P>) -> Problems<P> {
 
 fn apply<P: Place>(rules: &[Rule<P>], model: &Model<P>, problems: &mut Problems<P>) {
     rules.iter().for_each(|rule| rule(model, problems));
+}
+
+fn name_rules<P: Place>() -> [Rule<P>; 6] {
+    [
+        names::reserved,
+        names::duplicate,
+        names::unknown,
+        names::listed_twice,
+        names::input_has_no_doors,
+        graph::source_reads,
+    ]
+}
+
+fn key_rules<P: Place>() -> [Rule<P>; 8] {
+    [
+        keys::kind,
+        keys::conflict,
+        keys::state,
+        keys::shape_of_function,
+        keys::behind_input,
+        keys::pinned,
+        keys::panic,
+        keys::cores,
+    ]
+}
+
+fn graph_rules<P: Place>() -> [Rule<P>; 11] {
+    [
+        graph::no_input,
+        graph::no_output,
+        graph::from_sink,
+        graph::cycle,
+        graph::unread,
+        graph::mixed_doors,
+        errors::no_err_door,
+        errors::unhandled,
+        errors::handled_twice,
+        errors::cannot_fail,
+        reply::reply,
+    ]
 }

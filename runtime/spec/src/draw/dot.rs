@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{edges, head, heading, manner, marks, name};
+use super::{Edge, edges, head, heading, manner, marks, name};
 use crate::model::{Model, Place};
 use crate::plan::{self, Plan};
 
@@ -37,18 +37,7 @@ pub fn dot<P: Place>(model: &Model<P>, plan: &Plan) -> String {
         line(&mut out, format_args!("    }}"));
     }
     for edge in edges(model, plan) {
-        let mut label: Vec<String> = edge.door.map(str::to_owned).into_iter().collect();
-        label.extend(edge.link.map(|link| manner(plan, link)));
-        let mut style: Vec<String> = Vec::new();
-        if !label.is_empty() {
-            style.push(format!("label={}", quote(&label.join(": "))));
-        }
-        style.extend(edge.link.map(|_| "style=bold".to_owned()));
-        let style = if style.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", style.join(", "))
-        };
+        let style = style(plan, &edge);
         line(
             &mut out,
             format_args!("    {} -> {}{style};", id(edge.from), id(edge.to)),
@@ -56,6 +45,21 @@ pub fn dot<P: Place>(model: &Model<P>, plan: &Plan) -> String {
     }
     out.push_str("}\n");
     out
+}
+
+/// The attributes of a line: its door, how it hands over, and a bold stroke between segments.
+fn style(plan: &Plan, edge: &Edge<'_>) -> String {
+    let label: Vec<String> = edge
+        .door
+        .map(str::to_owned)
+        .into_iter()
+        .chain(edge.link.map(|link| manner(plan, link)))
+        .collect();
+    match (label.join(": "), edge.link) {
+        (label, Some(_)) => format!(" [label={}, style=bold]", quote(&label)),
+        (label, None) if !label.is_empty() => format!(" [label={}]", quote(&label)),
+        _ => String::new(),
+    }
 }
 
 /// Writing to a string cannot fail.

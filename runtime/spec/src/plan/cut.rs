@@ -233,11 +233,25 @@ impl<'a, P: Place> Cutter<'a, P> {
         self.plan.segments[segment].stages.push(stage);
         self.segment[stage] = Some(segment);
         // A gate that keeps order joins the parts of a ticket to one carrier.
-        let joined = |parts: &usize| if kind == LinkKind::Ordered { 1.min(*parts) } else { *parts };
+        let joined = |parts: &usize| {
+            if kind == LinkKind::Ordered {
+                1.min(*parts)
+            } else {
+                *parts
+            }
+        };
         self.carriers.push(parts.iter().map(joined).collect());
         let paths = parts.iter().copied().max().unwrap_or(0);
         let from = self.doors(stage);
-        self.plan.links.push(Link { to: stage, from, kind, segment, paths, parts, tagged: false });
+        self.plan.links.push(Link {
+            to: stage,
+            from,
+            kind,
+            segment,
+            paths,
+            parts,
+            tagged: false,
+        });
     }
 
     /// How many carriers a ticket of each source sends to a link of these producers.

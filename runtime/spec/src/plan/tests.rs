@@ -72,7 +72,9 @@ fn show(text: &str) -> String {
 #[track_caller]
 fn check(text: &str, expect: &str) {
     let words = |text: &str| -> Vec<String> {
-        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        text.lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     };
     assert_eq!(words(&show(text)), words(expect));
 }

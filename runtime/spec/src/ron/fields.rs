@@ -60,38 +60,32 @@ pub(super) fn stages<'src>(
     for (key, value) in entries {
         match name(&key, "a stage name") {
             Ok(name) => named.push((name, value)),
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found),
         }
     }
     named
 }
 
 /// A name in quotes.
-pub(super) fn name(node: &Node<'_>, what: &str) -> Result<Name<Span>, Problem<Span>> {
-    match &node.value {
-        Tree::Str(text, place) => Ok(Name::new(*text, place.clone())),
-        Tree::Escaped(_) => Err(Problem::new(
-            "E_ESCAPE",
-            format!("{what} has no escapes"),
-            node.place.clone(),
-        )
-        .help("write the name itself, with letters, digits and `_`")),
-        Tree::Ident(word) => Err(Problem::new(
+pub(super) fn name(node: &Node<'_>, what: &str) -> Result<Name<Span>, Problems<Span>> {
+    let problem = |code, message| Problem::new(code, message, node.place.clone());
+    let problem = match &node.value {
+        Tree::Str(text, place) => return Ok(Name::new(*text, place.clone())),
+        Tree::Escaped(_) => problem("E_ESCAPE", format!("{what} has no escapes"))
+            .help("write the name itself, with letters, digits and `_`"),
+        Tree::Ident(word) => problem("E_TYPE", format!("{what} stands in quotes"))
+            .help(format!("write \"{}\"", short(word))),
+        other => problem(
             "E_TYPE",
-            format!("{what} stands in quotes"),
-            node.place.clone(),
+            format!("{what} is a string, and this is {}", describe(other)),
         )
-        .help(format!("write \"{}\"", short(word)))),
-        other => {
-            let message = format!("{what} is a string, and this is {}", describe(other));
-            Err(Problem::new("E_TYPE", message, node.place.clone())
-                .help("write a name in quotes, like \"decode\""))
-        }
-    }
+        .help("write a name in quotes, like \"decode\""),
+    };
+    Err(problem.into())
 }
 
 /// An output in quotes: `"decode"`, `"classify::Swap"`.
-pub(super) fn door(node: &Node<'_>) -> Result<Door<Span>, Problem<Span>> {
+pub(super) fn door(node: &Node<'_>) -> Result<Door<Span>, Problems<Span>> {
     let Name { text, place } = name(node, "an output")?;
     let part =
         |from: usize, to: usize| Name::new(&text[from..to], place.start + from..place.start + to);
@@ -104,12 +98,16 @@ pub(super) fn door(node: &Node<'_>) -> Result<Door<Span>, Problem<Span>> {
             stage: part(0, stage.len()),
             door: Some(part(stage.len() + 2, text.len())),
         }),
-        Some(_) => Err(Problem::new(
-            "E_DOOR",
-            format!("`{}` is not an output", short(&text)),
-            place,
-        )
-        .help("write \"stage\", \"stage::Variant\", \"stage::Err\" or \"input\"")),
+        Some(_) => {
+            let problem = Problem::new(
+                "E_DOOR",
+                format!("`{}` is not an output", short(&text)),
+                place,
+            );
+            Err(problem
+                .help("write \"stage\", \"stage::Variant\", \"stage::Err\" or \"input\"")
+                .into())
+        }
     }
 }
 

@@ -3,30 +3,30 @@
 use ron::error::{Error, Position, SpannedError};
 
 use super::tree::{self, Node};
-use crate::report::{Problem, Source, Span};
+use crate::report::{Problem, Problems, Source, Span};
 
 /// Files are at most so many bytes long.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// The tree of a text, or why it is none.
-pub(super) fn read(source: &Source) -> Result<Node<'_>, Problem<Span>> {
+pub(super) fn read(source: &Source) -> Result<Node<'_>, Problems<Span>> {
     let text = source.text.as_str();
     if text.len() > MAX_BYTES {
         let message = format!(
             "this file has {} bytes, and at most 1 MiB is read",
             text.len()
         );
-        return Err(
-            Problem::new("E_FILE_SIZE", message, 0..0).help("a pipeline fits in a few kilobytes")
-        );
+        return Err(Problem::new("E_FILE_SIZE", message, 0..0)
+            .help("a pipeline fits in a few kilobytes")
+            .into());
     }
     if text.starts_with('\u{feff}') {
-        return Err(
-            Problem::new("E_BOM", "this file starts with a byte order mark", 0..3)
-                .help("save it as UTF-8 without a byte order mark"),
-        );
+        let problem = Problem::new("E_BOM", "this file starts with a byte order mark", 0..3);
+        return Err(problem
+            .help("save it as UTF-8 without a byte order mark")
+            .into());
     }
-    tree::parse(text).map_err(|error| problem(text, &error))
+    tree::parse(text).map_err(|error| problem(text, &error).into())
 }
 
 fn problem(text: &str, error: &SpannedError) -> Problem<Span> {

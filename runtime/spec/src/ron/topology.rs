@@ -9,7 +9,7 @@ use crate::report::{Problem, Problems, Source, Span};
 
 /// Reads a topology.
 ///
-/// What a text means by itself is checked here; [`crate::check`] then checks the pipeline. The
+/// What a text means by itself is checked here; [`crate::check()`] then checks the pipeline. The
 /// pipeline is called like the stem of the file.
 pub fn topology(source: &Source) -> Result<Model<Span>, Problems<Span>> {
     let node = syntax::read(source)?;
@@ -69,7 +69,7 @@ fn pipeline_key(
                     place: node.place,
                 })
             }
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found),
         },
         Some(info) => {
             if let Err(found) = options.set(info, fields::raw(node.value), at, node.place) {
@@ -110,7 +110,7 @@ fn stage_key((key, at, node): Field<'_>, stage: &mut Stage<Span>, problems: &mut
         Key::From => stage.from = from(node, problems),
         Key::Run => match fields::name(&node, "a function") {
             Ok(name) => stage.run = Some(name),
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found),
         },
         _ => {
             if let Err(found) = stage
@@ -143,7 +143,7 @@ fn from(node: Node<'_>, problems: &mut Problems<Span>) -> Vec<Door<Span>> {
     for item in items {
         match fields::door(&item) {
             Ok(door) => doors.push(door),
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found),
         }
     }
     doors
@@ -151,7 +151,10 @@ fn from(node: Node<'_>, problems: &mut Problems<Span>) -> Vec<Door<Span>> {
 
 /// A key whose value is code.
 fn rust_only(info: &KeyInfo, place: Span) -> Problem<Span> {
-    let message = format!("`{}` is code, so it is written in Rust", info.name);
+    let message = format!(
+        "`{}` belongs to the code, so it is written in Rust",
+        info.name
+    );
     let help = match (info.key, info.on.is_empty()) {
         (_, true) => format!("write `#[pipeline(\"..\", {} = ..)]`", info.name),
         (Key::PerWorker, _) => format!("write `#[stage({})]`", info.name),

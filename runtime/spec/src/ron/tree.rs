@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use ron::error::SpannedError;
 use ron::value::RawValue as Raw;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -41,10 +42,25 @@ pub(super) enum Tree<'src> {
 /// The tree of a whole text.
 ///
 /// `ron` checks the whole text first, so the parts that are looked at afterwards are known to be good.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, ron::error::SpannedError> {
+pub(super) fn parse(text: &str) -> Result<Node<'_>, SpannedError> {
+    let whole = value_of(text)?;
+    Forest { text }.node(whole)
+}
+
+/// The value of a text, without what is before and behind it.
+fn value_of(text: &str) -> Result<&str, SpannedError> {
     let options = ron::Options::default().with_recursion_limit(MAX_DEPTH);
-    let whole: &Raw = options.from_str(text)?;
-    Forest { text }.node(whole.trim().get_ron())
+    let mut deserializer = ron::Deserializer::from_str_with_options(text, &options)?;
+    let start = deserializer.remainder();
+    let read = IgnoredAny::deserialize(&mut deserializer).map(|_| deserializer.remainder());
+    let rest = read.map_err(|error| deserializer.span_error(error))?;
+    deserializer
+        .end()
+        .map_err(|error| deserializer.span_error(error))?;
+    // A raw value must not end in a line comment, but a file may.
+    Ok(Raw::from_ron(&start[..start.len() - rest.len()])?
+        .trim()
+        .get_ron())
 }
 
 /// How deep `ron` goes; it counts a list of fields and each value in it. Files are four levels deep.
@@ -62,7 +78,7 @@ impl<'src> Forest<'src> {
         start..start + part.len()
     }
 
-    fn node(self, part: &'src str) -> Result<Node<'src>, ron::error::SpannedError> {
+    fn node(self, part: &'src str) -> Result<Node<'src>, SpannedError> {
         let place = self.place(part);
         if is_ident(part) {
             return Ok(Node {
@@ -181,7 +197,7 @@ impl<'src> Visitor<'src> for Reader<'src> {
         }
         match self.part.chars().next() {
             Some('[') => Ok(Tree::List(items)),
-            Some('(') => Ok(Tree::Other("values without names")),
+            Some('(') => Ok(Tree::Other("a tuple")),
             _ => Ok(Tree::Other("a value with a type name")),
         }
     }

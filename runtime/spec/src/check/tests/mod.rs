@@ -1,13 +1,18 @@
 //! One test for each rule; each names the code, the place and the sentence.
 
+mod keys;
+
 use crate::sketch::{show, sketch};
 
 /// `text` has exactly these problems, and `help` is the first help line of the first.
 #[track_caller]
 fn check(text: &str, expect: &[&str], help: &str) {
-    let problems = super::check(&sketch(text));
+    let problems = crate::check(&sketch(text));
     assert_eq!(show(&problems), expect);
-    let first = problems.iter().next().and_then(|problem| problem.help.first());
+    let first = problems
+        .iter()
+        .next()
+        .and_then(|problem| problem.help.first());
     assert_eq!(first.map_or("", String::as_str), help);
 }
 
@@ -34,7 +39,11 @@ fn a_pipeline_in_order_has_no_problems() {
 
 #[test]
 fn a_pipeline_has_stages() {
-    check("", &["E_EMPTY at sketch: this pipeline has no stages"], "add a source, and a sink that reads it");
+    check(
+        "",
+        &["E_EMPTY at sketch: this pipeline has no stages"],
+        "add a source, and a sink that reads it",
+    );
 }
 
 #[test]
@@ -52,7 +61,9 @@ fn a_stage_reads_not_too_many_outputs() {
     let doors: Vec<String> = (0..257).map(|n| format!("a::V{n}")).collect();
     check(
         &format!("a: source\nb: sink | {}", doors.join(", ")),
-        &["E_TOO_MANY_INPUTS at b.from[256]: a stage reads at most 256 outputs, and this reads 257"],
+        &[
+            "E_TOO_MANY_INPUTS at b.from[256]: a stage reads at most 256 outputs, and this reads 257",
+        ],
         "merge some of them in a stage before it",
     );
 }
@@ -83,7 +94,11 @@ fn some_names_are_taken() {
         &["E_RESERVED at pipeline: `pipeline` is generated for every pipeline"],
         "rename the stage",
     );
-    check("self: source\nb: sink | self", &["E_RESERVED at self: `self` is a word of Rust"], "rename the stage");
+    check(
+        "self: source\nb: sink | self",
+        &["E_RESERVED at self: `self` is a word of Rust"],
+        "rename the stage",
+    );
 }
 
 #[test]
@@ -116,7 +131,11 @@ fn from_names_stages_that_exist() {
 
 #[test]
 fn from_names_an_output_once() {
-    check("a: source\nb: sink | a, a", &["E_FROM_TWICE at b.from[1]: `b` reads `a` twice"], "keep one");
+    check(
+        "a: source\nb: sink | a, a",
+        &["E_FROM_TWICE at b.from[1]: `b` reads `a` twice"],
+        "keep one",
+    );
     check(
         "a: source\nb: sink | a::X, a::Y, a::X",
         &["E_FROM_TWICE at b.from[2]: `b` reads `a::X` twice"],
@@ -149,7 +168,11 @@ fn a_stage_reads_something() {
         &["E_NO_INPUT at a: `a` has no input"],
         "add `from = ..`, or make it a `#[source]`",
     );
-    check("b: sink", &["E_NO_INPUT at b: `b` has no input"], "add `from = ..`");
+    check(
+        "b: sink",
+        &["E_NO_INPUT at b: `b` has no input"],
+        "add `from = ..`",
+    );
 }
 
 #[test]
@@ -179,7 +202,11 @@ fn stages_do_not_feed_each_other() {
         &["E_CYCLE at a.from[1]: these stages feed each other: `a` -> `b` -> `c` -> `a`"],
         help,
     );
-    check("a: stage | a\nb: sink | a", &["E_CYCLE at a.from[0]: `a` feeds itself"], help);
+    check(
+        "a: stage | a\nb: sink | a",
+        &["E_CYCLE at a.from[0]: `a` feeds itself"],
+        help,
+    );
     check(
         "a: stage result | input, b\nb: stage | a::Err\nc: sink | a",
         &["E_CYCLE at a.from[1]: these stages feed each other: `a` -> `b` -> `a`"],
@@ -254,111 +281,6 @@ fn on_error_is_for_what_can_fail() {
 }
 
 #[test]
-fn a_key_stands_on_the_kinds_that_take_it() {
-    check(
-        "a: source | | linger=\"1ms\"\nb: sink | a | idle=\"1ms\"",
-        &[
-            "E_WRONG_KIND at a.linger: `linger` is for stages and sinks, and `a` is a source",
-            "E_WRONG_KIND at b.idle: `idle` is for sources, and `b` is a sink",
-        ],
-        "remove it",
-    );
-}
-
-#[test]
-fn a_state_is_by_key_or_by_worker() {
-    check(
-        "a: source\nb: sink keyed | a | key=code per_worker",
-        &["E_CONFLICT at b.per_worker: `key` and `per_worker` exclude each other"],
-        "keep `key` for one state for each key, or `per_worker` for one for each worker",
-    );
-}
-
-#[test]
-fn keys_about_state_need_a_state() {
-    check(
-        "a: source\nb: sink | a | key=code\nc: sink | a | per_worker\nd: sink | a | state=code",
-        &[
-            "E_NEEDS at b.key: `key` of `b` needs a `&mut S` parameter",
-            "E_NEEDS at c.per_worker: `per_worker` of `c` needs a `&mut S` parameter",
-            "E_NEEDS at d.state: `state` of `d` needs a `&mut S` parameter",
-        ],
-        "add a `&mut S` parameter, or remove it",
-    );
-}
-
-#[test]
-fn keys_that_need_a_certain_function_have_it() {
-    check(
-        "a: source | | idle=\"1ms\"
-         b: stage | a | batch=64
-         c: stage | b | linger=\"1ms\"
-         d: stage | c | in_flight=4
-         e: sink | d | timeout=\"1s\" retry=group breaker=group",
-        &[
-            "E_NEEDS at a.idle: `idle` of `a` needs a source that returns `Flow`",
-            "E_NEEDS at b.batch: `batch` of `b` needs a source or a function that takes many items at a time",
-            "E_NEEDS at c.linger: `linger` of `c` needs a function that takes many items at a time, or a `key`",
-            "E_NEEDS at d.in_flight: `in_flight` of `d` needs an `async fn`",
-            "E_NEEDS at e.timeout: `timeout` of `e` needs a function that returns a `Result`",
-            "E_NEEDS at e.retry: `retry` of `e` needs a function that returns a `Result`",
-            "E_NEEDS at e.breaker: `breaker` of `e` needs a function that returns a `Result`",
-        ],
-        "return `Flow`, or remove it",
-    );
-}
-
-#[test]
-fn a_queue_is_in_front_of_the_input() {
-    check(
-        "a: source\nb: sink | a | queue=64 overflow=block\nc: sink | a | queue=64 cores=\"1\"",
-        &[
-            "E_NEEDS at b.queue: `queue` of `b` needs a stage that reads `input`",
-            "E_NEEDS at b.overflow: `overflow` of `b` needs a stage that reads `input`",
-        ],
-        "remove it; other stages have no queue to size",
-    );
-}
-
-#[test]
-fn wait_needs_cores() {
-    check(
-        "a: source\nb: sink | a | wait=spin",
-        &["E_NEEDS at b.wait: `wait` of `b` needs `cores`"],
-        "add `cores`, or remove it",
-    );
-}
-
-#[test]
-fn on_panic_fits_the_state() {
-    check(
-        "a: source\nb: sink | a | on_panic=reset",
-        &["E_NEEDS at b.on_panic=: `on_panic = reset` needs a state, and `b` has none"],
-        "write `isolate` or `stop`",
-    );
-    check(
-        "a: source\nb: sink serial | a | on_panic=isolate",
-        &["E_NEEDS at b.on_panic=: a panic may leave the state of `b` broken for the items behind it"],
-        "write `reset` for a new state, `keep` to go on with the old one, or `stop`",
-    );
-    good("a: source\nb: sink per_worker | a | on_panic=isolate\nc: sink keyed | a | on_panic=keep");
-}
-
-#[test]
-fn there_are_cores_for_all_workers() {
-    check(
-        "a: source\nb: sink | a | workers=4 cores=\"0,2\"",
-        &["E_FEW_CORES at b.cores=: `b` has 4 workers on 2 cores"],
-        "give 4 cores, or at most 2 workers",
-    );
-    check(
-        "a: source\nb: sink | a\n@ pool workers=2 cores=\"3\"",
-        &["E_FEW_CORES at @pool.cores=: the pool has 2 workers on 1 core"],
-        "give 2 cores, or at most 1 workers",
-    );
-}
-
-#[test]
 fn reply_names_a_stage() {
     check(
         "price: stage | input\nb: sink | price\n@ reply=prize",
@@ -394,7 +316,7 @@ fn paths_are_joined_before_they_are_too_many() {
         text.push_str(&format!("a{n}: stage | a{}, a{}\n", n - 1, n - 2));
     }
     text.push_str("z: sink | a19");
-    let problems = super::check(&sketch(&text));
+    let problems = crate::check(&sketch(&text));
     assert_eq!(
         show(&problems),
         ["E_TOO_MANY_PATHS at a9: items reach `a9` by more than 64 paths"],
@@ -413,17 +335,28 @@ fn wrong_names_hide_what_follows_from_them() {
 
 #[test]
 fn rules_that_need_a_signature_wait_for_it() {
-    good("a: | | idle=\"1ms\" batch=4\nb: | a | linger=\"1ms\"\nc: | b::Err, b | on_error=drop on_panic=reset");
+    good(
+        "a: | | idle=\"1ms\" batch=4\nb: | a | linger=\"1ms\"\nc: | b::Err, b | on_error=drop on_panic=reset",
+    );
 }
 
 #[test]
 fn several_problems_come_at_once() {
-    let problems = super::check(&sketch(
+    let problems = crate::check(&sketch(
         "a: source
          b: stage result | a | queue=4
          c: stage | b
          d: sink | b | on_error=stop wait=park",
     ));
     let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
-    assert_eq!(codes, ["E_NEEDS", "E_NEEDS", "E_UNREAD", "E_UNHANDLED_ERROR", "E_CANNOT_FAIL"]);
+    assert_eq!(
+        codes,
+        [
+            "E_NEEDS",
+            "E_NEEDS",
+            "E_UNREAD",
+            "E_UNHANDLED_ERROR",
+            "E_CANNOT_FAIL"
+        ]
+    );
 }

@@ -1,0 +1,110 @@
+//! Tests of the rules about options.
+
+use super::{check, good};
+
+#[test]
+fn a_key_stands_on_the_kinds_that_take_it() {
+    check(
+        "a: source | | linger=\"1ms\"\nb: sink | a | idle=\"1ms\"",
+        &[
+            "E_WRONG_KIND at a.linger: `linger` is for stages and sinks, and `a` is a source",
+            "E_WRONG_KIND at b.idle: `idle` is for sources, and `b` is a sink",
+        ],
+        "remove it",
+    );
+}
+
+#[test]
+fn a_state_is_by_key_or_by_worker() {
+    check(
+        "a: source\nb: sink keyed | a | key=code per_worker",
+        &["E_CONFLICT at b.per_worker: `key` and `per_worker` exclude each other"],
+        "keep `key` for one state for each key, or `per_worker` for one for each worker",
+    );
+}
+
+#[test]
+fn keys_about_state_need_a_state() {
+    check(
+        "a: source\nb: sink | a | key=code\nc: sink | a | per_worker\nd: sink | a | state=code",
+        &[
+            "E_NEEDS at b.key: `key` of `b` needs a `&mut S` parameter",
+            "E_NEEDS at c.per_worker: `per_worker` of `c` needs a `&mut S` parameter",
+            "E_NEEDS at d.state: `state` of `d` needs a `&mut S` parameter",
+        ],
+        "add a `&mut S` parameter, or remove it",
+    );
+}
+
+#[test]
+fn keys_that_need_a_certain_function_have_it() {
+    check(
+        "a: source | | idle=\"1ms\"
+         b: stage | a | batch=64
+         c: stage | b | linger=\"1ms\"
+         d: stage | c | in_flight=4
+         e: sink | d | timeout=\"1s\" retry=group breaker=group",
+        &[
+            "E_NEEDS at a.idle: `idle` of `a` needs a source that returns `Flow`",
+            "E_NEEDS at b.batch: `batch` of `b` needs a source or a function that takes many items at a time",
+            "E_NEEDS at c.linger: `linger` of `c` needs a function that takes many items at a time, or a `key`",
+            "E_NEEDS at d.in_flight: `in_flight` of `d` needs an `async fn`",
+            "E_NEEDS at e.timeout: `timeout` of `e` needs a function that returns a `Result`",
+            "E_NEEDS at e.retry: `retry` of `e` needs a function that returns a `Result`",
+            "E_NEEDS at e.breaker: `breaker` of `e` needs a function that returns a `Result`",
+        ],
+        "return `Flow`, or remove it",
+    );
+}
+
+#[test]
+fn a_queue_is_in_front_of_the_input() {
+    check(
+        "a: source\nb: sink | a | queue=64 overflow=block\nc: sink | a | queue=64 cores=\"1\"",
+        &[
+            "E_NEEDS at b.queue: `queue` of `b` needs a stage that reads `input`",
+            "E_NEEDS at b.overflow: `overflow` of `b` needs a stage that reads `input`",
+        ],
+        "remove it; other stages have no queue to size",
+    );
+}
+
+#[test]
+fn wait_needs_cores() {
+    check(
+        "a: source\nb: sink | a | wait=spin",
+        &["E_NEEDS at b.wait: `wait` of `b` needs `cores`"],
+        "add `cores`, or remove it",
+    );
+}
+
+#[test]
+fn on_panic_fits_the_state() {
+    check(
+        "a: source\nb: sink | a | on_panic=reset",
+        &["E_NEEDS at b.on_panic=: `on_panic = reset` needs a state, and `b` has none"],
+        "write `isolate` or `stop`",
+    );
+    check(
+        "a: source\nb: sink serial | a | on_panic=isolate",
+        &[
+            "E_NEEDS at b.on_panic=: a panic may leave the state of `b` broken for the items behind it",
+        ],
+        "write `reset` for a new state, `keep` to go on with the old one, or `stop`",
+    );
+    good("a: source\nb: sink per_worker | a | on_panic=isolate\nc: sink keyed | a | on_panic=keep");
+}
+
+#[test]
+fn there_are_cores_for_all_workers() {
+    check(
+        "a: source\nb: sink | a | workers=4 cores=\"0,2\"",
+        &["E_FEW_CORES at b.cores=: `b` has 4 workers on 2 cores"],
+        "give 4 cores, or at most 2 workers",
+    );
+    check(
+        "a: source\nb: sink | a\n@ pool workers=2 cores=\"3\"",
+        &["E_FEW_CORES at @pool.cores=: the pool has 2 workers on 1 core"],
+        "give 2 cores, or at most 1 workers",
+    );
+}

@@ -1,0 +1,271 @@
+//! Tests of tuning files.
+
+use super::{codes, tuning};
+use crate::info::{DoorInfo, Kind, OnPanic, StageInfo, StateKind, TopologyInfo};
+use crate::report::Source;
+
+const SOURCE: StageInfo = StageInfo {
+    name: "ingest",
+    kind: Kind::Source,
+    file: "src/mempool.rs",
+    line: 1,
+    state: StateKind::Serial,
+    fallible: false,
+    many: false,
+    is_poll: true,
+    is_batch: false,
+    batch: None,
+    linger_ns: None,
+    idle_ns: None,
+    queue: None,
+    on_panic: None,
+    on_error: None,
+    inputs: &[],
+};
+
+const INPUTS: &[DoorInfo] = &[DoorInfo {
+    stage: 0,
+    door: None,
+}];
+
+static TOPOLOGY: TopologyInfo = TopologyInfo {
+    name: "mempool",
+    stages: &[
+        SOURCE,
+        StageInfo {
+            name: "verify",
+            kind: Kind::Stage,
+            state: StateKind::None,
+            is_poll: false,
+            is_batch: true,
+            inputs: INPUTS,
+            ..SOURCE
+        },
+        StageInfo {
+            name: "dedup",
+            kind: Kind::Stage,
+            state: StateKind::Keyed,
+            is_poll: false,
+            inputs: INPUTS,
+            ..SOURCE
+        },
+        StageInfo {
+            name: "publish",
+            kind: Kind::Sink,
+            state: StateKind::None,
+            is_poll: false,
+            inputs: INPUTS,
+            ..SOURCE
+        },
+        StageInfo {
+            name: "parse",
+            kind: Kind::Sink,
+            state: StateKind::None,
+            is_poll: false,
+            inputs: &[DoorInfo {
+                stage: DoorInfo::INPUT,
+                door: None,
+            }],
+            ..SOURCE
+        },
+    ],
+    links: &[],
+    sources: &[],
+    workers: None,
+    quantum_ns: None,
+    drawing: "",
+};
+
+const GOOD: &str = r#"( stages: {
+    "ingest": (batch: 256, idle: "5us", on_panic: reset),
+    "verify": (batch: 128, linger: "40us"),
+    "parse": (queue: "64Ki", on_panic: stop),
+    "dedup": (linger: "1ms"),
+}, pool: (workers: 2), quantum: "64us" )"#;
+
+#[test]
+fn a_tuning_file_holds_typed_numbers() {
+    let file = tuning(&Source::new("fast.tuning.ron", GOOD)).expect("a good file");
+    assert!(file.check_against(&TOPOLOGY).is_empty());
+    assert_eq!(file.workers.as_ref().map(|workers| workers.value), Some(2));
+    assert_eq!(
+        file.quantum_ns.as_ref().map(|quantum| quantum.value),
+        Some(64_000)
+    );
+    let [ingest, verify, parse, dedup] = file.stages.as_slice() else {
+        panic!("four stages: {file:?}")
+    };
+    assert_eq!(ingest.batch.as_ref().map(|batch| batch.value), Some(256));
+    assert_eq!(ingest.idle_ns.as_ref().map(|idle| idle.value), Some(5_000));
+    assert_eq!(
+        ingest.on_panic.as_ref().map(|given| given.value),
+        Some(OnPanic::Reset)
+    );
+    assert_eq!(
+        verify.linger_ns.as_ref().map(|linger| linger.value),
+        Some(40_000)
+    );
+    assert_eq!(
+        parse.queue.as_ref().map(|queue| queue.value),
+        Some(64 << 10)
+    );
+    assert_eq!(
+        dedup
+            .linger_ns
+            .as_ref()
+            .map(|linger| &GOOD[linger.place.clone()]),
+        Some("\"1ms\"")
+    );
+}
+
+#[test]
+fn a_tuning_file_may_be_empty() {
+    assert_eq!(
+        tuning(&Source::new("t.ron", "()")),
+        Ok(super::super::TuningFile::default())
+    );
+}
+
+#[test]
+fn shape_and_missing_options_are_refused() {
+    #[track_caller]
+    fn check(text: &str, place: &str, message: &str) {
+        let source = Source::new("t.ron", text);
+        let problems = tuning(&source).expect_err(text);
+        assert_eq!(codes(&problems, &source), place, "{text}");
+        assert_eq!(
+            problems
+                .iter()
+                .next()
+                .map(|problem| problem.message.as_str()),
+            Some(message)
+        );
+    }
+    let shape = |key: &str| {
+        format!("`{key}` is part of the shape of a pipeline, which is fixed when it is compiled")
+    };
+    check(
+        r#"(stages: {"a": (from: "b")})"#,
+        "E_SHAPE 1:17",
+        &shape("from"),
+    );
+    check(
+        r#"(stages: {"a": (run: "b")})"#,
+        "E_SHAPE 1:17",
+        &shape("run"),
+    );
+    check(
+        r#"(stages: {"a": (key: 1)})"#,
+        "E_SHAPE 1:17",
+        &shape("key"),
+    );
+    check(
+        r#"(stages: {"a": (order: any)})"#,
+        "E_SHAPE 1:17",
+        &shape("order"),
+    );
+    check(
+        r#"(stages: {"a": (overflow: block)})"#,
+        "E_SHAPE 1:17",
+        &shape("overflow"),
+    );
+    check(r#"(reply: "a")"#, "E_SHAPE 1:2", &shape("reply"));
+    let unbuilt = |key: &str| format!("`{key}` is not available in pipewright {}", crate::VERSION);
+    check(
+        r#"(stages: {"a": (workers: 4)})"#,
+        "E_UNBUILT 1:17",
+        &unbuilt("workers"),
+    );
+    check(
+        r#"(stages: {"a": (breaker: (open: "1s"))})"#,
+        "E_UNBUILT 1:17",
+        &unbuilt("breaker"),
+    );
+    check(
+        r#"(pool: (workers: 2, smt: avoid, numa: 0))"#,
+        "E_UNBUILT 1:21, E_UNBUILT 1:33",
+        &unbuilt("smt"),
+    );
+    check(r#"(memory: "1Gi")"#, "E_UNBUILT 1:2", &unbuilt("memory"));
+    check(
+        r#"(stage: {})"#,
+        "E_UNKNOWN_KEY 1:2",
+        "a tuning file has no option `stage`",
+    );
+    check(
+        r#"(stages: {"a": (bacth: 1)})"#,
+        "E_UNKNOWN_KEY 1:17",
+        "a tuned stage has no option `bacth`",
+    );
+    check(
+        r#"(stages: {"a": (batch: 0)})"#,
+        "E_RANGE 1:24",
+        "`batch` must be at least 1",
+    );
+    check(
+        r#"(stages: {"a": (), "b": (), "a": ()})"#,
+        "E_DUPLICATE_STAGE 1:30",
+        "`a` is given twice",
+    );
+    check(
+        r#"(stages: {"a": 4})"#,
+        "E_TYPE 1:16",
+        "the numbers of a stage stand in parentheses, and this is a number",
+    );
+    check("", "E_RON_SYNTAX 1:1", "this file is empty");
+}
+
+#[test]
+fn a_tuning_file_fits_its_pipeline() {
+    #[track_caller]
+    fn check(text: &str, place: &str, message: &str) {
+        let source = Source::new("t.ron", format!("(stages: {{{text}}})"));
+        let problems = tuning(&source)
+            .expect("good by itself")
+            .check_against(&TOPOLOGY);
+        assert_eq!(codes(&problems, &source), place, "{text}");
+        assert_eq!(
+            problems
+                .iter()
+                .next()
+                .map(|problem| problem.message.as_str()),
+            Some(message)
+        );
+        assert!(problems.iter().all(|problem| problem.help.len() == 1));
+    }
+    check(
+        r#""verfy": ()"#,
+        "E_UNKNOWN_STAGE 1:12",
+        "`mempool` has no stage `verfy`",
+    );
+    check(
+        r#""publish": (batch: 4)"#,
+        "E_NEEDS 1:23",
+        "`batch` of `publish` needs a source or a function that takes many items at a time",
+    );
+    check(
+        r#""publish": (linger: "1us")"#,
+        "E_NEEDS 1:23",
+        "`linger` of `publish` needs a function that takes many items at a time, or a `key`",
+    );
+    check(
+        r#""verify": (idle: "1us")"#,
+        "E_NEEDS 1:22",
+        "`idle` of `verify` needs a source that returns `Flow`",
+    );
+    check(
+        r#""verify": (queue: 4)"#,
+        "E_NEEDS 1:22",
+        "`queue` of `verify` needs a stage that reads `input`",
+    );
+    check(
+        r#""publish": (on_panic: keep)"#,
+        "E_NEEDS 1:33",
+        "`on_panic = keep` needs a state, and `publish` has none",
+    );
+    check(
+        r#""dedup": (on_panic: isolate, queue: 4)"#,
+        "E_NEEDS 1:40, E_NEEDS 1:31",
+        "`queue` of `dedup` needs a stage that reads `input`",
+    );
+}

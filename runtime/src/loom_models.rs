@@ -1,0 +1,291 @@
+//! loom models of the concurrent pieces: every interleaving of a few threads, within a bound of preemptions.
+//!
+//! `cargo xtask loom` runs them. Each model asserts what the piece promises at the top of its file.
+
+use loom::{
+    cell::UnsafeCell,
+    model::Builder,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use crate::{credit::Credits, door::Door, idle::Idle, meet::Meet, ring::Ring, token::Token};
+
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+/// A source under a token, tickets, and a gate: the way of a batch through an ordered or a serial link.
+struct World {
+    ring: Ring<usize>,
+    credits: Credits,
+    source: Mutex<usize>,
+    arrivals: AtomicUsize,
+    total: usize,
+    /// The state behind the gate; loom reports it if two holders touch it at once.
+    state: UnsafeCell<Vec<usize>>,
+    ordered: bool,
+}
+
+impl World {
+    fn work(&self) {
+        while let Some(ticket) = self.credits.take(0) {
+            let sequence = {
+                let mut next = self.source.lock().unwrap();
+                if *next == self.total {
+                    drop(next);
+                    self.credits.release(ticket);
+                    return;
+                }
+                *next += 1;
+                *next - 1
+            };
+            let number = if self.ordered { sequence } else { self.arrivals.fetch_add(1, Ordering::AcqRel) };
+            let Some(mut hold) = self.ring.arrive(number as u64, Box::new(sequence * 8 + ticket as usize)) else {
+                continue;
+            };
+            loop {
+                let batch = *hold.take().expect("a holder that goes on has a batch");
+                // SAFETY: the point of the model: loom fails it if another holder is here.
+                self.state.with_mut(|state| unsafe { (*state).push(batch / 8) });
+                self.credits.release((batch % 8) as u32);
+                if !self.ring.advance(&mut hold) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn gate(threads: usize, total: usize, credits: u32, bound: usize, ordered: bool, preemptions: usize) {
+    check(preemptions, move || {
+        let world = Arc::new(World {
+            ring: Ring::new(bound),
+            credits: Credits::new(credits, 1),
+            source: Mutex::new(0),
+            arrivals: AtomicUsize::new(0),
+            total,
+            state: UnsafeCell::new(Vec::new()),
+            ordered,
+        });
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || world.work())
+            })
+            .collect();
+        world.work();
+        for other in others {
+            other.join().unwrap();
+        }
+        // A worker that found no credit has left; what it would have done is done here.
+        world.work();
+        world.state.with(|state| {
+            // SAFETY: all other threads have ended.
+            let state = unsafe { &*state };
+            assert_eq!(state.len(), total, "a batch was lost");
+            assert!(!ordered || state.is_sorted(), "out of order: {state:?}");
+        });
+    });
+}
+
+#[test]
+fn loom_ordered_gate_of_two_threads() {
+    gate(2, 4, 2, 2, true, 3);
+}
+
+#[test]
+fn loom_ordered_gate_of_three_threads() {
+    gate(3, 3, 2, 2, true, 2);
+}
+
+#[test]
+fn loom_serial_gate_of_two_threads() {
+    gate(2, 4, 2, 2, false, 3);
+}
+
+#[test]
+fn loom_serial_gate_of_three_threads() {
+    gate(3, 3, 2, 2, false, 2);
+}
+
+/// The bound of the ring is no formality: with a shorter one two batches meet in a slot, and that is noticed.
+#[test]
+#[should_panic(expected = "two batches met in one slot")]
+fn loom_a_ring_shorter_than_the_credits_is_caught() {
+    check(1, || {
+        let ring = Arc::new(Ring::new(2));
+        let bring = |number: u64| {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.arrive(number, Box::new(number)).is_some())
+        };
+        // Number 0 has not passed, so 1 waits, and 3 finds it in its slot.
+        let threads = [bring(1), bring(3)];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn loom_all_tickets_are_exclusive() {
+    check(3, || {
+        struct Shared {
+            credits: Credits,
+            state: UnsafeCell<u32>,
+            shared: AtomicUsize,
+        }
+        let shared = Arc::new(Shared {
+            credits: Credits::new(2, 0),
+            state: UnsafeCell::new(0),
+            shared: AtomicUsize::new(0),
+        });
+        let worker = |shared: &Shared| {
+            if shared.credits.take_all() {
+                // SAFETY: the point of the model: with all tickets nobody else reads.
+                shared.state.with_mut(|state| unsafe { *state += 1 });
+                shared.credits.open();
+            } else if let Some(ticket) = shared.credits.take(0) {
+                // SAFETY: with a ticket others may read, but nobody writes.
+                let seen = shared.state.with(|state| unsafe { *state });
+                shared.shared.fetch_add(seen as usize, Ordering::Relaxed);
+                shared.credits.share(ticket);
+                shared.credits.release(ticket);
+                shared.credits.release(ticket);
+            }
+        };
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || worker(&shared))
+            })
+            .collect();
+        worker(&shared);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(shared.credits.free(), 2, "a ticket was lost");
+    });
+}
+
+#[test]
+fn loom_a_token_has_one_user() {
+    check(3, || {
+        let token = Arc::new(Token::new(0u32));
+        let work = |token: &Token<u32>| token.grab(|value| *value += 1).is_some();
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let token = Arc::clone(&token);
+                thread::spawn(move || work(&token))
+            })
+            .collect();
+        let mut grabbed = u32::from(work(&token));
+        for thread in threads {
+            grabbed += u32::from(thread.join().unwrap());
+        }
+        assert_eq!(token.grab(|value| *value), Some(grabbed), "a change was lost");
+        assert!(grabbed > 0, "nobody got a free token");
+    });
+}
+
+#[test]
+fn loom_no_wake_up_is_lost() {
+    check(3, || {
+        let idle = Arc::new(Idle::new(1));
+        let work = Arc::new(AtomicBool::new(false));
+        let sleeper = {
+            let (idle, work) = (Arc::clone(&idle), Arc::clone(&work));
+            thread::spawn(move || {
+                idle.enlist(0, thread::current());
+                // loom reports a deadlock if it sleeps for ever.
+                while !work.load(Ordering::Relaxed) {
+                    idle.park(0, None, || work.load(Ordering::Relaxed));
+                }
+            })
+        };
+        work.store(true, Ordering::Relaxed);
+        idle.wake_one();
+        sleeper.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_two_publishers_wake_two_sleepers() {
+    check(2, || {
+        let idle = Arc::new(Idle::new(2));
+        let tasks = Arc::new(AtomicUsize::new(0));
+        let take = |tasks: &AtomicUsize| {
+            tasks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+        };
+        let sleepers: Vec<_> = (0..2)
+            .map(|id| {
+                let (idle, tasks) = (Arc::clone(&idle), Arc::clone(&tasks));
+                thread::spawn(move || {
+                    idle.enlist(id, thread::current());
+                    while !take(&tasks) {
+                        idle.park(id, None, || tasks.load(Ordering::Relaxed) > 0);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            tasks.fetch_add(1, Ordering::Relaxed);
+            idle.wake_one();
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn loom_parts_meet_once() {
+    check(3, || {
+        let meet = Arc::new(Meet::new(2, 2));
+        let whole = Arc::new(Mutex::new(Vec::new()));
+        let bring = |meet: &Meet<u32>, whole: &Mutex<Vec<Vec<u32>>>, part: usize| {
+            let mut parts = Vec::new();
+            if meet.bring(0, part, Box::new(part as u32), 2, |part| parts.push(*part)) {
+                whole.lock().unwrap().push(parts);
+            }
+        };
+        let other = {
+            let (meet, whole) = (Arc::clone(&meet), Arc::clone(&whole));
+            thread::spawn(move || bring(&meet, &whole, 1))
+        };
+        bring(&meet, &whole, 0);
+        other.join().unwrap();
+        assert_eq!(*whole.lock().unwrap(), [vec![0, 1]]);
+    });
+}
+
+#[test]
+fn loom_a_closing_door_loses_no_item() {
+    check(3, || {
+        let door = Arc::new(Door::new());
+        let queue = Arc::new(AtomicUsize::new(0));
+        let sender = {
+            let (door, queue) = (Arc::clone(&door), Arc::clone(&queue));
+            thread::spawn(move || match door.enter() {
+                Some(_inside) => {
+                    queue.fetch_add(1, Ordering::Relaxed);
+                    1
+                }
+                None => 0,
+            })
+        };
+        door.close();
+        let seen = door.is_left().then(|| queue.load(Ordering::Relaxed));
+        let sent = sender.join().unwrap();
+        assert!(door.is_left());
+        if let Some(seen) = seen {
+            assert_eq!(seen, sent, "an item came after the end");
+        }
+    });
+}
