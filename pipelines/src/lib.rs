@@ -1,1 +1,6 @@
-//! Under construction.
+//! Ready-made pipelines, and the command line that runs them.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod txpool;

@@ -34,6 +34,9 @@ pub trait Blueprint: Sized + 'static {
         env: &'e Self::Env,
         site: &Site<'_, Self::Input>,
     ) -> Result<impl Graph + 'e, InitError>;
+    /// Describes it for a dry run.
+    #[doc(hidden)]
+    fn dry(assembly: &mut crate::call::DryAssembly<Self>);
 }
 
 /// Stands for the input of a pipeline that has none; it has no values.
@@ -58,6 +61,52 @@ pub trait Graph: Send + Sync + Sized {
     fn retire(local: Self::Local, states: &States);
     /// Leaves the states that workers shared.
     fn finish(self, states: &States);
+}
+
+/// The graph of a pipeline that does not compile: it has no values. Generated beside the errors, so that they are not
+/// followed by others.
+#[derive(Clone, Copy, Debug)]
+pub enum NoGraph {}
+
+/// Opens a pipeline that does not compile.
+///
+/// # Errors
+///
+/// Always; nothing that compiles calls it.
+pub fn never() -> Result<NoGraph, InitError> {
+    Err(InitError::new("pipeline", "it does not compile"))
+}
+
+impl Graph for NoGraph {
+    type Local = NoGraph;
+
+    fn local(&self, _: &Worker<'_>) -> Result<NoGraph, InitError> {
+        match *self {}
+    }
+
+    fn pull(&self, _: usize, _: &mut NoGraph, _: &mut Worker<'_>) -> Pulled {
+        match *self {}
+    }
+
+    fn task(&self, _: Task, _: &mut NoGraph, _: &mut Worker<'_>) {
+        match *self {}
+    }
+
+    fn solo(&mut self, _: usize, _: &mut NoGraph, _: &mut Worker<'_>) -> Pulled {
+        match *self {}
+    }
+
+    fn flush(&mut self, _: &mut NoGraph, _: &mut Worker<'_>, _: Due) {
+        match *self {}
+    }
+
+    fn retire(local: NoGraph, _: &States) {
+        match local {}
+    }
+
+    fn finish(self, _: &States) {
+        match self {}
+    }
 }
 
 /// Where a pipeline is opened: what its parts are made from.

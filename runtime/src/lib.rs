@@ -20,6 +20,7 @@ macro_rules! built_on_them {
 built_on_them! {
     mod batch;
     mod builder;
+    mod call;
     mod carrier;
     mod counts;
     mod diagnose;
@@ -41,6 +42,8 @@ built_on_them! {
     #[doc(hidden)]
     #[path = "private.rs"]
     pub mod __private;
+
+    pub use pipewright_macros::{pipeline, sink, source, stage};
 
     pub use crate::{
         batch::Batch,

@@ -1,5 +1,6 @@
 //! What generated code uses. Not for anybody else: it changes without notice.
 
+pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
         DoorInfo, Kind, LinkInfo, LinkKindInfo, SourceInfo, StageInfo, StateKind, TopologyInfo,
@@ -9,6 +10,7 @@ pub use pipewright_spec::{
 
 pub use crate::{
     batch::{Collector, Due},
+    call::{Call, CallBatch, DryAssembly, Outlet, no_env, routed},
     carrier::{Carrier, Task},
     counts::Counts,
     diagnose::*,
@@ -17,13 +19,14 @@ pub use crate::{
         flush, stop_with,
     },
     error::InitError,
-    graph::{Blueprint, Graph, NoInput, Site, States},
+    graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
     source::{
-        IngressSource, IntoSplittable, IterSource, PollSource, Pulled, SplitSource, Splittable,
+        ArcPieces, IngressSource, IntoSplittable, IterSource, Morsel, Pieces, PollSource, Pulled,
+        SplitSource, Splittable,
     },
     stage::{
-        Init, KeyFn, Keyed, StageFn, copy, door_link, env_for, err_link, key_of, link, make_state,
+        Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, door_link, env_for, err_link, key_of, link, make_state,
     },
     worker::Worker,
 };

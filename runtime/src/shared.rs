@@ -22,7 +22,7 @@ use crate::{
 const PANICS_KEPT: usize = 8;
 
 /// The state of one run.
-pub struct Shared {
+pub(crate) struct Shared {
     pub(crate) info: &'static TopologyInfo,
     pub(crate) settings: Settings,
     pub(crate) credits: Credits,

@@ -1,10 +1,12 @@
 //! What `#[stage]`, `#[source]` and `#[sink]` add beside a function: a type of the same name, and its traits.
 
-use std::hash::Hash;
+use std::{hash::Hash, marker::PhantomData};
 
 use crate::{
     diagnose::{Copies, IsEnv, MakesState, Receives, StageKey},
     error::InitError,
+    graph::States,
+    link::Merge,
 };
 
 /// A stage, source or sink, as a type. Its traits are implemented by the attributes.
@@ -32,7 +34,7 @@ pub trait Init<E: ?Sized>: StageFn {
 /// How a keyed stage finds an item's key.
 pub trait Keyed: StageFn {
     /// The key of an item.
-    fn key(item: &Self::In) -> impl StageKey;
+    fn key(item: &Self::In) -> impl StageKey + use<Self>;
 }
 
 /// Hands an item from stage `P` to stage `C`: where the two types must meet.
@@ -104,4 +106,42 @@ impl<T, K: Hash + Eq + Send + 'static, F: Fn(&T) -> K + Send + Sync> KeyFn<T> fo
     fn key(&self, item: &T) -> K {
         self(item)
     }
+}
+
+/// Leaves a worker's state of stage `S` when the run ends: merged with those of the others if it can be, else dropped.
+/// Generated code calls `leave` through a reference, so that the merging one is found first where it applies.
+#[derive(Debug)]
+pub struct Leave<S>(PhantomData<S>);
+
+impl<S> Leave<S> {
+    /// Of stage `S`.
+    #[allow(clippy::new_without_default, reason = "only generated code makes one")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Leaves a state that can be merged.
+pub trait LeaveMerged<S: StageFn> {
+    /// Merges it into `states`.
+    fn leave(&self, state: S::State, states: &States);
+}
+
+impl<S: StageFn> LeaveMerged<S> for Leave<S>
+where
+    S::State: Merge + Send + 'static,
+{
+    fn leave(&self, state: S::State, states: &States) {
+        states.merge::<S>(state);
+    }
+}
+
+/// Leaves a state that cannot be merged.
+pub trait LeaveDropped<S: StageFn> {
+    /// Drops it.
+    fn leave(&self, state: S::State, states: &States);
+}
+
+impl<S: StageFn> LeaveDropped<S> for &Leave<S> {
+    fn leave(&self, _: S::State, _: &States) {}
 }

@@ -165,6 +165,8 @@ mod orders {
                     reject: rt::Serial::new(site, 1, ()),
                 })
             }
+
+            fn dry(_: &mut rt::DryAssembly<Self>) {}
         }
 
         struct Graph<'e, S0: Iterator<Item = <ingest as rt::StageFn>::Out>> {

@@ -1,1 +1,57 @@
-//! Under construction.
+//! Helpers of the tests of pipewright's promises.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    hint::black_box,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Work that costs about a microsecond in a debug build and some hundred nanoseconds in a release build, so that a run
+/// with several workers turns parallel. Returns its argument.
+pub fn work<T>(item: T) -> T {
+    let mut x = black_box(1u64);
+    for _ in 0..100 {
+        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    }
+    black_box(x);
+    item
+}
+
+/// Work that differs from item to item, so that batches overtake each other where nothing keeps their order.
+pub fn uneven(n: u64) -> u64 {
+    for _ in 0..(n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) {
+        work(());
+    }
+    n
+}
+
+/// What a pipeline's sinks have seen; an environment for tests.
+#[derive(Debug, Default)]
+pub struct Seen<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Seen<T> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// A sink saw this.
+    pub fn see(&self, item: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(item);
+    }
+
+    /// All of it, in order.
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> Clone for Seen<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Worker counts that every promise is tested with.
+pub const WORKERS: [usize; 3] = [1, 2, 4];

@@ -1,2 +1,55 @@
-//! Under construction.
-fn main() {}
+//! The commands of pipewright's developers: `cargo xtask` lists them.
+
+#![forbid(unsafe_code)]
+
+mod flags;
+
+mod check;
+mod expand;
+mod graph;
+mod read;
+
+mod ci;
+mod loom;
+mod tidy;
+mod ui;
+
+mod cargo;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use flags::{Command, Flags};
+
+/// What a command ends with: did it find everything in order, or could it not do its work?
+type Outcome = Result<bool, String>;
+
+fn main() -> ExitCode {
+    match run(Flags::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: Flags) -> Outcome {
+    let Some(command) = flags.command else {
+        return Flags::command()
+            .print_help()
+            .map(|()| true)
+            .map_err(|error| error.to_string());
+    };
+    match command {
+        Command::Check { files } => Ok(check::run(&files)),
+        Command::Graph { file, format } => graph::run(&file, format.get()),
+        Command::Expand { file } => expand::run(&file),
+        Command::Ci { skip } => Ok(ci::run(&skip)),
+        Command::Tidy { folder } => tidy::run(folder.as_deref()),
+        Command::Loom => loom::run(),
+        Command::Ui { bless } => ui::run(bless),
+    }
+}

@@ -1,0 +1,26 @@
+//! Tokens: what is generated beside the user's functions. It is safe code, it names everything by absolute
+//! paths, and its locals cannot be seen by user code.
+
+mod call;
+mod companion;
+mod stage;
+
+mod pipe;
+
+mod fields;
+mod flow;
+mod segment;
+mod tally;
+
+mod dry;
+mod graph;
+mod info;
+mod pipeline;
+mod stub;
+
+pub(crate) use self::{
+    companion::{companion, told},
+    pipeline::pipeline,
+    stage::stage,
+    stub::stub,
+};

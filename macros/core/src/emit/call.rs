@@ -1,0 +1,126 @@
+//! One call of a stage by itself, for dry runs: what it gives goes to an outlet.
+
+use pipewright_spec::model::{Gives, Kind, Takes};
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::flow::hygienic;
+use crate::{
+    signature::{Role, StageSig},
+    stage::StageDef,
+};
+
+/// `impl rt::Call` or `impl rt::CallBatch`; a source has none.
+pub(crate) fn call(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
+    if def.kind == Kind::Source {
+        return None;
+    }
+    let ident = &def.item.sig.ident;
+    let (state, env) = (used(sig, Role::State, "state"), used(sig, Role::Env, "env"));
+    if is_batch(sig) {
+        let body = batch_body(def, sig);
+        return Some(hygienic! {
+            impl ::pipewright::__private::CallBatch for #ident {
+                fn call(
+                    xs: &mut ::pipewright::Batch<Self::In>,
+                    #state: &mut Self::State,
+                    #env: &Self::Env,
+                    out: &mut ::pipewright::__private::Outlet<Self::Out, Self::Err>,
+                ) {
+                    #body
+                }
+            }
+        });
+    }
+    let body = body(def, sig);
+    let x = if sig.takes == Takes::ItemMut { hygienic!(mut x) } else { hygienic!(x) };
+    Some(hygienic! {
+        impl ::pipewright::__private::Call for #ident {
+            fn call(
+                #x: Self::In,
+                #state: &mut Self::State,
+                #env: &Self::Env,
+                out: &mut ::pipewright::__private::Outlet<Self::Out, Self::Err>,
+            ) {
+                #body
+            }
+        }
+    })
+}
+
+fn is_batch(sig: &StageSig) -> bool {
+    matches!(sig.takes, Takes::Batch | Takes::Slice | Takes::SliceMut)
+}
+
+/// The name of a parameter, or `_` if the function has no use for it.
+fn used(sig: &StageSig, role: Role, name: &str) -> TokenStream {
+    match sig.params.contains(&role) {
+        true => {
+            let name = super::pipe::mixed(name);
+            hygienic!(#name)
+        }
+        false => hygienic!(_),
+    }
+}
+
+fn function(def: &StageDef, sig: &StageSig, item: TokenStream) -> TokenStream {
+    let ident = &def.item.sig.ident;
+    let args = sig.params.iter().map(|role| match role {
+        Role::Item => item.clone(),
+        Role::Emit => hygienic!(out.emit()),
+        Role::State => hygienic!(state),
+        Role::Env => hygienic!(env),
+    });
+    hygienic!(#ident(#(#args),*))
+}
+
+fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
+    let item = match sig.takes {
+        Takes::ItemMut => hygienic!(&mut x),
+        Takes::ItemRef => hygienic!(&x),
+        _ => hygienic!(x),
+    };
+    let call = function(def, sig, item);
+    let (ok, err) = (hygienic!(::core::result::Result::Ok), hygienic!(::core::result::Result::Err));
+    let (some, none) = (hygienic!(::core::option::Option::Some), hygienic!(::core::option::Option::None));
+    match sig.gives {
+        Gives::One => hygienic!(out.send(#call);),
+        Gives::Unit if sig.takes == Takes::ItemMut && def.kind == Kind::Stage => hygienic!(#call; out.send(x);),
+        Gives::Unit => hygienic!(#call; out.took();),
+        Gives::Option => hygienic!(if let #some(x) = #call { out.send(x); }),
+        Gives::Keep => hygienic!(if #call { out.send(x); }),
+        Gives::Many => hygienic!(for x in #call { out.send(x); }),
+        Gives::Emit => hygienic!(#call;),
+        Gives::EmitResult => hygienic!(if let #err(x) = #call { out.fail(x); }),
+        Gives::Result => hygienic!(match #call { #ok(x) => out.send(x), #err(x) => out.fail(x) }),
+        Gives::ResultOption => hygienic! {
+            match #call {
+                #ok(#some(x)) => out.send(x),
+                #ok(#none) => {}
+                #err(x) => out.fail(x),
+            }
+        },
+        Gives::UnitResult => hygienic!(match #call { #ok(()) => out.took(), #err(x) => out.fail(x) }),
+        Gives::Flow | Gives::Splittable => TokenStream::new(),
+    }
+}
+
+fn batch_body(def: &StageDef, sig: &StageSig) -> TokenStream {
+    let call = function(def, sig, hygienic!(xs));
+    if def.kind == Kind::Sink {
+        return hygienic! {
+            let n = xs.len();
+            #call;
+            out.took_many(n);
+        };
+    }
+    match sig.gives {
+        Gives::Emit => hygienic!(#call;),
+        _ => hygienic! {
+            #call;
+            for x in xs.drain() {
+                out.send(x);
+            }
+        },
+    }
+}

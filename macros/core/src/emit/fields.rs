@@ -1,0 +1,123 @@
+//! The fields of a loop's context: only what the loop touches, each with a name of its own.
+
+use std::collections::{BTreeSet, HashSet};
+
+use pipewright_spec::model::StateKind;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{
+    flow::{Mode, hygienic},
+    pipe::{Pipe, fresh, mixed},
+};
+
+/// What a field holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    /// The worker's view of the run.
+    Watch,
+    /// The environment.
+    Env,
+    /// The position of the item in the source's batch.
+    Tag,
+    /// The state of a stage, or the states of its keys.
+    State(usize),
+    /// What a stage has sent and nobody has read yet.
+    Buffer(usize),
+    /// What a batch stage will be called with.
+    Batch(usize),
+    /// The carrier for the link to a stage.
+    Out(usize),
+}
+
+/// The names of all fields of a pipeline.
+pub(crate) struct Names {
+    watch: Ident,
+    env: Ident,
+    tag: Ident,
+    stages: Vec<[Ident; 3]>,
+}
+
+impl Names {
+    /// Gives every possible field its name.
+    pub(crate) fn new(stages: &[&str]) -> Names {
+        let mut taken = HashSet::new();
+        let mut name = |text: &str| mixed(&fresh(text, &mut taken));
+        let (watch, env, tag) = (name("w"), name("env"), name("tag"));
+        let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
+        let stages = own
+            .into_iter()
+            .zip(stages)
+            .map(|(own, stage)| [own, name(&format!("{stage}_sent")), name(&format!("{stage}_batch"))])
+            .collect();
+        Names { watch, env, tag, stages }
+    }
+
+    /// The name of a field. A state and a carrier may share one: no loop has both for a stage.
+    pub(crate) fn of(&self, field: Field) -> &Ident {
+        match field {
+            Field::Watch => &self.watch,
+            Field::Env => &self.env,
+            Field::Tag => &self.tag,
+            Field::State(stage) | Field::Out(stage) => &self.stages[stage][0],
+            Field::Buffer(stage) => &self.stages[stage][1],
+            Field::Batch(stage) => &self.stages[stage][2],
+        }
+    }
+}
+
+/// The fields that a loop has used so far.
+#[derive(Default)]
+pub(crate) struct Fields {
+    used: BTreeSet<Field>,
+}
+
+impl Fields {
+    /// Notes that a field is used and returns its name.
+    pub(crate) fn use_of(&mut self, pipe: &Pipe<'_>, field: Field) -> Ident {
+        self.used.insert(field);
+        pipe.fields.of(field).clone()
+    }
+
+    /// The fields in use, in a fixed order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Field> {
+        self.used.iter().copied()
+    }
+}
+
+/// The type of a field in the context of a loop with the lifetime `'a`.
+pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStream {
+    let rt = pipe.rt();
+    match field {
+        Field::Watch => hygienic!(#rt::Watch<'a>),
+        Field::Env => {
+            let env = pipe.env_type();
+            hygienic!(&'a #env)
+        }
+        Field::Tag => hygienic!(u32),
+        Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
+            let (item, state) = (pipe.projection(stage, "In"), pipe.projection(stage, "State"));
+            let key = pipe.key_param(stage);
+            match mode {
+                Mode::Solo => hygienic!(#rt::KeyedSolo<'a, #item, #key, #state>),
+                Mode::Segment(_) => hygienic!(#rt::Shard<'a, #item, #key, #state>),
+            }
+        }
+        Field::State(stage) => {
+            let state = pipe.projection(stage, "State");
+            hygienic!(&'a mut #state)
+        }
+        Field::Buffer(stage) => {
+            let out = pipe.projection(stage, "Out");
+            hygienic!(&'a mut ::pipewright::Emit<#out>)
+        }
+        Field::Batch(stage) => {
+            let item = pipe.projection(stage, "In");
+            hygienic!(&'a mut #rt::Collector<#item>)
+        }
+        Field::Out(stage) => {
+            let item = pipe.projection(stage, "In");
+            hygienic!(&'a mut #rt::Carrier<#item>)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The constants that describe the pipeline to the runtime: `TOPOLOGY` and the numbers of the stages.
+
+use pipewright_spec::{
+    model::{Kind, StateKind},
+    plan::{INPUT, LinkKind},
+};
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::pipe::{Node, Pipe};
+
+/// `const PARSE: u16 = 1;` for each stage.
+pub(crate) fn ids(pipe: &Pipe<'_>) -> TokenStream {
+    let ids = pipe.nodes.iter().enumerate().map(|(at, node)| {
+        let (id, at) = (&node.id, Literal::u16_unsuffixed(at as u16));
+        quote!(const #id: u16 = #at;)
+    });
+    quote!(#(#ids)*)
+}
+
+/// The value of `TOPOLOGY`.
+pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
+    let rt = pipe.rt();
+    let name = &pipe.model.name;
+    let stages = (0..pipe.nodes.len()).map(|at| stage(pipe, at));
+    let links = (0..pipe.plan.links.len()).map(|at| link(pipe, at));
+    let sources = sources(pipe);
+    let options = &pipe.model.options;
+    let workers = option(options.pool.workers.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
+    let quantum = option(options.quantum.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
+    quote! {
+        #rt::TopologyInfo {
+            name: #name,
+            stages: &[#(#stages),*],
+            links: &[#(#links),*],
+            sources: &[#(#sources),*],
+            workers: #workers,
+            quantum_ns: #quantum,
+            drawing: #drawing,
+        }
+    }
+}
+
+fn option<T: quote::ToTokens>(value: Option<T>) -> TokenStream {
+    match value {
+        Some(value) => quote!(Some(#value)),
+        None => quote!(None),
+    }
+}
+
+fn stage(pipe: &Pipe<'_>, at: usize) -> TokenStream {
+    let rt = pipe.rt();
+    let node = &pipe.nodes[at];
+    let options = &pipe.model.stages[at].options;
+    let name = &node.name;
+    let kind = kind(pipe, node.def.kind);
+    let start = node.def.item.span();
+    let (file, line) = (start.file(), Literal::u32_unsuffixed(start.start().line as u32));
+    let state = state(pipe, node.state);
+    let (fallible, many, poll, batch_stage) = shape(node);
+    let batch = option(options.batch.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
+    let linger = option(options.linger.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
+    let idle = option(options.idle.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
+    let queue = option(options.queue.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
+    let on_panic = option(options.on_panic.as_ref().map(|given| variant(pipe, "OnPanic", given.value.name())));
+    let on_error = option(options.on_error.as_ref().map(|given| variant(pipe, "OnError", given.value.name())));
+    let inputs = pipe.inputs(at).into_iter().map(|input| {
+        let stage = match input.stage {
+            INPUT => quote!(#rt::DoorInfo::INPUT),
+            at => {
+                let id = &pipe.nodes[at].id;
+                quote!(#id)
+            }
+        };
+        let door = option(input.door);
+        quote!(#rt::DoorInfo { stage: #stage, door: #door })
+    });
+    quote! {
+        #rt::StageInfo {
+            name: #name,
+            kind: #kind,
+            file: #file,
+            line: #line,
+            state: #state,
+            fallible: #fallible,
+            many: #many,
+            is_poll: #poll,
+            is_batch: #batch_stage,
+            batch: #batch,
+            linger_ns: #linger,
+            idle_ns: #idle,
+            queue: #queue,
+            on_panic: #on_panic,
+            on_error: #on_error,
+            inputs: &[#(#inputs),*],
+        }
+    }
+}
+
+/// Fallible, one to many, polled, batch.
+fn shape(node: &Node<'_>) -> (bool, bool, bool, bool) {
+    let signature = node.sig.model(node.state);
+    (signature.fallible(), signature.one_to_many() && node.def.kind != Kind::Source, signature.is_poll(), signature.is_batch())
+}
+
+fn kind(pipe: &Pipe<'_>, kind: Kind) -> TokenStream {
+    variant(pipe, "Kind", kind.name())
+}
+
+fn state(pipe: &Pipe<'_>, state: StateKind) -> TokenStream {
+    let name = match state {
+        StateKind::None => "none",
+        StateKind::Serial => "serial",
+        StateKind::PerWorker => "per_worker",
+        StateKind::Keyed => "keyed",
+    };
+    variant(pipe, "StateKind", name)
+}
+
+/// `rt::OnPanic::Isolate` from `OnPanic` and `isolate`.
+fn variant(pipe: &Pipe<'_>, of: &str, word: &str) -> TokenStream {
+    let rt = pipe.rt();
+    let of = format_ident!("{of}");
+    let variant = format_ident!("{}", camel(word));
+    quote!(#rt::#of::#variant)
+}
+
+/// `PerWorker` from `per_worker`.
+pub(crate) fn camel(word: &str) -> String {
+    let mut text = String::new();
+    for part in word.split('_') {
+        let mut chars = part.chars();
+        text.extend(chars.next().map(|c| c.to_ascii_uppercase()));
+        text.extend(chars);
+    }
+    text
+}
+
+/// `price_error` from `PriceError`.
+pub(crate) fn snake(word: &str) -> String {
+    let mut text = String::new();
+    for c in word.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
+}
+
+fn link(pipe: &Pipe<'_>, at: usize) -> TokenStream {
+    let rt = pipe.rt();
+    let link = &pipe.plan.links[at];
+    let to = &pipe.nodes[link.to].id;
+    let kind = match link.kind {
+        LinkKind::Direct => quote!(#rt::LinkKindInfo::Direct),
+        LinkKind::Ordered => quote!(#rt::LinkKindInfo::Ordered),
+        LinkKind::Arrival => quote!(#rt::LinkKindInfo::Arrival),
+        LinkKind::Keyed { ordered } => quote!(#rt::LinkKindInfo::Keyed { ordered: #ordered }),
+    };
+    let parts = link.parts.iter().map(|n| Literal::u8_unsuffixed(*n as u8));
+    let (paths, tagged) = (Literal::u8_unsuffixed(link.paths as u8), link.tagged);
+    quote! {
+        #rt::LinkInfo { to: #to, kind: #kind, parts: &[#(#parts),*], paths: #paths, tagged: #tagged }
+    }
+}
+
+fn sources(pipe: &Pipe<'_>) -> Vec<TokenStream> {
+    let rt = pipe.rt();
+    let source = |at: usize, stage: TokenStream| {
+        let passes = |link: &usize| pipe.plan.links[*link].parts.get(at).is_some_and(|parts| *parts > 0);
+        let gates = (0..pipe.plan.links.len()).filter(|link| pipe.is_ordered(*link)).filter(passes);
+        let gates = gates.map(|link| Literal::u16_unsuffixed(link as u16));
+        quote!(#rt::SourceInfo { stage: #stage, gates: &[#(#gates),*] })
+    };
+    let mut sources: Vec<TokenStream> = Vec::new();
+    for (at, stage) in pipe.plan.sources.iter().enumerate() {
+        let id = &pipe.nodes[*stage].id;
+        sources.push(source(at, quote!(Some(#id))));
+    }
+    if pipe.model.reads_input() {
+        sources.push(source(pipe.plan.sources.len(), quote!(None)));
+    }
+    sources
+}

@@ -1,0 +1,27 @@
+//! The command line: one subcommand for each pipeline.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::txpool;
+
+/// Runs a ready-made pipeline.
+#[derive(Debug, Parser)]
+#[command(name = "pipewright", version)]
+struct Args {
+    #[command(subcommand)]
+    pipeline: Pipeline,
+}
+
+#[derive(Debug, Subcommand)]
+enum Pipeline {
+    Txpool(txpool::cli::Args),
+}
+
+/// Runs what the command line asks for: 0 is fine, 1 a failed run, 2 a mistake on the command line.
+pub fn main() -> ExitCode {
+    match Args::parse().pipeline {
+        Pipeline::Txpool(args) => txpool::cli::run(&args),
+    }
+}

@@ -1,0 +1,122 @@
+//! `pipewright txpool` as a user runs it: its exit codes, its JSON, its messages.
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+fn txpool(args: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+    command
+        .arg("txpool")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    // A command that does not read its input may be gone already.
+    drop(child.stdin.take().expect("piped").write_all(input));
+    child.wait_with_output().expect("ends")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn generated_blocks_run_without_any_option_but_their_number() {
+    let output = txpool(&["--transactions", "400"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("400 transactions of 2 blocks in "));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn the_json_object_has_these_keys() {
+    let output = txpool(&["--transactions", "400", "--repeat", "2", "--json"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let object = json(&output);
+    let keys: Vec<_> = object
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expect = [
+        "blocks",
+        "by_kind",
+        "elapsed_s",
+        "hash_matched",
+        "ledger",
+        "rejected",
+        "roots_matched",
+        "sender_matched",
+        "transactions",
+        "transactions_per_s",
+    ];
+    assert_eq!(keys, expect);
+    assert_eq!(
+        (&object["blocks"], &object["transactions"]),
+        (&json!(4), &json!(800))
+    );
+    let kinds: Vec<_> = object["by_kind"]
+        .as_object()
+        .expect("kinds")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(kinds, ["blob", "call", "creation", "swap", "transfer"]);
+}
+
+#[test]
+fn bad_input_fails_the_run_and_is_named() {
+    let check = |input: &str, message: &str| {
+        let output = txpool(&["--input", "-", "--json"], input.as_bytes());
+        assert_eq!(output.status.code(), Some(1), "{input}");
+        assert!(
+            text(&output.stderr).contains(message),
+            "{}",
+            text(&output.stderr)
+        );
+        assert!(
+            json(&output)["rejected"]
+                .as_object()
+                .is_some_and(|rejected| !rejected.is_empty())
+        );
+    };
+    check("", "error: standard input: is empty");
+    check("nothing", "error: standard input: is not JSON");
+    check(
+        r#"{"number":"0x2a","transactions":["0x00"]}"#,
+        "error: standard input, block 42, transaction 0: is only a hash",
+    );
+    check(
+        r#"{"transactions":[{"hash":1e999}]}"#,
+        "transaction 0: `hash` must be hex",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let output = txpool(&["--input", "no/such/file.json"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("error: no/such/file.json: cannot be read"));
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_told_apart() {
+    let check = |args: &[&str]| assert_eq!(txpool(args, b"").status.code(), Some(2), "{args:?}");
+    check(&["--repeat", "0"]);
+    check(&["--workers", "0"]);
+    check(&["--order", "some"]);
+    check(&["--input"]);
+    check(&["--input", "-", "--seed", "1"]);
+    check(&["--transactions", "99999999999"]);
+    check(&["--nonsense"]);
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask ci`: every step runs, then a table tells how it went.
+
+use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, time::Instant};
+
+use clap::ValueEnum;
+
+use crate::{Outcome, cargo, loom, tidy};
+
+/// A step, in the order they run in: what fails soon comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// The format of the code
+    Fmt,
+    /// The house rules
+    Tidy,
+    /// clippy, with warnings denied
+    Clippy,
+    /// The documentation, with warnings denied
+    Docs,
+    /// All tests
+    Test,
+    /// Every example
+    Examples,
+    /// The txpool pipeline on a small input
+    Txpool,
+    /// The loom models
+    Loom,
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    fn run(self) -> Outcome {
+        match self {
+            Step::Fmt => cargo(&["fmt", "--all", "--", "--check"]),
+            Step::Tidy => tidy::run(None),
+            Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Step::Docs => docs(),
+            Step::Test => cargo(&["test", "--workspace"]),
+            Step::Examples => examples(),
+            Step::Txpool => cargo(&[
+                "run", "--quiet", "--package", "pipewright-pipelines", "--", "txpool", "--transactions", "500",
+            ]),
+            Step::Loom => loom::run(),
+        }
+    }
+}
+
+/// Runs the steps that are not left out; `true` if all of them passed.
+pub(crate) fn run(skip: &[Step]) -> bool {
+    let mut rows = Vec::new();
+    for step in Step::value_variants() {
+        if skip.contains(step) {
+            rows.push((step.name(), "skipped", 0.0));
+            continue;
+        }
+        println!("\n=== {} ===", step.name());
+        let start = Instant::now();
+        let passed = step.run().unwrap_or_else(|why| {
+            eprintln!("error: {why}");
+            false
+        });
+        let result = if passed { "passed" } else { "FAILED" };
+        rows.push((step.name(), result, start.elapsed().as_secs_f64()));
+    }
+    println!("\n{}", table(&rows));
+    rows.iter().all(|(_, result, _)| *result != "FAILED")
+}
+
+fn table(rows: &[(String, &str, f64)]) -> String {
+    let mut text = format!("{:10} {:8} {:>8}", "step", "result", "seconds");
+    for (name, result, seconds) in rows {
+        text.push_str(&format!("\n{name:10} {result:8} {seconds:8.1}"));
+    }
+    text
+}
+
+fn cargo(args: &[&str]) -> Outcome {
+    let mut command = cargo::cargo(args.iter().copied());
+    cargo::status(&mut command).map(|status| status.success())
+}
+
+fn docs() -> Outcome {
+    let mut command = cargo::cargo(["doc", "--workspace", "--no-deps"]);
+    cargo::with_flags(&mut command, "RUSTDOCFLAGS", "-D warnings");
+    cargo::status(&mut command).map(|status| status.success())
+}
+
+/// Builds the examples once and runs each; they are written to be quick.
+fn examples() -> Outcome {
+    let names = example_names(&cargo::root().join("examples"));
+    if names.is_empty() {
+        return Err("there is no example in `examples`".to_owned());
+    }
+    if !cargo(&["build", "--package", "pipewright-examples", "--bins"])? {
+        return Ok(false);
+    }
+    let mut failed = Vec::new();
+    for name in names {
+        println!("--- {name}");
+        if !cargo(&["run", "--quiet", "--package", "pipewright-examples", "--bin", &name])? {
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        println!("these examples failed: {}", failed.join(", "));
+    }
+    Ok(failed.is_empty())
+}
+
+/// Each file of `examples/` and of `examples/src/bin/` is a binary of that name.
+fn example_names(folder: &Path) -> BTreeSet<String> {
+    let entries = [folder.to_path_buf(), folder.join("src/bin")]
+        .into_iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten();
+    entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let file = path.extension() == Some(OsStr::new("rs")) || path.join("main.rs").is_file();
+            let stem = path.file_stem().filter(|_| file)?;
+            Some(stem.to_str()?.to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_among_the_examples_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "fn main() {}\n").unwrap();
+        };
+        ["src/bin/route.rs", "src/bin/push/main.rs", "linear.rs", "src/lib.rs", "Cargo.toml"].map(write);
+        let names: Vec<String> = example_names(folder.path()).into_iter().collect();
+        assert_eq!(names, ["linear", "push", "route"]);
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_step() {
+        let rows = [("fmt".to_owned(), "passed", 1.25), ("test".to_owned(), "skipped", 0.0)];
+        let expect = "step       result    seconds\n\
+                      fmt        passed        1.2\n\
+                      test       skipped       0.0";
+        assert_eq!(table(&rows), expect);
+    }
+}

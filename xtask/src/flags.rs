@@ -1,0 +1,80 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{ci::Step, graph::Format};
+
+/// The commands of pipewright's developers
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check pipelines in RON and Rust files without compiling them, and tuning files
+    Check {
+        /// Topologies (`.ron`), tuning files (`.tuning.ron`) and Rust files with `#[pipeline]` modules
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Draw the pipelines of a file: segments, links and lanes
+    Graph {
+        /// A topology (`.ron`) or a Rust file with `#[pipeline]` modules
+        file: PathBuf,
+        #[command(flatten)]
+        format: Formats,
+    },
+    /// Print the code that `#[pipeline]` makes of the pipelines of a Rust file
+    Expand {
+        /// A Rust file with `#[pipeline]` modules
+        file: PathBuf,
+    },
+    /// Run everything that has to pass before a change is taken
+    Ci {
+        /// Leave out a step; can be given several times
+        #[arg(long, value_name = "STEP")]
+        skip: Vec<Step>,
+    },
+    /// Check the house rules that a program can check
+    Tidy {
+        /// The folder to look at [default: the repository]
+        folder: Option<PathBuf>,
+    },
+    /// Run the loom models of the lock-free pieces
+    Loom,
+    /// Run the compile-error cases
+    Ui {
+        /// Rewrite the expected messages
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Formats {
+    /// Draw it for the terminal (the default)
+    #[arg(long)]
+    text: bool,
+    /// Draw it as a mermaid flowchart
+    #[arg(long)]
+    mermaid: bool,
+    /// Draw it as a Graphviz digraph
+    #[arg(long)]
+    dot: bool,
+}
+
+impl Formats {
+    pub(crate) fn get(&self) -> Format {
+        match (self.mermaid, self.dot) {
+            (true, _) => Format::Mermaid,
+            (_, true) => Format::Dot,
+            _ => Format::Text,
+        }
+    }
+}

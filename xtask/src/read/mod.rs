@@ -1,0 +1,106 @@
+//! Reads the pipelines of a file without compiling it, for `check`, `graph` and `expand`.
+
+mod imports;
+mod modules;
+mod ron;
+mod rust;
+mod splice;
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use pipewright_spec::{
+    model::{Model, Place},
+    report::Source,
+};
+
+pub(crate) use self::{
+    imports::stage_attribute,
+    rust::{PipelineModule, RustFile, arguments, attribute, is_pipeline},
+};
+use self::{imports::Import, ron::is_tuning};
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Its pipelines, in the order of the file.
+    pub(crate) pipelines: Vec<Pipeline>,
+    /// Why the file as a whole could not be read.
+    pub(crate) problems: Vec<String>,
+    /// What a reader of the results should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A pipeline of a file.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    /// The pipeline as it is written.
+    pub(crate) model: Model<()>,
+    /// What is wrong with it.
+    pub(crate) problems: Vec<String>,
+    /// What it asks for and this version does not have.
+    pub(crate) unbuilt: Vec<String>,
+}
+
+impl Reading {
+    fn problem(text: String) -> Reading {
+        Reading { problems: vec![text], ..Reading::default() }
+    }
+}
+
+/// Reads a topology, a tuning file or a Rust file.
+pub(crate) fn read(path: &Path) -> Reading {
+    let source = match source(path) {
+        Ok(source) => source,
+        Err(why) => return Reading::problem(format!("error: {why}")),
+    };
+    match path.extension().and_then(OsStr::to_str) {
+        Some("ron") if is_tuning(&source) => ron::tuning(&source),
+        Some("ron") => ron::topology(path, &source),
+        Some("rs") => RustFile::new(path, source).read(),
+        _ => Reading::problem(format!("error: `{}` is neither a `.ron` nor a `.rs` file", source.path)),
+    }
+}
+
+/// The text of a file, shown under the path that was asked for.
+pub(crate) fn source(path: &Path) -> Result<Source, String> {
+    let shown = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Source::new(shown, text)),
+        Err(error) => Err(format!("cannot read `{shown}`: {}", reason(&error))),
+    }
+}
+
+/// Why a file could not be read, in the words that the macros use.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The nearest folder above a file that has a manifest.
+fn package(file: &Path) -> Option<PathBuf> {
+    let file = file.canonicalize().ok()?;
+    let folder = file.ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file())?;
+    Some(folder.to_path_buf())
+}
+
+/// The same pipeline without its places.
+fn without_places<P: Place>(model: Model<P>) -> Model<()> {
+    model.map_place(&mut |_| ())
+}
+
+/// `` `a`, `b` and `c` ``.
+fn listed<T: std::fmt::Display>(names: &[T]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask tidy`: the house rules that a program can check.
+
+mod files;
+mod packages;
+mod rules;
+mod text;
+mod tokens;
+
+use std::path::Path;
+
+use crate::{Outcome, cargo, check::count, read};
+use files::File;
+
+/// Something that a rule found.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Finding {
+    path: String,
+    line: usize,
+    message: String,
+    /// Worth to be known, but no failure.
+    warning: bool,
+}
+
+impl Finding {
+    fn new(file: &File, line: usize, message: impl Into<String>) -> Finding {
+        Finding { path: file.shown.clone(), line, message: message.into(), warning: false }
+    }
+
+    fn warning(self) -> Finding {
+        Finding { warning: true, ..self }
+    }
+}
+
+/// Checks every file below `folder`, or of the repository; `true` if all rules hold.
+pub(crate) fn run(folder: Option<&Path>) -> Outcome {
+    let root = folder.map_or_else(cargo::root, Path::to_path_buf);
+    let files = files::below(&root)?;
+    let mut findings = packages::check(&files);
+    let mut rendered = Vec::new();
+    for file in &files {
+        findings.extend(text::check(file));
+        if file.is_rust() {
+            findings.extend(tokens::check(file));
+        }
+        if file.is_ron() && !file.is_test_data() {
+            let reading = read::read(&file.path);
+            let found = reading.pipelines.into_iter().flat_map(|found| found.problems.into_iter().chain(found.unbuilt));
+            rendered.extend(reading.problems.into_iter().chain(found));
+        }
+    }
+    findings.sort();
+    rendered.sort();
+    rendered.dedup();
+    let problems = findings.iter().filter(|finding| !finding.warning).count() + rendered.len();
+    rendered.iter().for_each(|text| println!("{text}\n"));
+    for Finding { path, line, message, warning } in &findings {
+        let warning = if *warning { "warning: " } else { "" };
+        println!("{path}:{line}: {warning}{message}");
+    }
+    println!("{}, {}", count(files.len(), "file"), count(problems, "problem"));
+    Ok(problems == 0)
+}
