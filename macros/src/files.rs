@@ -34,7 +34,9 @@ fn locate(path: &str, literal: Span) -> PathBuf {
 }
 
 fn package() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default()
+    std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 fn text(file: &Path) -> io::Result<String> {

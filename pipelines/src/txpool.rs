@@ -10,6 +10,7 @@ pub mod decode;
 pub mod env;
 pub mod feed;
 mod fields;
+pub mod flow;
 pub mod generate;
 pub mod hash;
 pub mod parse;
@@ -20,6 +21,7 @@ pub mod root;
 pub mod run;
 pub mod score;
 pub mod sender;
+#[cfg(test)]
 mod sequential;
 mod split;
 pub mod summary;

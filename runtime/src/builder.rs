@@ -30,7 +30,7 @@ use crate::{
 /// order in which they are given, the file that the environment variable `PIPEWRIGHT_TUNING` names, and these methods.
 #[must_use = "a pipeline does nothing until it is started"]
 pub struct Builder<P> {
-    settings: Settings,
+    pub(crate) settings: Settings,
     workers: Option<usize>,
     pipeline: PhantomData<fn() -> P>,
 }

@@ -12,6 +12,7 @@ use pipewright_spec::info::TopologyInfo;
 use crate::{
     batch::{Collector, Due},
     carrier::Task,
+    dry_run::DryAssembly,
     error::InitError,
     link::Merge,
     shared::Shared,
@@ -34,9 +35,9 @@ pub trait Blueprint: Sized + 'static {
         env: &'e Self::Env,
         site: &Site<'_, Self::Input>,
     ) -> Result<impl Graph + 'e, InitError>;
-    /// Describes it for a dry run.
+    /// Tells a dry run how its stages are called.
     #[doc(hidden)]
-    fn dry(assembly: &mut crate::call::DryAssembly<Self>);
+    fn dry(assembly: &mut DryAssembly<Self>);
 }
 
 /// Stands for the input of a pipeline that has none; it has no values.

@@ -25,6 +25,7 @@ built_on_them! {
     mod counts;
     mod diagnose;
     mod drive;
+    mod dry_run;
     mod emit;
     mod error;
     mod graph;
@@ -48,6 +49,8 @@ built_on_them! {
     pub use crate::{
         batch::Batch,
         builder::Builder,
+        call::Outlet,
+        dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{InitError, RunError, SendError, StartError, TrySendError, TuningError},
         graph::{Blueprint, NoInput},

@@ -47,6 +47,14 @@ impl<P: Blueprint> Metrics<P> {
         }
     }
 
+    /// Of stages that were counted elsewhere.
+    pub(crate) fn of_stages(stages: Box<[StageMetrics]>) -> Self {
+        Self {
+            stages,
+            pipeline: Of::default(),
+        }
+    }
+
     /// What a stage has counted, by its type: `metrics.stage::<mempool::verify>()`.
     pub fn stage<S: StageOf<P>>(&self) -> &StageMetrics {
         &self.stages[usize::from(S::ID)]
@@ -187,7 +195,8 @@ fn dropped_before(shared: &Shared, stage: usize) -> u64 {
             .sum::<u64>()
 }
 
-fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
+/// The variant doors of a stage that are read.
+pub(crate) fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
     let mut doors = Vec::new();
     for door in info.stages.iter().flat_map(|reader| reader.inputs) {
         let Some(name) = door.door.filter(|_| usize::from(door.stage) == stage) else {
@@ -201,7 +210,7 @@ fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
 }
 
 /// Stages such that every reader comes before what it reads.
-fn against_the_stream(info: &TopologyInfo) -> Vec<usize> {
+pub(crate) fn against_the_stream(info: &TopologyInfo) -> Vec<usize> {
     fn visit(info: &TopologyInfo, stage: usize, seen: &mut [bool], order: &mut Vec<usize>) {
         if std::mem::replace(&mut seen[stage], true) {
             return;

@@ -10,7 +10,7 @@ pub use pipewright_spec::{
 
 pub use crate::{
     batch::{Collector, Due},
-    call::{Call, CallBatch, DryAssembly, Outlet, no_env, routed},
+    call::{Call, CallBatch, Outlet, Routed, no_env, routed, routed_copied},
     carrier::{Carrier, Task},
     counts::Counts,
     diagnose::*,
@@ -18,6 +18,7 @@ pub use crate::{
         Load, Segment, Tally, Watch, at_once, drive, drive_tagged, each, each_emitted, each_left,
         flush, stop_with,
     },
+    dry_run::DryAssembly,
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},

@@ -99,6 +99,25 @@ impl<P: Blueprint> Report<P> {
         }
     }
 
+    /// The report of a run of one worker that was counted elsewhere.
+    pub(crate) fn of_parts(
+        metrics: Metrics<P>,
+        ledger: Ledger,
+        panics: Vec<PanicNote>,
+        elapsed: Duration,
+        states: States,
+    ) -> Self {
+        Self {
+            metrics,
+            ledger,
+            panics,
+            elapsed,
+            name: P::TOPOLOGY.name,
+            workers: 1,
+            states,
+        }
+    }
+
     /// What every stage has counted.
     pub fn metrics(&self) -> &Metrics<P> {
         &self.metrics

@@ -2,23 +2,19 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
 
-/// The root of the repository.
+/// The root of the repository: the folder above this package.
 pub(crate) fn root() -> PathBuf {
-    let xtask = env::var_os("CARGO_MANIFEST_DIR")
-        .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
-    Path::new(&xtask)
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
 /// `cargo ARGS` in the root of the repository.
-pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command
@@ -42,7 +38,9 @@ pub(crate) fn with_flags(command: &mut Command, variable: &str, flags: &str) {
 
 /// Runs a command and tells whether it succeeded.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus, String> {
-    command.status().map_err(|error| cannot_run(command, &error))
+    command
+        .status()
+        .map_err(|error| cannot_run(command, &error))
 }
 
 /// Runs a command and takes what it prints; what it says on standard error is shown at once.

@@ -12,24 +12,33 @@ pub(crate) fn run(files: &[PathBuf]) -> bool {
     let mut problems = 0;
     for file in files {
         let reading = read::read(file);
-        for note in reading.notes {
+        for note in reading.notes() {
             if told.insert(note.clone()) {
                 println!("note: {note}");
             }
         }
-        let found = reading.pipelines.into_iter().flat_map(|pipeline| pipeline.problems.into_iter().chain(pipeline.unbuilt));
-        let found = reading.problems.into_iter().chain(found);
         // A topology and the Rust file that names it tell the same.
-        let found: Vec<String> = found.filter(|text| told.insert(text.clone())).collect();
+        let found: Vec<&String> = reading
+            .all_problems()
+            .filter(|text| told.insert(text.to_string()))
+            .collect();
         problems += found.len();
         for text in found.iter().take(MAX_SHOWN) {
             println!("{text}\n");
         }
         if found.len() > MAX_SHOWN {
-            println!("and {} more in `{}`\n", found.len() - MAX_SHOWN, file.display());
+            println!(
+                "and {} more in `{}`\n",
+                found.len() - MAX_SHOWN,
+                file.display()
+            );
         }
     }
-    println!("{}, {}", count(files.len(), "file"), count(problems, "problem"));
+    println!(
+        "{}, {}",
+        count(files.len(), "file"),
+        count(problems, "problem")
+    );
     problems == 0
 }
 

@@ -38,12 +38,26 @@ impl Step {
         match self {
             Step::Fmt => cargo(&["fmt", "--all", "--", "--check"]),
             Step::Tidy => tidy::run(None),
-            Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Step::Clippy => cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
             Step::Docs => docs(),
             Step::Test => cargo(&["test", "--workspace"]),
             Step::Examples => examples(),
             Step::Txpool => cargo(&[
-                "run", "--quiet", "--package", "pipewright-pipelines", "--", "txpool", "--transactions", "500",
+                "run",
+                "--quiet",
+                "--package",
+                "pipewright-pipelines",
+                "--",
+                "txpool",
+                "--transactions",
+                "500",
             ]),
             Step::Loom => loom::run(),
         }
@@ -80,7 +94,7 @@ fn table(rows: &[(String, &str, f64)]) -> String {
 }
 
 fn cargo(args: &[&str]) -> Outcome {
-    let mut command = cargo::cargo(args.iter().copied());
+    let mut command = cargo::cargo(args);
     cargo::status(&mut command).map(|status| status.success())
 }
 
@@ -102,7 +116,14 @@ fn examples() -> Outcome {
     let mut failed = Vec::new();
     for name in names {
         println!("--- {name}");
-        if !cargo(&["run", "--quiet", "--package", "pipewright-examples", "--bin", &name])? {
+        if !cargo(&[
+            "run",
+            "--quiet",
+            "--package",
+            "pipewright-examples",
+            "--bin",
+            &name,
+        ])? {
             failed.push(name);
         }
     }
@@ -140,14 +161,25 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "fn main() {}\n").unwrap();
         };
-        ["src/bin/route.rs", "src/bin/push/main.rs", "linear.rs", "src/lib.rs", "Cargo.toml"].map(write);
+        [
+            "src/bin/route.rs",
+            "src/bin/push/main.rs",
+            "linear.rs",
+            "src/lib.rs",
+            "Cargo.toml",
+        ]
+        .into_iter()
+        .for_each(write);
         let names: Vec<String> = example_names(folder.path()).into_iter().collect();
         assert_eq!(names, ["linear", "push", "route"]);
     }
 
     #[test]
     fn the_table_has_a_row_for_each_step() {
-        let rows = [("fmt".to_owned(), "passed", 1.25), ("test".to_owned(), "skipped", 0.0)];
+        let rows = [
+            ("fmt".to_owned(), "passed", 1.25),
+            ("test".to_owned(), "skipped", 0.0),
+        ];
         let expect = "step       result    seconds\n\
                       fmt        passed        1.2\n\
                       test       skipped       0.0";

@@ -16,8 +16,7 @@ use crate::{
 pub(crate) fn run(path: &Path) -> Outcome {
     let file = RustFile::new(path, read::source(path)?);
     let reading = file.read();
-    let wrong = reading.pipelines.iter().flat_map(|pipeline| pipeline.problems.iter().chain(&pipeline.unbuilt));
-    let wrong: Vec<&String> = reading.problems.iter().chain(wrong).collect();
+    let wrong: Vec<&String> = reading.all_problems().collect();
     if !wrong.is_empty() {
         wrong.iter().for_each(|problem| eprintln!("{problem}\n"));
         return Ok(false);
@@ -42,17 +41,42 @@ fn expand(file: &RustFile, found: PipelineModule<'_>) -> Result<String, String> 
     let tokens = expand_pipeline(args, module.into_token_stream(), &files);
     let mut expanded: syn::File = syn::parse2(tokens).map_err(|error| unreadable(name, &error))?;
     for item in &mut expanded.items {
-        if let Item::Mod(ItemMod { content: Some((_, items)), .. }) = item {
+        if let Item::Mod(ItemMod {
+            content: Some((_, items)),
+            ..
+        }) = item
+        {
             finish(file, found, items)?;
         }
     }
-    Ok(prettyplease::unparse(&expanded))
+    Ok(with_path(
+        &prettyplease::unparse(&expanded),
+        &file.source().path,
+    ))
+}
+
+/// Outside of the compiler a token does not know its file; it says `<parsed string 1>`.
+fn with_path(text: &str, path: &str) -> String {
+    let mut parts = text.split("\"<parsed string ");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once(">\"").map_or(part, |(_, rest)| rest);
+        named.push_str(&format!("{path:?}{rest}"));
+    }
+    named
 }
 
 /// A pipeline with imported stages ends in a macro that asks for their signatures; this answers in its place.
 fn finish(file: &RustFile, found: PipelineModule<'_>, items: &mut Vec<Item>) -> Result<(), String> {
-    let Some(Item::Macro(call)) = items.last() else { return Ok(()) };
-    let last = call.mac.path.segments.last().map(|last| last.ident.to_string());
+    let Some(Item::Macro(call)) = items.last() else {
+        return Ok(());
+    };
+    let last = call
+        .mac
+        .path
+        .segments
+        .last()
+        .map(|last| last.ident.to_string());
     if !last.is_some_and(|name| name.starts_with("__stage_")) {
         return Ok(());
     }
@@ -65,14 +89,17 @@ fn finish(file: &RustFile, found: PipelineModule<'_>, items: &mut Vec<Item>) -> 
             _ => None,
         };
         let Some(head) = head else {
-            eprintln!("note: the function of `{name}` was not found, so the code that needs it is left out");
+            eprintln!(
+                "note: the function of `{name}` was not found, so the code that needs it is left out"
+            );
             return Ok(());
         };
         heads.push(head);
     }
     let files = |name: &str, _| file.file(name);
     let rest = finish_pipeline(quote!(; { #told } #({ #heads })*), &files);
-    let rest: syn::File = syn::parse2(rest).map_err(|error| unreadable(&found.module.ident, &error))?;
+    let rest: syn::File =
+        syn::parse2(rest).map_err(|error| unreadable(&found.module.ident, &error))?;
     items.pop();
     items.extend(rest.items);
     Ok(())

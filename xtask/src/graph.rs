@@ -21,11 +21,10 @@ pub(crate) enum Format {
 /// can be drawn all the same.
 pub(crate) fn run(file: &Path, format: Format) -> Outcome {
     let reading = read::read(file);
-    for note in &reading.notes {
+    for note in reading.notes() {
         eprintln!("note: {note}");
     }
-    let wrong = reading.pipelines.iter().flat_map(|pipeline| &pipeline.problems);
-    let wrong: Vec<&String> = reading.problems.iter().chain(wrong).collect();
+    let wrong: Vec<&String> = reading.problems().collect();
     if !wrong.is_empty() {
         wrong.iter().for_each(|problem| eprintln!("{problem}\n"));
         return Ok(false);
@@ -33,7 +32,11 @@ pub(crate) fn run(file: &Path, format: Format) -> Outcome {
     if reading.pipelines.is_empty() {
         return Err(format!("there is no pipeline in `{}`", file.display()));
     }
-    let drawings: Vec<String> = reading.pipelines.iter().map(|pipeline| draw(pipeline, format)).collect();
+    let drawings: Vec<String> = reading
+        .pipelines
+        .iter()
+        .map(|pipeline| draw(pipeline, format))
+        .collect();
     print!("{}", drawings.join("\n"));
     Ok(true)
 }

@@ -58,7 +58,10 @@ mod tests {
             test loom_models::loom_ring - should panic ... ok\n\
             test loom_models::loom_token ... FAILED\n\n\
             test result: FAILED. 1 passed; 1 failed;\n";
-        assert_eq!(models(text), [("loom_ring", "ok"), ("loom_token", "FAILED")]);
+        assert_eq!(
+            models(text),
+            [("loom_ring", "ok"), ("loom_token", "FAILED")]
+        );
         assert_eq!(models("test result: ok. 0 passed\n"), []);
     }
 }

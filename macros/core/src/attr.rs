@@ -55,13 +55,23 @@ pub(crate) fn stage_args(tokens: TokenStream, errors: &mut Errors) -> Vec<Arg> {
 /// Reads the arguments of `#[pipeline]`.
 pub(crate) fn pipeline_args(tokens: TokenStream, errors: &mut Errors) -> PipelineArgs {
     let parser = |input: ParseStream<'_>| {
-        let file = if input.peek(LitStr) { input.parse().ok() } else { None };
+        let file = if input.peek(LitStr) {
+            input.parse().ok()
+        } else {
+            None
+        };
         if file.is_some() {
             separator(input, errors);
         }
-        Ok(PipelineArgs { file, args: args(input, errors) })
+        Ok(PipelineArgs {
+            file,
+            args: args(input, errors),
+        })
     };
-    parser.parse2(tokens).unwrap_or(PipelineArgs { file: None, args: Vec::new() })
+    parser.parse2(tokens).unwrap_or(PipelineArgs {
+        file: None,
+        args: Vec::new(),
+    })
 }
 
 fn args(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Arg> {
@@ -82,19 +92,35 @@ fn args(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Arg> {
 }
 
 fn twice(arg: &Arg, first: &Arg, errors: &mut Errors) {
-    errors.push(Problem::twice(&arg.key, Place::Rust(arg.span), Place::Rust(first.span)));
+    errors.push(Problem::twice(
+        &arg.key,
+        Place::Rust(arg.span),
+        Place::Rust(first.span),
+    ));
 }
 
 fn arg(input: ParseStream<'_>, errors: &mut Errors) -> Option<Arg> {
     let span = input.span();
     let Ok(key) = input.call(Ident::parse_any) else {
-        let found = input.cursor().token_tree().map(|(token, _)| token.to_string()).unwrap_or_default();
-        errors.at("E_SYNTAX", span, format!("expected an option like `batch = 64`, found `{found}`"));
+        let found = input
+            .cursor()
+            .token_tree()
+            .map(|(token, _)| token.to_string())
+            .unwrap_or_default();
+        errors.at(
+            "E_SYNTAX",
+            span,
+            format!("expected an option like `batch = 64`, found `{found}`"),
+        );
         return None;
     };
     let (name, span) = (plain(&key), key.span());
     let value = value(input, &name, span, errors)?;
-    Some(Arg { key: name, span, value })
+    Some(Arg {
+        key: name,
+        span,
+        value,
+    })
 }
 
 fn value(input: ParseStream<'_>, name: &str, key: Span, errors: &mut Errors) -> Option<Value> {
@@ -108,7 +134,11 @@ fn value(input: ParseStream<'_>, name: &str, key: Span, errors: &mut Errors) -> 
             Ok(expr) => Some(Value::Expr(Box::new(expr))),
             Err(_) => {
                 let span = equals.map_or(key, |e| e.span());
-                errors.at("E_SYNTAX", span, format!("`{name}` needs a value after `=`"));
+                errors.at(
+                    "E_SYNTAX",
+                    span,
+                    format!("`{name}` needs a value after `=`"),
+                );
                 None
             }
         };
@@ -134,8 +164,16 @@ fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     if input.is_empty() || input.parse::<Token![,]>().is_ok() {
         return;
     }
-    let found = input.cursor().token_tree().map(|(token, _)| token.to_string()).unwrap_or_default();
-    errors.at("E_SYNTAX", input.span(), format!("expected `,`, found `{found}`"));
+    let found = input
+        .cursor()
+        .token_tree()
+        .map(|(token, _)| token.to_string())
+        .unwrap_or_default();
+    errors.at(
+        "E_SYNTAX",
+        input.span(),
+        format!("expected `,`, found `{found}`"),
+    );
     skip_to_comma(input);
 }
 

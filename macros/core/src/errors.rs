@@ -24,12 +24,22 @@ impl Errors {
     }
 
     /// Reports a problem at a token.
-    pub(crate) fn at(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Reported<'_> {
+    pub(crate) fn at(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Reported<'_> {
         self.add(Problem::new(code, message, Place::Rust(span)))
     }
 
     /// Reports a problem at any place.
-    pub(crate) fn place(&mut self, code: &'static str, place: &Place, message: impl Into<String>) -> Reported<'_> {
+    pub(crate) fn place(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        message: impl Into<String>,
+    ) -> Reported<'_> {
         self.add(Problem::new(code, message, place.clone()))
     }
 
@@ -81,7 +91,10 @@ impl Errors {
             tokens.extend(syn::Error::new(span, text).to_compile_error());
         }
         if more > 0 {
-            let text = format!("and {more} more {}", if more == 1 { "problem" } else { "problems" });
+            let text = format!(
+                "and {more} more {}",
+                if more == 1 { "problem" } else { "problems" }
+            );
             tokens.extend(syn::Error::new(last, text).to_compile_error());
         }
         tokens
@@ -105,8 +118,13 @@ impl Reported<'_> {
 /// Where a problem is shown, and the whole text.
 fn told(problem: &Problem<Place>, file: Option<(&Source, Span)>) -> (Span, String) {
     match (&problem.place, file) {
-        (Place::Ron(range), Some((source, literal))) => (literal, in_file(problem, range.clone(), source)),
-        (place, _) => (place.span().unwrap_or_else(Span::call_site), in_rust(problem, file.map(|f| f.0))),
+        (Place::Ron(range), Some((source, literal))) => {
+            (literal, in_file(problem, range.clone(), source))
+        }
+        (place, _) => (
+            place.span().unwrap_or_else(Span::call_site),
+            in_rust(problem, file.map(|f| f.0)),
+        ),
     }
 }
 
@@ -126,10 +144,13 @@ fn in_rust(problem: &Problem<Place>, source: Option<&Source>) -> String {
 
 /// The message with a snippet of the RON file.
 fn in_file(problem: &Problem<Place>, range: std::ops::Range<usize>, source: &Source) -> String {
-    let related = problem.related.iter().filter_map(|(place, note)| match place {
-        Place::Ron(range) => Some((range.clone(), note.clone())),
-        Place::Rust(_) => None,
-    });
+    let related = problem
+        .related
+        .iter()
+        .filter_map(|(place, note)| match place {
+            Place::Ron(range) => Some((range.clone(), note.clone())),
+            Place::Rust(_) => None,
+        });
     let inside = Problem {
         code: problem.code,
         message: problem.message.clone(),

@@ -54,14 +54,27 @@ impl Initial<'_> {
 }
 
 fn companion_path(import: &Import) -> TokenStream {
-    let companion = format_ident!("__stage_{}", plain(&import.original), span = import.original.span());
+    let companion = format_ident!(
+        "__stage_{}",
+        plain(&import.original),
+        span = import.original.span()
+    );
     let path = &import.path;
     quote!(#path #companion)
 }
 
 /// The imported stages: names that `from` or the RON mention, that are no stage here, and that a `use` brings in.
-pub(crate) fn mentioned(module: &Module, head: &Head, defs: &[StageDef], errors: &mut Errors) -> Vec<Import> {
-    let mut names: Vec<String> = defs.iter().flat_map(|def| &def.args.from).map(|door| door.stage.text.clone()).collect();
+pub(crate) fn mentioned(
+    module: &Module,
+    head: &Head,
+    defs: &[StageDef],
+    errors: &mut Errors,
+) -> Vec<Import> {
+    let mut names: Vec<String> = defs
+        .iter()
+        .flat_map(|def| &def.args.from)
+        .map(|door| door.stage.text.clone())
+        .collect();
     if let Some(Ok(file)) = head.source.as_ref().map(pipewright_spec::ron::topology) {
         for stage in file.stages {
             names.push(stage.run.unwrap_or(stage.name).text);
@@ -75,7 +88,11 @@ pub(crate) fn mentioned(module: &Module, head: &Head, defs: &[StageDef], errors:
         if let Some(import) = module.import(&name).filter(|_| !known) {
             if import.path.is_empty() {
                 errors
-                    .at("E_IMPORT", import.name.span(), format!("`{name}` is imported without the module that it is in"))
+                    .at(
+                        "E_IMPORT",
+                        import.name.span(),
+                        format!("`{name}` is imported without the module that it is in"),
+                    )
                     .help(format!("write `use path::to::{name};`"));
                 continue;
             }
@@ -114,7 +131,14 @@ pub(crate) fn finish(input: TokenStream, files: Files<'_>) -> TokenStream {
         // The stage has told its errors where it stands.
         return emit::stub(head.args.env.as_ref(), &defs);
     }
-    let ready = Ready { name: plain(&told.name), span: told.name.span(), head: &head, defs: &defs, plain: Vec::new(), partial: false };
+    let ready = Ready {
+        name: plain(&told.name),
+        span: told.name.span(),
+        head: &head,
+        defs: &defs,
+        plain: Vec::new(),
+        partial: false,
+    };
     ready.finish(errors).items
 }
 
@@ -137,7 +161,13 @@ fn told(input: ParseStream<'_>) -> syn::Result<Told> {
         Ok((name, head, own, locals))
     };
     let (name, head, own, locals) = first.parse2(inside)?;
-    Ok(Told { name, head, own, locals, imported: groups(input)? })
+    Ok(Told {
+        name,
+        head,
+        own,
+        locals,
+        imported: groups(input)?,
+    })
 }
 
 fn groups(input: ParseStream<'_>) -> syn::Result<Vec<TokenStream>> {
@@ -156,7 +186,12 @@ fn group(input: ParseStream<'_>) -> syn::Result<TokenStream> {
 }
 
 /// A stage from what its companion told; `name` is what it is called here.
-fn stage_of(text: TokenStream, name: Option<&Ident>, errors: &mut Errors, broken: &mut bool) -> Option<StageDef> {
+fn stage_of(
+    text: TokenStream,
+    name: Option<&Ident>,
+    errors: &mut Errors,
+    broken: &mut bool,
+) -> Option<StageDef> {
     let mut item: MaybeItemFn = match syn::parse2(text) {
         Ok(item) => item,
         Err(error) => {
@@ -164,7 +199,10 @@ fn stage_of(text: TokenStream, name: Option<&Ident>, errors: &mut Errors, broken
             return None;
         }
     };
-    *broken |= item.attrs.iter().any(|attr: &Attribute| attr.path().is_ident("broken"));
+    *broken |= item
+        .attrs
+        .iter()
+        .any(|attr: &Attribute| attr.path().is_ident("broken"));
     let (kind, span, args) = item.attrs.iter().find_map(stage_attribute).unwrap_or((
         Kind::Stage,
         item.span(),
@@ -177,4 +215,3 @@ fn stage_of(text: TokenStream, name: Option<&Ident>, errors: &mut Errors, broken
     // Problems of the attribute and the function were told where they stand.
     Some(StageDef::read(kind, span, args, item, &mut Errors::new()))
 }
-

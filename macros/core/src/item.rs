@@ -30,7 +30,12 @@ impl Parse for MaybeItemFn {
         let sig: Signature = input.parse()?;
         let _body: TokenTree = input.parse()?;
         let text = tokens_between(start, input.cursor());
-        Ok(MaybeItemFn { attrs, vis, sig, text })
+        Ok(MaybeItemFn {
+            attrs,
+            vis,
+            sig,
+            text,
+        })
     }
 }
 
@@ -47,7 +52,10 @@ impl MaybeItemFn {
 
     /// `#[cfg]` attributes, which everything that is generated for this function repeats.
     pub(crate) fn cfgs(&self) -> Vec<&Attribute> {
-        self.attrs.iter().filter(|a| a.path().is_ident("cfg")).collect()
+        self.attrs
+            .iter()
+            .filter(|a| a.path().is_ident("cfg"))
+            .collect()
     }
 
     /// The function with one paragraph more of documentation.
@@ -78,7 +86,9 @@ pub(crate) fn plain(ident: &syn::Ident) -> String {
 fn tokens_between(mut cursor: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
     let mut text = TokenStream::new();
     while cursor != end {
-        let Some((token, rest)) = cursor.token_tree() else { break };
+        let Some((token, rest)) = cursor.token_tree() else {
+            break;
+        };
         text.extend([token]);
         cursor = rest;
     }
@@ -96,8 +106,19 @@ impl OtherItem {
     /// Finds the keyword of any item.
     pub(crate) fn of(item: TokenStream) -> OtherItem {
         const KEYWORDS: [&str; 13] = [
-            "struct", "enum", "union", "impl", "trait", "mod", "use", "static", "type", "macro_rules", "extern",
-            "const", "let",
+            "struct",
+            "enum",
+            "union",
+            "impl",
+            "trait",
+            "mod",
+            "use",
+            "static",
+            "type",
+            "macro_rules",
+            "extern",
+            "const",
+            "let",
         ];
         let keyword = item.into_iter().find_map(|token| match token {
             TokenTree::Ident(word) if KEYWORDS.contains(&word.to_string().as_str()) => Some(word),
@@ -111,14 +132,20 @@ impl OtherItem {
     /// "an `impl`".
     pub(crate) fn with_article(keyword: &syn::Ident) -> String {
         let word = keyword.to_string();
-        let article = if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        let article = if word.starts_with(['a', 'e', 'i', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
         format!("{article} `{word}`")
     }
 }
 
 /// `true` if the tokens hold a `fn` outside of any group: a function, or what is going to be one.
 pub(crate) fn looks_like_fn(item: &TokenStream) -> bool {
-    item.clone().into_iter().any(|t| matches!(&t, TokenTree::Ident(word) if word == "fn"))
+    item.clone()
+        .into_iter()
+        .any(|t| matches!(&t, TokenTree::Ident(word) if word == "fn"))
 }
 
 /// Tokens that stand on a `mod`.
@@ -148,6 +175,13 @@ impl Parse for MaybeMod {
             TokenTree::Group(group) => (Some(group.stream()), group.span()),
             other => (None, other.span()),
         };
-        Ok(MaybeMod { attrs, vis, keyword, ident, body, end })
+        Ok(MaybeMod {
+            attrs,
+            vis,
+            keyword,
+            ident,
+            body,
+            end,
+        })
     }
 }

@@ -59,11 +59,16 @@ fn from_attributes(written: &Written<'_>) -> Merged {
         stages: written.defs.iter().map(StageDef::model).collect(),
         options: written.args.options.clone(),
     };
-    Merged { model, functions: (0..written.defs.len()).map(Some).collect() }
+    Merged {
+        model,
+        functions: (0..written.defs.len()).map(Some).collect(),
+    }
 }
 
 fn with_file(mut written: Written<'_>, errors: &mut Errors) -> Merged {
-    let Some(file) = written.file.take() else { return from_attributes(&written) };
+    let Some(file) = written.file.take() else {
+        return from_attributes(&written);
+    };
     let mut functions = Vec::new();
     let mut stages = Vec::new();
     for stage in file.model.stages {
@@ -80,8 +85,18 @@ fn with_file(mut written: Written<'_>, errors: &mut Errors) -> Merged {
         functions.push(function);
     }
     unmentioned(&written, &functions, file.source, errors);
-    let options = join_pipeline(file.model.options, written.args.options.clone(), file.source, errors);
-    let model = Model { name: written.name, place: written.span.into(), stages, options };
+    let options = join_pipeline(
+        file.model.options,
+        written.args.options.clone(),
+        file.source,
+        errors,
+    );
+    let model = Model {
+        name: written.name,
+        place: written.span.into(),
+        stages,
+        options,
+    };
     Merged { model, functions }
 }
 
@@ -90,7 +105,10 @@ fn function_name(stage: &Stage<Place>) -> &str {
 }
 
 fn function_of(stage: &Stage<Place>, written: &Written<'_>) -> Option<usize> {
-    written.defs.iter().position(|def| def.name() == function_name(stage))
+    written
+        .defs
+        .iter()
+        .position(|def| def.name() == function_name(stage))
 }
 
 /// The RON names a function that is not here.
@@ -99,34 +117,63 @@ fn no_function(stage: &Stage<Place>, written: &Written<'_>, source: &Source, err
     let place = &stage.run.as_ref().unwrap_or(&stage.name).place;
     let names: Vec<String> = written.defs.iter().map(StageDef::name).collect();
     let help = match suggest::nearest(name, names.iter().map(String::as_str)) {
-        _ if written.plain.iter().any(|plain| plain == name) => format!("put `#[stage]` on `fn {name}`"),
+        _ if written.plain.iter().any(|plain| plain == name) => {
+            format!("put `#[stage]` on `fn {name}`")
+        }
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write `#[stage] fn {name}` in it, or `use` the stage by its name"),
     };
     let file = short(source);
     errors
-        .place("E_NO_FUNCTION", place, format!("`{file}` names `{name}`, but this module has no `#[stage] fn {name}`"))
+        .place(
+            "E_NO_FUNCTION",
+            place,
+            format!("`{file}` names `{name}`, but this module has no `#[stage] fn {name}`"),
+        )
         .help(help);
 }
 
 /// Functions that the RON does not mention.
-fn unmentioned(written: &Written<'_>, functions: &[Option<usize>], source: &Source, errors: &mut Errors) {
+fn unmentioned(
+    written: &Written<'_>,
+    functions: &[Option<usize>],
+    source: &Source,
+    errors: &mut Errors,
+) {
     for (at, def) in written.defs.iter().enumerate() {
         if !functions.contains(&Some(at)) {
             let (name, kind, file) = (def.name(), def.kind, short(source));
             errors
-                .at("E_UNMENTIONED", def.item.span(), format!("`{name}` is a {kind} here, but `{file}` does not mention it"))
-                .help(format!("add `\"{name}\": (from: ..)` there, or take `#[{kind}]` away"));
+                .at(
+                    "E_UNMENTIONED",
+                    def.item.span(),
+                    format!("`{name}` is a {kind} here, but `{file}` does not mention it"),
+                )
+                .help(format!(
+                    "add `\"{name}\": (from: ..)` there, or take `#[{kind}]` away"
+                ));
         }
     }
 }
 
 /// A stage of the file and the attribute of its function.
-fn join(mut stage: Stage<Place>, def: &StageDef, source: &Source, errors: &mut Errors) -> Stage<Place> {
+fn join(
+    mut stage: Stage<Place>,
+    def: &StageDef,
+    source: &Source,
+    errors: &mut Errors,
+) -> Stage<Place> {
     let here = def.model();
     let name = stage.name.text.clone();
     if let (Some(key), Some(first)) = (def.args.from_key, stage.from.first()) {
-        both("from", Some(&name), &key.into(), &first.stage.place, source, errors);
+        both(
+            "from",
+            Some(&name),
+            &key.into(),
+            &first.stage.place,
+            source,
+            errors,
+        );
     }
     for (info, place) in here.options.all_given() {
         if let Some(there) = stage.options.given(info.key) {
@@ -142,14 +189,27 @@ fn join(mut stage: Stage<Place>, def: &StageDef, source: &Source, errors: &mut E
     stage
 }
 
-fn both(key: &str, stage: Option<&str>, here: &Place, there: &Place, source: &Source, errors: &mut Errors) {
+fn both(
+    key: &str,
+    stage: Option<&str>,
+    here: &Place,
+    there: &Place,
+    source: &Source,
+    errors: &mut Errors,
+) {
     let at = match there {
         Place::Ron(range) => source.locate(range),
         Place::Rust(_) => source.path.clone(),
     };
-    let of = stage.map(|stage| format!(" of `{stage}`")).unwrap_or_default();
+    let of = stage
+        .map(|stage| format!(" of `{stage}`"))
+        .unwrap_or_default();
     errors
-        .place("E_BOTH", here, format!("`{key}`{of} is set here and in `{at}`"))
+        .place(
+            "E_BOTH",
+            here,
+            format!("`{key}`{of} is set here and in `{at}`"),
+        )
         .help("keep one");
 }
 
@@ -189,7 +249,11 @@ fn join_pipeline(
         both(info.name, None, here, there, source, errors);
     }
     PipelineOptions {
-        pool: if ron.pool.key.is_some() { ron.pool } else { rust.pool },
+        pool: if ron.pool.key.is_some() {
+            ron.pool
+        } else {
+            rust.pool
+        },
         quantum: ron.quantum.or(rust.quantum),
         reply: ron.reply.or(rust.reply),
         memory: ron.memory.or(rust.memory),
@@ -201,5 +265,9 @@ fn join_pipeline(
 
 /// The last part of the path, which is what the user wrote.
 fn short(source: &Source) -> &str {
-    source.path.rsplit(['/', '\\']).next().unwrap_or(&source.path)
+    source
+        .path
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or(&source.path)
 }

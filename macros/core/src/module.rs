@@ -61,7 +61,10 @@ pub(crate) struct Import {
 pub(crate) fn scan(body: TokenStream, errors: &mut Errors) -> Module {
     let parser = |input: ParseStream<'_>| {
         let inner = input.call(Attribute::parse_inner)?;
-        let mut module = Module { inner: quote::quote!(#(#inner)*), items: Vec::new() };
+        let mut module = Module {
+            inner: quote::quote!(#(#inner)*),
+            items: Vec::new(),
+        };
         while !input.is_empty() {
             module.items.push(next_item(input, errors));
         }
@@ -70,7 +73,10 @@ pub(crate) fn scan(body: TokenStream, errors: &mut Errors) -> Module {
     let text = body.clone();
     parser.parse2(body).unwrap_or_else(|error| {
         errors.syntax(error);
-        Module { inner: TokenStream::new(), items: vec![Item::Other(text, None)] }
+        Module {
+            inner: TokenStream::new(),
+            items: vec![Item::Other(text, None)],
+        }
     })
 }
 
@@ -78,7 +84,10 @@ pub(crate) fn scan(body: TokenStream, errors: &mut Errors) -> Module {
 fn next_item(input: ParseStream<'_>, errors: &mut Errors) -> Item {
     let start = input.cursor();
     let ahead = input.fork();
-    let stage = ahead.call(Attribute::parse_outer).ok().and_then(|attrs| attrs.iter().find_map(stage_attribute));
+    let stage = ahead
+        .call(Attribute::parse_outer)
+        .ok()
+        .and_then(|attrs| attrs.iter().find_map(stage_attribute));
     let Some((kind, span, args)) = stage else {
         skip_item(input);
         return other(between(start, input.cursor()));
@@ -87,7 +96,12 @@ fn next_item(input: ParseStream<'_>, errors: &mut Errors) -> Item {
         Ok(_) => match input.parse::<MaybeItemFn>() {
             Ok(mut item) => {
                 drop_stage_attributes(&mut item, errors);
-                Item::Stage(Box::new(RawStage { kind, attr: span, args, item }))
+                Item::Stage(Box::new(RawStage {
+                    kind,
+                    attr: span,
+                    args,
+                    item,
+                }))
             }
             Err(_) => other(between(start, input.cursor())),
         },
@@ -136,7 +150,13 @@ fn drop_stage_attributes(item: &mut MaybeItemFn, errors: &mut Errors) {
     let mut seen = false;
     item.attrs.retain(|attr| match stage_attribute(attr) {
         Some((_, span, _)) if seen => {
-            errors.at("E_TWO_ROLES", span, format!("`{name}` has two stage attributes")).help("keep one of them");
+            errors
+                .at(
+                    "E_TWO_ROLES",
+                    span,
+                    format!("`{name}` has two stage attributes"),
+                )
+                .help("keep one of them");
             false
         }
         Some(_) => {
@@ -173,7 +193,11 @@ fn skip_item(input: ParseStream<'_>) {
                 _ => {}
             },
             TokenTree::Punct(punct) if punct.as_char() == ';' => return,
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !needs_semicolon => return,
+            TokenTree::Group(group)
+                if group.delimiter() == Delimiter::Brace && !needs_semicolon =>
+            {
+                return;
+            }
             _ => {}
         }
     }
@@ -197,16 +221,29 @@ fn collect_imports(tree: &UseTree, path: TokenStream, found: &mut Vec<Import>) {
             let ident = &part.ident;
             collect_imports(&part.tree, quote::quote!(#path #ident ::), found);
         }
-        UseTree::Name(name) => found.push(Import { name: name.ident.clone(), original: name.ident.clone(), path }),
-        UseTree::Rename(name) => found.push(Import { name: name.rename.clone(), original: name.ident.clone(), path }),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| collect_imports(tree, path.clone(), found)),
+        UseTree::Name(name) => found.push(Import {
+            name: name.ident.clone(),
+            original: name.ident.clone(),
+            path,
+        }),
+        UseTree::Rename(name) => found.push(Import {
+            name: name.rename.clone(),
+            original: name.ident.clone(),
+            path,
+        }),
+        UseTree::Group(group) => group
+            .items
+            .iter()
+            .for_each(|tree| collect_imports(tree, path.clone(), found)),
         UseTree::Glob(_) => {}
     }
 }
 
 /// The name behind `fn`, `struct`, `enum`, ...: the first word after the keyword of the item.
 fn item_name(text: TokenStream) -> Option<Ident> {
-    const KEYWORDS: [&str; 9] = ["fn", "struct", "enum", "union", "type", "trait", "static", "mod", "const"];
+    const KEYWORDS: [&str; 9] = [
+        "fn", "struct", "enum", "union", "type", "trait", "static", "mod", "const",
+    ];
     let parser = |input: ParseStream<'_>| {
         let _attrs = input.call(Attribute::parse_outer)?;
         let mut name = None;
@@ -229,7 +266,9 @@ fn item_name(text: TokenStream) -> Option<Ident> {
 fn between(mut cursor: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
     let mut text = TokenStream::new();
     while cursor != end {
-        let Some((token, rest)) = cursor.token_tree() else { break };
+        let Some((token, rest)) = cursor.token_tree() else {
+            break;
+        };
         text.extend([token]);
         cursor = rest;
     }

@@ -4,13 +4,13 @@
 use pipewright_spec::{
     model::{Door, Given, Kind, Name},
     options::{
-        Key, KeyInfo, PIPELINE_KEYS, PipelineOptions, RawField, RawValue, STAGE_KEYS, StageOptions, ValueType, find,
-        find_pipeline,
+        Key, KeyInfo, PIPELINE_KEYS, PipelineOptions, RawField, RawValue, STAGE_KEYS, StageOptions,
+        ValueType, find, find_pipeline,
     },
     suggest,
 };
 use proc_macro2::Span;
-use syn::{Expr, ExprLit, ExprUnary, Lit, PathArguments, Type, UnOp, spanned::Spanned};
+use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, PathArguments, Type, UnOp, spanned::Spanned};
 
 use crate::{
     attr::{Arg, Value},
@@ -69,16 +69,33 @@ pub(crate) fn pipeline(args: Vec<Arg>, errors: &mut Errors) -> PipelineArgs {
 
 /// The keys that are worth suggesting for a kind of stage.
 fn stage_keys(kind: Kind) -> impl Iterator<Item = &'static KeyInfo> + Clone {
-    STAGE_KEYS.iter().filter(move |key| key.applies_to(kind) && key.key != Key::Run)
+    STAGE_KEYS
+        .iter()
+        .filter(move |key| key.applies_to(kind) && key.key != Key::Run)
 }
 
 /// Reports an unknown option. A near one is suggested in any case; the list has what this version has.
-fn unknown(what: &str, arg: &Arg, keys: impl Iterator<Item = &'static KeyInfo> + Clone, errors: &mut Errors) {
+fn unknown(
+    what: &str,
+    arg: &Arg,
+    keys: impl Iterator<Item = &'static KeyInfo> + Clone,
+    errors: &mut Errors,
+) {
     let help = match suggest::nearest(&arg.key, keys.clone().map(|key| key.name)) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => suggest::help(&arg.key, "its options", keys.filter(|key| key.built).map(|key| key.name)),
+        None => suggest::help(
+            &arg.key,
+            "its options",
+            keys.filter(|key| key.built).map(|key| key.name),
+        ),
     };
-    errors.at("E_UNKNOWN_KEY", arg.span, format!("`{what}` has no option `{}`", arg.key)).help(help);
+    errors
+        .at(
+            "E_UNKNOWN_KEY",
+            arg.span,
+            format!("`{what}` has no option `{}`", arg.key),
+        )
+        .help(help);
 }
 
 impl StageArgs {
@@ -114,7 +131,11 @@ impl PipelineArgs {
         match info.key {
             Key::Reply => {
                 if let Some(door) = doors(&arg, errors).into_iter().next() {
-                    self.options.reply = Some(Given { value: door, key: arg.span.into(), place: arg.value_span().into() });
+                    self.options.reply = Some(Given {
+                        value: door,
+                        key: arg.span.into(),
+                        place: arg.value_span().into(),
+                    });
                 }
             }
             Key::Env => self.take_env(arg, errors),
@@ -135,7 +156,11 @@ impl PipelineArgs {
             }
             _ => {
                 errors
-                    .at("E_TYPE", arg.value_span(), "`env` is the type of the environment")
+                    .at(
+                        "E_TYPE",
+                        arg.value_span(),
+                        "`env` is the type of the environment",
+                    )
                     .help("write `env = Env`");
             }
         }
@@ -171,7 +196,11 @@ fn raw_field(arg: &Arg) -> RawField<Place> {
 fn raw_expr(expr: &Expr) -> RawValue<Place> {
     match expr {
         Expr::Lit(ExprLit { lit, .. }) => raw_literal(lit, 1),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => match &**expr {
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr,
+            ..
+        }) => match &**expr {
             Expr::Lit(ExprLit { lit, .. }) => raw_literal(lit, -1),
             _ => RawValue::Code,
         },
@@ -179,9 +208,13 @@ fn raw_expr(expr: &Expr) -> RawValue<Place> {
             Some(word) => RawValue::Ident(plain(word)),
             None => RawValue::Code,
         },
-        Expr::Array(array) => {
-            RawValue::List(array.elems.iter().map(|one| (raw_expr(one), one.span().into())).collect())
-        }
+        Expr::Array(array) => RawValue::List(
+            array
+                .elems
+                .iter()
+                .map(|one| (raw_expr(one), one.span().into()))
+                .collect(),
+        ),
         Expr::Group(group) => raw_expr(&group.expr),
         Expr::Paren(paren) => raw_expr(&paren.expr),
         _ => RawValue::Code,
@@ -209,7 +242,13 @@ fn raw_literal(lit: &Lit, sign: i8) -> RawValue<Place> {
 fn doors(arg: &Arg, errors: &mut Errors) -> Vec<Door<Place>> {
     let key = &arg.key;
     let Some(expr) = arg.expr() else {
-        errors.at("E_FROM", arg.span, format!("`{key}` needs the stage that it reads")).help(format!("write `{key} = stage`"));
+        errors
+            .at(
+                "E_FROM",
+                arg.span,
+                format!("`{key}` needs the stage that it reads"),
+            )
+            .help(format!("write `{key} = stage`"));
         return Vec::new();
     };
     let list: Vec<&Expr> = match open(expr) {
@@ -218,43 +257,75 @@ fn doors(arg: &Arg, errors: &mut Errors) -> Vec<Door<Place>> {
     };
     if list.is_empty() {
         errors
-            .at("E_FROM", arg.value_span(), format!("`{key}` names no stage"))
-            .help(format!("write `{key} = stage`, or `{key} = input` for items that the handle sends"));
+            .at(
+                "E_FROM",
+                arg.value_span(),
+                format!("`{key}` names no stage"),
+            )
+            .help(format!(
+                "write `{key} = stage`, or `{key} = input` for items that the handle sends"
+            ));
     }
-    list.into_iter().filter_map(|one| door(key, one, errors)).collect()
+    list.into_iter()
+        .filter_map(|one| door(key, one, errors))
+        .collect()
 }
 
 fn door(key: &str, expr: &Expr, errors: &mut Errors) -> Option<Door<Place>> {
     let expr = open(expr);
-    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr {
-        let (name, span) = (text.value(), text.span());
-        errors
-            .at("E_FROM", span, format!("`{key}` is a path here, not a string"))
-            .help(format!("write `{key} = {name}`"));
+    let Expr::Path(ExprPath {
+        qself: None, path, ..
+    }) = expr
+    else {
+        not_a_path(key, expr, errors);
         return None;
-    }
-    let path = match expr {
-        Expr::Path(path) if path.qself.is_none() && path.path.leading_colon.is_none() => &path.path,
-        other => {
-            errors
-                .at("E_FROM", other.span(), format!("`{key}` names a stage, and this is another expression"))
-                .help(format!("write `{key} = stage`, `{key} = stage::Door` or `{key} = [a, b]`"));
-            return None;
-        }
     };
-    let plain_path = path.segments.iter().all(|segment| matches!(segment.arguments, PathArguments::None));
-    let names: Vec<Name<Place>> =
-        path.segments.iter().map(|segment| Name::new(plain(&segment.ident), segment.ident.span().into())).collect();
-    match (plain_path, <[_; 1]>::try_from(names.clone()), <[_; 2]>::try_from(names)) {
-        (true, Ok([stage]), _) => Some(Door { stage, door: None }),
-        (true, _, Ok([stage, door])) => Some(Door { stage, door: Some(door) }),
+    let plain_path = path.leading_colon.is_none()
+        && path
+            .segments
+            .iter()
+            .all(|segment| matches!(segment.arguments, PathArguments::None));
+    let mut names = path
+        .segments
+        .iter()
+        .map(|segment| Name::new(plain(&segment.ident), Place::Rust(segment.ident.span())));
+    match (plain_path, names.next(), names.next(), names.next()) {
+        (true, Some(stage), door, None) => Some(Door { stage, door }),
         _ => {
             errors
                 .at("E_FROM", path.span(), "an output is a stage, or a stage and one door")
-                .help(format!("write `{key} = stage` or `{key} = stage::Door`; a stage of another module is brought in by `use`"));
+                .help(format!(
+                    "write `{key} = stage` or `{key} = stage::Door`; a stage of another module is brought in by `use`"
+                ));
             None
         }
     }
+}
+
+fn not_a_path(key: &str, expr: &Expr, errors: &mut Errors) {
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = expr
+    {
+        errors
+            .at(
+                "E_FROM",
+                text.span(),
+                format!("`{key}` is a path here, not a string"),
+            )
+            .help(format!("write `{key} = {}`", text.value()));
+        return;
+    }
+    errors
+        .at(
+            "E_FROM",
+            expr.span(),
+            format!("`{key}` names a stage, and this is another expression"),
+        )
+        .help(format!(
+            "write `{key} = stage`, `{key} = stage::Door` or `{key} = [a, b]`"
+        ));
 }
 
 fn open(expr: &Expr) -> &Expr {

@@ -67,7 +67,13 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream, files: Files<'_>) -> 
     let name = crate::item::plain(&module.ident);
     let (items, defs) = expand_items(&name, &scanned, &head, &mut errors);
     let generated = generate(&module, &scanned, &head, &defs, errors);
-    let MaybeMod { attrs, vis, keyword, ident, .. } = &module;
+    let MaybeMod {
+        attrs,
+        vis,
+        keyword,
+        ident,
+        ..
+    } = &module;
     let inner = &scanned.inner;
     let doc = generated.doc.map(|doc| quote!(#[doc = #doc]));
     let generated = generated.items;
@@ -88,15 +94,36 @@ pub(crate) struct Generated {
     pub(crate) doc: Option<String>,
 }
 
-fn generate(module: &MaybeMod, scanned: &Module, head: &Head, defs: &[StageDef], mut errors: Errors) -> Generated {
+fn generate(
+    module: &MaybeMod,
+    scanned: &Module,
+    head: &Head,
+    defs: &[StageDef],
+    mut errors: Errors,
+) -> Generated {
     let name = crate::item::plain(&module.ident);
     let mentioned = import::mentioned(scanned, head, defs, &mut errors);
     if !mentioned.is_empty() && errors.is_empty() {
-        let initial = Initial { name: &module.ident, head: &head.text, defs, imports: &mentioned };
-        return Generated { items: initial.chain(), doc: None };
+        let initial = Initial {
+            name: &module.ident,
+            head: &head.text,
+            defs,
+            imports: &mentioned,
+        };
+        return Generated {
+            items: initial.chain(),
+            doc: None,
+        };
     }
     let plain = scanned.functions();
-    let ready = Ready { name, span: module.ident.span(), head, defs, plain, partial: false };
+    let ready = Ready {
+        name,
+        span: module.ident.span(),
+        head,
+        defs,
+        plain,
+        partial: false,
+    };
     ready.finish(errors)
 }
 
@@ -114,21 +141,33 @@ impl Ready<'_> {
         if !errors.is_empty() {
             let stub = emit::stub(self.head.args.env.as_ref(), self.defs);
             let errors = self.head.tokens(errors);
-            return Generated { items: quote!(#stub #tracked #errors), doc: None };
+            return Generated {
+                items: quote!(#stub #tracked #errors),
+                doc: None,
+            };
         }
         let (items, doc) = emit::pipeline(&merged, self.defs, self.head);
-        Generated { items: quote!(#items #tracked), doc: Some(doc) }
+        Generated {
+            items: quote!(#items #tracked),
+            doc: Some(doc),
+        }
     }
 
     /// The model; RON problems are reported.
     pub(crate) fn merged(&self, errors: &mut Errors) -> Merged {
-        let file = self.head.source.as_ref().and_then(|source| match pipewright_spec::ron::topology(source) {
-            Ok(model) => Some(File { source, model: model.map_place(&mut Place::Ron) }),
-            Err(problems) => {
-                errors.extend_ron(problems);
-                None
-            }
-        });
+        let file =
+            self.head.source.as_ref().and_then(|source| {
+                match pipewright_spec::ron::topology(source) {
+                    Ok(model) => Some(File {
+                        source,
+                        model: model.map_place(&mut Place::Ron),
+                    }),
+                    Err(problems) => {
+                        errors.extend_ron(problems);
+                        None
+                    }
+                }
+            });
         let written = Written {
             name: self.name.clone(),
             span: self.span,
@@ -157,12 +196,20 @@ impl Head {
                 None
             }
         });
-        Head { text, args, literal, source }
+        Head {
+            text,
+            args,
+            literal,
+            source,
+        }
     }
 
     /// Errors, those of the file on its literal.
     pub(crate) fn tokens(&self, errors: Errors) -> TokenStream {
-        let file = self.source.as_ref().zip(self.literal.as_ref().map(LitStr::span));
+        let file = self
+            .source
+            .as_ref()
+            .zip(self.literal.as_ref().map(LitStr::span));
         errors.into_tokens(file)
     }
 
@@ -174,22 +221,40 @@ impl Head {
             Some(rest) => quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #rest)),
             None => quote!(#literal),
         };
-        Some(quote!(const _: &[u8] = ::core::include_bytes!(#path);))
+        Some(quote!(
+            const _: &[u8] = ::core::include_bytes!(#path);
+        ))
     }
 }
 
 /// Expands the stages of the module in place.
-fn expand_items(name: &str, scanned: &Module, head: &Head, errors: &mut Errors) -> (TokenStream, Vec<StageDef>) {
+fn expand_items(
+    name: &str,
+    scanned: &Module,
+    head: &Head,
+    errors: &mut Errors,
+) -> (TokenStream, Vec<StageDef>) {
     let mut tokens = TokenStream::new();
     let mut defs: Vec<StageDef> = Vec::new();
     for item in &scanned.items {
         match item {
             Item::Stage(raw) => {
                 let before = errors.len();
-                let def = StageDef::read(raw.kind, raw.attr, raw.args.clone(), raw.item.clone(), errors);
+                let def = StageDef::read(
+                    raw.kind,
+                    raw.attr,
+                    raw.args.clone(),
+                    raw.item.clone(),
+                    errors,
+                );
                 check_stage_name(&def, &defs, errors);
                 let broken = errors.len() > before;
-                tokens.extend(emit::stage(&def, Some(name), head.args.env.as_ref(), broken));
+                tokens.extend(emit::stage(
+                    &def,
+                    Some(name),
+                    head.args.env.as_ref(),
+                    broken,
+                ));
                 tokens.extend(emit::companion(&def, broken));
                 defs.push(def);
             }
@@ -204,7 +269,11 @@ fn check_stage_name(def: &StageDef, before: &[StageDef], errors: &mut Errors) {
     let (name, span) = (def.name(), def.item.span());
     if before.iter().any(|other| other.name() == name) {
         errors
-            .at("E_STAGE_TWICE", span, format!("`{name}` is already a stage"))
+            .at(
+                "E_STAGE_TWICE",
+                span,
+                format!("`{name}` is already a stage"),
+            )
             .help("rename one of them; `#[cfg]` does not choose between stages of one name");
     }
 }
@@ -212,13 +281,24 @@ fn check_stage_name(def: &StageDef, before: &[StageDef], errors: &mut Errors) {
 /// `Pipeline` and `pipeline` are generated.
 fn check_names(scanned: &Module, errors: &mut Errors) {
     let imported = |name: &str| scanned.import(name).map(|import| &import.name);
-    let stage = |name: &str| scanned.stages().map(|stage| &stage.item.sig.ident).find(|ident| *ident == name);
+    let stage = |name: &str| {
+        scanned
+            .stages()
+            .map(|stage| &stage.item.sig.ident)
+            .find(|ident| *ident == name)
+    };
     let taken = [
         scanned.other("Pipeline").or_else(|| imported("Pipeline")),
         scanned.other("pipeline").or_else(|| stage("pipeline")),
     ];
     for ident in taken.into_iter().flatten() {
-        errors.at("E_RESERVED", ident.span(), format!("`{ident}` is generated by `#[pipeline]`")).help("rename yours");
+        errors
+            .at(
+                "E_RESERVED",
+                ident.span(),
+                format!("`{ident}` is generated by `#[pipeline]`"),
+            )
+            .help("rename yours");
     }
 }
 
@@ -228,11 +308,23 @@ fn not_a_module(item: &TokenStream, error: syn::Error, errors: &mut Errors) {
         Some(word) if word == "mod" => errors.syntax(error),
         other => {
             let is_fn = crate::item::looks_like_fn(item);
-            let what = if is_fn { ", this is a `fn`".to_owned() } else { String::new() };
-            let what = other.as_ref().filter(|_| !is_fn).map_or(what, |word| format!(", this is {}", OtherItem::with_article(word)));
-            let span = other.filter(|_| !is_fn).map_or_else(Span::call_site, |word| word.span());
+            let what = if is_fn {
+                ", this is a `fn`".to_owned()
+            } else {
+                String::new()
+            };
+            let what = other.as_ref().filter(|_| !is_fn).map_or(what, |word| {
+                format!(", this is {}", OtherItem::with_article(word))
+            });
+            let span = other
+                .filter(|_| !is_fn)
+                .map_or_else(Span::call_site, |word| word.span());
             errors
-                .at("E_NOT_A_MODULE", span, format!("`#[pipeline]` goes on a module{what}"))
+                .at(
+                    "E_NOT_A_MODULE",
+                    span,
+                    format!("`#[pipeline]` goes on a module{what}"),
+                )
                 .help("write `mod name { .. }` around the stages");
         }
     }
@@ -241,7 +333,11 @@ fn not_a_module(item: &TokenStream, error: syn::Error, errors: &mut Errors) {
 fn without_body(module: &MaybeMod, mut errors: Errors) -> TokenStream {
     let name = &module.ident;
     errors
-        .at("E_NO_BODY", module.end, format!("`#[pipeline]` needs the module's body here: `mod {name} {{ .. }}`"))
+        .at(
+            "E_NO_BODY",
+            module.end,
+            format!("`#[pipeline]` needs the module's body here: `mod {name} {{ .. }}`"),
+        )
         .help("move the attribute into the other file and put `mod` with a body around the stages");
     let (vis, stub) = (&module.vis, emit::stub(None, &[]));
     let errors = errors.into_tokens(None);

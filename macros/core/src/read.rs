@@ -1,7 +1,7 @@
 //! Reads the pipelines of a source file without compiling it, for `cargo xtask check` and `graph`.
 
 use pipewright_spec::{
-    model::Model,
+    model::{Model, Name, Stage},
     report::{Problem, Source},
 };
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
@@ -81,19 +81,65 @@ fn read(args: TokenStream, found: &MaybeMod, rust: &Source, files: Files<'_>) ->
     let scanned = module::scan(found.body.clone().unwrap_or_default(), &mut errors);
     let defs: Vec<StageDef> = scanned
         .stages()
-        .map(|raw| StageDef::read(raw.kind, raw.attr, raw.args.clone(), raw.item.clone(), &mut errors))
+        .map(|raw| {
+            StageDef::read(
+                raw.kind,
+                raw.attr,
+                raw.args.clone(),
+                raw.item.clone(),
+                &mut errors,
+            )
+        })
         .collect();
     let name = plain(&found.ident);
     let plain = scanned.functions();
-    let ready = Ready { name, span: found.ident.span(), head: &head, defs: &defs, plain, partial: true };
-    let model = ready.merged(&mut errors).model;
+    let ready = Ready {
+        name,
+        span: found.ident.span(),
+        head: &head,
+        defs: &defs,
+        plain,
+        partial: true,
+    };
+    let mut model = ready.merged(&mut errors).model;
+    model.stages.extend(imported(&model, &scanned));
     if errors.is_empty() {
         errors.extend(pipewright_spec::check(&model));
     }
     let mut unbuilt = Errors::new();
     unbuilt.extend(pipewright_spec::unbuilt(&model));
-    let shown = |errors: Errors| errors.into_problems().iter().map(|p| render(p, rust, head.source.as_ref())).collect();
-    FoundPipeline { problems: shown(errors), unbuilt: shown(unbuilt), model }
+    let shown = |errors: Errors| {
+        errors
+            .into_problems()
+            .iter()
+            .map(|p| render(p, rust, head.source.as_ref()))
+            .collect()
+    };
+    FoundPipeline {
+        problems: shown(errors),
+        unbuilt: shown(unbuilt),
+        model,
+    }
+}
+
+/// Stages that the pipeline brings in from other modules, of which only the name is known.
+fn imported(model: &Model<Place>, module: &module::Module) -> Vec<Stage<Place>> {
+    let mut found: Vec<Stage<Place>> = Vec::new();
+    let read = model
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.from)
+        .map(|door| &door.stage);
+    for name in read.filter(|name| model.find(&name.text).is_none()) {
+        let known = found.iter().any(|stage| stage.name.text == name.text);
+        if let Some(import) = module.import(&name.text).filter(|_| !known) {
+            found.push(Stage::new(Name::new(
+                name.text.clone(),
+                import.name.span().into(),
+            )));
+        }
+    }
+    found
 }
 
 /// The problem with a snippet of the file that it is in.

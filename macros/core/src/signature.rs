@@ -86,20 +86,35 @@ fn check_head(item: &MaybeItemFn, errors: &mut Errors) {
     let sig = &item.sig;
     if let Safety::Unsafe(token) = &sig.safety {
         errors
-            .at("E_PLAIN_FN", token.span, "a stage is an ordinary safe function, and this one is `unsafe`")
+            .at(
+                "E_PLAIN_FN",
+                token.span,
+                "a stage is an ordinary safe function, and this one is `unsafe`",
+            )
             .help("take `unsafe` away, and put an `unsafe` block inside");
-    }
-    else if let Some(abi) = &sig.abi {
+    } else if let Some(abi) = &sig.abi {
         errors
-            .at("E_PLAIN_FN", abi.extern_token.span, "a stage is an ordinary function, and this one is `extern`")
+            .at(
+                "E_PLAIN_FN",
+                abi.extern_token.span,
+                "a stage is an ordinary function, and this one is `extern`",
+            )
             .help("take `extern` away, and call the foreign function inside");
     } else if let Some(variadic) = &sig.variadic {
-        errors.at("E_PLAIN_FN", variadic.dots.spans[0], "a stage is an ordinary function, and this one is variadic");
+        errors.at(
+            "E_PLAIN_FN",
+            variadic.dots.spans[0],
+            "a stage is an ordinary function, and this one is variadic",
+        );
     }
     if let Some(token) = &sig.asyncness {
         let version = pipewright_spec::VERSION;
         errors
-            .at("E_UNBUILT", token.span, format!("async stages are not available in pipewright {version}"))
+            .at(
+                "E_UNBUILT",
+                token.span,
+                format!("async stages are not available in pipewright {version}"),
+            )
             .help("write a plain `fn` that waits, and give the pool more workers");
     }
     check_generics(item, errors);
@@ -123,7 +138,11 @@ fn check_generics(item: &MaybeItemFn, errors: &mut Errors) {
 fn check_receiver(item: &MaybeItemFn, errors: &mut Errors) {
     if let Some(FnArg::Receiver(receiver)) = item.sig.inputs.first() {
         errors
-            .at("E_SELF", receiver.self_token.span, "stages are free functions, and this one takes `self`")
+            .at(
+                "E_SELF",
+                receiver.self_token.span,
+                "stages are free functions, and this one takes `self`",
+            )
             .help("move the state to a `&mut S` parameter");
     }
 }

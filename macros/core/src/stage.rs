@@ -63,7 +63,13 @@ fn refuse_second_role(item: &mut MaybeItemFn, errors: &mut Errors) {
     let name = item.name();
     item.attrs.retain(|attr| match stage_attribute(attr) {
         Some((_, span, _)) => {
-            errors.at("E_TWO_ROLES", span, format!("`{name}` has two stage attributes")).help("keep one of them");
+            errors
+                .at(
+                    "E_TWO_ROLES",
+                    span,
+                    format!("`{name}` has two stage attributes"),
+                )
+                .help("keep one of them");
             false
         }
         None => true,
@@ -73,19 +79,39 @@ fn refuse_second_role(item: &mut MaybeItemFn, errors: &mut Errors) {
 /// Reports a stage attribute on something else.
 pub(crate) fn not_a_function(kind: Kind, attr: Span, item: TokenStream, errors: &mut Errors) {
     let (span, what) = match OtherItem::of(item).keyword {
-        Some(word) => (word.span(), format!(", this is {}", OtherItem::with_article(&word))),
+        Some(word) => (
+            word.span(),
+            format!(", this is {}", OtherItem::with_article(&word)),
+        ),
         None => (attr, String::new()),
     };
-    errors.at("E_NOT_A_FUNCTION", span, format!("`#[{kind}]` goes on a function{what}"));
+    errors.at(
+        "E_NOT_A_FUNCTION",
+        span,
+        format!("`#[{kind}]` goes on a function{what}"),
+    );
 }
 
 impl StageDef {
     /// Reads a stage; problems are reported, and the rest is read all the same.
-    pub(crate) fn read(kind: Kind, attr: Span, text: TokenStream, item: MaybeItemFn, errors: &mut Errors) -> StageDef {
+    pub(crate) fn read(
+        kind: Kind,
+        attr: Span,
+        text: TokenStream,
+        item: MaybeItemFn,
+        errors: &mut Errors,
+    ) -> StageDef {
         let args = attr::stage_args(text.clone(), errors);
         let args = options::stage(kind, args, errors);
         let sig = StageSig::read(kind, &item, errors);
-        StageDef { kind, attr, text, args, item, sig }
+        StageDef {
+            kind,
+            attr,
+            text,
+            args,
+            item,
+            sig,
+        }
     }
 
     /// The name of the stage and of its function.
@@ -107,23 +133,40 @@ impl StageDef {
 
     /// Rules that need no other stage; those of a whole pipeline are checked with it.
     fn check_alone(&self, errors: &mut Errors) {
-        const OWN_RULES: [&str; 6] = ["E_SOURCE_FROM", "E_WRONG_KIND", "E_NEEDS", "E_CONFLICT", "E_FEW_CORES", "E_CANNOT_FAIL"];
+        const OWN_RULES: [&str; 6] = [
+            "E_SOURCE_FROM",
+            "E_WRONG_KIND",
+            "E_NEEDS",
+            "E_CONFLICT",
+            "E_FEW_CORES",
+            "E_CANNOT_FAIL",
+        ];
         // Whether a queue fits depends on `from`, which may be in a RON file.
         if !errors.is_empty() || self.args.options.queue.is_some() {
             return;
         }
         let place = Place::Rust(self.item.span());
         let stages = vec![self.model()];
-        let model = Model { name: self.name(), place, stages, options: PipelineOptions::default() };
+        let model = Model {
+            name: self.name(),
+            place,
+            stages,
+            options: PipelineOptions::default(),
+        };
         let found = pipewright_spec::check(&model).into_iter();
-        found.filter(|problem| OWN_RULES.contains(&problem.code)).for_each(|problem| errors.push(problem));
+        found
+            .filter(|problem| OWN_RULES.contains(&problem.code))
+            .for_each(|problem| errors.push(problem));
     }
 
     /// The stage as the model of a pipeline has it.
     pub(crate) fn model(&self) -> Stage<Place> {
         let mut stage = Stage::new(Name::new(self.name(), Place::Rust(self.item.span())));
         // A stage that sends nothing ends the way of its items, as a sink does.
-        let ends = self.sig.as_ref().is_some_and(|sig| sig.takes == Takes::Item && sig.gives == Gives::Unit);
+        let ends = self
+            .sig
+            .as_ref()
+            .is_some_and(|sig| sig.takes == Takes::Item && sig.gives == Gives::Unit);
         stage.kind = Some(if ends { Kind::Sink } else { self.kind });
         stage.from = self.args.from.clone();
         stage.options = self.args.options.clone();
@@ -133,7 +176,9 @@ impl StageDef {
 
     /// Where the type of its item is written, for errors about links.
     pub(crate) fn item_span(&self) -> Span {
-        self.sig.as_ref().map_or_else(|| self.item.span(), |sig| sig.item_span)
+        self.sig
+            .as_ref()
+            .map_or_else(|| self.item.span(), |sig| sig.item_span)
     }
 
     /// The line and column of its name.
@@ -144,9 +189,16 @@ impl StageDef {
 
     /// The function, with a paragraph about its place in the pipeline that it stands in.
     pub(crate) fn function(&self, pipeline: Option<&str>) -> TokenStream {
-        let Some(pipeline) = pipeline else { return self.item.to_token_stream() };
+        let Some(pipeline) = pipeline else {
+            return self.item.to_token_stream();
+        };
         let mut doc = format!(" A {} of [`{pipeline}`](self)", self.kind);
-        let from: Vec<String> = self.args.from.iter().map(|door| format!("`{}`", door.path())).collect();
+        let from: Vec<String> = self
+            .args
+            .from
+            .iter()
+            .map(|door| format!("`{}`", door.path()))
+            .collect();
         if !from.is_empty() {
             doc.push_str(&format!("; it reads {}", from.join(" and ")));
         }

@@ -21,7 +21,8 @@ enum Part {
 }
 
 fn printed(tokens: TokenStream) -> String {
-    let file: File = syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{error}\n{tokens}"));
+    let file: File =
+        syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{error}\n{tokens}"));
     let text = prettyplease::unparse(&file);
     let mut rest = text.as_str();
     let mut shown = String::new();
@@ -56,17 +57,30 @@ fn hidden(file: File) -> Vec<Item> {
     let items = module.map(|(_, items)| items).unwrap_or_default();
     let block = items.into_iter().find_map(|item| match item {
         Item::Const(item) => match *item.expr {
-            Expr::Block(ExprBlock { block: Block { stmts, .. }, .. }) => Some(stmts),
+            Expr::Block(ExprBlock {
+                block: Block { stmts, .. },
+                ..
+            }) => Some(stmts),
             _ => None,
         },
         _ => None,
     });
     let stmts = block.unwrap_or_default().into_iter();
-    stmts.filter_map(|stmt| if let syn::Stmt::Item(item) = stmt { Some(item) } else { None }).collect()
+    stmts
+        .filter_map(|stmt| {
+            if let syn::Stmt::Item(item) = stmt {
+                Some(item)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 fn kept(item: Item, part: Part) -> Option<Item> {
-    let Item::Impl(mut found) = item else { return None };
+    let Item::Impl(mut found) = item else {
+        return None;
+    };
     let name = match &*found.self_ty {
         Type::Path(path) => path.path.segments.last()?.ident.to_string(),
         _ => return None,

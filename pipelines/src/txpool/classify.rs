@@ -2,10 +2,12 @@
 
 use alloy_consensus::Transaction;
 use alloy_primitives::Selector;
+use pipewright::stage;
 
 use super::types::{Kept, Routed, Swap};
 
 /// Routes by kind. A swap is known by the first four bytes of its input, whatever contract it calls.
+#[stage]
 pub fn classify(tx: Kept) -> Routed {
     let inner = &tx.signed.tx;
     if inner.is_eip4844() {

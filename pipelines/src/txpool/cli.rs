@@ -40,7 +40,7 @@ pub struct Args {
     tuning: Option<PathBuf>,
 
     /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: Option<u32>,
 
     /// Whether the sinks see what comes in the order of the input
@@ -118,16 +118,20 @@ fn report(args: &Args, outcome: &Outcome) -> ExitCode {
         true => summary
             .to_json(outcome.elapsed, &outcome.ledger)
             .to_string(),
-        false => summary.text(outcome.elapsed).to_string(),
+        false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
     };
     tell_faults(summary);
+    outcome
+        .problems
+        .iter()
+        .for_each(|problem| complain(problem));
     match writeln!(io::stdout(), "{}", text.trim_end()) {
         // Whoever reads has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             fail(&format!("cannot write the summary: {error}"), 1)
         }
-        _ if summary.is_good() => ExitCode::SUCCESS,
-        _ => fail(&verdict(summary), 1),
+        _ if outcome.is_good() => ExitCode::SUCCESS,
+        _ => fail(&verdict(outcome), 1),
     }
 }
 
@@ -141,8 +145,17 @@ fn tell_faults(summary: &Summary) {
     }
 }
 
-fn verdict(summary: &Summary) -> String {
-    format!("the run failed; faults in the input: {}", summary.failed)
+fn verdict(outcome: &Outcome) -> String {
+    let faults = match outcome.summary.failed {
+        0 => "the run failed".to_owned(),
+        1 => "the run failed: 1 fault in the input".to_owned(),
+        more => format!("the run failed: {more} faults in the input"),
+    };
+    if outcome.problems.is_empty() {
+        faults
+    } else {
+        format!("{faults}; the pipeline itself went wrong, and its counts are not complete")
+    }
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

@@ -8,6 +8,7 @@ use alloy_consensus::{
 };
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use pipewright::stage;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -18,6 +19,7 @@ use super::{
 };
 
 /// Gives a transaction its type: legacy, access list (2930), dynamic fee (1559), blob (4844) or set code (7702).
+#[stage]
 pub fn decode(raw: RawTx) -> Result<Decoded, Reject> {
     match read(&raw.text) {
         Ok((hash, from, tx)) => Ok(Decoded {

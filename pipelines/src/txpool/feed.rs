@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use memchr::memmem;
+use pipewright::source;
 
 use super::{
     env::Env,
@@ -63,6 +64,7 @@ impl Input {
 }
 
 /// The source of the pipeline: every text of every input, as often as asked for.
+#[source]
 pub fn blocks(env: &Env) -> impl Iterator<Item = RawBlock> {
     let keep = env.repeat > 1;
     Feed {

@@ -2,6 +2,7 @@
 
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::keccak256;
+use pipewright::stage;
 
 use super::{
     reject::{Reason, Reject},
@@ -9,6 +10,7 @@ use super::{
 };
 
 /// Encodes a transaction once, for its hash and for its block's trie; its hash must be what its text claims.
+#[stage]
 pub fn hash(decoded: Decoded) -> Result<Hashed, Reject> {
     let Decoded {
         place,

@@ -6,6 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use pipewright::stage;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -20,6 +21,7 @@ use super::{
 /// Gives out the transactions of a block, and what is wrong with the block.
 ///
 /// A block is a JSON object with `transactions`, bare or as the `result` of a JSON-RPC answer.
+#[stage]
 pub fn parse(raw: RawBlock) -> impl Iterator<Item = Piece> {
     let (text, unreadable) = match raw.text {
         Ok(text) => (text, None),

@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{env::Env, generate::Generator};
+use super::{generate::Generator, tally::Tally};
 
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -16,11 +16,10 @@ pub(super) fn signing(blocks: &Generator) -> ProgressBar {
     )
 }
 
-/// Shows a bar while `run` works.
-pub(super) fn during<T>(env: &Env, run: impl FnOnce() -> T) -> T {
+/// Shows a bar while `run` works; `size` is how many bytes it will read, where that is known.
+pub(super) fn during<T>(size: Option<u64>, tally: &Tally, run: impl FnOnce() -> T) -> T {
     let (done, wait) = mpsc::channel::<()>();
-    let tally = env.tally.clone();
-    let bar = match env.size() {
+    let bar = match size {
         Some(size) => bar(Some(size), "{wide_bar} {bytes}/{total_bytes} {msg}"),
         None => bar(None, "{spinner} {bytes} {msg}"),
     };

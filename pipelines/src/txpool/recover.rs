@@ -1,6 +1,7 @@
 //! Recovers a transaction's sender from its signature: nearly all of the pipeline's time.
 
 use alloy_consensus::crypto::{SECP256K1N_HALF, secp256k1};
+use pipewright::stage;
 
 use super::{
     reject::{Reason, Reject},
@@ -11,6 +12,7 @@ use super::{
 const HOMESTEAD: u64 = 1_150_000;
 
 /// Recovers who signed a transaction, who must be whom its text claims.
+#[stage]
 pub fn recover(hashed: Hashed) -> Result<Recovered, Reject> {
     let Hashed {
         place,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use alloy_trie::root::ordered_trie_root_encoded;
 use bytes::Bytes;
+use pipewright::stage;
 
 use super::{
     reject::{Reason, Reject},
@@ -14,6 +15,7 @@ use super::{
 };
 
 /// A good transaction's part in its block.
+#[stage]
 pub fn part(hashed: Hashed) -> Part {
     Part {
         place: hashed.place,
@@ -22,6 +24,7 @@ pub fn part(hashed: Hashed) -> Part {
 }
 
 /// The part of a transaction that was rejected before it was encoded.
+#[stage]
 pub fn missing(reject: Reject) -> Option<Part> {
     let Reject { block, index, .. } = reject;
     Some(Part {
@@ -44,6 +47,7 @@ struct OpenBlock {
 }
 
 /// Puts blocks together again; one leaves with its last transaction.
+#[stage]
 pub fn collect(part: Part, open: &mut OpenBlocks) -> Option<WholeBlock> {
     let Part {
         place: Place { block, index },
@@ -70,6 +74,7 @@ pub fn collect(part: Part, open: &mut OpenBlocks) -> Option<WholeBlock> {
 }
 
 /// Computes the root of a block's transactions, which must be what the block claims.
+#[stage]
 pub fn root(whole: WholeBlock) -> Result<RootMatched, Reject> {
     let WholeBlock { block, encoded } = whole;
     let of = encoded.len() as u32;

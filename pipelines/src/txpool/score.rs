@@ -3,6 +3,7 @@
 //! One stage for each kind, so that the report tells the kinds apart and each can be given its own rule.
 
 use alloy_consensus::Transaction;
+use pipewright::stage;
 
 use super::{
     reject::{Reason, Reject},
@@ -10,26 +11,31 @@ use super::{
 };
 
 /// Scores a plain transfer.
+#[stage]
 pub fn score_transfer(tx: Kept) -> Result<Scored, Reject> {
     score(tx, Kind::Transfer, None)
 }
 
 /// Scores a contract call.
+#[stage]
 pub fn score_call(tx: Kept) -> Result<Scored, Reject> {
     score(tx, Kind::Call, None)
 }
 
 /// Scores the creation of a contract.
+#[stage]
 pub fn score_creation(tx: Kept) -> Result<Scored, Reject> {
     score(tx, Kind::Creation, None)
 }
 
 /// Scores a carrier of blobs by what it pays for its gas; what it pays for its blobs is burnt.
+#[stage]
 pub fn score_blob(tx: Kept) -> Result<Scored, Reject> {
     score(tx, Kind::Blob, None)
 }
 
 /// Scores a trade.
+#[stage]
 pub fn score_swap(swap: Swap) -> Result<Scored, Reject> {
     score(swap.tx, Kind::Swap, Some(swap.function))
 }

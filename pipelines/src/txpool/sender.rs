@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use alloy_consensus::Transaction;
 use alloy_primitives::Address;
+use pipewright::stage;
 
 use super::{
     reject::{Reason, Reject},
@@ -38,6 +39,7 @@ pub fn sender_of(tx: &Recovered) -> Address {
 ///
 /// The first nonce of a view counts as the next one. One that leaves a gap is refused; one that was used replaces the
 /// transaction it was used by if it pays at least 10 % more (100 % more where blobs are involved) in every fee.
+#[stage(key = sender_of)]
 pub fn sender(tx: Recovered, account: &mut Account) -> Result<Kept, Reject> {
     let view = tx.place.block.origin.view;
     if account.view != Some(view) {

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256};
+use pipewright::Ledger;
 use serde_json::{Value, json};
 
 use super::types::{Kind, Scored};
 
 /// What came out of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// Blocks that were recognised, whatever became of them.
     pub blocks: u64,
@@ -36,7 +36,7 @@ pub struct Summary {
 }
 
 /// A line of the ranking.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The transaction.
     pub hash: B256,
@@ -48,8 +48,6 @@ pub struct Line {
     pub tip: u128,
     /// The trading function, of a swap.
     pub function: Option<&'static str>,
-    /// View, sender and nonce: what a replacement is known by.
-    pub(super) slot: (u32, Address, u64),
 }
 
 impl Line {
@@ -61,11 +59,6 @@ impl Line {
             kind: scored.kind,
             tip: scored.tip,
             function: scored.function,
-            slot: (
-                signed.place.block.origin.view,
-                signed.sender,
-                signed.tx.nonce(),
-            ),
         }
     }
 }
@@ -82,7 +75,7 @@ impl Summary {
     }
 
     /// The object that `--json` prints; `ledger` is the run's own account of its items.
-    pub fn to_json(&self, elapsed: Duration, ledger: &Value) -> Value {
+    pub fn to_json(&self, elapsed: Duration, ledger: &Ledger) -> Value {
         json!({
             "blocks": self.blocks,
             "transactions": self.transactions,
@@ -93,7 +86,7 @@ impl Summary {
             "by_kind": self.by_kind.iter().copied().collect::<BTreeMap<_, _>>(),
             "elapsed_s": elapsed.as_secs_f64(),
             "transactions_per_s": self.rate(elapsed),
-            "ledger": ledger,
+            "ledger": accounts(ledger),
         })
     }
 
@@ -106,17 +99,43 @@ impl Summary {
         }
     }
 
-    /// The tables, with how long it took.
-    pub fn text(&self, elapsed: Duration) -> impl fmt::Display {
-        Text(self, elapsed)
+    /// The tables, with how long it took and the run's own account of its items.
+    pub fn text<'a>(&'a self, elapsed: Duration, ledger: &'a Ledger) -> impl fmt::Display + 'a {
+        Text {
+            summary: self,
+            elapsed,
+            ledger,
+        }
     }
 }
 
-struct Text<'s>(&'s Summary, Duration);
+fn accounts(ledger: &Ledger) -> Value {
+    json!({
+        "balanced": ledger.is_balanced(),
+        "received": ledger.received,
+        "created": ledger.created,
+        "delivered": ledger.delivered,
+        "filtered": ledger.filtered,
+        "failed": ledger.failed,
+        "panicked": ledger.panicked,
+        "dropped": ledger.dropped,
+        "in_flight": ledger.in_flight,
+    })
+}
+
+struct Text<'s> {
+    summary: &'s Summary,
+    elapsed: Duration,
+    ledger: &'s Ledger,
+}
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(summary, elapsed) = self;
+        let Self {
+            summary,
+            elapsed,
+            ledger,
+        } = self;
         let rate = summary.rate(*elapsed);
         writeln!(
             f,
@@ -141,7 +160,8 @@ impl fmt::Display for Text<'_> {
         for (reason, count) in &summary.rejected {
             writeln!(f, "  {reason:<16} {count:>7}")?;
         }
-        ranking(f, &summary.best)
+        ranking(f, &summary.best)?;
+        write!(f, "\n{ledger}")
     }
 }
 

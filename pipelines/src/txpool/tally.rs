@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +14,7 @@ use std::{
 
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256};
+use pipewright::sink;
 
 use super::{
     env::Env,
@@ -69,21 +70,25 @@ struct Results {
     blocks_rejected: u64,
     replaced: u64,
     failed: u64,
-    faults: BTreeMap<(u64, Option<u32>), String>,
+    /// By their places in the input, a block's before those of its transactions.
+    faults: BTreeSet<(u64, Option<u32>, String)>,
     ranking: Ranking,
 }
 
 /// The sink of good transactions.
+#[sink]
 pub fn rank(scored: Scored, env: &Env) {
     env.tally.rank(&scored);
 }
 
 /// The sink of everything that was rejected, whatever stage did it.
+#[sink]
 pub fn reject(reject: Reject, env: &Env) {
     env.tally.reject(&reject);
 }
 
 /// The sink of blocks whose root matched.
+#[sink]
 pub fn roots(matched: RootMatched, env: &Env) {
     env.tally.matched(&matched);
 }
@@ -138,7 +143,11 @@ impl Tally {
                 .collect(),
             replaced: results.replaced,
             best: results.ranking.best(),
-            faults: results.faults.values().cloned().collect(),
+            faults: results
+                .faults
+                .iter()
+                .map(|(.., fault)| fault.clone())
+                .collect(),
             failed: results.failed,
         }
     }
@@ -154,27 +163,30 @@ impl Results {
     fn fault(&mut self, reject: &Reject) {
         self.failed += 1;
         let at = (reject.block.origin.seq, reject.index);
-        let late = self.faults.len() >= FAULTS
-            && self
-                .faults
-                .last_key_value()
-                .is_some_and(|(last, _)| *last < at);
-        if late {
+        let full = self.faults.len() >= FAULTS;
+        let last = self.faults.last().map(|(seq, index, _)| (*seq, *index));
+        // Most faults of a bad file come too late to be told; they need no text.
+        if full && last.is_some_and(|last| last < at) {
             return;
         }
-        self.faults.entry(at).or_insert_with(|| reject.to_string());
+        self.faults.insert((at.0, at.1, reject.to_string()));
         if self.faults.len() > FAULTS {
             self.faults.pop_last();
         }
     }
 }
 
+/// What a replacement is known by: view, sender and nonce.
+type Slot = (u32, Address, u64);
+/// Its place in the ranking: the tip, the best first, and the hash.
+type Rank = (Reverse<u128>, B256);
+
 /// The best transactions by tip; equal ones by hash, so that the order of arrival does not show.
 #[derive(Debug, Default)]
 struct Ranking {
-    best: BTreeMap<(Reverse<u128>, B256), Line>,
+    best: BTreeMap<Rank, (Line, Slot)>,
     /// Where a sender's transaction stands, for its replacement.
-    places: BTreeMap<(u32, Address, u64), (Reverse<u128>, B256)>,
+    places: BTreeMap<Slot, Rank>,
 }
 
 impl Ranking {
@@ -200,15 +212,18 @@ impl Ranking {
         }
         // The same transaction again, from another pass over the input, keeps its one line.
         if let Entry::Vacant(entry) = self.best.entry(key) {
-            entry.insert(Line::of(scored));
+            entry.insert((Line::of(scored), slot));
             self.places.insert(slot, key);
         }
-        if full && let Some((_, line)) = self.best.pop_last() {
-            self.places.remove(&line.slot);
+        if self.best.len() > RANKED
+            && let Some((_, (_, slot))) = self.best.pop_last()
+        {
+            self.places.remove(&slot);
         }
     }
 
     fn best(&self) -> Vec<Line> {
-        self.best.values().take(Summary::SHOWN).cloned().collect()
+        let lines = self.best.values().map(|(line, _)| line);
+        lines.take(Summary::SHOWN).cloned().collect()
     }
 }

@@ -5,7 +5,15 @@ use std::{fs, path::PathBuf};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{env::Env, feed::Input, generate::Generator, sequential, summary::Summary};
+use super::{
+    cli::Order,
+    env::Env,
+    feed::Input,
+    generate::Generator,
+    run::{Outcome, Settings},
+    sequential,
+    summary::Summary,
+};
 
 /// Runs over texts, each as the stream of one file.
 fn run(texts: &[impl AsRef<[u8]>], repeat: u32) -> Summary {
@@ -18,10 +26,34 @@ fn run(texts: &[impl AsRef<[u8]>], repeat: u32) -> Summary {
     run_inputs(texts.iter().enumerate().map(file).collect(), repeat)
 }
 
+/// Calls the stages one after the other, then runs both pipelines with one, two and four workers: all say the same.
 fn run_inputs(inputs: Vec<Input>, repeat: u32) -> Summary {
-    let env = Env::new(inputs, repeat);
+    let env = Env::new(inputs.clone(), repeat);
     sequential::run(&env);
-    env.tally.summary()
+    let expect = env.tally.summary();
+    for order in [Order::Keep, Order::Any] {
+        for workers in [1, 2, 4] {
+            let outcome = pipeline(order, workers, Env::new(inputs.clone(), repeat));
+            assert_eq!(outcome.summary, expect, "{order:?} with {workers} workers");
+        }
+    }
+    expect
+}
+
+/// Runs a pipeline that must account for every item.
+fn pipeline(order: Order, workers: u32, env: Env) -> Outcome {
+    let settings = Settings {
+        order,
+        workers: Some(workers),
+        tuning: None,
+    };
+    let outcome = settings.run(env).expect("starts");
+    assert_eq!(outcome.problems, Vec::<String>::new());
+    assert!(outcome.ledger.is_balanced(), "{}", outcome.ledger);
+    let ends = outcome.summary.transactions + outcome.summary.roots_matched;
+    let policy: u64 = outcome.summary.rejected.values().sum();
+    assert!(outcome.ledger.delivered >= ends && outcome.ledger.failed <= policy);
+    outcome
 }
 
 fn generated(seed: u64, transactions: usize) -> Vec<Bytes> {

@@ -16,7 +16,6 @@ pub(crate) struct Wanted {
 }
 
 /// A stage of another module.
-#[derive(Debug)]
 pub(crate) struct Import {
     /// The file it is in, as a path from the working directory if it is below it.
     pub(crate) path: PathBuf,
@@ -27,14 +26,7 @@ pub(crate) struct Import {
     /// The function, under the name that it has in the pipeline.
     pub(crate) function: ItemFn,
     /// That name.
-    name: String,
-}
-
-impl Import {
-    /// Its name in the pipeline.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
+    pub(crate) name: String,
 }
 
 /// How often a name may be passed on by `pub use`.
@@ -56,7 +48,10 @@ pub(crate) fn imports(items: &[Item]) -> Vec<Wanted> {
 fn collect(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<Wanted>) {
     let mut add = |name: &syn::Ident, local: &syn::Ident| {
         let full = path.iter().cloned().chain([plain(name)]).collect();
-        found.push(Wanted { name: plain(local), path: full });
+        found.push(Wanted {
+            name: plain(local),
+            path: full,
+        });
     };
     match tree {
         UseTree::Path(part) => {
@@ -66,7 +61,10 @@ fn collect(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<Wanted>) {
         }
         UseTree::Name(name) => add(&name.ident, &name.ident),
         UseTree::Rename(name) => add(&name.ident, &name.rename),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| collect(tree, path, found)),
+        UseTree::Group(group) => group
+            .items
+            .iter()
+            .for_each(|tree| collect(tree, path, found)),
         UseTree::Glob(_) => {}
     }
 }
@@ -80,7 +78,9 @@ pub(crate) fn find(tree: &Crate, from: &[String], wanted: &Wanted) -> Option<Imp
         if let Some(function) = module.items.iter().find_map(|item| stage(item, &name)) {
             return Some(import(&module, function, &wanted.name));
         }
-        let next = imports(&module.items).into_iter().find(|next| next.name == name)?;
+        let next = imports(&module.items)
+            .into_iter()
+            .find(|next| next.name == name)?;
         path = absolute(tree, &path, &next.path)?;
     }
     None
@@ -110,7 +110,11 @@ fn absolute(tree: &Crate, from: &[String], path: &[String]) -> Option<Vec<String
 
 fn stage<'i>(item: &'i Item, name: &str) -> Option<&'i ItemFn> {
     match item {
-        Item::Fn(function) if plain(&function.sig.ident) == name && stage_attribute(function).is_some() => Some(function),
+        Item::Fn(function)
+            if plain(&function.sig.ident) == name && stage_attribute(function).is_some() =>
+        {
+            Some(function)
+        }
         _ => None,
     }
 }
@@ -118,21 +122,32 @@ fn stage<'i>(item: &'i Item, name: &str) -> Option<&'i ItemFn> {
 /// The attribute that makes a function a stage.
 pub(crate) fn stage_attribute(function: &ItemFn) -> Option<&Attribute> {
     const WORDS: [&str; 3] = ["source", "stage", "sink"];
-    let is_one = |attr: &&Attribute| attr.path().segments.last().is_some_and(|last| WORDS.iter().any(|word| last.ident == word));
+    let is_one = |attr: &&Attribute| {
+        attr.path()
+            .segments
+            .last()
+            .is_some_and(|last| WORDS.iter().any(|word| last.ident == word))
+    };
     function.attrs.iter().find(is_one)
 }
 
 fn import(module: &Found, function: &ItemFn, local: &str) -> Import {
     let text = &module.text;
     let whole = function.span().byte_range();
-    let start = text[..whole.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let start = text[..whole.start]
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
     let name = function.sig.ident.span().byte_range();
     let mut function = function.clone();
     function.sig.ident = syn::Ident::new(local, function.sig.ident.span());
     Import {
         path: from_here(&module.path),
         line: text[..start].matches('\n').count() + 1,
-        text: format!("{}{local}{}", &text[start..name.start], &text[name.end..whole.end]),
+        text: format!(
+            "{}{local}{}",
+            &text[start..name.start],
+            &text[name.end..whole.end]
+        ),
         function,
         name: local.to_owned(),
     }
@@ -140,7 +155,9 @@ fn import(module: &Found, function: &ItemFn, local: &str) -> Import {
 
 fn from_here(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|folder| folder.canonicalize());
-    let inside = here.ok().and_then(|here| Some(path.strip_prefix(here).ok()?.to_path_buf()));
+    let inside = here
+        .ok()
+        .and_then(|here| Some(path.strip_prefix(here).ok()?.to_path_buf()));
     inside.unwrap_or_else(|| path.to_path_buf())
 }
 

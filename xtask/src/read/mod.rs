@@ -17,11 +17,11 @@ use pipewright_spec::{
     report::Source,
 };
 
+use self::{imports::Import, ron::is_tuning};
 pub(crate) use self::{
     imports::stage_attribute,
     rust::{PipelineModule, RustFile, arguments, attribute, is_pipeline},
 };
-use self::{imports::Import, ron::is_tuning};
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -43,11 +43,41 @@ pub(crate) struct Pipeline {
     pub(crate) problems: Vec<String>,
     /// What it asks for and this version does not have.
     pub(crate) unbuilt: Vec<String>,
+    /// What a reader of the results should know.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Reading {
+    /// All notes.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &String> {
+        self.notes
+            .iter()
+            .chain(self.pipelines.iter().flat_map(|pipeline| &pipeline.notes))
+    }
+
+    /// Everything that keeps a pipeline from being drawn.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
+        self.problems.iter().chain(
+            self.pipelines
+                .iter()
+                .flat_map(|pipeline| &pipeline.problems),
+        )
+    }
+
+    /// Everything that keeps a pipeline from being compiled.
+    pub(crate) fn all_problems(&self) -> impl Iterator<Item = &String> {
+        let of_pipelines = self
+            .pipelines
+            .iter()
+            .flat_map(|pipeline| pipeline.problems.iter().chain(&pipeline.unbuilt));
+        self.problems.iter().chain(of_pipelines)
+    }
+
     fn problem(text: String) -> Reading {
-        Reading { problems: vec![text], ..Reading::default() }
+        Reading {
+            problems: vec![text],
+            ..Reading::default()
+        }
     }
 }
 
@@ -61,7 +91,10 @@ pub(crate) fn read(path: &Path) -> Reading {
         Some("ron") if is_tuning(&source) => ron::tuning(&source),
         Some("ron") => ron::topology(path, &source),
         Some("rs") => RustFile::new(path, source).read(),
-        _ => Reading::problem(format!("error: `{}` is neither a `.ron` nor a `.rs` file", source.path)),
+        _ => Reading::problem(format!(
+            "error: `{}` is neither a `.ron` nor a `.rs` file",
+            source.path
+        )),
     }
 }
 
@@ -86,7 +119,10 @@ fn reason(error: &io::Error) -> String {
 /// The nearest folder above a file that has a manifest.
 fn package(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
-    let folder = file.ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file())?;
+    let folder = file
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.join("Cargo.toml").is_file())?;
     Some(folder.to_path_buf())
 }
 

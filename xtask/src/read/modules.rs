@@ -14,7 +14,6 @@ pub(crate) struct Crate {
 }
 
 /// The items of a module and the file that they are in.
-#[derive(Debug)]
 pub(crate) struct Found {
     /// The file.
     pub(crate) path: PathBuf,
@@ -29,15 +28,24 @@ impl Crate {
     pub(crate) fn of(file: &Path) -> Option<(Crate, Vec<String>)> {
         let file = file.canonicalize().ok()?;
         let alone = || Some((Crate { root: file.clone() }, Vec::new()));
-        let Some(package) = package(&file) else { return alone() };
-        let Ok(inside) = file.strip_prefix(package.join("src")) else { return alone() };
+        let Some(package) = package(&file) else {
+            return alone();
+        };
+        let Ok(inside) = file.strip_prefix(package.join("src")) else {
+            return alone();
+        };
         let roots = ["lib.rs", "main.rs"].map(|name| package.join("src").join(name));
-        let Some(root) = roots.into_iter().find(|root| root.is_file()) else { return alone() };
+        let Some(root) = roots.into_iter().find(|root| root.is_file()) else {
+            return alone();
+        };
         if inside.starts_with("bin") || inside == Path::new("main.rs") {
             return alone();
         }
         let parts = inside.with_extension("");
-        let mut path: Vec<String> = parts.iter().filter_map(|part| Some(part.to_str()?.to_owned())).collect();
+        let mut path: Vec<String> = parts
+            .iter()
+            .filter_map(|part| Some(part.to_str()?.to_owned()))
+            .collect();
         if matches!(path.last().map(String::as_str), Some("mod")) {
             path.pop();
         }
@@ -58,7 +66,8 @@ impl Crate {
             })?;
             module = match content {
                 Some((_, items)) => Found { items, ..module },
-                None => load(&folder.join(format!("{name}.rs"))).or_else(|| load(&folder.join(name).join("mod.rs")))?,
+                None => load(&folder.join(format!("{name}.rs")))
+                    .or_else(|| load(&folder.join(name).join("mod.rs")))?,
             };
             folder.push(name);
         }
@@ -69,5 +78,9 @@ impl Crate {
 fn load(path: &Path) -> Option<Found> {
     let text = std::fs::read_to_string(path).ok()?;
     let items = syn::parse_file(&text).ok()?.items;
-    Some(Found { path: path.to_path_buf(), text, items })
+    Some(Found {
+        path: path.to_path_buf(),
+        text,
+        items,
+    })
 }

@@ -12,7 +12,10 @@ use super::{Pipeline, Reading, RustFile, listed, source, without_places};
 
 /// Tuning files say so in their first lines or in their name.
 pub(crate) fn is_tuning(file: &Source) -> bool {
-    let header = file.text.lines().find_map(|line| line.trim().strip_prefix("#![type"));
+    let header = file
+        .text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("#![type"));
     match header {
         Some(header) => header.contains("\"pipewright::spec::Tuning\""),
         None => file.path.ends_with(".tuning.ron"),
@@ -23,7 +26,9 @@ pub(crate) fn is_tuning(file: &Source) -> bool {
 pub(super) fn tuning(file: &Source) -> Reading {
     let problems = pipewright_spec::ron::tuning(file).err();
     Reading {
-        problems: problems.map(|found| rendered(&found, file)).unwrap_or_default(),
+        problems: problems
+            .map(|found| rendered(&found, file))
+            .unwrap_or_default(),
         ..Reading::default()
     }
 }
@@ -38,10 +43,16 @@ pub(super) fn topology(path: &Path, file: &Source) -> Reading {
     for (rust, names) in beside {
         let mut found = rust.read();
         let shown = rust.source().path.as_str();
-        reading.notes.push(format!("`{}` is read with the signatures of {} in `{shown}`", file.path, listed(&names)));
-        reading.notes.append(&mut found.notes);
+        reading.notes.push(format!(
+            "`{}` is read with the signatures of {} in `{shown}`",
+            file.path,
+            listed(&names)
+        ));
         reading.problems.append(&mut found.problems);
-        let used = found.pipelines.into_iter().filter(|pipeline| names.contains(&pipeline.model.name));
+        let used = found
+            .pipelines
+            .into_iter()
+            .filter(|pipeline| names.contains(&pipeline.model.name));
         reading.pipelines.extend(used);
     }
     reading
@@ -51,19 +62,34 @@ pub(super) fn topology(path: &Path, file: &Source) -> Reading {
 fn alone(path: &Path, file: &Source) -> Reading {
     let model = match pipewright_spec::ron::topology(file) {
         Ok(model) => model,
-        Err(found) => return Reading { problems: rendered(&found, file), ..Reading::default() },
+        Err(found) => {
+            return Reading {
+                problems: rendered(&found, file),
+                ..Reading::default()
+            };
+        }
     };
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or(&file.path);
-    let note = format!("no Rust file beside `{}` has `#[pipeline(\"{name}\")]`, so its signatures are not known", file.path);
+    let name = path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .unwrap_or(&file.path);
+    let note = format!(
+        "no Rust file beside `{}` has `#[pipeline(\"{name}\")]`, so its signatures are not known",
+        file.path
+    );
     let mut problems = pipewright_spec::check(&model);
     problems.sort();
     let unbuilt = pipewright_spec::unbuilt(&model);
     let pipeline = Pipeline {
         problems: rendered(&problems, file),
         unbuilt: rendered(&unbuilt, file),
+        notes: vec![note],
         model: without_places(model),
     };
-    Reading { pipelines: vec![pipeline], problems: Vec::new(), notes: vec![note] }
+    Reading {
+        pipelines: vec![pipeline],
+        ..Reading::default()
+    }
 }
 
 /// The Rust files of the same folder that name this file, with the names of their pipelines.
@@ -72,23 +98,33 @@ fn users(path: &Path) -> Vec<(RustFile, Vec<String>)> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.file_name()))
         .map(|name| path.with_file_name(name))
         .filter(|path| path.extension() == Some(OsStr::new("rs")))
         .collect();
     files.sort();
-    files.into_iter().filter_map(|rust| user(&rust, path)).collect()
+    files
+        .into_iter()
+        .filter_map(|rust| user(&rust, path))
+        .collect()
 }
 
 fn user(rust: &Path, ron: &Path) -> Option<(RustFile, Vec<String>)> {
-    let text = source(rust).ok().filter(|file| file.text.contains("pipeline"))?;
+    let text = source(rust)
+        .ok()
+        .filter(|file| file.text.contains("pipeline"))?;
     let file = RustFile::new(rust, text);
     let names = file.users_of(ron);
     (!names.is_empty()).then_some((file, names))
 }
 
 fn rendered(problems: &Problems<Span>, file: &Source) -> Vec<String> {
-    problems.iter().map(|problem| problem.render(file)).collect()
+    problems
+        .iter()
+        .map(|problem| problem.render(file))
+        .collect()
 }

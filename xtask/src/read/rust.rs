@@ -22,7 +22,6 @@ use super::{
 };
 
 /// A Rust file.
-#[derive(Debug)]
 pub(crate) struct RustFile {
     path: PathBuf,
     source: Source,
@@ -31,7 +30,7 @@ pub(crate) struct RustFile {
 }
 
 /// A module with a pipeline, and where it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct PipelineModule<'f> {
     /// The modules of the file around it.
     around: &'f [String],
@@ -40,7 +39,7 @@ pub(crate) struct PipelineModule<'f> {
 }
 
 /// The stages of other modules that a pipeline uses.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Used {
     found: Vec<Import>,
     /// Imported, but their functions were not found.
@@ -53,7 +52,11 @@ impl RustFile {
     /// A file and its text.
     pub(crate) fn new(path: &Path, source: Source) -> RustFile {
         let items = syn::parse_file(&source.text).ok().map(|file| file.items);
-        RustFile { path: path.to_path_buf(), source, items }
+        RustFile {
+            path: path.to_path_buf(),
+            source,
+            items,
+        }
     }
 
     /// Its text.
@@ -69,18 +72,22 @@ impl RustFile {
         };
         let mut reading = Reading::default();
         if found.is_empty() {
-            reading.notes.push(format!("`{}` has no `#[pipeline]` module", self.source.path));
+            reading.notes.push(format!(
+                "`{}` has no `#[pipeline]` module",
+                self.source.path
+            ));
         }
-        for pipeline in found {
-            let pipeline = self.complete(pipeline, &mut reading.notes);
-            reading.pipelines.push(pipeline);
-        }
+        reading
+            .pipelines
+            .extend(found.into_iter().map(|pipeline| self.complete(pipeline)));
         reading
     }
 
     /// The names of the pipelines that take their shape from a RON file.
     pub(crate) fn users_of(&self, ron: &Path) -> Vec<String> {
-        let Ok(ron) = ron.canonicalize() else { return Vec::new() };
+        let Ok(ron) = ron.canonicalize() else {
+            return Vec::new();
+        };
         let uses = |module: &ItemMod| {
             let file = self.locate(&ron_of(module)?);
             (file.canonicalize().ok()? == ron).then(|| imports::plain(&module.ident))
@@ -91,9 +98,13 @@ impl RustFile {
     /// Applies `f` to each module with a pipeline, in the order of the file.
     pub(crate) fn walk<T>(&self, f: &mut dyn FnMut(PipelineModule<'_>) -> Option<T>) -> Vec<T> {
         let mut results = Vec::new();
-        walk(self.items.as_deref().unwrap_or_default(), &mut Vec::new(), &mut |found| {
-            results.extend(f(found));
-        });
+        walk(
+            self.items.as_deref().unwrap_or_default(),
+            &mut Vec::new(),
+            &mut |found| {
+                results.extend(f(found));
+            },
+        );
         results
     }
 
@@ -105,7 +116,9 @@ impl RustFile {
     /// The stage that a module imports under a name.
     pub(crate) fn import(&self, found: PipelineModule<'_>, name: &str) -> Option<Import> {
         let items = &found.module.content.as_ref()?.1;
-        let wanted = imports::imports(items).into_iter().find(|wanted| wanted.name == name)?;
+        let wanted = imports::imports(items)
+            .into_iter()
+            .find(|wanted| wanted.name == name)?;
         let (tree, mut path) = Crate::of(&self.path)?;
         path.extend(found.around.iter().cloned());
         path.push(imports::plain(&found.module.ident));
@@ -124,33 +137,45 @@ impl RustFile {
     }
 
     /// Adds what other modules tell about the stages that the pipeline imports.
-    fn complete(&self, found: FoundPipeline, notes: &mut Vec<String>) -> Pipeline {
+    fn complete(&self, found: FoundPipeline) -> Pipeline {
         let start = start_of(&found.model);
         let used = self.walk(&mut |module| {
             let here = Some(module.module.ident.span().byte_range().start) == start;
             here.then(|| (self.used(module, &found.model), end_of(module.module)))
         });
-        let Some((used, Some(end))) = used.into_iter().next() else { return pipeline(found, &|text| text) };
-        let name = &found.model.name;
-        if !used.missing.is_empty() {
-            notes.push(format!(
-                "the functions of {} in `{name}` were not found, so their signatures are not known",
-                listed(&used.missing)
-            ));
-        }
+        let Some((used, Some(end))) = used.into_iter().next() else {
+            return pipeline(found, &|text| text);
+        };
         let unknown = self.unknown(&found.model, &used);
         let splice = Splice::new(&self.source, end, &used.found);
         let again = self.pipelines(splice.source()).unwrap_or_default();
-        let again = again.into_iter().find(|again| start_of(&again.model) == start);
+        let again = again
+            .into_iter()
+            .find(|again| start_of(&again.model) == start);
         let mut done = pipeline(again.unwrap_or(found), &|problem| splice.relocate(&problem));
         done.problems.extend(unknown);
+        if !used.missing.is_empty() {
+            let (names, name) = (listed(&used.missing), &done.model.name);
+            done.notes.push(format!(
+                "no stage was found where `{name}` imports {names} from, so not all signatures are known"
+            ));
+        }
         done
     }
 
     /// Where the stages come from that are not in the module.
     fn used(&self, module: PipelineModule<'_>, model: &Model<Place>) -> Used {
-        let imported = module.module.content.as_ref().map(|(_, items)| imports::imports(items)).unwrap_or_default();
-        let is_imported = |name: &str| imported.iter().any(|Wanted { name: local, .. }| local == name);
+        let imported = module
+            .module
+            .content
+            .as_ref()
+            .map(|(_, items)| imports::imports(items))
+            .unwrap_or_default();
+        let is_imported = |name: &str| {
+            imported
+                .iter()
+                .any(|Wanted { name: local, .. }| local == name)
+        };
         let mut used = Used::default();
         for name in elsewhere(model) {
             match self.import(module, &name) {
@@ -164,15 +189,23 @@ impl RustFile {
 
     /// Functions that the RON file names and that are nowhere.
     fn unknown(&self, model: &Model<Place>, used: &Used) -> Vec<String> {
-        let known = model.stages.iter().filter(|stage| stage.signature.is_some()).map(|stage| stage.name.text.as_str());
-        let known: Vec<&str> = known.chain(used.found.iter().map(Import::name)).collect();
+        let known = model
+            .stages
+            .iter()
+            .filter(|stage| stage.signature.is_some())
+            .map(|stage| stage.name.text.as_str());
+        let known: Vec<&str> = known
+            .chain(used.found.iter().map(|import| import.name.as_str()))
+            .collect();
         let mut problems = Vec::new();
         for stage in &model.stages {
             let name = stage.run.as_ref().unwrap_or(&stage.name);
             if let (true, Place::Ron(range)) = (used.unknown.contains(&name.text), &name.place) {
                 let file = self.walk(&mut |found| {
                     let here = imports::plain(&found.module.ident) == model.name;
-                    ron_of(found.module).filter(|_| here).and_then(|file| self.file(&file).ok())
+                    ron_of(found.module)
+                        .filter(|_| here)
+                        .and_then(|file| self.file(&file).ok())
                 });
                 let Some(file) = file.first() else { continue };
                 problems.push(no_function(&name.text, range.clone(), file, &known).render(file));
@@ -182,7 +215,12 @@ impl RustFile {
     }
 }
 
-fn no_function(name: &str, place: std::ops::Range<usize>, file: &Source, known: &[&str]) -> Problem<std::ops::Range<usize>> {
+fn no_function(
+    name: &str,
+    place: std::ops::Range<usize>,
+    file: &Source,
+    known: &[&str],
+) -> Problem<std::ops::Range<usize>> {
     let short = file.path.rsplit(['/', '\\']).next().unwrap_or(&file.path);
     let help = match suggest::nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -212,6 +250,7 @@ fn pipeline(found: FoundPipeline, shown: &dyn Fn(String) -> String) -> Pipeline 
         problems: found.problems.into_iter().map(shown).collect(),
         unbuilt: found.unbuilt.into_iter().map(shown).collect(),
         model: without_places(found.model),
+        notes: Vec::new(),
     }
 }
 
@@ -232,7 +271,9 @@ fn end_of(module: &ItemMod) -> Option<usize> {
 fn walk(items: &[Item], around: &mut Vec<String>, f: &mut dyn FnMut(PipelineModule<'_>)) {
     for item in items {
         let Item::Mod(module) = item else { continue };
-        let Some((_, inside)) = &module.content else { continue };
+        let Some((_, inside)) = &module.content else {
+            continue;
+        };
         if attribute(module).is_some() {
             f(PipelineModule { around, module });
             continue;
@@ -250,7 +291,10 @@ pub(crate) fn attribute(module: &ItemMod) -> Option<&Attribute> {
 
 /// `#[pipeline]`, by whatever path.
 pub(crate) fn is_pipeline(attr: &Attribute) -> bool {
-    attr.path().segments.last().is_some_and(|last| last.ident == "pipeline")
+    attr.path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "pipeline")
 }
 
 /// What stands in the parentheses of an attribute.

@@ -32,12 +32,19 @@ impl Splice {
             text.push('\n');
             let line = text.matches('\n').count() + 1;
             let lines = line..line + import.text.lines().count();
-            parts.push(Part { lines, path: import.path.clone(), first: import.line });
+            parts.push(Part {
+                lines,
+                path: import.path.clone(),
+                first: import.line,
+            });
             text.push_str(&import.text);
         }
         text.push('\n');
         text.push_str(&source.text[end..]);
-        Splice { source: Source::new(source.path.as_str(), text), parts }
+        Splice {
+            source: Source::new(source.path.as_str(), text),
+            parts,
+        }
     }
 
     /// The text.
@@ -55,8 +62,13 @@ impl Splice {
 
     /// The part that a problem stands in, with line and column: ` --> path:line:column`.
     fn location<'p>(&self, problem: &'p str) -> Option<(&Part, usize, &'p str)> {
-        let place = problem.lines().find_map(|line| line.trim_start().strip_prefix("--> "))?;
-        let (line, column) = place.strip_prefix(self.source.path.as_str())?.strip_prefix(':')?.split_once(':')?;
+        let place = problem
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix("--> "))?;
+        let (line, column) = place
+            .strip_prefix(self.source.path.as_str())?
+            .strip_prefix(':')?
+            .split_once(':')?;
         let line = line.parse().ok()?;
         let part = self.parts.iter().find(|part| part.lines.contains(&line))?;
         Some((part, line, column))
@@ -70,7 +82,9 @@ impl Part {
 
     /// Writes the location and the numbers in the margin anew.
     fn rewrite(&self, problem: &str, line: usize, column: &str) -> String {
-        let margin = problem.find("--> ").map_or(0, |arrow| arrow - problem[..arrow].rfind('\n').map_or(0, |at| at + 1));
+        let margin = problem.find("--> ").map_or(0, |arrow| {
+            arrow - problem[..arrow].rfind('\n').map_or(0, |at| at + 1)
+        });
         let width = self.real(self.lines.end).to_string().len();
         let mut lines = problem.lines();
         let mut text = lines.next().unwrap_or_default().to_owned();
@@ -78,9 +92,17 @@ impl Part {
             text.push('\n');
             let (number, rest) = old.split_at_checked(margin).unwrap_or((old, ""));
             if rest.starts_with("--> ") {
-                text.push_str(&format!("{:width$}--> {}:{}:{column}", "", self.path.display(), self.real(line)));
+                text.push_str(&format!(
+                    "{:width$}--> {}:{}:{column}",
+                    "",
+                    self.path.display(),
+                    self.real(line)
+                ));
             } else if let Ok(number) = number.trim().parse::<usize>() {
-                text.push_str(&format!("{:<width$}{rest}", self.real(number.max(self.lines.start))));
+                text.push_str(&format!(
+                    "{:<width$}{rest}",
+                    self.real(number.max(self.lines.start))
+                ));
             } else if number.trim().is_empty() {
                 text.push_str(&format!("{:width$}{rest}", ""));
             } else {
@@ -99,13 +121,22 @@ mod tests {
 
     fn import(line: usize, text: &str) -> Import {
         let function = syn::parse_str("fn parse() {}").unwrap();
-        Import { path: "src/stages.rs".into(), line, text: text.to_owned(), function }
+        Import {
+            path: "src/stages.rs".into(),
+            line,
+            text: text.to_owned(),
+            function,
+            name: "parse".to_owned(),
+        }
     }
 
     #[test]
     fn a_problem_in_an_imported_stage_stands_in_its_own_file() {
         let source = Source::new("src/flow.rs", "mod orders {\n}\nmod other {}\n");
-        let imports = [import(7, "#[stage]\nfn a() {}"), import(120, "#[stage(order = up)]\nfn b() {}")];
+        let imports = [
+            import(7, "#[stage]\nfn a() {}"),
+            import(120, "#[stage(order = up)]\nfn b() {}"),
+        ];
         let splice = Splice::new(&source, 13, &imports);
         let text = &splice.source().text;
         assert_eq!(
@@ -113,7 +144,9 @@ mod tests {
             "mod orders {\n\n#[stage]\nfn a() {}\n#[stage(order = up)]\nfn b() {}\n}\nmod other {}\n"
         );
         let at = |word: &str| text.find(word).map(|at| at..at + word.len()).unwrap();
-        let problem = Problem::new("E_TEST", "wrong", at("up")).help("write `keep`").render(splice.source());
+        let problem = Problem::new("E_TEST", "wrong", at("up"))
+            .help("write `keep`")
+            .render(splice.source());
         assert_eq!(
             splice.relocate(&problem),
             "error[E_TEST]: wrong\n   --> src/stages.rs:120:17\n    |\n120 | #[stage(order = up)]\n    |                 ^^\n    |\n    = help: write `keep`"

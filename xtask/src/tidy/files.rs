@@ -26,14 +26,17 @@ impl File {
     /// Files of tests that are wrong or long on purpose: compile-error cases, snapshots, and RON files of tests.
     pub(super) fn is_test_data(&self) -> bool {
         let below = |folder: &str| self.shown.contains(&format!("/{folder}/"));
-        below("ui") || below("snapshots") || (self.is_ron() && (below("tests") || self.shown.starts_with("tests/")))
+        below("ui")
+            || below("snapshots")
+            || (self.is_ron() && (below("tests") || self.shown.starts_with("tests/")))
     }
 }
 
 /// The text files below a folder, in the order of their paths.
 pub(super) fn below(root: &Path) -> Result<Vec<File>, String> {
     let mut files = Vec::new();
-    collect(root, "", &mut files).map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
+    collect(root, "", &mut files)
+        .map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
     files.sort_by(|a, b| a.shown.cmp(&b.shown));
     Ok(files)
 }
@@ -44,6 +47,10 @@ fn collect(folder: &Path, above: &str, files: &mut Vec<File>) -> std::io::Result
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let (path, shown) = (entry.path(), format!("{above}{name}"));
+        let path = path
+            .strip_prefix(".")
+            .map(Path::to_path_buf)
+            .unwrap_or(path);
         if entry.file_type()?.is_dir() {
             if is_ours(name, &shown) {
                 collect(&path, &format!("{shown}/"), files)?;

@@ -6,7 +6,7 @@ mod rules;
 mod text;
 mod tokens;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Outcome, cargo, check::count, read};
 use files::File;
@@ -23,17 +23,36 @@ struct Finding {
 
 impl Finding {
     fn new(file: &File, line: usize, message: impl Into<String>) -> Finding {
-        Finding { path: file.shown.clone(), line, message: message.into(), warning: false }
+        Finding {
+            path: file.shown.clone(),
+            line,
+            message: message.into(),
+            warning: false,
+        }
     }
 
     fn warning(self) -> Finding {
-        Finding { warning: true, ..self }
+        Finding {
+            warning: true,
+            ..self
+        }
     }
+}
+
+/// Is this the working directory?
+fn is_here(folder: &Path) -> bool {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    matches!((here, folder.canonicalize()), (Ok(here), Ok(folder)) if here == folder)
 }
 
 /// Checks every file below `folder`, or of the repository; `true` if all rules hold.
 pub(crate) fn run(folder: Option<&Path>) -> Outcome {
     let root = folder.map_or_else(cargo::root, Path::to_path_buf);
+    let root = if is_here(&root) {
+        PathBuf::from(".")
+    } else {
+        root
+    };
     let files = files::below(&root)?;
     let mut findings = packages::check(&files);
     let mut rendered = Vec::new();
@@ -43,9 +62,7 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
             findings.extend(tokens::check(file));
         }
         if file.is_ron() && !file.is_test_data() {
-            let reading = read::read(&file.path);
-            let found = reading.pipelines.into_iter().flat_map(|found| found.problems.into_iter().chain(found.unbuilt));
-            rendered.extend(reading.problems.into_iter().chain(found));
+            rendered.extend(read::read(&file.path).all_problems().cloned());
         }
     }
     findings.sort();
@@ -53,10 +70,20 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
     rendered.dedup();
     let problems = findings.iter().filter(|finding| !finding.warning).count() + rendered.len();
     rendered.iter().for_each(|text| println!("{text}\n"));
-    for Finding { path, line, message, warning } in &findings {
+    for Finding {
+        path,
+        line,
+        message,
+        warning,
+    } in &findings
+    {
         let warning = if *warning { "warning: " } else { "" };
         println!("{path}:{line}: {warning}{message}");
     }
-    println!("{}, {}", count(files.len(), "file"), count(problems, "problem"));
+    println!(
+        "{}, {}",
+        count(files.len(), "file"),
+        count(problems, "problem")
+    );
     Ok(problems == 0)
 }

@@ -11,7 +11,10 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         let at = |message: String| Finding::new(file, index + 1, message);
-        if let Some(folder) = PRIVATE_FOLDERS.iter().find(|folder| names_folder(line, folder)) {
+        if let Some(folder) = PRIVATE_FOLDERS
+            .iter()
+            .find(|folder| names_folder(line, folder))
+        {
             findings.push(at(format!("`{folder}` is a folder of somebody's machine")));
         }
         let word = UNFINISHED.iter().find(|word| has_word(line, word));
@@ -22,7 +25,11 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
     if file.is_rust() && !file.is_test_data() {
         findings.extend(length(file));
         if !file.text.starts_with("//!") {
-            findings.push(Finding::new(file, 1, "a file starts by saying what it is: `//! ..`"));
+            findings.push(Finding::new(
+                file,
+                1,
+                "a file starts by saying what it is: `//! ..`",
+            ));
         }
     }
     findings
@@ -31,7 +38,11 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
 fn length(file: &File) -> Option<Finding> {
     let lines = file.text.lines().count();
     if lines > MAX_LINES {
-        Some(Finding::new(file, lines, format!("{lines} lines; a file has at most {MAX_LINES}")))
+        Some(Finding::new(
+            file,
+            lines,
+            format!("{lines} lines; a file has at most {MAX_LINES}"),
+        ))
     } else if lines > GOOD_LINES {
         Some(Finding::new(file, lines, format!("{lines} lines; aim at {GOOD_LINES}")).warning())
     } else {
@@ -42,10 +53,12 @@ fn length(file: &File) -> Option<Finding> {
 /// Is a path below `folder` named? It has to start there: `a/work/b` is another one.
 fn names_folder(line: &str, folder: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || "._-*/}~".contains(c);
-    line.match_indices(folder).any(|(at, _)| !line[..at].ends_with(inside))
+    line.match_indices(folder)
+        .any(|(at, _)| !line[..at].ends_with(inside))
 }
 
 fn has_word(line: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(part) && !line[at + word.len()..].starts_with(part))
+    line.match_indices(word)
+        .any(|(at, _)| !line[..at].ends_with(part) && !line[at + word.len()..].starts_with(part))
 }

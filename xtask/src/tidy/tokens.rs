@@ -10,7 +10,11 @@ use super::{
 
 /// Checks the code of a file.
 pub(super) fn check(file: &File) -> Vec<Finding> {
-    let mut rules = Rules { file, findings: Vec::new() };
+    let mut rules = Rules {
+        file,
+        findings: Vec::new(),
+        test: false,
+    };
     match file.text.parse::<TokenStream>() {
         Ok(tokens) => rules.tokens(tokens),
         // Cases of syntax errors are no Rust.
@@ -23,6 +27,8 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
 struct Rules<'f> {
     file: &'f File,
     findings: Vec<Finding>,
+    /// Is the next function a test? Tests are tables of data, which may be long.
+    test: bool,
 }
 
 impl Rules<'_> {
@@ -55,22 +61,36 @@ impl Rules<'_> {
 
     /// `rest` is what follows `fn`.
     fn function(&mut self, line: usize, rest: &[TokenTree]) {
-        let Some(TokenTree::Ident(name)) = rest.first() else { return };
-        let body = rest.iter().take_while(|token| !is_punct(Some(token), ';')).find_map(|token| match token {
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),
-            _ => None,
-        });
+        let Some(TokenTree::Ident(name)) = rest.first() else {
+            return;
+        };
+        if std::mem::take(&mut self.test) {
+            return;
+        }
+        let body = rest
+            .iter()
+            .take_while(|token| !is_punct(Some(token), ';'))
+            .find_map(|token| match token {
+                TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),
+                _ => None,
+            });
         let Some(body) = body else { return };
         let lines = body.span_close().end().line + 1 - line;
         if lines > MAX_FUNCTION {
-            self.add(line, format!("`{name}` has {lines} lines; a function has at most {MAX_FUNCTION}"));
+            self.add(
+                line,
+                format!("`{name}` has {lines} lines; a function has at most {MAX_FUNCTION}"),
+            );
         }
     }
 
     /// `rest` is what follows `unsafe`.
     fn unsafe_code(&mut self, line: usize, rest: &[TokenTree]) {
         if !UNSAFE_MODULES.contains(&self.file.shown.as_str()) {
-            self.add(line, "`unsafe` is for the modules that the rules of `cargo xtask tidy` name");
+            self.add(
+                line,
+                "`unsafe` is for the modules that the rules of `cargo xtask tidy` name",
+            );
         }
         let is_block = matches!(rest.first(), Some(TokenTree::Group(_)));
         let is_impl = matches!(rest.first(), Some(TokenTree::Ident(word)) if word == "impl");
@@ -82,7 +102,9 @@ impl Rules<'_> {
     /// Is there a comment in the lines of the same paragraph, up to the statement before?
     fn is_argued(&self, line: usize) -> bool {
         let lines: Vec<&str> = self.file.text.lines().take(line).map(str::trim).collect();
-        let Some((this, above)) = lines.split_last() else { return false };
+        let Some((this, above)) = lines.split_last() else {
+            return false;
+        };
         if this.contains("SAFETY:") {
             return true;
         }
@@ -90,20 +112,31 @@ impl Rules<'_> {
             let ends = text.ends_with(';') || text.ends_with('}') || text.is_empty();
             text.starts_with("//") || !ends
         };
-        above.iter().rev().take_while(of_statement).any(|text| text.starts_with("//") && text.contains("SAFETY:"))
+        above
+            .iter()
+            .rev()
+            .take_while(of_statement)
+            .any(|text| text.starts_with("//") && text.contains("SAFETY:"))
     }
 
     /// `rest` is what follows `#`.
     fn attribute(&mut self, rest: &[TokenTree]) {
-        let Some(TokenTree::Group(group)) = rest.first() else { return };
+        let Some(TokenTree::Group(group)) = rest.first() else {
+            return;
+        };
         let line = group.span_open().start().line;
         let inside: Vec<TokenTree> = group.stream().into_iter().collect();
         match inside.as_slice() {
+            [TokenTree::Ident(word)] if word == "test" => return self.test = true,
             [TokenTree::Ident(word)] if word == "ignore" => {}
-            [TokenTree::Ident(word), TokenTree::Group(list)] if word == "cfg_attr" && ignores(list.stream()) => {}
+            [TokenTree::Ident(word), TokenTree::Group(list)]
+                if word == "cfg_attr" && ignores(list.stream()) => {}
             _ => return,
         }
-        self.add(line, "`#[ignore]` without a reason; write `#[ignore = \"..\"]`");
+        self.add(
+            line,
+            "`#[ignore]` without a reason; write `#[ignore = \"..\"]`",
+        );
     }
 
     fn add(&mut self, line: usize, message: impl Into<String>) {
@@ -115,7 +148,8 @@ impl Rules<'_> {
 fn ignores(list: TokenStream) -> bool {
     let list: Vec<TokenTree> = list.into_iter().collect();
     let bare = |(at, token): (usize, &TokenTree)| {
-        matches!(token, TokenTree::Ident(word) if word == "ignore") && !is_punct(list.get(at + 1), '=')
+        matches!(token, TokenTree::Ident(word) if word == "ignore")
+            && !is_punct(list.get(at + 1), '=')
     };
     list.iter().enumerate().any(bare)
 }

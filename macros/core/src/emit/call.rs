@@ -33,7 +33,11 @@ pub(crate) fn call(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
         });
     }
     let body = body(def, sig);
-    let x = if sig.takes == Takes::ItemMut { hygienic!(mut x) } else { hygienic!(x) };
+    let x = if sig.takes == Takes::ItemMut {
+        hygienic!(mut x)
+    } else {
+        hygienic!(x)
+    };
     Some(hygienic! {
         impl ::pipewright::__private::Call for #ident {
             fn call(
@@ -81,11 +85,19 @@ fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
         _ => hygienic!(x),
     };
     let call = function(def, sig, item);
-    let (ok, err) = (hygienic!(::core::result::Result::Ok), hygienic!(::core::result::Result::Err));
-    let (some, none) = (hygienic!(::core::option::Option::Some), hygienic!(::core::option::Option::None));
+    let (ok, err) = (
+        hygienic!(::core::result::Result::Ok),
+        hygienic!(::core::result::Result::Err),
+    );
+    let (some, none) = (
+        hygienic!(::core::option::Option::Some),
+        hygienic!(::core::option::Option::None),
+    );
     match sig.gives {
         Gives::One => hygienic!(out.send(#call);),
-        Gives::Unit if sig.takes == Takes::ItemMut && def.kind == Kind::Stage => hygienic!(#call; out.send(x);),
+        Gives::Unit if sig.takes == Takes::ItemMut && def.kind == Kind::Stage => {
+            hygienic!(#call; out.send(x);)
+        }
         Gives::Unit => hygienic!(#call; out.took();),
         Gives::Option => hygienic!(if let #some(x) = #call { out.send(x); }),
         Gives::Keep => hygienic!(if #call { out.send(x); }),
@@ -100,7 +112,9 @@ fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
                 #err(x) => out.fail(x),
             }
         },
-        Gives::UnitResult => hygienic!(match #call { #ok(()) => out.took(), #err(x) => out.fail(x) }),
+        Gives::UnitResult => {
+            hygienic!(match #call { #ok(()) => out.took(), #err(x) => out.fail(x) })
+        }
         Gives::Flow | Gives::Splittable => TokenStream::new(),
     }
 }

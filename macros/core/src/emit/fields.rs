@@ -48,9 +48,20 @@ impl Names {
         let stages = own
             .into_iter()
             .zip(stages)
-            .map(|(own, stage)| [own, name(&format!("{stage}_sent")), name(&format!("{stage}_batch"))])
+            .map(|(own, stage)| {
+                [
+                    own,
+                    name(&format!("{stage}_sent")),
+                    name(&format!("{stage}_batch")),
+                ]
+            })
             .collect();
-        Names { watch, env, tag, stages }
+        Names {
+            watch,
+            env,
+            tag,
+            stages,
+        }
     }
 
     /// The name of a field. A state and a carrier may share one: no loop has both for a stage.
@@ -96,7 +107,10 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         }
         Field::Tag => hygienic!(u32),
         Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
-            let (item, state) = (pipe.projection(stage, "In"), pipe.projection(stage, "State"));
+            let (item, state) = (
+                pipe.projection(stage, "In"),
+                pipe.projection(stage, "State"),
+            );
             let key = pipe.key_param(stage);
             match mode {
                 Mode::Solo => hygienic!(#rt::KeyedSolo<'a, #item, #key, #state>),

@@ -4,11 +4,13 @@
 //! One emitter serves both modes. In a segment, what a stage of another segment reads is pushed to the link
 //! between them; alone, a worker calls every stage directly.
 
+mod batch;
+mod gives;
+
 use std::collections::HashSet;
 
 use pipewright_spec::{
-    model::{Gives, StateKind, Takes},
-    options::OnError,
+    model::{StateKind, Takes},
     plan::INPUT,
 };
 use proc_macro2::{Ident, Span, TokenStream};
@@ -16,7 +18,7 @@ use quote::{format_ident, quote_spanned};
 
 use super::{
     fields::{Field, Fields},
-    pipe::{Node, Output, Pipe, Reader, mixed, spanned},
+    pipe::{Node, Output, Pipe, Reader, mixed},
     tally::Tally,
 };
 use crate::signature::Role;
@@ -57,7 +59,14 @@ enum Method {
 impl<'p> Flow<'p> {
     pub(crate) fn new(pipe: &'p Pipe<'p>, mode: Mode) -> Flow<'p> {
         let tally = Tally::new(pipe, mode);
-        Flow { pipe, mode, fields: Fields::default(), tally, methods: Vec::new(), done: HashSet::new() }
+        Flow {
+            pipe,
+            mode,
+            fields: Fields::default(),
+            tally,
+            methods: Vec::new(),
+            done: HashSet::new(),
+        }
     }
 
     /// `true` if a stage runs in this loop.
@@ -73,11 +82,18 @@ impl<'p> Flow<'p> {
     }
 
     /// What happens to `x`, which a source sent. `me` is the loop's context.
-    pub(crate) fn from_source(&mut self, source: usize, me: &Ident) -> TokenStream {
+    pub(crate) fn send_from(&mut self, source: usize, me: &Ident) -> TokenStream {
         if source != INPUT && !self.pipe.variants(source).is_empty() {
             return self.route(source, self.item_of(source), me);
         }
-        self.counted(Output { stage: source, door: None }, TokenStream::new(), me)
+        self.counted(
+            Output {
+                stage: source,
+                door: None,
+            },
+            TokenStream::new(),
+            me,
+        )
     }
 
     /// What happens to `x`, which an output sent: it is counted and handed to the readers.
@@ -87,14 +103,20 @@ impl<'p> Flow<'p> {
     fn counted(&mut self, output: Output<'_>, count: TokenStream, me: &Ident) -> TokenStream {
         let mut readers = self.pipe.readers(output);
         readers.sort_by_key(|reader| self.runs(reader.stage));
-        let Some((last, others)) = readers.split_last() else { return count };
+        let Some((last, others)) = readers.split_last() else {
+            return count;
+        };
         let (mut copies, mut steps) = (TokenStream::new(), TokenStream::new());
         for (at, reader) in others.iter().enumerate() {
             let name = mixed(&format!("x{}", at + 1));
             let copy = self.copy(output);
             copies.extend(hygienic!(let #name = #copy;));
             let step = self.reach(output, reader, hygienic!(#name), me);
-            steps.extend(if self.runs(reader.stage) { hygienic!({ #step }) } else { step });
+            steps.extend(if self.runs(reader.stage) {
+                hygienic!({ #step })
+            } else {
+                step
+            });
         }
         let step = self.reach(output, last, hygienic!(x), me);
         hygienic!(#copies #count #steps #step)
@@ -123,7 +145,13 @@ impl<'p> Flow<'p> {
     }
 
     /// Hands `value` to one reader: over a link, to its method, or by going on right here.
-    fn reach(&mut self, output: Output<'_>, reader: &Reader, value: TokenStream, me: &Ident) -> TokenStream {
+    fn reach(
+        &mut self,
+        output: Output<'_>,
+        reader: &Reader,
+        value: TokenStream,
+        me: &Ident,
+    ) -> TokenStream {
         let value = self.link(output, reader, value);
         self.enter(reader.stage, value, me)
     }
@@ -131,12 +159,21 @@ impl<'p> Flow<'p> {
     /// The conversion that checks that the types meet, at the parameter of the reader.
     fn link(&self, output: Output<'_>, reader: &Reader, value: TokenStream) -> TokenStream {
         let rt = self.pipe.rt();
-        let (reads, producer) = (&self.pipe.nodes[reader.stage], self.producer(output, reader.from));
+        let (reads, producer) = (
+            &self.pipe.nodes[reader.stage],
+            self.producer(output, reader.from),
+        );
         let span = reads.def.item_span().resolved_at(Span::mixed_site());
         let consumer = self.pipe.marker_at(reader.stage, span);
-        let fallible = self.pipe.nodes.get(output.stage).is_some_and(Node::fallible);
+        let fallible = self
+            .pipe
+            .nodes
+            .get(output.stage)
+            .is_some_and(Node::fallible);
         match output.door {
-            Some("Err") if fallible => quote_spanned!(span=> #rt::err_link::<#producer, #consumer>(#value)),
+            Some("Err") if fallible => {
+                quote_spanned!(span=> #rt::err_link::<#producer, #consumer>(#value))
+            }
             Some(_) => quote_spanned!(span=> #rt::door_link::<_, #producer, #consumer>(#value)),
             None => quote_spanned!(span=> #rt::link::<#producer, #consumer>(#value)),
         }
@@ -156,7 +193,12 @@ impl<'p> Flow<'p> {
 
     fn push(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         let out = self.fields.use_of(self.pipe, Field::Out(stage));
-        if self.tagged() && self.pipe.link_to(stage).is_some_and(|link| self.pipe.plan.links[link].tagged) {
+        if self.tagged()
+            && self
+                .pipe
+                .link_to(stage)
+                .is_some_and(|link| self.pipe.plan.links[link].tagged)
+        {
             let tag = self.fields.use_of(self.pipe, Field::Tag);
             return hygienic!(#me.#out.push_tagged(#me.#tag, #value););
         }
@@ -165,7 +207,11 @@ impl<'p> Flow<'p> {
 
     /// The method of a stage that several outputs reach.
     fn method(&mut self, stage: usize) -> Ident {
-        let name = format_ident!("to_{}", self.pipe.nodes[stage].field, span = Span::mixed_site());
+        let name = format_ident!(
+            "to_{}",
+            self.pipe.nodes[stage].field,
+            span = Span::mixed_site()
+        );
         if self.done.insert(Method::Enter(stage)) {
             let input = self.pipe.projection(stage, "In");
             let tally = self.tally.ident();
@@ -203,15 +249,6 @@ impl<'p> Flow<'p> {
             t.at = #id;
             #gives
         }
-    }
-
-    /// Forgets what an earlier call sent that failed or panicked.
-    fn clear(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        if !self.pipe.nodes[stage].has_buffer() {
-            return TokenStream::new();
-        }
-        let buffer = self.fields.use_of(self.pipe, Field::Buffer(stage));
-        hygienic!(#me.#buffer.clear();)
     }
 
     /// A keyed stage looks at the item's key before it gives the item away.
@@ -267,215 +304,20 @@ impl<'p> Flow<'p> {
         // An enum whose variants are not all read is reported at the whole call.
         quote_spanned!(ident.span().resolved_at(Span::mixed_site())=> #ident(#(#args),*))
     }
-
-    /// Goes on with what a call gives.
-    fn gives(&mut self, stage: usize, call: TokenStream, me: &Ident) -> TokenStream {
-        let node = &self.pipe.nodes[stage];
-        match node.sig.gives {
-            Gives::Unit if node.is_end() => {
-                let taken = self.tally.sent(self.pipe, stage);
-                hygienic!(#call; #taken)
-            }
-            Gives::Unit => {
-                let sent = self.sent(stage, me);
-                hygienic!(#call; #sent)
-            }
-            Gives::One => self.one(stage, call, me),
-            Gives::Keep => {
-                let sent = self.sent(stage, me);
-                hygienic!(if #call { #sent })
-            }
-            Gives::Option => {
-                let sent = self.sent(stage, me);
-                hygienic!(if let Some(x) = #call { #sent })
-            }
-            Gives::Result => self.result(stage, call, hygienic!(Ok(x)), TokenStream::new(), me),
-            Gives::ResultOption => self.result(stage, call, hygienic!(Ok(Some(x))), hygienic!(Ok(None) => {}), me),
-            Gives::UnitResult => self.result(stage, call, hygienic!(Ok(())), TokenStream::new(), me),
-            Gives::Many if node.has_buffer() => {
-                let buffer = self.fields.use_of(self.pipe, Field::Buffer(stage));
-                let drain = self.emitted(stage, me);
-                hygienic!(#me.#buffer.extend(#call); #drain)
-            }
-            Gives::Many => self.many(stage, call, me),
-            Gives::Emit => {
-                let drain = self.emitted(stage, me);
-                hygienic!(#call; #drain)
-            }
-            Gives::EmitResult => {
-                let drain = self.emitted(stage, me);
-                let error = self.error(stage, me);
-                hygienic!(match #call { Ok(()) => { #drain } #error })
-            }
-            Gives::Flow | Gives::Splittable => TokenStream::new(),
-        }
-    }
-
-    fn one(&mut self, stage: usize, call: TokenStream, me: &Ident) -> TokenStream {
-        if !self.pipe.variants(stage).is_empty() {
-            return self.route(stage, call, me);
-        }
-        let sent = self.sent(stage, me);
-        hygienic!(let x = #call; #sent)
-    }
-
-    /// Counts `x` as sent, and goes on with it.
-    fn sent(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        if !self.pipe.variants(stage).is_empty() {
-            return self.route(stage, self.item_of(stage), me);
-        }
-        let count = self.tally.sent(self.pipe, stage);
-        self.counted(Output { stage, door: None }, count, me)
-    }
-
-    /// `x`, at the name of the stage that sent it.
-    fn item_of(&self, stage: usize) -> TokenStream {
-        let span = self.pipe.nodes[stage].ident.span();
-        quote_spanned!(span.resolved_at(Span::mixed_site())=> x)
-    }
-
-    /// Goes on by variant.
-    fn route(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
-        let ty = route_type(self.pipe, stage);
-        let variants = self.pipe.variants(stage);
-        let arms: Vec<TokenStream> = variants
-            .into_iter()
-            .map(|(door, span)| {
-                let variant = spanned(door, span);
-                let count = self.tally.door(self.pipe, stage, door);
-                let after = self.counted(Output { stage, door: Some(door) }, count, me);
-                hygienic!(#ty::#variant(x) => { #after })
-            })
-            .collect();
-        hygienic!(match #value { #(#arms)* })
-    }
-
-    fn result(&mut self, stage: usize, call: TokenStream, ok: TokenStream, none: TokenStream, me: &Ident) -> TokenStream {
-        let sent = if self.pipe.nodes[stage].is_end() { self.tally.sent(self.pipe, stage) } else { self.sent(stage, me) };
-        let error = self.error(stage, me);
-        hygienic! {
-            match #call {
-                #ok => { #sent }
-                #none
-                #error
-            }
-        }
-    }
-
-    /// The arm of a failed item.
-    fn error(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        let rt = self.pipe.rt();
-        let id = &self.pipe.nodes[stage].id;
-        let count = self.tally.failed(self.pipe, stage);
-        let output = Output { stage, door: Some("Err") };
-        if !self.pipe.readers(output).is_empty() {
-            let after = self.counted(output, count, me);
-            return hygienic!(Err(x) => { #after });
-        }
-        let on_error = self.pipe.model.stages[stage].options.on_error.as_ref().map(|given| given.value);
-        match on_error {
-            Some(OnError::Stop) => hygienic!(Err(x) => { #count #rt::stop_with(#id, x) }),
-            _ => hygienic!(Err(_) => { #count }),
-        }
-    }
-
-    /// Many outputs from an iterator that borrows no state.
-    fn many(&mut self, stage: usize, call: TokenStream, me: &Ident) -> TokenStream {
-        let (rt, id) = (self.pipe.rt(), &self.pipe.nodes[stage].id);
-        if self.only_pushes(stage) {
-            let sent = self.sent(stage, me);
-            return hygienic!(for x in #call { #sent });
-        }
-        let watch = self.fields.use_of(self.pipe, Field::Watch);
-        let sent = self.sent(stage, &mixed("s"));
-        hygienic! {
-            let xs = #call;
-            #rt::each(#me.#watch, #me, t, #id, xs, |s, x, t| { #sent });
-        }
-    }
-
-    /// `true` if what the stage sends goes to one link and nowhere else, so that nothing in between can panic.
-    fn only_pushes(&self, stage: usize) -> bool {
-        if !self.pipe.variants(stage).is_empty() {
-            return false;
-        }
-        matches!(self.pipe.readers(Output { stage, door: None }).as_slice(), [one] if !self.runs(one.stage))
-    }
-
-    /// Many outputs from the stage's `Emit`.
-    fn emitted(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        let (rt, id) = (self.pipe.rt(), &self.pipe.nodes[stage].id);
-        let (watch, buffer) = (self.fields.use_of(self.pipe, Field::Watch), self.fields.use_of(self.pipe, Field::Buffer(stage)));
-        let sent = self.sent(stage, &mixed("s"));
-        hygienic! {
-            #rt::each_emitted(#me.#watch, #me, t, #id, |s| s.#buffer, |s, x, t| { #sent });
-        }
-    }
-
-    /// Adds an item to the batch of a batch stage, and calls the stage when the batch is full.
-    fn collect(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
-        let (watch, batch) = (self.fields.use_of(self.pipe, Field::Watch), self.fields.use_of(self.pipe, Field::Batch(stage)));
-        let flush = self.flush_method(stage);
-        hygienic! {
-            if #me.#batch.push(#value, #me.#watch.now()) {
-                #me.#flush(t);
-            }
-        }
-    }
-
-    pub(crate) fn flush_method(&mut self, stage: usize) -> Ident {
-        let node = &self.pipe.nodes[stage];
-        let name = format_ident!("flush_{}", node.field, span = Span::mixed_site());
-        if !self.done.insert(Method::Flush(stage)) {
-            return name;
-        }
-        let (rt, id, me) = (self.pipe.rt(), &node.id, mixed("self"));
-        let (watch, batch) = (self.fields.use_of(self.pipe, Field::Watch), self.fields.use_of(self.pipe, Field::Batch(stage)));
-        let items = match node.sig.takes {
-            Takes::Slice => hygienic!(&xs),
-            _ => hygienic!(&mut xs),
-        };
-        let call = self.function(stage, items, &me);
-        let rest = self.flushed(stage, &me);
-        let tally = self.tally.ident();
-        let binding = if node.sig.takes == Takes::Slice { hygienic!(let xs) } else { hygienic!(let mut xs) };
-        self.methods.push(hygienic! {
-            fn #name(&mut self, t: &mut #tally) {
-                #binding = self.#batch.take();
-                t.at = #id;
-                #rt::at_once(self.#watch, #id, xs.len(), || #call);
-                #rest
-            }
-        });
-        name
-    }
-
-    /// What happens to a batch after the call.
-    fn flushed(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        let node = &self.pipe.nodes[stage];
-        let (rt, id) = (self.pipe.rt(), &node.id);
-        let (watch, batch) = (self.fields.use_of(self.pipe, Field::Watch), self.fields.use_of(self.pipe, Field::Batch(stage)));
-        if node.is_end() {
-            let taken = self.tally.taken(self.pipe, stage);
-            return hygienic!(#taken #me.#batch.give(xs););
-        }
-        if node.has_buffer() {
-            let drain = self.emitted(stage, me);
-            return hygienic!(#me.#batch.give(xs); #drain);
-        }
-        let sent = self.sent(stage, &mixed("s"));
-        hygienic! {
-            #rt::each_left(#me.#watch, #me, t, #id, xs, |s| s.#batch, |s, x, t| { #sent });
-        }
-    }
 }
 
 /// The alias through which variants are matched.
 pub(crate) fn route_type(pipe: &Pipe<'_>, stage: usize) -> Ident {
-    pipe.item(format!("{}Out", super::info::camel(&pipe.nodes[stage].name)))
+    pipe.item(format!(
+        "{}Out",
+        super::info::camel(&pipe.nodes[stage].name)
+    ))
 }
 
 /// Where the stage writes its environment.
 fn env_span(node: &Node<'_>) -> Span {
-    node.sig.env.as_ref().map_or_else(|| node.def.item.span(), syn::spanned::Spanned::span)
+    node.sig
+        .env
+        .as_ref()
+        .map_or_else(|| node.def.item.span(), syn::spanned::Spanned::span)
 }

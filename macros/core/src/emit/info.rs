@@ -1,13 +1,15 @@
 //! The constants that describe the pipeline to the runtime: `TOPOLOGY` and the numbers of the stages.
 
 use pipewright_spec::{
-    model::{Kind, StateKind},
+    model::{Given, Kind, StateKind},
     plan::{INPUT, LinkKind},
+    units::Duration,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::pipe::{Node, Pipe};
+use super::pipe::{Node, Output, Pipe};
+use crate::place::Place;
 
 /// `const PARSE: u16 = 1;` for each stage.
 pub(crate) fn ids(pipe: &Pipe<'_>) -> TokenStream {
@@ -26,8 +28,19 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let links = (0..pipe.plan.links.len()).map(|at| link(pipe, at));
     let sources = sources(pipe);
     let options = &pipe.model.options;
-    let workers = option(options.pool.workers.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
-    let quantum = option(options.quantum.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
+    let workers = option(
+        options
+            .pool
+            .workers
+            .as_ref()
+            .map(|given| Literal::u32_unsuffixed(given.value)),
+    );
+    let quantum = option(
+        options
+            .quantum
+            .as_ref()
+            .map(|given| Literal::u64_unsuffixed(given.value.ns())),
+    );
     quote! {
         #rt::TopologyInfo {
             name: #name,
@@ -51,30 +64,17 @@ fn option<T: quote::ToTokens>(value: Option<T>) -> TokenStream {
 fn stage(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     let rt = pipe.rt();
     let node = &pipe.nodes[at];
-    let options = &pipe.model.stages[at].options;
     let name = &node.name;
     let kind = kind(pipe, node.def.kind);
     let start = node.def.item.span();
-    let (file, line) = (start.file(), Literal::u32_unsuffixed(start.start().line as u32));
+    let (file, line) = (
+        start.file(),
+        Literal::u32_unsuffixed(start.start().line as u32),
+    );
     let state = state(pipe, node.state);
     let (fallible, many, poll, batch_stage) = shape(node);
-    let batch = option(options.batch.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
-    let linger = option(options.linger.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
-    let idle = option(options.idle.as_ref().map(|given| Literal::u64_unsuffixed(given.value.ns())));
-    let queue = option(options.queue.as_ref().map(|given| Literal::u32_unsuffixed(given.value)));
-    let on_panic = option(options.on_panic.as_ref().map(|given| variant(pipe, "OnPanic", given.value.name())));
-    let on_error = option(options.on_error.as_ref().map(|given| variant(pipe, "OnError", given.value.name())));
-    let inputs = pipe.inputs(at).into_iter().map(|input| {
-        let stage = match input.stage {
-            INPUT => quote!(#rt::DoorInfo::INPUT),
-            at => {
-                let id = &pipe.nodes[at].id;
-                quote!(#id)
-            }
-        };
-        let door = option(input.door);
-        quote!(#rt::DoorInfo { stage: #stage, door: #door })
-    });
+    let options = options(pipe, at);
+    let inputs = pipe.inputs(at).into_iter().map(|input| door(pipe, input));
     quote! {
         #rt::StageInfo {
             name: #name,
@@ -86,21 +86,73 @@ fn stage(pipe: &Pipe<'_>, at: usize) -> TokenStream {
             many: #many,
             is_poll: #poll,
             is_batch: #batch_stage,
-            batch: #batch,
-            linger_ns: #linger,
-            idle_ns: #idle,
-            queue: #queue,
-            on_panic: #on_panic,
-            on_error: #on_error,
+            #options
             inputs: &[#(#inputs),*],
         }
     }
 }
 
+/// The fields that options set.
+fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
+    let given = &pipe.model.stages[at].options;
+    let count = |given: &Option<Given<u32, Place>>| {
+        option(
+            given
+                .as_ref()
+                .map(|given| Literal::u32_unsuffixed(given.value)),
+        )
+    };
+    let time = |given: &Option<Given<Duration, Place>>| {
+        option(
+            given
+                .as_ref()
+                .map(|given| Literal::u64_unsuffixed(given.value.ns())),
+        )
+    };
+    let (batch, queue) = (count(&given.batch), count(&given.queue));
+    let (linger, idle) = (time(&given.linger), time(&given.idle));
+    let on_panic = given
+        .on_panic
+        .as_ref()
+        .map(|given| variant(pipe, "OnPanic", given.value.name()));
+    let on_error = given
+        .on_error
+        .as_ref()
+        .map(|given| variant(pipe, "OnError", given.value.name()));
+    let (on_panic, on_error) = (option(on_panic), option(on_error));
+    quote! {
+        batch: #batch,
+        linger_ns: #linger,
+        idle_ns: #idle,
+        queue: #queue,
+        on_panic: #on_panic,
+        on_error: #on_error,
+    }
+}
+
+/// An output that a stage reads.
+fn door(pipe: &Pipe<'_>, input: Output<'_>) -> TokenStream {
+    let rt = pipe.rt();
+    let stage = match input.stage {
+        INPUT => quote!(#rt::DoorInfo::INPUT),
+        at => {
+            let id = &pipe.nodes[at].id;
+            quote!(#id)
+        }
+    };
+    let door = option(input.door);
+    quote!(#rt::DoorInfo { stage: #stage, door: #door })
+}
+
 /// Fallible, one to many, polled, batch.
 fn shape(node: &Node<'_>) -> (bool, bool, bool, bool) {
     let signature = node.sig.model(node.state);
-    (signature.fallible(), signature.one_to_many() && node.def.kind != Kind::Source, signature.is_poll(), signature.is_batch())
+    (
+        signature.fallible(),
+        signature.one_to_many() && node.def.kind != Kind::Source,
+        signature.is_poll(),
+        signature.is_batch(),
+    )
 }
 
 fn kind(pipe: &Pipe<'_>, kind: Kind) -> TokenStream {
@@ -168,8 +220,15 @@ fn link(pipe: &Pipe<'_>, at: usize) -> TokenStream {
 fn sources(pipe: &Pipe<'_>) -> Vec<TokenStream> {
     let rt = pipe.rt();
     let source = |at: usize, stage: TokenStream| {
-        let passes = |link: &usize| pipe.plan.links[*link].parts.get(at).is_some_and(|parts| *parts > 0);
-        let gates = (0..pipe.plan.links.len()).filter(|link| pipe.is_ordered(*link)).filter(passes);
+        let passes = |link: &usize| {
+            pipe.plan.links[*link]
+                .parts
+                .get(at)
+                .is_some_and(|parts| *parts > 0)
+        };
+        let gates = (0..pipe.plan.links.len())
+            .filter(|link| pipe.is_ordered(*link))
+            .filter(passes);
         let gates = gates.map(|link| Literal::u16_unsuffixed(link as u16));
         quote!(#rt::SourceInfo { stage: #stage, gates: &[#(#gates),*] })
     };

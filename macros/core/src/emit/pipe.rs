@@ -92,7 +92,15 @@ impl<'p> Pipe<'p> {
         taken.extend(ids);
         let names: Vec<&str> = model.stages.iter().map(|stage| &*stage.name.text).collect();
         let fields = Names::new(&names);
-        Some(Pipe { model, plan, nodes, env, literal, fields, taken })
+        Some(Pipe {
+            model,
+            plan,
+            nodes,
+            env,
+            literal,
+            fields,
+            taken,
+        })
     }
 
     /// A name for a generated item that nothing of the user's has.
@@ -103,7 +111,8 @@ impl<'p> Pipe<'p> {
 
     /// The type of the environment.
     pub(crate) fn env_type(&self) -> TokenStream {
-        self.env.map_or_else(|| quote!(()), ToTokens::to_token_stream)
+        self.env
+            .map_or_else(|| quote!(()), ToTokens::to_token_stream)
     }
 
     /// Who reads an output, in the order of the stages.
@@ -111,9 +120,17 @@ impl<'p> Pipe<'p> {
         let mut readers = Vec::new();
         for (at, stage) in self.model.stages.iter().enumerate() {
             for door in &stage.from {
-                let read = Output { stage: self.producer(&door.stage.text), door: door.door.as_ref().map(|d| &*d.text) };
+                let read = Output {
+                    stage: self.producer(&door.stage.text),
+                    door: door.door.as_ref().map(|d| &*d.text),
+                };
                 if read == output {
-                    let place = |place: &Place| place.span().or(self.literal).unwrap_or_else(Span::call_site);
+                    let place = |place: &Place| {
+                        place
+                            .span()
+                            .or(self.literal)
+                            .unwrap_or_else(Span::call_site)
+                    };
                     readers.push(Reader {
                         stage: at,
                         from: place(&door.stage.place),
@@ -128,7 +145,10 @@ impl<'p> Pipe<'p> {
     pub(crate) fn inputs(&self, stage: usize) -> Vec<Output<'p>> {
         let mut inputs = Vec::new();
         for door in &self.model.stages[stage].from {
-            let read = Output { stage: self.producer(&door.stage.text), door: door.door.as_ref().map(|d| &*d.text) };
+            let read = Output {
+                stage: self.producer(&door.stage.text),
+                door: door.door.as_ref().map(|d| &*d.text),
+            };
             if !inputs.contains(&read) {
                 inputs.push(read);
             }
@@ -142,16 +162,20 @@ impl<'p> Pipe<'p> {
 
     /// The variants of a stage that somebody reads, in the order in which they are first read.
     pub(crate) fn variants(&self, stage: usize) -> Vec<(&'p str, Span)> {
-        let fallible = self.nodes[stage].fallible();
+        let (name, fallible) = (&self.nodes[stage].name, self.nodes[stage].fallible());
+        let readers = self.model.stages.iter().flat_map(|reader| &reader.from);
+        let read = readers
+            .filter(|door| door.stage.text == *name)
+            .filter_map(|door| door.door.as_ref());
         let mut found: Vec<(&str, Span)> = Vec::new();
-        for reader in &self.model.stages {
-            for door in reader.from.iter().filter(|door| door.stage.text == self.nodes[stage].name) {
-                if let Some(name) = door.door.as_ref().filter(|name| !(fallible && name.text == "Err")) {
-                    if !found.iter().any(|(known, _)| *known == name.text) {
-                        let span = name.place.span().or(self.literal).unwrap_or_else(Span::call_site);
-                        found.push((&name.text, span));
-                    }
-                }
+        for door in read.filter(|door| !(fallible && door.text == "Err")) {
+            if !found.iter().any(|(known, _)| *known == door.text) {
+                let span = door
+                    .place
+                    .span()
+                    .or(self.literal)
+                    .unwrap_or_else(Span::call_site);
+                found.push((&door.text, span));
             }
         }
         found
@@ -196,7 +220,9 @@ impl<'p> Pipe<'p> {
 
     /// Where it is said that an output must be copied: at its second reader.
     pub(crate) fn copy_span(&self, output: Output<'_>) -> Option<Span> {
-        self.readers(output).get(1).map(|reader| reader.from.resolved_at(Span::mixed_site()))
+        self.readers(output)
+            .get(1)
+            .map(|reader| reader.from.resolved_at(Span::mixed_site()))
     }
 
     /// The type parameter that stands for the key function of a stage.
@@ -216,7 +242,10 @@ impl<'p> Pipe<'p> {
 
     /// `true` for a sink or serial stage whose link keeps order.
     pub(crate) fn is_ordered(&self, link: usize) -> bool {
-        matches!(self.plan.links[link].kind, LinkKind::Ordered | LinkKind::Keyed { ordered: true })
+        matches!(
+            self.plan.links[link].kind,
+            LinkKind::Ordered | LinkKind::Keyed { ordered: true }
+        )
     }
 }
 
@@ -228,7 +257,10 @@ impl Node<'_> {
 
     /// `true` if it is called with many items at once.
     pub(crate) fn is_batch(&self) -> bool {
-        matches!(self.sig.takes, Takes::Batch | Takes::Slice | Takes::SliceMut)
+        matches!(
+            self.sig.takes,
+            Takes::Batch | Takes::Slice | Takes::SliceMut
+        )
     }
 
     /// `true` if what it sends collects in a buffer first: `Emit`, or an iterator that may borrow the state.
@@ -242,7 +274,8 @@ impl Node<'_> {
 
     /// `true` if it ends the way of its items.
     pub(crate) fn is_end(&self) -> bool {
-        self.def.kind == Kind::Sink || (self.sig.gives == Gives::Unit && self.sig.takes == Takes::Item)
+        self.def.kind == Kind::Sink
+            || (self.sig.gives == Gives::Unit && self.sig.takes == Takes::Item)
     }
 }
 
@@ -252,7 +285,10 @@ pub(crate) fn mixed(name: &str) -> Ident {
         return Ident::new(name, Span::mixed_site());
     }
     let mut ident = syn::parse_str::<Ident>(name).unwrap_or_else(|_| {
-        let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let plain: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
         format_ident!("_{plain}")
     });
     ident.set_span(Span::mixed_site());

@@ -18,9 +18,18 @@ pub(crate) fn pipeline(merged: &Merged, defs: &[StageDef], head: &Head) -> (Toke
     let plan = pipewright_spec::plan(&merged.model);
     let drawing = draw::text(&merged.model, &plan);
     let literal = head.literal.as_ref().map(syn::LitStr::span);
-    let pipe = Pipe::new(&merged.model, &plan, defs, &merged.functions, head.args.env.as_ref(), literal);
+    let pipe = Pipe::new(
+        &merged.model,
+        &plan,
+        defs,
+        &merged.functions,
+        head.args.env.as_ref(),
+        literal,
+    );
     let doc = drawn(&drawing);
-    let Some(pipe) = pipe else { return (super::stub(head.args.env.as_ref(), defs), doc) };
+    let Some(pipe) = pipe else {
+        return (super::stub(head.args.env.as_ref(), defs), doc);
+    };
     let face = face(&pipe.model.name, &doc);
     let hidden = hidden(&pipe, &drawing);
     (quote!(#face #hidden), doc)
@@ -28,7 +37,10 @@ pub(crate) fn pipeline(merged: &Merged, defs: &[StageDef], head: &Head) -> (Toke
 
 /// What users see.
 pub(super) fn face(name: &str, doc: &str) -> TokenStream {
-    let (type_doc, fn_doc) = (format!(" The pipeline `{name}`; see [`pipeline`].\n{doc}"), format!(" Starts describing a run of `{name}`.\n{doc}"));
+    let (type_doc, fn_doc) = (
+        format!(" The pipeline `{name}`; see [`pipeline`].\n{doc}"),
+        format!(" Starts describing a run of `{name}`.\n{doc}"),
+    );
     quote! {
         #[doc = #type_doc]
         #[derive(Debug)]
@@ -52,10 +64,15 @@ fn drawn(drawing: &str) -> String {
 fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let rt = pipe.rt();
     let loops = Loops {
-        segments: (0..pipe.plan.segments.len()).map(|at| segment::emit(pipe, Mode::Segment(at))).collect(),
+        segments: (0..pipe.plan.segments.len())
+            .map(|at| segment::emit(pipe, Mode::Segment(at)))
+            .collect(),
         solo: segment::emit(pipe, Mode::Solo),
     };
-    let glue = Glue { pipe, loops: &loops };
+    let glue = Glue {
+        pipe,
+        loops: &loops,
+    };
     let (ids, topology) = (info::ids(pipe), info::topology(pipe, drawing));
     let blueprint = blueprint(pipe, &glue);
     let stage_of = stage_of(pipe);
@@ -87,7 +104,11 @@ fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
     let (rt, topology) = (pipe.rt(), pipe.item("TOPOLOGY"));
     let (env, input, open) = (pipe.env_type(), segment::input_type(pipe), glue.open());
     let dry = super::dry::dry(pipe);
-    let env_name = if segment::mentions(&open, "env") { hygienic!(env) } else { hygienic!(_) };
+    let env_name = if segment::mentions(&open, "env") {
+        hygienic!(env)
+    } else {
+        hygienic!(_)
+    };
     hygienic! {
         impl #rt::Blueprint for Pipeline {
             type Env = #env;
@@ -166,7 +187,13 @@ fn checks(pipe: &Pipe<'_>) -> TokenStream {
             tokens.extend(quote_spanned!(span=> #rt::crosses_threads::<#out>();));
         }
     }
-    if !pipe.readers(Output { stage: INPUT, door: None }).is_empty() {
+    if !pipe
+        .readers(Output {
+            stage: INPUT,
+            door: None,
+        })
+        .is_empty()
+    {
         let item = segment::input_type(pipe);
         tokens.extend(hygienic!(#rt::crosses_threads::<#item>();));
     }

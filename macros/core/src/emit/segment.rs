@@ -42,7 +42,13 @@ pub(crate) fn solo_entry(pipe: &Pipe<'_>, source: usize) -> Ident {
 pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
     let mut flow = Flow::new(pipe, mode);
     let entries = entries(&mut flow);
-    let stages: Vec<usize> = pipe.plan.order.iter().copied().filter(|at| runs(&flow, *at)).collect();
+    let stages: Vec<usize> = pipe
+        .plan
+        .order
+        .iter()
+        .copied()
+        .filter(|at| runs(&flow, *at))
+        .collect();
     let (flush, flushes) = flush(&mut flow, &stages);
     let reset = reset(&mut flow, &stages);
     let tally = flow.tally.emit(pipe, mode, &stages);
@@ -66,7 +72,11 @@ pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
             #flush
         }
     };
-    Loop { tokens, fields: flow.fields, flushes }
+    Loop {
+        tokens,
+        fields: flow.fields,
+        flushes,
+    }
 }
 
 fn runs(flow: &Flow<'_>, stage: usize) -> bool {
@@ -77,7 +87,10 @@ fn runs(flow: &Flow<'_>, stage: usize) -> bool {
 fn entries(flow: &mut Flow<'_>) -> TokenStream {
     let pipe = flow.pipe;
     match flow.mode {
-        Mode::Solo => heads(pipe, flow.mode).into_iter().map(|source| solo_from(flow, source)).collect(),
+        Mode::Solo => heads(pipe, flow.mode)
+            .into_iter()
+            .map(|source| solo_from(flow, source))
+            .collect(),
         Mode::Segment(segment) => item(flow, pipe.plan.segments[segment].head),
     }
 }
@@ -86,8 +99,14 @@ fn solo_from(flow: &mut Flow<'_>, source: usize) -> TokenStream {
     let pipe = flow.pipe;
     let several = heads(pipe, flow.mode).len() > 1;
     let count = several.then(|| flow.tally.head(pipe, source));
-    let body = flow.from_source(source, &mixed("self"));
-    method(flow, &solo_entry(pipe, source), &head_type(pipe, source), &hygienic!(x), hygienic!(#count #body))
+    let body = flow.send_from(source, &mixed("self"));
+    method(
+        flow,
+        &solo_entry(pipe, source),
+        &head_type(pipe, source),
+        &hygienic!(x),
+        hygienic!(#count #body),
+    )
 }
 
 /// `item`, which the loop of a segment calls with each item of the head.
@@ -95,14 +114,26 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
     let pipe = flow.pipe;
     let me = mixed("self");
     let (ty, pattern, body) = match head {
-        Head::Source(source) => (head_type(pipe, source), hygienic!(x), flow.from_source(source, &me)),
-        Head::Input => (head_type(pipe, INPUT), hygienic!(x), flow.from_source(INPUT, &me)),
+        Head::Source(source) => (
+            head_type(pipe, source),
+            hygienic!(x),
+            flow.send_from(source, &me),
+        ),
+        Head::Input => (
+            head_type(pipe, INPUT),
+            hygienic!(x),
+            flow.send_from(INPUT, &me),
+        ),
         Head::Link(link) => {
             let stage = pipe.plan.links[link].to;
             let (ty, rt) = (pipe.projection(stage, "In"), pipe.rt());
             let body = flow.call(stage, hygienic!(x), &me);
             match pipe.nodes[stage].state {
-                StateKind::Keyed => (hygienic!(#rt::Hashed<#ty>), hygienic!(#rt::Hashed { hash, item: x }), body),
+                StateKind::Keyed => (
+                    hygienic!(#rt::Hashed<#ty>),
+                    hygienic!(#rt::Hashed { hash, item: x }),
+                    body,
+                ),
                 _ => (ty, hygienic!(x), body),
             }
         }
@@ -111,14 +142,30 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
     if flow.tagged() {
         let tag = flow.fields.use_of(pipe, Field::Tag);
         let body = hygienic!(self.#tag = tag; #body);
-        return method(flow, &name, &hygienic!((u32, #ty)), &hygienic!((tag, #pattern)), body);
+        return method(
+            flow,
+            &name,
+            &hygienic!((u32, #ty)),
+            &hygienic!((tag, #pattern)),
+            body,
+        );
     }
     method(flow, &name, &ty, &pattern, body)
 }
 
-fn method(flow: &Flow<'_>, name: &Ident, ty: &TokenStream, pattern: &TokenStream, body: TokenStream) -> TokenStream {
+fn method(
+    flow: &Flow<'_>,
+    name: &Ident,
+    ty: &TokenStream,
+    pattern: &TokenStream,
+    body: TokenStream,
+) -> TokenStream {
     let tally = flow.tally.ident();
-    let t = if mentions(&body, "t") { hygienic!(t) } else { hygienic!(_) };
+    let t = if mentions(&body, "t") {
+        hygienic!(t)
+    } else {
+        hygienic!(_)
+    };
     hygienic! {
         #[inline(always)]
         fn #name(&mut self, #pattern: #ty, #t: &mut #tally) {
@@ -137,7 +184,13 @@ pub(crate) fn head_type(pipe: &Pipe<'_>, source: usize) -> TokenStream {
 
 /// The type of the items that are pushed: what the first reader of `input` takes.
 pub(crate) fn input_type(pipe: &Pipe<'_>) -> TokenStream {
-    let first = pipe.readers(Output { stage: INPUT, door: None }).into_iter().next();
+    let first = pipe
+        .readers(Output {
+            stage: INPUT,
+            door: None,
+        })
+        .into_iter()
+        .next();
     match first {
         Some(reader) => pipe.projection(reader.stage, "In"),
         None => {
@@ -150,11 +203,18 @@ pub(crate) fn input_type(pipe: &Pipe<'_>) -> TokenStream {
 /// `reset`, which makes the state of a stage anew.
 fn reset(flow: &mut Flow<'_>, stages: &[usize]) -> TokenStream {
     let (pipe, rt) = (flow.pipe, flow.pipe.rt());
-    let stages: Vec<usize> =
-        stages.iter().copied().filter(|at| pipe.nodes[*at].state != StateKind::None).collect();
+    let stages: Vec<usize> = stages
+        .iter()
+        .copied()
+        .filter(|at| pipe.nodes[*at].state != StateKind::None)
+        .collect();
     let again: Vec<TokenStream> = stages.iter().map(|at| made_again(flow, *at)).collect();
     let ids = stages.iter().map(|at| &pipe.nodes[*at].id);
-    let stage = if again.is_empty() { hygienic!(_) } else { hygienic!(stage) };
+    let stage = if again.is_empty() {
+        hygienic!(_)
+    } else {
+        hygienic!(stage)
+    };
     hygienic! {
         fn reset(&mut self, #stage: u16) -> Result<(), #rt::InitError> {
             #(if stage == #ids { #again; })*
@@ -186,7 +246,11 @@ fn flush(flow: &mut Flow<'_>, stages: &[usize]) -> (TokenStream, bool) {
         calls.extend(hygienic!(if self.#batch.is_due(due) { self.#method(t); }));
     }
     let flushes = !calls.is_empty();
-    let (t, due) = if flushes { (hygienic!(t), hygienic!(due)) } else { (hygienic!(_), hygienic!(_)) };
+    let (t, due) = if flushes {
+        (hygienic!(t), hygienic!(due))
+    } else {
+        (hygienic!(_), hygienic!(_))
+    };
     let tokens = hygienic! {
         fn flush(&mut self, #t: &mut #tally, #due: #rt::Due) {
             #calls

@@ -9,7 +9,12 @@ use crate::{signature::StageSig, stage::StageDef};
 
 /// The function, its marker and the marker's traits. `pipeline` and `env` are the name and the environment of the
 /// pipeline that the stage stands in. A `broken` stage keeps its function and its marker, so that no name is missing elsewhere.
-pub(crate) fn stage(def: &StageDef, pipeline: Option<&str>, env: Option<&Type>, broken: bool) -> TokenStream {
+pub(crate) fn stage(
+    def: &StageDef,
+    pipeline: Option<&str>,
+    env: Option<&Type>,
+    broken: bool,
+) -> TokenStream {
     let function = def.function(pipeline);
     let cfgs = def.item.cfgs();
     let marker = marker(def, &cfgs);
@@ -87,13 +92,19 @@ fn init(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Option<TokenStrea
     let ident = &def.item.sig.ident;
     let (generics, env) = env_or_any(env);
     let make = match &def.args.state {
-        Some(path) => quote_spanned!(path.span()=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, env)),
+        Some(path) => {
+            quote_spanned!(path.span()=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, env))
+        }
         None => {
             let first = quote_spanned!(state.span()=> <#state as ::pipewright::__private::WorkerState>::first());
             quote!(::core::result::Result::Ok(#first))
         }
     };
-    let env_name = if def.args.state.is_some() { quote!(env) } else { quote!(_) };
+    let env_name = if def.args.state.is_some() {
+        quote!(env)
+    } else {
+        quote!(_)
+    };
     Some(quote! {
         impl #generics ::pipewright::__private::Init<#env> for #ident {
             fn init(#env_name: &#env) -> ::core::result::Result<#state, ::pipewright::__private::InitError> {

@@ -48,7 +48,12 @@ impl Tally {
             Mode::Solo => "SoloTally".to_owned(),
         };
         let taken = ["at", "n"].map(str::to_owned).into();
-        Tally { ident: pipe.item(name), taken, counts: Vec::new(), exact: copies_inside(pipe, mode) }
+        Tally {
+            ident: pipe.item(name),
+            taken,
+            counts: Vec::new(),
+            exact: copies_inside(pipe, mode),
+        }
     }
 
     /// The name of the type.
@@ -66,7 +71,10 @@ impl Tally {
     }
 
     fn get(&self, count: &Count) -> Option<&Ident> {
-        self.counts.iter().find(|(known, _)| known == count).map(|(_, ident)| ident)
+        self.counts
+            .iter()
+            .find(|(known, _)| known == count)
+            .map(|(_, ident)| ident)
     }
 
     /// `t.decode += 1;` where the stage does not share the count of what comes before it.
@@ -93,7 +101,10 @@ impl Tally {
 
     /// Counts a failed item.
     pub(crate) fn failed(&mut self, pipe: &Pipe<'_>, stage: usize) -> TokenStream {
-        let field = self.field(Count::Failed(stage), &format!("{}_err", pipe.nodes[stage].name));
+        let field = self.field(
+            Count::Failed(stage),
+            &format!("{}_err", pipe.nodes[stage].name),
+        );
         hygienic!(t.#field += 1;)
     }
 
@@ -116,8 +127,13 @@ impl Tally {
         let (rt, ident) = (pipe.rt(), &self.ident);
         let fields = self.counts.iter().map(|(_, field)| hygienic!(#field: u64,));
         let doc = match mode {
-            Mode::Segment(segment) => format!(" Counts of one run of segment {segment}'s loop; they live in registers."),
-            Mode::Solo => " Counts of one run of the whole pipeline's loop; they live in registers.".to_owned(),
+            Mode::Segment(segment) => {
+                format!(" Counts of one run of segment {segment}'s loop; they live in registers.")
+            }
+            Mode::Solo => {
+                " Counts of one run of the whole pipeline's loop; they live in registers."
+                    .to_owned()
+            }
         };
         let settle = self.settle(pipe, mode, stages);
         let recount = self.recount(pipe, stages);
@@ -181,7 +197,11 @@ impl Tally {
         };
         line("received", self.received(pipe, mode, stage));
         line("sent", self.flow(pipe, mode, Output { stage, door: None }));
-        line("failed", self.get(&Count::Failed(stage)).map(|field| hygienic!(self.#field)));
+        line(
+            "failed",
+            self.get(&Count::Failed(stage))
+                .map(|field| hygienic!(self.#field)),
+        );
         lines.extend(self.routed(pipe, stage));
         lines
     }
@@ -202,7 +222,11 @@ impl Tally {
     /// `recount`, which takes back what is counted of the item that panicked at `self.at`.
     fn recount(&self, pipe: &Pipe<'_>, stages: &[usize]) -> TokenStream {
         let rt = pipe.rt();
-        let shared: Vec<usize> = stages.iter().copied().filter(|stage| self.shares(pipe, *stage)).collect();
+        let shared: Vec<usize> = stages
+            .iter()
+            .copied()
+            .filter(|stage| self.shares(pipe, *stage))
+            .collect();
         let back = |stage: &usize| {
             let mut lines = TokenStream::new();
             self.take_back(pipe, *stage, stages, &mut lines);
@@ -246,8 +270,11 @@ impl Tally {
                 return Some(hygienic!(self.n));
             }
         }
-        let parts: Vec<TokenStream> =
-            pipe.inputs(stage).into_iter().filter_map(|input| self.flow(pipe, mode, input)).collect();
+        let parts: Vec<TokenStream> = pipe
+            .inputs(stage)
+            .into_iter()
+            .filter_map(|input| self.flow(pipe, mode, input))
+            .collect();
         (!parts.is_empty()).then(|| hygienic!(#(#parts)+*))
     }
 
@@ -255,11 +282,15 @@ impl Tally {
     fn flow(&self, pipe: &Pipe<'_>, mode: Mode, output: Output<'_>) -> Option<TokenStream> {
         let stage = output.stage;
         if output.door.is_none() && (stage == INPUT || pipe.plan.sources.contains(&stage)) {
-            return heads(pipe, mode).contains(&stage).then(|| self.head_count(stage));
+            return heads(pipe, mode)
+                .contains(&stage)
+                .then(|| self.head_count(stage));
         }
         if output.door.is_none() && !pipe.variants(stage).is_empty() {
             let doors = pipe.variants(stage).into_iter();
-            let fields: Vec<&Ident> = doors.filter_map(|(door, _)| self.get(&Count::Door(stage, door.to_owned()))).collect();
+            let fields: Vec<&Ident> = doors
+                .filter_map(|(door, _)| self.get(&Count::Door(stage, door.to_owned())))
+                .collect();
             return (!fields.is_empty()).then(|| hygienic!(#(self.#fields)+*));
         }
         if output.door.is_none() && self.shares(pipe, stage) {
@@ -288,7 +319,13 @@ fn copies_inside(pipe: &Pipe<'_>, mode: Mode) -> bool {
         Mode::Solo => true,
         Mode::Segment(segment) => pipe.plan.segments[segment].stages.contains(&stage),
     };
-    pipe.outputs().into_iter().any(|output| pipe.readers(output).iter().filter(|r| inside(r.stage)).count() > 1)
+    pipe.outputs().into_iter().any(|output| {
+        pipe.readers(output)
+            .iter()
+            .filter(|r| inside(r.stage))
+            .count()
+            > 1
+    })
 }
 
 /// The sources that feed a loop directly; [`INPUT`] is the push input.

@@ -27,7 +27,12 @@ enum Returned<'t> {
     Split(&'t Type),
 }
 
-pub(crate) fn read(kind: Kind, item: &MaybeItemFn, params: &Params, errors: &mut Errors) -> Option<Output> {
+pub(crate) fn read(
+    kind: Kind,
+    item: &MaybeItemFn,
+    params: &Params,
+    errors: &mut Errors,
+) -> Option<Output> {
     let before = errors.len();
     let returned = returned(&item.sig.output, errors)?;
     let output = match kind {
@@ -36,7 +41,9 @@ pub(crate) fn read(kind: Kind, item: &MaybeItemFn, params: &Params, errors: &mut
         _ => stage(item, params, &returned, errors),
     };
     let output = output.filter(|_| errors.len() == before)?;
-    let borrows = [Some(&output.out), output.err.as_ref()].into_iter().flatten();
+    let borrows = [Some(&output.out), output.err.as_ref()]
+        .into_iter()
+        .flatten();
     for (ty, at) in borrows.filter_map(|ty| Some((ty, borrowed_part(ty)?))) {
         borrowed(ty, at, errors);
     }
@@ -44,17 +51,29 @@ pub(crate) fn read(kind: Kind, item: &MaybeItemFn, params: &Params, errors: &mut
 }
 
 fn returned<'t>(output: &'t ReturnType, errors: &mut Errors) -> Option<Returned<'t>> {
-    let ReturnType::Type(_, ty) = output else { return Some(Returned::Unit) };
+    let ReturnType::Type(_, ty) = output else {
+        return Some(Returned::Unit);
+    };
     let ty = bare(ty);
     if is_unit(ty) {
         return Some(Returned::Unit);
     }
     for (name, many) in [("Iterator", true), ("Splittable", false)] {
         match impl_item(ty, name) {
-            Some(Ok(of)) => return Some(if many { Returned::Many(of) } else { Returned::Split(of) }),
+            Some(Ok(of)) => {
+                return Some(if many {
+                    Returned::Many(of)
+                } else {
+                    Returned::Split(of)
+                });
+            }
             Some(Err(at)) => {
                 errors
-                    .at("E_OPEN_TYPE", at, format!("`{name}` needs the type of its items here"))
+                    .at(
+                        "E_OPEN_TYPE",
+                        at,
+                        format!("`{name}` needs the type of its items here"),
+                    )
                     .help(format!("write `impl {name}<Item = T>`"));
                 return None;
             }
@@ -72,11 +91,20 @@ fn returned<'t>(output: &'t ReturnType, errors: &mut Errors) -> Option<Returned<
 
 fn result<'t>(ty: &'t Type, generics: &[&'t Type], errors: &mut Errors) -> Option<Returned<'t>> {
     match generics {
-        [ok, err] => Some(Returned::Result { ok: closed(ok, errors)?, err: closed(err, errors)? }),
+        [ok, err] => Some(Returned::Result {
+            ok: closed(ok, errors)?,
+            err: closed(err, errors)?,
+        }),
         _ => {
             let shown = shown(ty);
             errors
-                .at("E_RESULT_ERROR", span_of(ty), format!("`{shown}` does not say its error type, which is the type of the `Err` door"))
+                .at(
+                    "E_RESULT_ERROR",
+                    span_of(ty),
+                    format!(
+                        "`{shown}` does not say its error type, which is the type of the `Err` door"
+                    ),
+                )
                 .help("write `Result<T, E>`");
             None
         }
@@ -87,32 +115,54 @@ fn result<'t>(ty: &'t Type, generics: &[&'t Type], errors: &mut Errors) -> Optio
 fn closed<'t>(ty: &'t Type, errors: &mut Errors) -> Option<&'t Type> {
     if let Some(at) = open_type(ty) {
         let shown = shown(ty);
-        let error = errors.at("E_OPEN_TYPE", at, format!("a stage sends one concrete type; `{shown}` is open"));
+        let error = errors.at(
+            "E_OPEN_TYPE",
+            at,
+            format!("a stage sends one concrete type; `{shown}` is open"),
+        );
         if impl_item(ty, "Iterator").is_some() {
-            error.help("to send many and be able to fail or to send none, take `out: &mut Emit<T>`");
+            error
+                .help("to send many and be able to fail or to send none, take `out: &mut Emit<T>`");
         } else {
             error.help("name the type, or return `impl Iterator<Item = T>` to send many");
         }
         return None;
     }
     if let Type::Never(never) = bare(ty) {
-        errors.at("E_OPEN_TYPE", never.bang_token.span, "a stage returns; `!` never does");
+        errors.at(
+            "E_OPEN_TYPE",
+            never.bang_token.span,
+            "a stage returns; `!` never does",
+        );
         return None;
     }
     Some(ty)
 }
 
-fn source(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
+fn source(
+    item: &MaybeItemFn,
+    params: &Params,
+    returned: &Returned<'_>,
+    errors: &mut Errors,
+) -> Option<Output> {
     let name = item.name();
     match (returned, &params.emit) {
-        (Returned::One(ty), Some((out, _))) if is_plain(ty, "Flow") => Some(plain(Gives::Flow, out)),
+        (Returned::One(ty), Some((out, _))) if is_plain(ty, "Flow") => {
+            Some(plain(Gives::Flow, out))
+        }
         (Returned::One(ty), None) if is_plain(ty, "Flow") => {
             errors
-                .at("E_SOURCE_RETURN", span_of(ty), format!("`{name}` returns `Flow` and has no way to send"))
+                .at(
+                    "E_SOURCE_RETURN",
+                    span_of(ty),
+                    format!("`{name}` returns `Flow` and has no way to send"),
+                )
                 .help("add a parameter `out: &mut Emit<T>`");
             None
         }
-        (Returned::Many(_) | Returned::Split(_) | Returned::One(_), None) => whole(params, returned, errors),
+        (Returned::Many(_) | Returned::Split(_) | Returned::One(_), None) => {
+            whole(params, returned, errors)
+        }
         _ => {
             errors
                 .at("E_SOURCE_RETURN", return_span(item), "a source returns `Flow` (with `Emit`) or `impl Iterator<Item = T>`")
@@ -126,7 +176,11 @@ fn source(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: 
 fn whole(params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
     if let Some(state) = &params.state {
         errors
-            .at("E_SOURCE_STATE", span_of(state), "a source that returns its items keeps its state in what it returns")
+            .at(
+                "E_SOURCE_STATE",
+                span_of(state),
+                "a source that returns its items keeps its state in what it returns",
+            )
             .help("take `&mut S` away, or return `Flow` and take `&mut Emit<T>`");
         return None;
     }
@@ -135,25 +189,39 @@ fn whole(params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Optio
         Returned::Split(of) => plain(Gives::Splittable, of),
         Returned::One(ty) => {
             let cut: Type = parse_quote!(<#ty as ::pipewright::__private::IntoSplittable>::Whole);
-            plain(Gives::Splittable, &parse_quote!(<#cut as ::pipewright::__private::Splittable>::Item))
+            plain(
+                Gives::Splittable,
+                &parse_quote!(<#cut as ::pipewright::__private::Splittable>::Item),
+            )
         }
         _ => return None,
     })
 }
 
-fn sink(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
+fn sink(
+    item: &MaybeItemFn,
+    params: &Params,
+    returned: &Returned<'_>,
+    errors: &mut Errors,
+) -> Option<Output> {
     let name = item.name();
     if let Some((_, span)) = &params.emit {
         errors
-            .at("E_SINK_SENDS", *span, format!("`{name}` is a sink and has an `Emit`"))
+            .at(
+                "E_SINK_SENDS",
+                *span,
+                format!("`{name}` is a sink and has an `Emit`"),
+            )
             .help("use `#[stage]`, or take the parameter away");
         return None;
     }
     match returned {
         Returned::Unit => Some(plain(Gives::Unit, &unit())),
-        Returned::Result { ok, err } if is_unit(ok) && !is_batch(params) => {
-            Some(Output { gives: Gives::UnitResult, out: unit(), err: Some((*err).clone()) })
-        }
+        Returned::Result { ok, err } if is_unit(ok) && !is_batch(params) => Some(Output {
+            gives: Gives::UnitResult,
+            out: unit(),
+            err: Some((*err).clone()),
+        }),
         Returned::Result { ok, .. } if is_unit(ok) => {
             batch_fails(item, errors);
             None
@@ -161,14 +229,23 @@ fn sink(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &m
         _ => {
             let shown = return_shown(item);
             errors
-                .at("E_SINK_RETURNS", return_span(item), format!("`{name}` is a sink and returns `{shown}`"))
+                .at(
+                    "E_SINK_RETURNS",
+                    return_span(item),
+                    format!("`{name}` is a sink and returns `{shown}`"),
+                )
                 .help("use `#[stage]`, or return `()` or `Result<(), E>`");
             None
         }
     }
 }
 
-fn stage(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
+fn stage(
+    item: &MaybeItemFn,
+    params: &Params,
+    returned: &Returned<'_>,
+    errors: &mut Errors,
+) -> Option<Output> {
     if let Some((out, span)) = &params.emit {
         return emitting(item, params, (out, *span), returned, errors);
     }
@@ -198,11 +275,19 @@ fn by_value(returned: &Returned<'_>, item: &MaybeItemFn, errors: &mut Errors) ->
                 Some([of]) => (Gives::ResultOption, closed(of, errors)?),
                 _ => (Gives::Result, *ok),
             };
-            Some(Output { gives, out: out.clone(), err: Some((*err).clone()) })
+            Some(Output {
+                gives,
+                out: out.clone(),
+                err: Some((*err).clone()),
+            })
         }
         Returned::Split(_) => {
             errors
-                .at("E_SPLIT_STAGE", return_span(item), "`Splittable` is what a source returns")
+                .at(
+                    "E_SPLIT_STAGE",
+                    return_span(item),
+                    "`Splittable` is what a source returns",
+                )
                 .help("return `impl Iterator<Item = T>` to send many");
             None
         }
@@ -218,7 +303,11 @@ fn emitting(
 ) -> Option<Output> {
     if !matches!(params.takes, Takes::Item | Takes::Slice) {
         errors
-            .at("E_EMIT_IN_PLACE", emit.1, "what is changed in place is passed on, so there is nothing to emit")
+            .at(
+                "E_EMIT_IN_PLACE",
+                emit.1,
+                "what is changed in place is passed on, so there is nothing to emit",
+            )
             .help("take the item by value, or the batch as `&[T]`");
         return None;
     }
@@ -228,51 +317,86 @@ fn emitting(
             batch_fails(item, errors);
             None
         }
-        Returned::Result { ok, err } if is_unit(ok) => {
-            Some(Output { gives: Gives::EmitResult, out: emit.0.clone(), err: Some((*err).clone()) })
-        }
+        Returned::Result { ok, err } if is_unit(ok) => Some(Output {
+            gives: Gives::EmitResult,
+            out: emit.0.clone(),
+            err: Some((*err).clone()),
+        }),
         _ => {
             errors
-                .at("E_EMIT_RETURNS", return_span(item), "a stage sends by `Emit` or by its return value, not by both")
+                .at(
+                    "E_EMIT_RETURNS",
+                    return_span(item),
+                    "a stage sends by `Emit` or by its return value, not by both",
+                )
                 .help("return nothing, or `Result<(), E>`; or take the `Emit` away");
             None
         }
     }
 }
 
-fn filter(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
+fn filter(
+    item: &MaybeItemFn,
+    params: &Params,
+    returned: &Returned<'_>,
+    errors: &mut Errors,
+) -> Option<Output> {
     match returned {
         Returned::One(ty) if is_plain(ty, "bool") => Some(plain(Gives::Keep, &params.item)),
         _ => {
             let (name, of) = (item.name(), shown(&params.item));
             errors
-                .at("E_FILTER_RETURN", return_span(item), format!("`{name}` borrows its item, so it is a filter and returns `bool`"))
+                .at(
+                    "E_FILTER_RETURN",
+                    return_span(item),
+                    format!("`{name}` borrows its item, so it is a filter and returns `bool`"),
+                )
                 .help(format!("return `bool`, or take the item by value: `{of}`"));
             None
         }
     }
 }
 
-fn in_place(item: &MaybeItemFn, params: &Params, returned: &Returned<'_>, errors: &mut Errors) -> Option<Output> {
+fn in_place(
+    item: &MaybeItemFn,
+    params: &Params,
+    returned: &Returned<'_>,
+    errors: &mut Errors,
+) -> Option<Output> {
     if matches!(returned, Returned::Unit) {
         return Some(plain(Gives::Unit, &params.item));
     }
     let (name, of) = (item.name(), shown(&params.item));
-    let what = if is_batch(params) { "its batch" } else { "its item" };
+    let what = if is_batch(params) {
+        "its batch"
+    } else {
+        "its item"
+    };
     let help = if is_batch(params) {
         format!("return nothing; to send something else take `&[{of}]` and `out: &mut Emit<T>`")
     } else {
         format!("return nothing, or take the item by value: `{of}`")
     };
     errors
-        .at("E_IN_PLACE_RETURN", return_span(item), format!("`{name}` changes {what} in place and passes it on, so it returns nothing"))
+        .at(
+            "E_IN_PLACE_RETURN",
+            return_span(item),
+            format!("`{name}` changes {what} in place and passes it on, so it returns nothing"),
+        )
         .help(help);
     None
 }
 
 fn batch_fails(item: &MaybeItemFn, errors: &mut Errors) {
     errors
-        .at("E_BATCH_FAILS", return_span(item), format!("`{}` takes a batch, which does not fail as a whole", item.name()))
+        .at(
+            "E_BATCH_FAILS",
+            return_span(item),
+            format!(
+                "`{}` takes a batch, which does not fail as a whole",
+                item.name()
+            ),
+        )
         .help("take one item, or deal with the error inside");
 }
 
@@ -281,7 +405,11 @@ fn is_batch(params: &Params) -> bool {
 }
 
 fn plain(gives: Gives, out: &Type) -> Output {
-    Output { gives, out: out.clone(), err: None }
+    Output {
+        gives,
+        out: out.clone(),
+        err: None,
+    }
 }
 
 fn unit() -> Type {

@@ -62,8 +62,15 @@ impl Params {
         let missing = typed.is_none_or(|t| emit_type(&t.ty).is_some());
         let Some(typed) = typed.filter(|_| !missing) else {
             errors
-                .at("E_NO_ITEM", item.sig.paren_token.span.open(), "a stage takes the item as its first parameter")
-                .help(format!("write `fn {}(item: T)`; for no input use `#[source]`", item.name()));
+                .at(
+                    "E_NO_ITEM",
+                    item.sig.paren_token.span.open(),
+                    "a stage takes the item as its first parameter",
+                )
+                .help(format!(
+                    "write `fn {}(item: T)`; for no input use `#[source]`",
+                    item.name()
+                ));
             return;
         };
         let (takes, of) = item_of(&typed.ty);
@@ -93,12 +100,18 @@ impl Params {
     fn emit(&mut self, out: Option<&Type>, span: Span, errors: &mut Errors) {
         let Some(out) = out else {
             errors
-                .at("E_EMIT_TYPE", span, "`Emit` needs the type of what it sends")
+                .at(
+                    "E_EMIT_TYPE",
+                    span,
+                    "`Emit` needs the type of what it sends",
+                )
                 .help("write `out: &mut Emit<T>`");
             return;
         };
         if self.emit.is_some() {
-            errors.at("E_TWO_EMITS", span, "a stage has one `Emit`").help("send an enum, and let readers take its variants");
+            errors
+                .at("E_TWO_EMITS", span, "a stage has one `Emit`")
+                .help("send an enum, and let readers take its variants");
             return;
         }
         if let Some(at) = borrowed_part(out) {
@@ -110,18 +123,34 @@ impl Params {
 
     fn state(&mut self, reference: &TypeReference, span: Span, errors: &mut Errors) {
         if self.state.is_some() {
-            errors.at("E_TWO_STATES", span, "a stage has at most one `&mut` state").help("put both in a struct");
+            errors
+                .at("E_TWO_STATES", span, "a stage has at most one `&mut` state")
+                .help("put both in a struct");
             return;
         }
         if let Some(at) = open_type(&reference.elem) {
             errors
-                .at("E_OPEN_TYPE", at, format!("the state of a stage has one concrete type, and `{}` is open", shown(&reference.elem)))
+                .at(
+                    "E_OPEN_TYPE",
+                    at,
+                    format!(
+                        "the state of a stage has one concrete type, and `{}` is open",
+                        shown(&reference.elem)
+                    ),
+                )
                 .help("name the type");
             return;
         }
         if let Some(at) = borrowed_part(&reference.elem) {
             errors
-                .at("E_BORROWED_STATE", at, format!("state lives as long as the pipeline and owns its data; `{}` borrows", shown(&reference.elem)))
+                .at(
+                    "E_BORROWED_STATE",
+                    at,
+                    format!(
+                        "state lives as long as the pipeline and owns its data; `{}` borrows",
+                        shown(&reference.elem)
+                    ),
+                )
                 .help("own it, or share it with `Arc`");
             return;
         }
@@ -132,13 +161,24 @@ impl Params {
     fn env(&mut self, reference: &TypeReference, span: Span, errors: &mut Errors) {
         if self.env.is_some() {
             errors
-                .at("E_TWO_ENVS", span, "a stage has at most one `&` parameter beside its item: the environment")
+                .at(
+                    "E_TWO_ENVS",
+                    span,
+                    "a stage has at most one `&` parameter beside its item: the environment",
+                )
                 .help("put both in a struct and pass it as `env`");
             return;
         }
         if let Some(at) = open_type(&reference.elem) {
             errors
-                .at("E_OPEN_TYPE", at, format!("the environment has one concrete type, and `{}` is open", shown(&reference.elem)))
+                .at(
+                    "E_OPEN_TYPE",
+                    at,
+                    format!(
+                        "the environment has one concrete type, and `{}` is open",
+                        shown(&reference.elem)
+                    ),
+                )
                 .help("name the type");
             return;
         }
@@ -149,7 +189,9 @@ impl Params {
 
 /// `x: T`, `x: &mut T`, `x: &T`, and the three forms of a batch.
 fn item_of(ty: &Type) -> (Takes, &Type) {
-    let Type::Reference(reference) = bare(ty) else { return (Takes::Item, ty) };
+    let Type::Reference(reference) = bare(ty) else {
+        return (Takes::Item, ty);
+    };
     let of = bare(&reference.elem);
     match (of, reference.mutability.is_some()) {
         (Type::Slice(slice), true) => (Takes::SliceMut, &*slice.elem),
@@ -164,7 +206,9 @@ fn item_of(ty: &Type) -> (Takes, &Type) {
 
 /// `Some(Some(O))` for `&mut Emit<O>`, `Some(None)` for an `Emit` without its type.
 fn emit_type(ty: &Type) -> Option<Option<&Type>> {
-    let Type::Reference(reference) = bare(ty) else { return None };
+    let Type::Reference(reference) = bare(ty) else {
+        return None;
+    };
     let generics = generics_of(&reference.elem, "Emit")?;
     Some(match generics.as_slice() {
         [one] => Some(*one),
@@ -182,7 +226,11 @@ fn check_item_type(item: &MaybeItemFn, of: &Type, errors: &mut Errors) {
     }
     if generics_of(of, "DeadLetter").is_some() {
         errors
-            .at("E_NOT_YET", span_of(of), "`DeadLetter` is not available in pipewright 0.1")
+            .at(
+                "E_NOT_YET",
+                span_of(of),
+                "`DeadLetter` is not available in pipewright 0.1",
+            )
             .help(format!("take the error itself: `fn {stage}(error: E)`"));
         return;
     }
@@ -194,7 +242,14 @@ fn check_item_type(item: &MaybeItemFn, of: &Type, errors: &mut Errors) {
 /// Reports an item type that borrows.
 pub(crate) fn borrowed(ty: &Type, at: Span, errors: &mut Errors) {
     errors
-        .at("E_BORROWED_ITEM", at, format!("items cross threads and own their data; `{}` borrows", shown(ty)))
+        .at(
+            "E_BORROWED_ITEM",
+            at,
+            format!(
+                "items cross threads and own their data; `{}` borrows",
+                shown(ty)
+            ),
+        )
         .help("own it, or share it with `Arc`");
 }
 
@@ -215,7 +270,11 @@ fn not_a_reference(kind: Kind, item: &MaybeItemFn, ty: &Type, errors: &mut Error
             .help("take `&mut S` (state), `&E` (environment) or `&mut Emit<T>`; for an input use `#[stage]`");
     } else {
         errors
-            .at("E_EXTRA_ITEM", span_of(ty), format!("a stage takes one item, and `{stage}` also takes `{shown}` by value"))
+            .at(
+                "E_EXTRA_ITEM",
+                span_of(ty),
+                format!("a stage takes one item, and `{stage}` also takes `{shown}` by value"),
+            )
             .help("put both in one item, or take `&mut S` (state) or `&E` (environment)");
     }
 }

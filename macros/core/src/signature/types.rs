@@ -2,7 +2,10 @@
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{AngleBracketedGenericArguments, GenericArgument, PathArguments, Type, TypeParamBound, spanned::Spanned};
+use syn::{
+    AngleBracketedGenericArguments, GenericArgument, PathArguments, Type, TypeParamBound,
+    spanned::Spanned,
+};
 
 /// Takes away parentheses and the invisible groups of `macro_rules!`.
 pub(crate) fn bare(ty: &Type) -> &Type {
@@ -15,7 +18,9 @@ pub(crate) fn bare(ty: &Type) -> &Type {
 
 /// The generic types of `ty` if the last segment of its path is `name`: `[T]` for `Option<T>`.
 pub(crate) fn generics_of<'t>(ty: &'t Type, name: &str) -> Option<Vec<&'t Type>> {
-    let Type::Path(path) = bare(ty) else { return None };
+    let Type::Path(path) = bare(ty) else {
+        return None;
+    };
     let last = path.path.segments.last()?;
     if last.ident != name {
         return None;
@@ -47,7 +52,9 @@ fn type_arguments(args: &AngleBracketedGenericArguments) -> Vec<&Type> {
 
 /// `T` of `impl Trait<Item = T>`; `Err` if the trait is there and its item is not.
 pub(crate) fn impl_item<'t>(ty: &'t Type, name: &str) -> Option<Result<&'t Type, Span>> {
-    let Type::ImplTrait(opaque) = bare(ty) else { return None };
+    let Type::ImplTrait(opaque) = bare(ty) else {
+        return None;
+    };
     let segment = opaque.bounds.iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|s| s.ident == name),
         _ => None,
@@ -111,7 +118,9 @@ fn is_fn_like(word: &str) -> bool {
 
 fn lifetime_at(tokens: &[TokenTree], at: usize) -> Option<String> {
     match (tokens.get(at), tokens.get(at + 1)) {
-        (Some(TokenTree::Punct(p)), Some(TokenTree::Ident(name))) if p.as_char() == '\'' => Some(name.to_string()),
+        (Some(TokenTree::Punct(p)), Some(TokenTree::Ident(name))) if p.as_char() == '\'' => {
+            Some(name.to_string())
+        }
         _ => None,
     }
 }
@@ -119,9 +128,19 @@ fn lifetime_at(tokens: &[TokenTree], at: usize) -> Option<String> {
 /// A type as a user reads it: `Result<Tx, Error>` instead of `Result < Tx , Error >`.
 pub(crate) fn shown(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
-    [(" < ", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), ("& ", "&"), ("' ", "'"), (" <", "<"), (":: ", "::")]
-        .iter()
-        .fold(text, |text, (from, to)| text.replace(from, to))
+    [
+        (" < ", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (" :: ", "::"),
+        ("& ", "&"),
+        ("' ", "'"),
+        (" <", "<"),
+        (":: ", "::"),
+    ]
+    .iter()
+    .fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 /// The first token of a type.

@@ -26,11 +26,18 @@ fn split(input: &str) -> (String, TokenStream, TokenStream) {
     let tokens: TokenStream = input.parse().expect("test input is made of tokens");
     let mut tokens = tokens.into_iter();
     let _pound = tokens.next();
-    let Some(TokenTree::Group(attribute)) = tokens.next() else { panic!("test input starts with an attribute") };
+    let Some(TokenTree::Group(attribute)) = tokens.next() else {
+        panic!("test input starts with an attribute")
+    };
     let mut inside = attribute.stream().into_iter();
-    let name = inside.next().map(|word| word.to_string()).unwrap_or_default();
+    let name = inside
+        .next()
+        .map(|word| word.to_string())
+        .unwrap_or_default();
     let attr = match inside.next() {
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => group.stream(),
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
+            group.stream()
+        }
         _ => TokenStream::new(),
     };
     (name, attr, tokens.collect())
@@ -44,7 +51,8 @@ pub(crate) fn errors(tokens: TokenStream) -> Vec<String> {
         match token {
             TokenTree::Ident(word) => after_error = word == "compile_error",
             TokenTree::Group(group) if after_error => {
-                let text: syn::LitStr = syn::parse2(group.stream()).expect("an error holds a string");
+                let text: syn::LitStr =
+                    syn::parse2(group.stream()).expect("an error holds a string");
                 found.push(text.value());
                 after_error = false;
             }

@@ -4,9 +4,11 @@
 mod common;
 
 mod attributes;
+mod files;
 mod pipelines;
 mod ron;
 mod signatures;
+mod unbuilt;
 
 use common::{errors, expand};
 

@@ -4,359 +4,423 @@ use super::check;
 
 #[test]
 fn arguments_and_module_are_checked() {
-    check("#[pipeline] fn f() {}", &[r#"`#[pipeline]` goes on a module, this is a `fn`
-help: write `mod name { .. }` around the stages"#]);
-    check("#[pipeline] struct S;", &[r#"`#[pipeline]` goes on a module, this is a `struct`
-help: write `mod name { .. }` around the stages"#]);
-    check("#[pipeline] mod m;", &[r#"`#[pipeline]` needs the module's body here: `mod m { .. }`
-help: move the attribute into the other file and put `mod` with a body around the stages"#]);
-    check(r#"#[pipeline(bnch = 1)] mod m {
+    check(
+        "#[pipeline] fn f() {}",
+        &[r#"`#[pipeline]` goes on a module, this is a `fn`
+help: write `mod name { .. }` around the stages"#],
+    );
+    check(
+        "#[pipeline] struct S;",
+        &[r#"`#[pipeline]` goes on a module, this is a `struct`
+help: write `mod name { .. }` around the stages"#],
+    );
+    check(
+        "#[pipeline] mod m;",
+        &[
+            r#"`#[pipeline]` needs the module's body here: `mod m { .. }`
+help: move the attribute into the other file and put `mod` with a body around the stages"#,
+        ],
+    );
+    check(
+        r#"#[pipeline(bnch = 1)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`#[pipeline]` has no option `bnch`
-help: its options: `env`, `pool`, `quantum`"#]);
-    check(r#"#[pipeline(pool(wrkers = 2))] mod m {
+     }"#,
+        &[r#"`#[pipeline]` has no option `bnch`
+help: its options: `env`, `pool`, `quantum`"#],
+    );
+    check(
+        r#"#[pipeline(pool(wrkers = 2))] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`pool` has no field `wrkers`
-help: did you mean `workers`?"#]);
-    check(r#"#[pipeline(pool(workers = 0))] mod m {
+     }"#,
+        &[r#"`pool` has no field `wrkers`
+help: did you mean `workers`?"#],
+    );
+    check(
+        r#"#[pipeline(pool(workers = 0))] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`workers` must be at least 1
-help: write 1 or more"#]);
-    check(r#"#[pipeline(quantum = 5)] mod m {
+     }"#,
+        &[r#"`workers` must be at least 1
+help: write 1 or more"#],
+    );
+    check(
+        r#"#[pipeline(quantum = 5)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`quantum` is a time like "50us", not `5`
-help: write "5us" or "5ms""#]);
-    check(r#"#[pipeline(env)] mod m {
+     }"#,
+        &[r#"`quantum` is a time like "50us", not `5`
+help: write "5us" or "5ms""#],
+    );
+    check(
+        r#"#[pipeline(env)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`env` is the type of the environment
-help: write `env = Env`"#]);
-    check(r#"#[pipeline(env = "Env")] mod m {
+     }"#,
+        &[r#"`env` is the type of the environment
+help: write `env = Env`"#],
+    );
+    check(
+        r#"#[pipeline(env = "Env")] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`env` is the type of the environment
-help: write `env = Env`"#]);
-    check(r#"#[pipeline(env = Env, env = Env)] mod m {
+     }"#,
+        &[r#"`env` is the type of the environment
+help: write `env = Env`"#],
+    );
+    check(
+        r#"#[pipeline(env = Env, env = Env)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`env` is given twice
-help: keep one"#]);
-    check(r#"#[pipeline("m.ron" env = Env)] mod m {
+     }"#,
+        &[r#"`env` is given twice
+help: keep one"#],
+    );
+    check(
+        r#"#[pipeline("m.ron" env = Env)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &["expected `,`, found `env`", r#"cannot read `src/m.ron`: there is no such file
-help: a path is relative to this source file; start it with `/` for the root of the package"#]);
-    check(r#"#[pipeline("m.ron")] mod m {
+     }"#,
+        &[
+            "expected `,`, found `env`",
+            r#"cannot read `src/m.ron`: there is no such file
+help: a path is relative to this source file; start it with `/` for the root of the package"#,
+        ],
+    );
+    check(
+        r#"#[pipeline("m.ron")] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"cannot read `src/m.ron`: there is no such file
-help: a path is relative to this source file; start it with `/` for the root of the package"#]);
+     }"#,
+        &[r#"cannot read `src/m.ron`: there is no such file
+help: a path is relative to this source file; start it with `/` for the root of the package"#],
+    );
 }
 
 #[test]
 fn names_are_free_and_used_once() {
-    check(r#"#[pipeline] mod m {
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      struct Pipeline;
-     }"#, &[r#"`Pipeline` is generated by `#[pipeline]`
-help: rename yours"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`Pipeline` is generated by `#[pipeline]`
+help: rename yours"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      fn pipeline() {}
-     }"#, &[r#"`pipeline` is generated by `#[pipeline]`
-help: rename yours"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`pipeline` is generated by `#[pipeline]`
+help: rename yours"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn pipeline(x: u8) {}
-     }"#, &[r#"`pipeline` is generated by `#[pipeline]`
-help: rename yours"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`pipeline` is generated by `#[pipeline]`
+help: rename yours"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn input(x: u8) {}
-     }"#, &[r#"`input` is the push input, not a stage
-help: rename the stage"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`input` is the push input, not a stage
+help: rename the stage"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`z` is already a stage
-help: rename one of them; `#[cfg]` does not choose between stages of one name"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`z` is already a stage
+help: rename one of them; `#[cfg]` does not choose between stages of one name"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      #[stage] struct S;
-     }"#, &["`#[stage]` goes on a function, this is a `struct`"]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &["`#[stage]` goes on a function, this is a `struct`"],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage] #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`z` has two stage attributes
-help: keep one of them"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`z` has two stage attributes
+help: keep one of them"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      #[stage(from = a)] impl X {}
-     }"#, &["`#[stage]` goes on a function, this is an `impl`"]);
+     }"#,
+        &["`#[stage]` goes on a function, this is an `impl`"],
+    );
 }
 
 #[test]
 fn stages_form_a_graph() {
-    check(r#"#[pipeline] mod m {
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = b)] fn z(x: u8) {}
-     }"#, &[r#"no stage is called `b`
-help: did you mean `a`?"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"no stage is called `b`
+help: did you mean `a`?"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn decode() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = decod)] fn z(x: u8) {}
-     }"#, &[r#"no stage is called `decod`
-help: did you mean `decode`?"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"no stage is called `decod`
+help: did you mean `decode`?"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink] fn z(x: u8) {}
      #[sink(from = a)] fn y(x: u8) {}
-     }"#, &[r#"`z` has no input
-help: add `from = ..`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`z` has no input
+help: add `from = ..`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8) -> u8 { x }
-     }"#, &[r#"nothing reads `b`
-help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"nothing reads `b`
+help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = c)] fn b(x: u8) -> u8 { x }
      #[stage(from = b)] fn c(x: u8) -> u8 { x }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"these stages feed each other: `b` -> `c` -> `b`
-help: a pipeline has no cycles; send feedback through `input` or through state"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"these stages feed each other: `b` -> `c` -> `b`
+help: a pipeline has no cycles; send feedback through `input` or through state"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = [a, c])] fn b(x: u8) -> u8 { x }
      #[stage(from = b)] fn c(x: u8) -> u8 { x }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"these stages feed each other: `b` -> `c` -> `b`
-help: a pipeline has no cycles; send feedback through `input` or through state"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"these stages feed each other: `b` -> `c` -> `b`
+help: a pipeline has no cycles; send feedback through `input` or through state"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8) -> Result<u8, E> { Ok(x) }
      #[sink(from = b)] fn z(x: u8) {}
-     }"#, &[r#"`b` can fail, and nothing reads `b::Err`
-help: add a sink with `from = b::Err`, or give `on_error = stop` or `on_error = drop`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`b` can fail, and nothing reads `b::Err`
+help: add a sink with `from = b::Err`, or give `on_error = stop` or `on_error = drop`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn y(x: u8) {}
      #[sink(from = y)] fn z(x: u8) {}
-     }"#, &[r#"`y` is a sink, so it has no output
-help: make it a `#[stage]` that returns what is to be read"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`y` is a sink, so it has no output
+help: make it a `#[stage]` that returns what is to be read"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = [a, a])] fn z(x: u8) {}
-     }"#, &[r#"`z` reads `a` twice
-help: keep one"#]);
-    check("#[pipeline] mod m {}", &[r#"this pipeline has no stages
-help: add a source, and a sink that reads it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`z` reads `a` twice
+help: keep one"#],
+    );
+    check(
+        "#[pipeline] mod m {}",
+        &[r#"this pipeline has no stages
+help: add a source, and a sink that reads it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      fn nothing() {}
-     }"#, &[r#"this pipeline has no stages
-help: add a source, and a sink that reads it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"this pipeline has no stages
+help: add a source, and a sink that reads it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"no stage is called `a`
-help: did you mean `z`?"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"no stage is called `a`
+help: did you mean `z`?"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      use decode;
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = decode)] fn z(x: u8) {}
-     }"#, &[r#"`decode` is imported without the module that it is in
-help: write `use path::to::decode;`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`decode` is imported without the module that it is in
+help: write `use path::to::decode;`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8) -> impl Iterator<Item = u8> { [x].into_iter() }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"nothing reads `b`
-help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"nothing reads `b`
+help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8, ) -> u8 { x }
      #[stage(from = a, banana)] fn c(x: u8) -> u8 { x }
      #[sink(from = nowhere)] fn z(x: u8) {}
-     }"#, &[r#"`#[stage]` has no option `banana`
-help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `batch`, `linger`, `queue`, `overflow`"#]);
+     }"#,
+        &[r#"`#[stage]` has no option `banana`
+help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `batch`, `linger`, `queue`, `overflow`"#],
+    );
 }
 
 #[test]
 fn doors_and_errors_are_read() {
-    check(r#"#[pipeline] mod m {
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a, on_error = drop)] fn b(x: u8) -> Result<u8, E> { Ok(x) }
      #[sink(from = b)] fn z(x: u8) {}
      #[sink(from = b::Err)] fn y(x: E) {}
-     }"#, &[r#"`on_error` has no effect, as `y` reads `b::Err`
-help: keep one"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`on_error` has no effect, as `y` reads `b::Err`
+help: keep one"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a, on_error = drop)] fn b(x: u8) -> u8 { x }
      #[sink(from = b)] fn z(x: u8) {}
-     }"#, &[r#"`b` cannot fail, so `on_error` has no effect
-help: remove it, or let the function return a `Result`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`b` cannot fail, so `on_error` has no effect
+help: remove it, or let the function return a `Result`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8) -> u8 { x }
      #[sink(from = [b, b::Err])] fn z(x: u8) {}
-     }"#, &[r#"`b` cannot fail, so it has no `Err` door
-help: let `b` return a `Result`, or do not read `b::Err`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`b` cannot fail, so it has no `Err` door
+help: let `b` return a `Result`, or do not read `b::Err`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a::Swap)] fn z(x: u8) {}
-     }"#, &[]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[stage(from = a)] fn b(x: u8) -> R { r }
      #[sink(from = [b, b::Swap])] fn z(x: u8) {}
-     }"#, &[r#"`b` is read whole here, and by its variants elsewhere
-help: read every variant by its name, or add a stage that takes the whole and routes it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`b` is read whole here, and by its variants elsewhere
+help: read every variant by its name, or add a stage that takes the whole and routes it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = R> { 0..9 }
      #[sink(from = input::Swap)] fn z(x: u8) {}
-     }"#, &[r#"`input` has no door `Swap`
-help: write `input`"#]);
+     }"#,
+        &[r#"`input` has no door `Swap`
+help: write `input`"#],
+    );
 }
 
 #[test]
 fn an_option_stands_where_it_has_an_effect() {
-    check(r#"#[pipeline] mod m {
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, linger = "5us")] fn z(x: u8) {}
-     }"#, &[r#"`linger` of `z` needs a function that takes many items at a time, or a `key`
-help: take `&mut Batch<T>`, `&mut [T]` or `&[T]`, or remove it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[
+            r#"`linger` of `z` needs a function that takes many items at a time, or a `key`
+help: take `&mut Batch<T>`, `&mut [T]` or `&[T]`, or remove it"#,
+        ],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, idle = "5us")] fn z(x: u8) {}
-     }"#, &[r#"`idle` is for sources, and `z` is a sink
-help: remove it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`idle` is for sources, and `z` is a sink
+help: remove it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source(idle = "5us")] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`idle` of `a` needs a source that returns `Flow`
-help: return `Flow`, or remove it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`idle` of `a` needs a source that returns `Flow`
+help: return `Flow`, or remove it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source(order = any)] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`order` is for stages and sinks, and `a` is a source
-help: remove it"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`order` is for stages and sinks, and `a` is a source
+help: remove it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, queue = 5)] fn z(x: u8) {}
-     }"#, &[r#"`queue` of `z` needs a stage that reads `input`
-help: remove it; other stages have no queue to size"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`queue` of `z` needs a stage that reads `input`
+help: remove it; other stages have no queue to size"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, key = f, per_worker)] fn z(x: u8, s: &mut u8) {}
-     }"#, &[r#"`key` and `per_worker` exclude each other
-help: keep `key` for one state for each key, or `per_worker` for one for each worker"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`key` and `per_worker` exclude each other
+help: keep `key` for one state for each key, or `per_worker` for one for each worker"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, on_panic = reset)] fn z(x: u8) {}
-     }"#, &[r#"`on_panic = reset` needs a state, and `z` has none
-help: write `isolate` or `stop`"#]);
-    check(r#"#[pipeline] mod m {
+     }"#,
+        &[r#"`on_panic = reset` needs a state, and `z` has none
+help: write `isolate` or `stop`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, on_panic = keep)] fn z(x: u8) {}
-     }"#, &[r#"`on_panic = keep` needs a state, and `z` has none
-help: write `isolate` or `stop`"#]);
-}
-
-#[test]
-fn what_this_version_does_not_have_is_said() {
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, workers = 2)] fn z(x: u8) {}
-     }"#, &[r#"`workers` is not available in pipewright 0.1
-help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, cores = "1-2")] fn z(x: u8) {}
-     }"#, &[r#"`cores` is not available in pipewright 0.1
-help: remove it; all stages run on the workers of the pool"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, workers = 4, cores = "1-2")] fn z(x: u8) {}
-     }"#, &[r#"`z` has 4 workers on 2 cores
-help: give 4 cores, or at most 2 workers"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, priority = high)] fn z(x: u8) {}
-     }"#, &[r#"`priority` is not available in pipewright 0.1
-help: remove it; all stages are served alike"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, in_flight = 8)] fn z(x: u8) {}
-     }"#, &[r#"`in_flight` of `z` needs an `async fn`
-help: write `async fn`, or remove it"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, timeout = "5ms")] fn z(x: u8) {}
-     }"#, &[r#"`timeout` of `z` needs a function that returns a `Result`
-help: let the function return a `Result`, or remove it"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, retry(max = 3))] fn z(x: u8) -> Result<(), E> {}
-     }"#, &[r#"`z` can fail, and nothing reads `z::Err`
-help: add a sink with `from = z::Err`, or give `on_error = stop` or `on_error = drop`"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, breaker(failure_pct = 50), on_error = drop)] fn z(x: u8) -> Result<(), E> {}
-     }"#, &[r#"`breaker` is not available in pipewright 0.1
-help: remove it; read `::Err` and decide there"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[stage(from = a, prefetch = 4)] fn b(x: u8) -> u8 {}
-     #[sink(from = b)] fn z(x: u8) {}
-     }"#, &[r#"`prefetch` is not available in pipewright 0.1
-help: remove it; use it inside of the function"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[stage(from = a, simd = avx2)] fn b(x: u8) -> u8 {}
-     #[sink(from = b)] fn z(x: u8) {}
-     }"#, &[r#"`simd` is not available in pipewright 0.1
-help: remove it; use it inside of the function"#]);
-    check(r#"#[pipeline] mod m {
-     #[sink(from = input, overflow = reject)] fn z(x: u8) {}
-     }"#, &[r#"`reject` is not available in pipewright 0.1
-help: write `block`, which is the default"#]);
-    check(r#"#[pipeline(reply = a)] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`a` is not reached from `input`
-help: let a stage on the way to it read `input`, or name another stage"#]);
-    check(r#"#[pipeline(memory = "64Mi")] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`memory` is not available in pipewright 0.1
-help: remove it; `queue` and `batch` bound what is in flight"#]);
-    check(r#"#[pipeline(hw(enforce))] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`hw` is not available in pipewright 0.1
-help: remove it; run `cargo xtask hw` on the machine"#]);
-    check(r#"#[pipeline(pool(cores = "0-3"))] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`cores` is not available in pipewright 0.1
-help: remove it; only `workers` of the pool can be given"#]);
-    check(r#"#[pipeline(jemalloc(arenas = 4))] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#, &[r#"`jemalloc` is not available in pipewright 0.1
-help: remove it; set the allocator up in `main`"#]);
-    check(r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] async fn z(x: u8) {}
-     }"#, &[r#"async stages are not available in pipewright 0.1
-help: write a plain `fn` that waits, and give the pool more workers"#]);
+     }"#,
+        &[r#"`on_panic = keep` needs a state, and `z` has none
+help: write `isolate` or `stop`"#],
+    );
 }

@@ -1,0 +1,114 @@
+//! `Blueprint::open`: opens the sources and makes the states.
+
+use pipewright_spec::{
+    model::Gives,
+    plan::{INPUT, LinkKind},
+};
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{Glue, hygienic, tuple};
+use crate::signature::Role;
+
+impl Glue<'_, '_> {
+    /// The body of `Blueprint::open`.
+    pub(crate) fn open(&self) -> TokenStream {
+        let pipe = self.pipe;
+        let graph = pipe.item("Graph");
+        let env = self.has_env().then(|| hygienic!(env,));
+        let sources = (0..self.sources().len()).map(|at| self.open_source(at));
+        let links = (0..pipe.plan.links.len()).map(|at| self.open_link(at));
+        hygienic!(Ok(#graph { #env #(#sources)* #(#links)* }))
+    }
+
+    pub(super) fn open_source(&self, at: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let source = self.sources()[at];
+        let (field, number) = (self.source_field(source), Literal::usize_unsuffixed(at));
+        if source == INPUT {
+            return hygienic!(#field: #rt::IngressSource::new(site, #number),);
+        }
+        let node = &pipe.nodes[source];
+        let (ident, id) = (&node.ident, &node.id);
+        let env = node.sig.env.as_ref().map(|env| {
+            let span = syn::spanned::Spanned::span(env).resolved_at(Span::mixed_site());
+            quote_spanned!(span=> #rt::env_for::<#ident, _>(env))
+        });
+        match node.sig.gives {
+            Gives::Many => {
+                hygienic!(#field: #rt::IterSource::new(site, #number, #id, #ident(#env)),)
+            }
+            Gives::Flow => {
+                let (state, poll) = self.poll(source, env);
+                hygienic!(#field: #rt::PollSource::new(site, #number, #id, #state, #poll),)
+            }
+            _ => hygienic!(#field: #rt::SplitSource::new(site, #number, #id, #ident(#env)),),
+        }
+    }
+
+    /// The state of a polled source, and the closure that polls it.
+    pub(super) fn poll(
+        &self,
+        source: usize,
+        env: Option<TokenStream>,
+    ) -> (TokenStream, TokenStream) {
+        let rt = self.pipe.rt();
+        let node = &self.pipe.nodes[source];
+        let ident = &node.ident;
+        let args: Vec<TokenStream> = node
+            .sig
+            .params
+            .iter()
+            .filter_map(|role| match role {
+                Role::State => Some(hygienic!(state)),
+                Role::Emit => Some(hygienic!(out)),
+                Role::Env => env.clone(),
+                Role::Item => None,
+            })
+            .collect();
+        let (state, name) = match node.sig.has_state() {
+            true => (
+                hygienic!(<#ident as #rt::Init<_>>::init(env)?),
+                hygienic!(state),
+            ),
+            false => (hygienic!(()), hygienic!(())),
+        };
+        (state, hygienic!(move |#name, out| #ident(#(#args),*)))
+    }
+
+    pub(super) fn open_link(&self, at: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let link = &pipe.plan.links[at];
+        let (field, number) = (self.link_field(at), Literal::u16_unsuffixed(at as u16));
+        let ident = &pipe.nodes[link.to].ident;
+        match link.kind {
+            LinkKind::Direct => {
+                let keep = self.keeps_empty(link.segment);
+                hygienic!(#field: #rt::Direct::new(site, #number, #keep),)
+            }
+            LinkKind::Ordered | LinkKind::Arrival => {
+                let states = self.serial_states(link.segment).into_iter().map(|stage| {
+                    let ident = &pipe.nodes[stage].ident;
+                    hygienic!(<#ident as #rt::Init<_>>::init(env)?)
+                });
+                let state = tuple(states.collect());
+                hygienic!(#field: #rt::Serial::new(site, #number, #state),)
+            }
+            LinkKind::Keyed { .. } => {
+                hygienic!(#field: #rt::KeyedLink::new(site, #number, <#ident as #rt::Keyed>::key),)
+            }
+        }
+    }
+
+    /// `true` if an ordered gate behind a segment counts its carriers, so that also empty ones must go on.
+    pub(super) fn keeps_empty(&self, segment: usize) -> bool {
+        let plan = self.pipe.plan;
+        let segment = &plan.segments[segment];
+        segment.ordered
+            && segment.outs.iter().any(|out| {
+                self.pipe.is_ordered(out.link)
+                    || (plan.links[out.link].kind == LinkKind::Direct
+                        && self.keeps_empty(plan.links[out.link].segment))
+            })
+    }
+}

@@ -1,0 +1,267 @@
+//! Workers together: what each of them pulls, which segment a task belongs to, and how segments hand on.
+
+use pipewright_spec::{
+    model::StateKind,
+    plan::{Class, Head, INPUT, LinkKind},
+};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+
+use super::{Glue, hygienic, initial, tuple};
+use crate::emit::{
+    fields::Field,
+    flow::Mode,
+    pipe::mixed,
+    segment::{context, head_type, mentions},
+};
+
+impl Glue<'_, '_> {
+    pub(super) fn pull(&self) -> TokenStream {
+        let (rt, local) = (self.pipe.rt(), self.pipe.item("Local"));
+        let arms = self.sources().into_iter().enumerate().map(|(at, source)| {
+            let (number, field) = (Literal::usize_unsuffixed(at), self.source_field(source));
+            let segment = self
+                .segment_of(source)
+                .map(|segment| self.segment_method(segment));
+            hygienic!(#number => self.#field.pull(w, |load, w| self.#segment(load, local, w)),)
+        });
+        hygienic! {
+            fn pull(&self, source: usize, local: &mut #local, w: &mut #rt::Worker<'_>) -> #rt::Pulled {
+                match source {
+                    #(#arms)*
+                    _ => #rt::Pulled::Done,
+                }
+            }
+        }
+    }
+
+    /// The segment that a source heads.
+    pub(super) fn segment_of(&self, source: usize) -> Option<usize> {
+        self.pipe
+            .plan
+            .segments
+            .iter()
+            .position(|segment| match segment.head {
+                Head::Source(head) => head == source,
+                Head::Input => source == INPUT,
+                Head::Link(_) => false,
+            })
+    }
+
+    /// The method that runs a segment.
+    pub(super) fn segment_method(&self, segment: usize) -> Ident {
+        match self.pipe.plan.segments[segment].head {
+            Head::Link(link) if self.pipe.plan.links[link].kind != LinkKind::Direct => {
+                format_ident!("enter_{}", self.link_field(link), span = Span::mixed_site())
+            }
+            _ => format_ident!("segment_{segment}", span = Span::mixed_site()),
+        }
+    }
+
+    pub(super) fn task(&self) -> TokenStream {
+        let (rt, local) = (self.pipe.rt(), self.pipe.item("Local"));
+        let arms: Vec<TokenStream> = self
+            .pipe
+            .plan
+            .links
+            .iter()
+            .enumerate()
+            .map(|(at, link)| {
+                let (number, method) = (
+                    Literal::u16_unsuffixed(at as u16),
+                    self.segment_method(link.segment),
+                );
+                hygienic!(#number => self.#method(task.open(), local, w),)
+            })
+            .collect();
+        if arms.is_empty() {
+            return hygienic!(fn task(&self, _: #rt::Task, _: &mut #local, _: &mut #rt::Worker<'_>) {});
+        }
+        hygienic! {
+            fn task(&self, task: #rt::Task, local: &mut #local, w: &mut #rt::Worker<'_>) {
+                match task.link() {
+                    #(#arms)*
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The methods that run the segments.
+    pub(super) fn methods(&self) -> TokenStream {
+        let pipe = self.pipe;
+        let (params, bounds) = self.generics();
+        let (graph, lifetime) = (
+            pipe.item("Graph"),
+            self.has_env()
+                .then(|| quote_spanned!(Span::mixed_site()=> '_,)),
+        );
+        let methods = (0..pipe.plan.segments.len()).map(|segment| self.segment(segment));
+        hygienic! {
+            impl<#params> #graph<#lifetime #params> #bounds {
+                #(#methods)*
+            }
+        }
+    }
+
+    pub(super) fn segment(&self, segment: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        match pipe.plan.segments[segment].head {
+            Head::Source(source) => {
+                let item = head_type(pipe, source);
+                self.plain_segment(segment, hygienic!(impl #rt::Load<Item = #item>))
+            }
+            Head::Input => {
+                let item = head_type(pipe, INPUT);
+                self.plain_segment(segment, hygienic!(#rt::Carrier<#item>))
+            }
+            Head::Link(link) => {
+                let item = pipe.projection(pipe.plan.links[link].to, "In");
+                match pipe.plan.links[link].kind {
+                    LinkKind::Direct => self.plain_segment(segment, hygienic!(#rt::Carrier<#item>)),
+                    LinkKind::Keyed { .. } => {
+                        let (name, verb) = (
+                            pipe.fields.of(Field::State(pipe.plan.links[link].to)),
+                            mixed("serve"),
+                        );
+                        self.gate(
+                            segment,
+                            link,
+                            verb,
+                            hygienic!(#rt::Carrier<#rt::Hashed<#item>>),
+                            hygienic!(#name),
+                        )
+                    }
+                    _ => {
+                        let names = self.serial_states(segment).into_iter().map(|stage| {
+                            let name = pipe.fields.of(Field::State(stage));
+                            hygienic!(#name)
+                        });
+                        let states = tuple(names.collect());
+                        self.gate(
+                            segment,
+                            link,
+                            mixed("enter"),
+                            hygienic!(#rt::Carrier<#item>),
+                            states,
+                        )
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn plain_segment(&self, segment: usize, load: TokenStream) -> TokenStream {
+        let (rt, local, name) = (
+            self.pipe.rt(),
+            self.pipe.item("Local"),
+            self.segment_method(segment),
+        );
+        let body = self.run(segment);
+        let local_name = if mentions(&body, "local") {
+            hygienic!(local)
+        } else {
+            hygienic!(_)
+        };
+        hygienic! {
+            fn #name(&self, load: #load, #local_name: &mut #local, w: &mut #rt::Worker<'_>) {
+                #body
+            }
+        }
+    }
+
+    /// A segment behind a gate, which hands out its state.
+    pub(super) fn gate(
+        &self,
+        segment: usize,
+        link: usize,
+        verb: Ident,
+        load: TokenStream,
+        state: TokenStream,
+    ) -> TokenStream {
+        let (rt, local, name) = (
+            self.pipe.rt(),
+            self.pipe.item("Local"),
+            self.segment_method(segment),
+        );
+        let (body, field) = (self.run(segment), self.link_field(link));
+        let local_name = if mentions(&body, "local") {
+            hygienic!(local)
+        } else {
+            hygienic!(_)
+        };
+        hygienic! {
+            fn #name(&self, load: #load, #local_name: &mut #local, w: &mut #rt::Worker<'_>) {
+                self.#field.#verb(load, w, |#state, load, w| {
+                    #body
+                });
+            }
+        }
+    }
+
+    /// Drives the items of `load` through a segment and hands its outputs on.
+    pub(super) fn run(&self, segment: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let plan = &pipe.plan.segments[segment];
+        let outs = plan.outs.iter().map(|out| {
+            let (field, base) = (
+                self.link_field(out.link),
+                Literal::u16_unsuffixed(out.base as u16),
+            );
+            hygienic!(let mut #field = self.#field.carrier(watch, &load, #base);)
+        });
+        let name = context(pipe, Mode::Segment(segment));
+        let fields = self.loops.segments[segment].fields.iter().map(|field| {
+            let (name, value) = (pipe.fields.of(field), self.segment_field(field));
+            initial(name, value)
+        });
+        let drive = if plan.tagged {
+            mixed("drive_tagged")
+        } else {
+            mixed("drive")
+        };
+        let hand_on = plan
+            .outs
+            .iter()
+            .map(|out| self.hand_on(plan.class, out.link));
+        hygienic! {
+            let watch = w.watch();
+            #(#outs)*
+            let mut cx = #name { #(#fields)* };
+            #rt::#drive(watch, load, &mut cx, |cx, x, t| cx.item(x, t));
+            #(#hand_on)*
+        }
+    }
+
+    pub(super) fn segment_field(&self, field: Field) -> TokenStream {
+        let pipe = self.pipe;
+        let name = pipe.fields.of(field);
+        match field {
+            Field::Watch => hygienic!(watch),
+            Field::Env => hygienic!(self.env),
+            Field::Tag => hygienic!(0),
+            Field::Out(stage) => {
+                let field = &pipe.nodes[stage].field;
+                hygienic!(&mut #field)
+            }
+            Field::State(stage) if pipe.nodes[stage].state != StateKind::PerWorker => {
+                hygienic!(#name)
+            }
+            _ => hygienic!(&mut local.#name),
+        }
+    }
+
+    /// Carries a filled carrier on now, or leaves it for later where a gate is held.
+    pub(super) fn hand_on(&self, class: Class, link: usize) -> TokenStream {
+        let field = self.link_field(link);
+        let method = self.segment_method(self.pipe.plan.links[link].segment);
+        match (class, self.pipe.plan.links[link].kind) {
+            (Class::Serial | Class::Keyed, _) => hygienic!(self.#field.post(#field, w);),
+            (_, LinkKind::Keyed { .. }) => hygienic!(self.#field.enter(#field, w);),
+            (_, LinkKind::Direct) => {
+                hygienic!(if self.#field.is_wanted(&#field) { self.#method(#field, local, w); })
+            }
+            _ => hygienic!(self.#method(#field, local, w);),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Options that this version reads and does not have.
+
+use super::check;
+
+#[test]
+fn what_this_version_does_not_have_is_said() {
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, workers = 2)] fn z(x: u8) {}
+     }"#,
+        &[r#"`workers` is not available in pipewright 0.1
+help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, cores = "1-2")] fn z(x: u8) {}
+     }"#,
+        &[r#"`cores` is not available in pipewright 0.1
+help: remove it; all stages run on the workers of the pool"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, workers = 4, cores = "1-2")] fn z(x: u8) {}
+     }"#,
+        &[r#"`z` has 4 workers on 2 cores
+help: give 4 cores, or at most 2 workers"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, priority = high)] fn z(x: u8) {}
+     }"#,
+        &[r#"`priority` is not available in pipewright 0.1
+help: remove it; all stages are served alike"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, in_flight = 8)] fn z(x: u8) {}
+     }"#,
+        &[r#"`in_flight` of `z` needs an `async fn`
+help: write `async fn`, or remove it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, timeout = "5ms")] fn z(x: u8) {}
+     }"#,
+        &[r#"`timeout` of `z` needs a function that returns a `Result`
+help: let the function return a `Result`, or remove it"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, retry(max = 3))] fn z(x: u8) -> Result<(), E> {}
+     }"#,
+        &[r#"`z` can fail, and nothing reads `z::Err`
+help: add a sink with `from = z::Err`, or give `on_error = stop` or `on_error = drop`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a, breaker(failure_pct = 50), on_error = drop)] fn z(x: u8) -> Result<(), E> {}
+     }"#,
+        &[r#"`breaker` is not available in pipewright 0.1
+help: remove it; read `::Err` and decide there"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[stage(from = a, prefetch = 4)] fn b(x: u8) -> u8 {}
+     #[sink(from = b)] fn z(x: u8) {}
+     }"#,
+        &[r#"`prefetch` is not available in pipewright 0.1
+help: remove it; use it inside of the function"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[stage(from = a, simd = avx2)] fn b(x: u8) -> u8 {}
+     #[sink(from = b)] fn z(x: u8) {}
+     }"#,
+        &[r#"`simd` is not available in pipewright 0.1
+help: remove it; use it inside of the function"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[sink(from = input, overflow = reject)] fn z(x: u8) {}
+     }"#,
+        &[r#"`reject` is not available in pipewright 0.1
+help: write `block`, which is the default"#],
+    );
+    check(
+        r#"#[pipeline(reply = a)] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`a` is not reached from `input`
+help: let a stage on the way to it read `input`, or name another stage"#],
+    );
+    check(
+        r#"#[pipeline(memory = "64Mi")] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`memory` is not available in pipewright 0.1
+help: remove it; `queue` and `batch` bound what is in flight"#],
+    );
+    check(
+        r#"#[pipeline(hw(enforce))] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`hw` is not available in pipewright 0.1
+help: remove it; run `cargo xtask hw` on the machine"#],
+    );
+    check(
+        r#"#[pipeline(pool(cores = "0-3"))] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`cores` is not available in pipewright 0.1
+help: remove it; only `workers` of the pool can be given"#],
+    );
+    check(
+        r#"#[pipeline(jemalloc(arenas = 4))] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`jemalloc` is not available in pipewright 0.1
+help: remove it; set the allocator up in `main`"#],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] async fn z(x: u8) {}
+     }"#,
+        &[r#"async stages are not available in pipewright 0.1
+help: write a plain `fn` that waits, and give the pool more workers"#],
+    );
+}

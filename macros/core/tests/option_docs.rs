@@ -1,0 +1,78 @@
+//! The tables of options in the documentation of the macros are those of the one table of options.
+//!
+//! `UPDATE_DOCS=1 cargo test -p pipewright-macros-core` writes them anew.
+
+use std::{fmt::Write, fs, path::Path};
+
+use pipewright_spec::options::{Field, Key, KeyInfo, PIPELINE_KEYS, STAGE_KEYS, ValueType};
+
+fn table(keys: &[KeyInfo]) -> String {
+    let mut text = String::from("| key | value | default | |\n|---|---|---|---|\n");
+    for key in keys.iter().filter(|key| key.built && key.key != Key::Run) {
+        let default = match key.default.contains('`') || key.default.contains(' ') {
+            true => key.default.to_owned(),
+            false => format!("`{}`", key.default),
+        };
+        let tuning = if key.is_tunable() {
+            " Tunable at run time."
+        } else {
+            ""
+        };
+        writeln!(
+            text,
+            "| `{}` | {} | {default} | {}{tuning} |",
+            key.name,
+            value(key.value),
+            key.doc
+        )
+        .expect("a string can be written to");
+    }
+    text
+}
+
+/// What is written for a key.
+fn value(value: ValueType) -> String {
+    match value {
+        ValueType::Doors => "output, or list of outputs".to_owned(),
+        ValueType::Code => "path or closure".to_owned(),
+        ValueType::Flag => "nothing".to_owned(),
+        ValueType::Count { .. } => "count".to_owned(),
+        ValueType::Time { .. } => "time".to_owned(),
+        ValueType::Word(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        ValueType::Group(fields) => {
+            let names: Vec<&str> = fields.iter().map(|field: &Field| field.name).collect();
+            format!("`({} = ..)`", names.first().copied().unwrap_or_default())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check(file: &str, keys: &[KeyInfo]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../src")
+        .join(file);
+    let text = table(keys);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &text).expect("the documentation can be written");
+    }
+    assert_eq!(
+        fs::read_to_string(&path).expect("the documentation can be read"),
+        text,
+        "run with UPDATE_DOCS=1"
+    );
+}
+
+#[test]
+fn the_options_of_a_stage_are_documented() {
+    check("stage-options.md", STAGE_KEYS);
+}
+
+#[test]
+fn the_options_of_a_pipeline_are_documented() {
+    check("pipeline-options.md", PIPELINE_KEYS);
+}

@@ -1,0 +1,402 @@
+//! How a dry run calls each stage: collected from generated code, which knows the types.
+
+use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, mem};
+
+use crate::{
+    batch::Batch,
+    call::{Call, CallBatch, CopyFn, Item, Outlet, Routed, copier, open, wrong_type},
+    diagnose::StageKey,
+    error::InitError,
+    graph::{Blueprint, States},
+    running::Of,
+    stage::{Init, Keyed, StageFn},
+};
+
+/// Takes from generated code how the stages of a pipeline are called, copied and routed.
+pub struct DryAssembly<P: Blueprint> {
+    pub(super) parts: Vec<Part<'static, P::Env>>,
+    pub(super) input_copy: Option<CopyFn>,
+    pipeline: Of<P>,
+}
+
+type RouteFn = Box<dyn Fn(Item) -> Routed>;
+type TextFn = Box<dyn Fn(&dyn Any) -> String>;
+
+/// What a dry run knows about the types of one stage.
+pub(super) struct Part<'s, E> {
+    pub(super) machine: Option<Box<dyn Machine<E> + 's>>,
+    pub(super) copy: Option<CopyFn>,
+    pub(super) err_copy: Option<CopyFn>,
+    pub(super) route: Option<RouteFn>,
+    /// What an error says.
+    pub(super) err_text: Option<TextFn>,
+}
+
+/// A stage with its states, without its types.
+pub(super) trait Machine<E> {
+    /// Calls the stage: with all items at once if it collects, else with the only one.
+    fn call(&mut self, items: Vec<Item>, env: &E) -> Result<(), InitError>;
+    /// What the last call sent.
+    fn outputs(&mut self, panicked: bool) -> Outputs;
+    /// Is it called with batches?
+    fn collects(&self) -> bool;
+    /// Drops the state that the last call used, so that it is made anew.
+    fn reset(&mut self);
+    /// Leaves the state for the report.
+    fn retire(self: Box<Self>, states: &States);
+}
+
+/// What a call sent.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) sent: Vec<Item>,
+    pub(super) failed: Vec<Item>,
+    /// Items that a sink took.
+    pub(super) took: u64,
+}
+
+type EnvOf<P, S> = fn(&<P as Blueprint>::Env) -> &<S as StageFn>::Env;
+
+impl<P: Blueprint> DryAssembly<P> {
+    pub(super) fn new() -> Self {
+        let stages = P::TOPOLOGY.stages.iter();
+        let mut assembly = Self {
+            parts: stages.map(|_| Part::default()).collect(),
+            input_copy: None,
+            pipeline: PhantomData,
+        };
+        P::dry(&mut assembly);
+        assembly
+    }
+
+    /// A stage without a state.
+    pub fn plain<S: Call<State = ()>>(&mut self, id: u16, env: EnvOf<P, S>) {
+        self.put::<S>(id, env, NoState(()), one::<S>, false);
+    }
+
+    /// A stage with one state.
+    pub fn stateful<S: Call + Init<P::Env>>(&mut self, id: u16, env: EnvOf<P, S>)
+    where
+        S::State: Send,
+    {
+        self.per_worker::<S>(id, env, |state, states| states.put::<S>(state));
+    }
+
+    /// A stage of which every worker has its own state, left in the report by `leave`. A dry run is one worker.
+    pub fn per_worker<S: Call + Init<P::Env>>(
+        &mut self,
+        id: u16,
+        env: EnvOf<P, S>,
+        leave: fn(S::State, &States),
+    ) {
+        self.put::<S>(id, env, OneState { state: None, leave }, one::<S>, false);
+    }
+
+    /// A stage with one state per key.
+    pub fn keyed<S: Call + Init<P::Env> + Keyed>(&mut self, id: u16, env: EnvOf<P, S>) {
+        self.put::<S>(id, env, PerKey::<S, _>::new(S::key), one::<S>, false);
+    }
+
+    /// A batch stage without a state.
+    pub fn batch<S: CallBatch<State = ()>>(&mut self, id: u16, env: EnvOf<P, S>) {
+        self.put::<S>(id, env, NoState(()), many::<S>, true);
+    }
+
+    /// A batch stage with one state.
+    pub fn stateful_batch<S: CallBatch + Init<P::Env>>(&mut self, id: u16, env: EnvOf<P, S>)
+    where
+        S::State: Send,
+    {
+        self.per_worker_batch::<S>(id, env, |state, states| states.put::<S>(state));
+    }
+
+    /// A batch stage of which every worker has its own state, left in the report by `leave`.
+    pub fn per_worker_batch<S: CallBatch + Init<P::Env>>(
+        &mut self,
+        id: u16,
+        env: EnvOf<P, S>,
+        leave: fn(S::State, &States),
+    ) {
+        self.put::<S>(id, env, OneState { state: None, leave }, many::<S>, true);
+    }
+
+    /// The items of a stage or source have several readers.
+    pub fn copies<S: StageFn>(&mut self, id: u16, copy: fn(&S::Out) -> S::Out) {
+        self.part(id).copy = Some(copier(copy));
+    }
+
+    /// The errors of a stage have several readers.
+    pub fn err_copies<S: StageFn>(&mut self, id: u16, copy: fn(&S::Err) -> S::Err) {
+        self.part(id).err_copy = Some(copier(copy));
+    }
+
+    /// The push input has several readers.
+    pub fn input_copies(&mut self, copy: fn(&P::Input) -> P::Input) {
+        self.input_copy = Some(copier(copy));
+    }
+
+    /// The items of a stage or source leave by the doors of their variants.
+    pub fn routes<S: StageFn>(&mut self, id: u16, route: impl Fn(S::Out) -> Routed + 'static) {
+        self.part(id).route = Some(Box::new(move |item| route(open(item))));
+    }
+
+    /// An error of the stage ends the run.
+    pub fn stops<S: StageFn>(&mut self, id: u16)
+    where
+        S::Err: fmt::Display,
+    {
+        let text = |error: &dyn Any| match error.downcast_ref::<S::Err>() {
+            Some(error) => error.to_string(),
+            None => wrong_type(),
+        };
+        self.part(id).err_text = Some(Box::new(text));
+    }
+
+    fn put<S: StageFn>(
+        &mut self,
+        id: u16,
+        env: EnvOf<P, S>,
+        store: impl Store<S, P::Env> + 'static,
+        call: CallFn<S>,
+        collects: bool,
+    ) {
+        self.part(id).machine = Some(Box::new(Typed {
+            store,
+            env,
+            call,
+            collects,
+            out: Outlet::new(),
+        }));
+    }
+
+    fn part(&mut self, id: u16) -> &mut Part<'static, P::Env> {
+        &mut self.parts[usize::from(id)]
+    }
+}
+
+impl<P: Blueprint> fmt::Debug for DryAssembly<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryAssembly")
+            .field("pipeline", &P::TOPOLOGY.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E> Default for Part<'_, E> {
+    fn default() -> Self {
+        Self {
+            machine: None,
+            copy: None,
+            err_copy: None,
+            route: None,
+            err_text: None,
+        }
+    }
+}
+
+/// Calls a stage with items that belong to one state.
+type CallFn<S> = fn(
+    Vec<<S as StageFn>::In>,
+    &mut <S as StageFn>::State,
+    &<S as StageFn>::Env,
+    &mut Outlet<<S as StageFn>::Out, <S as StageFn>::Err>,
+);
+
+fn one<S: Call>(
+    items: Vec<S::In>,
+    state: &mut S::State,
+    env: &S::Env,
+    out: &mut Outlet<S::Out, S::Err>,
+) {
+    for item in items {
+        S::call(item, state, env, out);
+    }
+}
+
+fn many<S: CallBatch>(
+    items: Vec<S::In>,
+    state: &mut S::State,
+    env: &S::Env,
+    out: &mut Outlet<S::Out, S::Err>,
+) {
+    S::call(&mut Batch::from(items), state, env, out);
+}
+
+/// A stage as it was written.
+struct Typed<S: StageFn, E, T> {
+    store: T,
+    env: fn(&E) -> &S::Env,
+    call: CallFn<S>,
+    collects: bool,
+    out: Outlet<S::Out, S::Err>,
+}
+
+impl<S: StageFn, E, T: Store<S, E>> Machine<E> for Typed<S, E, T> {
+    fn call(&mut self, items: Vec<Item>, env: &E) -> Result<(), InitError> {
+        let items: Vec<S::In> = items.into_iter().map(open).collect();
+        let state = self.store.state(&items, env)?;
+        (self.call)(items, state, (self.env)(env), &mut self.out);
+        Ok(())
+    }
+
+    fn outputs(&mut self, panicked: bool) -> Outputs {
+        outputs(&mut self.out, panicked)
+    }
+
+    fn collects(&self) -> bool {
+        self.collects
+    }
+
+    fn reset(&mut self) {
+        self.store.reset();
+    }
+
+    fn retire(self: Box<Self>, states: &States) {
+        self.store.retire(states);
+    }
+}
+
+/// A closure that stands for a stage.
+pub(super) struct Stub<S: StageFn, F> {
+    stub: F,
+    sink: bool,
+    out: Outlet<S::Out, S::Err>,
+}
+
+impl<S: StageFn, F: FnMut(S::In, &mut Outlet<S::Out, S::Err>)> Stub<S, F> {
+    pub(super) fn new(stub: F, sink: bool) -> Self {
+        Self {
+            stub,
+            sink,
+            out: Outlet::new(),
+        }
+    }
+}
+
+impl<S: StageFn, E, F: FnMut(S::In, &mut Outlet<S::Out, S::Err>)> Machine<E> for Stub<S, F> {
+    fn call(&mut self, items: Vec<Item>, _: &E) -> Result<(), InitError> {
+        for item in items {
+            (self.stub)(open(item), &mut self.out);
+            if self.sink && self.out.is_untouched() {
+                self.out.took();
+            }
+        }
+        Ok(())
+    }
+
+    fn outputs(&mut self, panicked: bool) -> Outputs {
+        outputs(&mut self.out, panicked)
+    }
+
+    fn collects(&self) -> bool {
+        false
+    }
+
+    fn reset(&mut self) {}
+
+    fn retire(self: Box<Self>, _: &States) {}
+}
+
+fn outputs<T: 'static, E: 'static>(out: &mut Outlet<T, E>, panicked: bool) -> Outputs {
+    fn boxed<T: 'static>(items: Vec<T>) -> Vec<Item> {
+        let items = items.into_iter();
+        items.map(|item| Box::new(item) as Item).collect()
+    }
+    let (sent, failed, took) = out.empty(panicked);
+    Outputs {
+        sent: boxed(sent),
+        failed: boxed(failed),
+        took,
+    }
+}
+
+/// Where a stage's states are. A state is made when the first item that needs it comes.
+trait Store<S: StageFn, E> {
+    /// The state that the items belong to.
+    fn state(&mut self, items: &[S::In], env: &E) -> Result<&mut S::State, InitError>;
+    /// Drops the state that was used last.
+    fn reset(&mut self);
+    /// Leaves the state for the report.
+    fn retire(self, states: &States);
+}
+
+/// The state of a stage that has none.
+struct NoState(());
+
+impl<S: StageFn<State = ()>, E> Store<S, E> for NoState {
+    fn state(&mut self, _: &[S::In], _: &E) -> Result<&mut (), InitError> {
+        Ok(&mut self.0)
+    }
+
+    fn reset(&mut self) {}
+
+    fn retire(self, _: &States) {}
+}
+
+struct OneState<S: StageFn> {
+    state: Option<S::State>,
+    leave: fn(S::State, &States),
+}
+
+impl<S: Init<E>, E> Store<S, E> for OneState<S> {
+    fn state(&mut self, _: &[S::In], env: &E) -> Result<&mut S::State, InitError> {
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => S::init(env)?,
+        };
+        Ok(self.state.insert(state))
+    }
+
+    fn reset(&mut self) {
+        self.state = None;
+    }
+
+    fn retire(self, states: &States) {
+        if let Some(state) = self.state {
+            (self.leave)(state, states);
+        }
+    }
+}
+
+struct PerKey<S: StageFn, K> {
+    key: fn(&S::In) -> K,
+    states: HashMap<K, S::State>,
+    last: Option<K>,
+}
+
+impl<S: StageFn, K: StageKey> PerKey<S, K> {
+    fn new(key: fn(&S::In) -> K) -> Self {
+        Self {
+            key,
+            states: HashMap::new(),
+            last: None,
+        }
+    }
+}
+
+impl<S: Init<E>, K: StageKey, E> Store<S, E> for PerKey<S, K> {
+    fn state(&mut self, items: &[S::In], env: &E) -> Result<&mut S::State, InitError> {
+        use std::collections::hash_map::Entry;
+        self.last = None;
+        // A keyed stage is called item by item.
+        let Some(key) = items.first().map(self.key) else {
+            wrong_type()
+        };
+        self.last = Some(key.clone());
+        match self.states.entry(key) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(S::init(env)?)),
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(key) = self.last.take() {
+            self.states.remove(&key);
+        }
+    }
+
+    /// As in a run with threads, the states of keys are not left.
+    fn retire(self, _: &States) {
+        mem::drop(self.states);
+    }
+}

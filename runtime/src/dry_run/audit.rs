@@ -1,0 +1,146 @@
+//! What a dry run has counted, and the ledger of it: as a run with threads, plus what the caller fed and took.
+
+use pipewright_spec::info::{DoorInfo, Kind};
+
+use super::engine::{Engine, Tally};
+use crate::{
+    error::RunError,
+    metrics::{StageMetrics, doors_of},
+    report::Ledger,
+};
+
+impl<E> Engine<'_, E> {
+    /// What every stage has counted.
+    pub(super) fn stages(&self) -> Box<[StageMetrics]> {
+        (0..self.nodes.len())
+            .map(|stage| self.stage(stage))
+            .collect()
+    }
+
+    fn stage(&self, stage: usize) -> StageMetrics {
+        let info = &self.info.stages[stage];
+        let tally = &self.nodes[stage].tally;
+        let source = info.kind == Kind::Source;
+        let received = if source { tally.fed } else { tally.received };
+        let left = tally.sent + tally.failed + tally.panicked + tally.dropped_inside;
+        let doors = doors_of(self.info, stage).into_iter();
+        StageMetrics {
+            name: info.name,
+            kind: info.kind,
+            received,
+            sent: tally.sent,
+            filtered: if source {
+                0
+            } else {
+                received.saturating_sub(left)
+            },
+            failed: tally.failed,
+            panicked: tally.panicked,
+            dropped: tally.dropped + tally.dropped_inside,
+            in_flight: if source {
+                0
+            } else {
+                self.came(stage).saturating_sub(received + tally.dropped)
+            },
+            routed: doors.map(|door| (door, tally.routed_by(door))).collect(),
+        }
+    }
+
+    /// Items that came to a stage, or are on their way to it.
+    fn came(&self, stage: usize) -> u64 {
+        let doors = self.info.stages[stage].inputs.iter();
+        let by_doors: u64 = doors.map(|door| self.by_door(door)).sum();
+        by_doors + self.nodes[stage].tally.fed
+    }
+
+    fn by_door(&self, door: &DoorInfo) -> u64 {
+        if door.stage == DoorInfo::INPUT {
+            return self.input.count;
+        }
+        let from = usize::from(door.stage);
+        let tally = &self.nodes[from].tally;
+        match door.door {
+            None => tally.sent - tally.taken,
+            Some("Err") if self.info.stages[from].fallible => tally.failed - tally.taken_errors,
+            Some(variant) => tally.routed_by(variant),
+        }
+    }
+
+    /// Adds the stages up and checks what each of them must fulfil.
+    pub(super) fn audit(&self, stages: &[StageMetrics]) -> (Ledger, Option<RunError>) {
+        let mut ledger = Ledger {
+            received: self.input.count,
+            ..Ledger::default()
+        };
+        let readers = self.info.stages.iter().filter(|stage| stage.reads_input());
+        ledger.created += self.input.count * (readers.count() as u64).saturating_sub(1);
+        let mut read = vec![0; stages.len()];
+        for door in self.info.stages.iter().flat_map(|stage| stage.inputs) {
+            if door.stage != DoorInfo::INPUT {
+                read[usize::from(door.stage)] += self.by_door(door);
+            }
+        }
+        let mut wrong = None;
+        for (id, stage) in stages.iter().enumerate() {
+            self.add(&mut ledger, stage, &self.nodes[id].tally, read[id]);
+            if wrong.is_none() {
+                wrong = self.problem_of(id, stage).map(RunError::Ledger);
+            }
+        }
+        if wrong.is_none() && !ledger.is_balanced() {
+            wrong = Some(RunError::Ledger(format!("{ledger:?}")));
+        }
+        (ledger, wrong)
+    }
+
+    /// Adds a stage of which `read` items and errors went to other stages.
+    fn add(&self, ledger: &mut Ledger, stage: &StageMetrics, tally: &Tally, read: u64) {
+        ledger.received += tally.fed;
+        let kept = if stage.kind == Kind::Sink {
+            stage.sent
+        } else {
+            0
+        };
+        let delivered = kept + tally.taken + tally.taken_errors;
+        ledger.delivered += delivered;
+        ledger.filtered += stage.filtered;
+        ledger.failed += stage.failed;
+        ledger.panicked += stage.panicked;
+        ledger.dropped += stage.dropped;
+        ledger.in_flight += stage.in_flight;
+        let lost = stage.filtered + stage.failed + stage.panicked + tally.dropped_inside;
+        ledger.created += (read + delivered + lost).saturating_sub(stage.received);
+    }
+
+    fn problem_of(&self, id: usize, stage: &StageMetrics) -> Option<String> {
+        let (name, tally) = (stage.name, &self.nodes[id].tally);
+        let out = stage.sent + stage.failed + stage.panicked + tally.dropped_inside;
+        if !self.info.stages[id].many && out > stage.received {
+            let received = stage.received;
+            return Some(format!(
+                "`{name}` received {received} items, but {out} left it"
+            ));
+        }
+        let routed: u64 = stage.routed.iter().map(|(_, n)| n).sum();
+        if !stage.routed.is_empty() && routed + tally.taken != stage.sent {
+            let sent = stage.sent;
+            return Some(format!(
+                "`{name}` sent {sent} items, but {routed} by its doors"
+            ));
+        }
+        if stage.in_flight > 0 {
+            let lost = stage.in_flight;
+            return Some(format!(
+                "{lost} items that were sent to `{name}` did not arrive"
+            ));
+        }
+        None
+    }
+}
+
+impl Tally {
+    fn routed_by(&self, door: &str) -> u64 {
+        let routed = self.routed.iter().find(|(name, _)| *name == door);
+        routed.map_or(0, |(_, n)| *n)
+    }
+}

@@ -1,0 +1,160 @@
+//! How items get from the doors of one stage to the stages that read them, in a dry run.
+
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use pipewright_spec::info::DoorInfo;
+
+use super::engine::{Engine, Timed};
+use crate::{
+    call::{CopyFn, Item},
+    drive::panic_message,
+    error::RunError,
+};
+
+/// Where a reader finds what it reads.
+#[derive(Clone, Copy)]
+enum Door {
+    Input,
+    Main(usize),
+    Err(usize),
+    Variant(usize, &'static str),
+}
+
+impl<E> Engine<'_, E> {
+    /// Brings what waits at the doors that a stage reads to all readers of those doors.
+    pub(super) fn collect(&mut self, stage: usize) {
+        for door in self.info.stages[stage].inputs {
+            if door.stage == DoorInfo::INPUT {
+                for item in mem::take(&mut self.input.waiting) {
+                    self.hand_on(Door::Input, item, None);
+                }
+                continue;
+            }
+            let from = usize::from(door.stage);
+            let is_err = door.door == Some("Err") && self.info.stages[from].fallible;
+            let node = &mut self.nodes[from];
+            if is_err {
+                for item in mem::take(&mut node.failed) {
+                    self.hand_on(Door::Err(from), item, None);
+                }
+            } else {
+                for item in mem::take(&mut node.sent) {
+                    self.hand_on_sent(from, item);
+                }
+            }
+        }
+    }
+
+    /// Hands on what a stage or source sent by its main door, or by the door of its variant.
+    fn hand_on_sent(&mut self, from: usize, Timed { item, when }: Timed) {
+        let Some(route) = &self.nodes[from].part.route else {
+            return self.hand_on(Door::Main(from), Timed { item, when }, None);
+        };
+        let routed = route(item);
+        let item = Timed {
+            item: routed.item,
+            when,
+        };
+        self.hand_on(Door::Variant(from, routed.door), item, routed.copy);
+    }
+
+    /// Hands an item to every reader of a door. If the run has failed, counts it as dropped before each of them.
+    fn hand_on(&mut self, door: Door, item: Timed, copy: Option<CopyFn>) {
+        let readers = self.readers(door);
+        let Some((&last, others)) = readers.split_last() else {
+            return;
+        };
+        if self.error.is_none() {
+            let when = item.when;
+            // All copies are made before any of them goes: a `Clone` may panic.
+            let copies = catch_unwind(AssertUnwindSafe(|| {
+                let copy = |_: &usize| self.copy_of(door, &*item.item, copy.as_ref());
+                others.iter().map(copy).collect::<Vec<_>>()
+            }));
+            match copies {
+                Ok(copies) => {
+                    for (&reader, item) in others.iter().zip(copies) {
+                        self.nodes[reader].queue.push(Timed { item, when });
+                    }
+                    self.nodes[last].queue.push(item);
+                }
+                Err(payload) => return self.lost_by_copying(door, &readers, payload),
+            }
+        } else {
+            self.drop_before(&readers);
+        }
+        self.count_routed(door);
+    }
+
+    fn copy_of(&self, door: Door, item: &dyn Any, routed: Option<&CopyFn>) -> Item {
+        let copy = match door {
+            Door::Input => self.input.copy.as_ref(),
+            Door::Main(stage) => self.nodes[stage].part.copy.as_ref(),
+            Door::Err(stage) => self.nodes[stage].part.err_copy.as_ref(),
+            Door::Variant(..) => routed,
+        };
+        match copy {
+            Some(copy) => copy(item),
+            // Generated code copies what has several readers.
+            None => unreachable!("an output with several readers cannot be copied"),
+        }
+    }
+
+    fn lost_by_copying(&mut self, door: Door, readers: &[usize], payload: Box<dyn Any + Send>) {
+        match door {
+            Door::Input => {
+                let message = panic_message(payload);
+                self.note("input", &message);
+                self.fail(RunError::Panicked {
+                    stage: "input",
+                    message,
+                });
+                self.drop_before(readers);
+            }
+            Door::Main(stage) | Door::Variant(stage, _) => {
+                self.nodes[stage].tally.sent -= 1;
+                self.panicked(stage, 1, payload);
+            }
+            Door::Err(stage) => {
+                self.nodes[stage].tally.failed -= 1;
+                self.panicked(stage, 1, payload);
+            }
+        }
+    }
+
+    fn drop_before(&mut self, readers: &[usize]) {
+        for &reader in readers {
+            self.nodes[reader].tally.dropped += 1;
+        }
+    }
+
+    fn count_routed(&mut self, door: Door) {
+        if let Door::Variant(stage, name) = door {
+            let routed = &mut self.nodes[stage].tally.routed;
+            match routed.iter_mut().find(|(door, _)| *door == name) {
+                Some((_, n)) => *n += 1,
+                None => routed.push((name, 1)),
+            }
+        }
+    }
+
+    fn readers(&self, door: Door) -> Vec<usize> {
+        let reads = |read: &DoorInfo| match door {
+            Door::Input => read.stage == DoorInfo::INPUT,
+            Door::Main(stage) => usize::from(read.stage) == stage && read.door.is_none(),
+            Door::Err(stage) => usize::from(read.stage) == stage && read.door == Some("Err"),
+            Door::Variant(stage, name) => {
+                usize::from(read.stage) == stage && read.door == Some(name)
+            }
+        };
+        let stages = self.info.stages.iter().enumerate();
+        stages
+            .filter(|(_, stage)| stage.inputs.iter().any(reads))
+            .map(|(id, _)| id)
+            .collect()
+    }
+}

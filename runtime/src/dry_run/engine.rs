@@ -1,0 +1,372 @@
+//! What moves items in a dry run: a queue before every stage, doors behind it, and a clock that only the caller turns.
+//!
+//! Every item carries the time at which it came and its place among those that came. What a stage makes of it inherits
+//! both, and a stage takes its items in that order. So it does not matter when a stage is asked to run: it sees what it
+//! would have seen had every item moved at once.
+//!
+//! What a stage sent stays at its doors until a reader runs, so that the caller can take it instead.
+
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use pipewright_spec::{
+    info::{DoorInfo, TopologyInfo},
+    options::{OnError, OnPanic},
+};
+
+use super::assembly::{Machine, Outputs, Part};
+use crate::{
+    call::{CopyFn, Item},
+    drive::panic_message,
+    error::RunError,
+    metrics::against_the_stream,
+    settings::{BATCH, Settings},
+    shared::PanicNote,
+};
+
+/// Most panic messages that a report keeps.
+const PANICS_KEPT: usize = 8;
+
+/// The state of a dry run, without its types.
+pub(super) struct Engine<'s, E> {
+    pub(super) env: E,
+    pub(super) info: &'static TopologyInfo,
+    pub(super) nodes: Vec<Node<'s, E>>,
+    pub(super) input: Input,
+    pub(super) error: Option<RunError>,
+    pub(super) panics: Vec<PanicNote>,
+    /// Nanoseconds since the run began.
+    pub(super) now: u64,
+    settings: Settings,
+    /// Stages such that every reader comes after what it reads.
+    order: Vec<usize>,
+    /// Items that were fed so far.
+    fed: u64,
+}
+
+/// One stage.
+pub(super) struct Node<'s, E> {
+    pub(super) part: Part<'s, E>,
+    pub(super) tally: Tally,
+    /// What came and is not called yet.
+    pub(super) queue: Vec<Timed>,
+    /// What waits for its batch to fill.
+    held: Vec<Timed>,
+    /// What left by the main door and no reader has asked for.
+    pub(super) sent: Vec<Timed>,
+    /// What left by the `Err` door and no reader has asked for.
+    pub(super) failed: Vec<Timed>,
+}
+
+/// The push input.
+#[derive(Default)]
+pub(super) struct Input {
+    /// Items that were pushed.
+    pub(super) count: u64,
+    pub(super) waiting: Vec<Timed>,
+    pub(super) copy: Option<CopyFn>,
+}
+
+/// What a stage has counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Items that the caller put before the stage; of a source, items that the caller gave for it.
+    pub(super) fed: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    pub(super) panicked: u64,
+    /// Items that were dropped before the stage because the run stopped.
+    pub(super) dropped: u64,
+    /// Items that were dropped in the stage because the run stopped.
+    pub(super) dropped_inside: u64,
+    /// Items and errors that the caller took.
+    pub(super) taken: u64,
+    pub(super) taken_errors: u64,
+    /// Items by the door of their variant.
+    pub(super) routed: Vec<(&'static str, u64)>,
+}
+
+/// An item, and when it came.
+pub(super) struct Timed {
+    pub(super) item: Item,
+    pub(super) when: When,
+}
+
+/// A time and, among what came at that time, a place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct When {
+    at: u64,
+    place: u64,
+}
+
+impl<'s, E> Engine<'s, E> {
+    pub(super) fn new(
+        info: &'static TopologyInfo,
+        settings: Settings,
+        env: E,
+        parts: Vec<Part<'s, E>>,
+        input_copy: Option<CopyFn>,
+    ) -> Self {
+        let mut order = against_the_stream(info);
+        order.reverse();
+        Self {
+            env,
+            info,
+            nodes: parts.into_iter().map(Node::new).collect(),
+            input: Input {
+                copy: input_copy,
+                ..Input::default()
+            },
+            error: None,
+            panics: Vec::new(),
+            now: 0,
+            settings,
+            order,
+            fed: 0,
+        }
+    }
+
+    /// Puts an item before a stage.
+    pub(super) fn feed(&mut self, stage: usize, item: Item) {
+        let item = self.timed(item);
+        let node = &mut self.nodes[stage];
+        node.tally.fed += 1;
+        node.queue.push(item);
+    }
+
+    /// Puts an item behind a source.
+    pub(super) fn feed_from(&mut self, source: usize, item: Item) {
+        let item = self.timed(item);
+        let node = &mut self.nodes[source];
+        node.tally.fed += 1;
+        node.tally.sent += 1;
+        node.sent.push(item);
+    }
+
+    /// Pushes an item.
+    pub(super) fn feed_input(&mut self, item: Item) {
+        let item = self.timed(item);
+        self.input.count += 1;
+        self.input.waiting.push(item);
+    }
+
+    /// Calls something else instead of a stage. What waits for its batch waits before the stage again.
+    pub(super) fn replace(&mut self, stage: usize, machine: Box<dyn Machine<E> + 's>) {
+        let node = &mut self.nodes[stage];
+        node.queue.append(&mut node.held);
+        node.part.machine = Some(machine);
+    }
+
+    /// Runs every stage.
+    pub(super) fn run(&mut self) {
+        for i in 0..self.order.len() {
+            self.step(self.order[i]);
+        }
+    }
+
+    /// Runs a stage and all that it reads.
+    pub(super) fn run_to(&mut self, stage: usize) {
+        let mut wanted = vec![false; self.nodes.len()];
+        wanted[stage] = true;
+        for &reader in self.order.iter().rev() {
+            for door in self.info.stages[reader].inputs {
+                if wanted[reader] && door.stage != DoorInfo::INPUT {
+                    wanted[usize::from(door.stage)] = true;
+                }
+            }
+        }
+        for i in 0..self.order.len() {
+            if wanted[self.order[i]] {
+                self.step(self.order[i]);
+            }
+        }
+    }
+
+    /// Runs every stage, and calls the batch stages with what they hold. If the run has failed, drops and counts what is
+    /// on its way.
+    pub(super) fn finish(&mut self) {
+        for i in 0..self.order.len() {
+            let stage = self.order[i];
+            self.step(stage);
+            self.flush(stage, self.now);
+        }
+        if self.error.is_some() {
+            for stage in 0..self.nodes.len() {
+                self.collect(stage);
+                let node = &mut self.nodes[stage];
+                node.tally.dropped += (node.queue.len() + node.held.len()) as u64;
+                node.queue.clear();
+                node.held.clear();
+            }
+        }
+    }
+
+    /// Runs a stage: calls it with what came, at the times at which it came.
+    fn step(&mut self, stage: usize) {
+        if self.error.is_some() || self.nodes[stage].part.machine.is_none() {
+            return;
+        }
+        self.collect(stage);
+        let mut queue = mem::take(&mut self.nodes[stage].queue);
+        queue.sort_by_key(|item| item.when);
+        let mut queue = queue.into_iter();
+        while self.error.is_none() {
+            let Some(item) = queue.next() else { break };
+            if self.collects(stage) {
+                self.flush_if_due(stage, item.when.at);
+                self.hold(stage, item);
+            } else {
+                self.call(stage, vec![item.item], item.when);
+            }
+        }
+        self.nodes[stage].queue = queue.collect();
+        self.flush_if_due(stage, self.now);
+    }
+
+    fn collects(&self, stage: usize) -> bool {
+        let machine = &self.nodes[stage].part.machine;
+        machine.as_ref().is_some_and(|machine| machine.collects())
+    }
+
+    /// Adds an item to the batch of a batch stage, and calls the stage if the batch is full.
+    fn hold(&mut self, stage: usize, item: Timed) {
+        let at = item.when.at;
+        let size = self.settings.stages[stage].batch.unwrap_or(BATCH);
+        let held = &mut self.nodes[stage].held;
+        held.push(item);
+        if held.len() >= size as usize {
+            self.flush(stage, at);
+        }
+    }
+
+    /// Calls a batch stage if its first item has waited for `linger` at the time `now`.
+    fn flush_if_due(&mut self, stage: usize, now: u64) {
+        let Some(first) = self.nodes[stage].held.first() else {
+            return;
+        };
+        let due = first
+            .when
+            .at
+            .saturating_add(self.settings.stages[stage].linger);
+        if due <= now {
+            self.flush(stage, due);
+        }
+    }
+
+    /// Calls a batch stage with what it holds.
+    fn flush(&mut self, stage: usize, at: u64) {
+        if self.error.is_some() {
+            return;
+        }
+        let held = mem::take(&mut self.nodes[stage].held);
+        let Some(last) = held.last() else { return };
+        let when = When {
+            at,
+            place: last.when.place,
+        };
+        let items = held.into_iter().map(|item| item.item).collect();
+        self.call(stage, items, when);
+    }
+
+    /// Calls a stage, and leaves what it sends at its doors.
+    fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
+        let env = &self.env;
+        let node = &mut self.nodes[stage];
+        let Some(machine) = &mut node.part.machine else {
+            return;
+        };
+        let came = items.len() as u64;
+        node.tally.received += came;
+        let attempt = catch_unwind(AssertUnwindSafe(|| machine.call(items, env)));
+        let Outputs { sent, failed, took } = machine.outputs(attempt.is_err());
+        node.tally.sent += sent.len() as u64 + took;
+        node.tally.failed += failed.len() as u64;
+        let timed = |item| Timed { item, when };
+        node.sent.extend(sent.into_iter().map(timed));
+        let old = node.failed.len();
+        node.failed.extend(failed.into_iter().map(timed));
+        if node.failed.len() > old && self.info.stages[stage].on_error == Some(OnError::Stop) {
+            self.stop_for_error(stage, old);
+        }
+        match attempt {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.nodes[stage].tally.dropped_inside += came;
+                self.fail(RunError::state(error));
+            }
+            Err(payload) => self.panicked(stage, came, payload),
+        }
+    }
+
+    fn stop_for_error(&mut self, stage: usize, error: usize) {
+        let node = &self.nodes[stage];
+        let text = node.part.err_text.as_ref();
+        let error = text.map_or_else(
+            || "an error that cannot be shown".to_owned(),
+            |text| text(&*node.failed[error].item),
+        );
+        let stage = self.info.stages[stage].name;
+        self.fail(RunError::Failed { stage, error });
+    }
+
+    /// Decides what follows a panic that lost `items`.
+    pub(super) fn panicked(&mut self, stage: usize, items: u64, payload: Box<dyn Any + Send>) {
+        let message = panic_message(payload);
+        let name = self.info.stages[stage].name;
+        self.note(name, &message);
+        let node = &mut self.nodes[stage];
+        node.tally.panicked += items;
+        match self.settings.stages[stage].on_panic {
+            OnPanic::Isolate | OnPanic::Keep => {}
+            OnPanic::Reset => {
+                if let Some(machine) = &mut node.part.machine {
+                    machine.reset();
+                }
+            }
+            OnPanic::Stop => self.fail(RunError::Panicked {
+                stage: name,
+                message,
+            }),
+        }
+    }
+
+    pub(super) fn note(&mut self, stage: &'static str, message: &str) {
+        if self.panics.len() < PANICS_KEPT {
+            self.panics.push(PanicNote {
+                stage,
+                message: message.to_owned(),
+            });
+        }
+    }
+
+    /// Ends the run with an error; the first one counts.
+    pub(super) fn fail(&mut self, error: RunError) {
+        self.error.get_or_insert(error);
+    }
+
+    fn timed(&mut self, item: Item) -> Timed {
+        let when = When {
+            at: self.now,
+            place: self.fed,
+        };
+        self.fed += 1;
+        Timed { item, when }
+    }
+}
+
+impl<'s, E> Node<'s, E> {
+    fn new(part: Part<'s, E>) -> Self {
+        Self {
+            part,
+            tally: Tally::default(),
+            queue: Vec::new(),
+            held: Vec::new(),
+            sent: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The commands, as they are typed.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod expand;
+mod graph;
+mod tidy;
+
+use std::{fs, process::Command};
+
+/// A folder that commands run in.
+struct Folder(tempfile::TempDir);
+
+/// What a command prints, and its exit code.
+struct Run {
+    out: String,
+    err: String,
+    code: i32,
+}
+
+impl Folder {
+    /// A folder with files: path and text.
+    fn new(files: &[(&str, &str)]) -> Folder {
+        let folder = Folder(tempfile::tempdir().expect("a folder for the test"));
+        for (path, text) in files {
+            folder.write(path, text.as_bytes());
+        }
+        folder
+    }
+
+    fn write(&self, path: &str, text: &[u8]) {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().expect("files are in folders"))
+            .expect("a writable folder");
+        fs::write(path, text).expect("a writable file");
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command
+            .args(args)
+            .current_dir(self.0.path())
+            .output()
+            .expect("the command runs");
+        let text = |bytes| String::from_utf8(bytes).expect("the output is text");
+        Run {
+            out: text(output.stdout),
+            err: text(output.stderr),
+            code: output.status.code().expect("no signal"),
+        }
+    }
+}
+
+/// Runs `args` on files and compares standard output and the exit code.
+#[track_caller]
+fn expect(files: &[(&str, &str)], args: &[&str], code: i32, out: &str) {
+    let run = Folder::new(files).run(args);
+    assert_eq!(run.out, out, "standard error: {}", run.err);
+    assert_eq!(run.code, code);
+}
+
+#[test]
+fn without_arguments_the_commands_are_listed() {
+    let run = Folder::new(&[]).run(&[]);
+    let commands: Vec<&str> = run
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "check", "graph", "expand", "ci", "tidy", "loom", "ui", "help"
+        ]
+    );
+    assert_eq!(run.code, 0);
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    let folder = Folder::new(&[]);
+    let wrong: [&[&str]; 6] = [
+        &["chekc"],
+        &["check"],
+        &["graph"],
+        &["graph", "a.ron", "--dot", "--mermaid"],
+        &["ci", "--skip", "everything"],
+        &["tidy", "a", "b"],
+    ];
+    for args in wrong {
+        let run = folder.run(args);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{args:?}");
+        assert!(run.err.starts_with("error: "), "{args:?}: {}", run.err);
+    }
+}
