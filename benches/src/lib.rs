@@ -1,1 +1,7 @@
-//! Under construction.
+//! What the benchmarks measure, and how: pipelines, the loops by hand that they are measured against, and paired runs.
+
+#![forbid(unsafe_code)]
+
+pub mod heavy;
+pub mod linear;
+pub mod paired;

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     time::Duration,
@@ -75,11 +75,14 @@ fn a_drained_pipeline_gives_items_back() {
 }
 
 pub struct Valve {
-    open: mpsc::Receiver<()>,
+    /// The sink waits for this before it takes its first item.
+    open: Mutex<mpsc::Receiver<()>>,
+    /// The sink says that it waits.
+    reached: AtomicBool,
     seen: Seen<u64>,
 }
 
-#[pipeline(env = std::sync::Mutex<Valve>)]
+#[pipeline(env = Arc<Valve>)]
 mod blocked {
     use super::*;
 
@@ -88,12 +91,11 @@ mod blocked {
         n
     }
 
-    /// Waits for the test before it takes its first item.
     #[sink(from = pass)]
-    pub fn last(n: u64, env: &std::sync::Mutex<Valve>) {
-        let env = env.lock().unwrap();
-        if n == 0 {
-            env.open.recv().unwrap();
+    pub fn last(n: u64, env: &Arc<Valve>) {
+        if !env.reached.swap(true, Ordering::Relaxed) {
+            // If the test has failed it has dropped the sender, and the run may end.
+            let _ = env.open.lock().unwrap().recv();
         }
         env.seen.see(n);
     }
@@ -101,18 +103,22 @@ mod blocked {
 
 #[test]
 fn a_full_input_refuses_and_blocks_until_there_is_room() {
-    let (open, valve) = mpsc::channel();
     let seen = Seen::new();
-    let env = std::sync::Mutex::new(Valve { open: valve, seen: seen.clone() });
-    let run = blocked::pipeline().workers(1).start(env).unwrap();
-    // The sink holds item 0; the input fills up behind it.
+    let (env, open) = {
+        let (open, valve) = mpsc::channel();
+        (Arc::new(Valve { open: Mutex::new(valve), reached: AtomicBool::new(false), seen: seen.clone() }), open)
+    };
+    let run = blocked::pipeline().workers(1).start(Arc::clone(&env)).unwrap();
+    // Moved behind the run, so that a failing test lets the sink go before it waits for the run's end.
+    let open = open;
+    // The sink holds what was pulled first; the input fills up behind it.
     let mut sent = 0;
     loop {
         match run.try_send(sent) {
             Ok(()) => sent += 1,
             Err(TrySendError::Full(back)) => {
                 assert_eq!(back, sent);
-                if run.input().len() == run.input().capacity() {
+                if env.reached.load(Ordering::Relaxed) && run.input().len() == run.input().capacity() {
                     break;
                 }
             }
@@ -121,9 +127,10 @@ fn a_full_input_refuses_and_blocks_until_there_is_room() {
     }
     let input = run.input();
     assert!(input.send_timeout(sent, Duration::from_millis(1)).unwrap_err().is_full());
-    let sender = std::thread::spawn(move || (sent..sent + 100).for_each(|n| input.send(n).unwrap()));
-    open.send(()).unwrap();
-    sender.join().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || (sent..sent + 100).for_each(|n| input.send(n).unwrap()));
+        open.send(()).unwrap();
+    });
     let report = run.drain().unwrap();
     assert_eq!(seen.take(), (0..sent + 100).collect::<Vec<_>>(), "{report}");
 }

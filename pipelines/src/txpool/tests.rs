@@ -104,20 +104,13 @@ fn real_blocks_are_what_they_claim() {
         once.by_kind
     );
 
-    let thrice = run_inputs(inputs, 3);
+    let twice = pipeline(Order::Keep, 2, Env::new(inputs, 2)).summary;
     assert_eq!(
-        (thrice.blocks, thrice.transactions),
-        (3 * once.blocks, 3 * once.transactions)
+        (twice.blocks, twice.transactions),
+        (2 * once.blocks, 2 * once.transactions)
     );
-    assert!(thrice.is_good() && thrice.rejected.is_empty());
-    let hashes = |summary: &Summary| {
-        summary
-            .best
-            .iter()
-            .map(|line| line.hash)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(hashes(&thrice), hashes(&once));
+    assert!(twice.is_good() && twice.rejected.is_empty());
+    assert_eq!(twice.best, once.best);
 }
 
 #[test]
@@ -137,10 +130,10 @@ fn the_same_seed_gives_the_same_blocks() {
 
 #[test]
 fn generated_blocks_are_genuine_and_show_every_rule() {
-    let summary = run(&generated(1, 6000), 1);
+    let summary = run(&generated(1, 3000), 1);
     assert_eq!(summary.faults, Vec::<String>::new());
     assert!(summary.is_good());
-    assert_eq!((summary.blocks, summary.transactions), (30, 6000));
+    assert_eq!((summary.blocks, summary.transactions), (15, 3000));
     assert!(
         summary.by_kind.iter().all(|(_, count)| *count > 0),
         "{:?}",

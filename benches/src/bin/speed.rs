@@ -1,0 +1,103 @@
+//! Prints the speed of pipelines against loops by hand in the same run: `cargo run --release -p pipewright-benches --bin speed`.
+//!
+//! Exits with 1 if a bar is missed.
+
+#![forbid(unsafe_code)]
+
+use std::{hint::black_box, process::ExitCode};
+
+use clap::Parser;
+use pipewright_benches::{
+    heavy,
+    linear::{by_hand, by_hand_on_two, run_cut, run_serial},
+    paired::{Contender, Outcome, compare},
+};
+
+/// Speed of pipelines against loops by hand, in paired runs.
+#[derive(Parser)]
+struct Args {
+    /// Rounds that are counted; each runs every contender once.
+    #[arg(long, default_value_t = 11)]
+    rounds: usize,
+    /// Millions of items of the linear pipeline.
+    #[arg(long, default_value_t = 20)]
+    millions: u64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let items = black_box(args.millions * 1_000_000);
+    println!("linear pipeline, {} M items, {} rounds; median ratio [least - greatest]", args.millions, args.rounds);
+    let mut met = true;
+    met &= show(one_worker(args.rounds, items));
+    met &= show(two_workers(args.rounds, items));
+    println!("heavy pipeline, about 100 ns an item, {} rounds", args.rounds);
+    met &= show(heavy_pipelines(args.rounds));
+    if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn show(outcomes: Vec<Outcome>) -> bool {
+    for outcome in &outcomes {
+        println!("  {outcome}");
+    }
+    outcomes.iter().all(Outcome::is_met)
+}
+
+fn one_worker(rounds: usize, items: u64) -> Vec<Outcome> {
+    let expected = by_hand(0..items);
+    compare(
+        rounds,
+        Contender::new("loop by hand", || assert_eq!(by_hand(0..black_box(items)), expected)),
+        vec![
+            Contender::new("source that can be cut, 1 worker", || assert_eq!(run_cut(items, 1), expected)).bar(0.95),
+            Contender::new("iterator in order, 1 worker", || assert_eq!(run_serial(items, 1), expected)).bar(0.80),
+        ],
+    )
+}
+
+fn two_workers(rounds: usize, items: u64) -> Vec<Outcome> {
+    let expected = by_hand(0..items);
+    compare(
+        rounds,
+        Contender::new("loop by hand on 2 threads", || assert_eq!(by_hand_on_two(black_box(items)), expected)),
+        vec![
+            Contender::new("source that can be cut, 2 workers", || assert_eq!(run_cut(items, 2), expected)).bar(0.90),
+            Contender::new("iterator in order, 2 workers", || assert_eq!(run_serial(items, 2), expected)),
+        ],
+    )
+}
+
+struct Nothing;
+
+impl heavy::Probe for Nothing {
+    fn at(&self, _: u64) {}
+}
+
+fn heavy_pipelines(rounds: usize) -> Vec<Outcome> {
+    const ITEMS: u64 = 1_000_000;
+    let env = || heavy::Env { items: ITEMS, probe: Box::new(Nothing) };
+    let ordered = |workers: usize| {
+        let run = heavy::ordered::pipeline().workers(workers).start(env()).expect("the pipeline starts");
+        let report = run.wait().expect("nothing fails");
+        assert_eq!(report.ledger().delivered, ITEMS);
+    };
+    let keyed = |workers: usize| {
+        let run = heavy::keyed::pipeline().workers(workers).start(env()).expect("the pipeline starts");
+        let report = run.wait().expect("nothing fails");
+        assert_eq!(report.ledger().delivered, ITEMS);
+    };
+    compare(
+        rounds,
+        Contender::new("loop by hand on 1 thread", || {
+            (0..black_box(ITEMS)).for_each(|n| {
+                black_box(heavy::work(n));
+            });
+        }),
+        vec![
+            Contender::new("iterator, ordered sink, 1 worker", || ordered(1)),
+            Contender::new("iterator, ordered sink, 2 workers", || ordered(2)),
+            Contender::new("keyed by 1000, serial sink, 1 worker", || keyed(1)),
+            Contender::new("keyed by 1000, serial sink, 2 workers", || keyed(2)),
+        ],
+    )
+}
