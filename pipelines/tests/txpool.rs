@@ -72,6 +72,15 @@ fn the_json_object_has_these_keys() {
         .map(String::as_str)
         .collect();
     assert_eq!(kinds, ["blob", "call", "creation", "swap", "transfer"]);
+    let ledger = &object["ledger"];
+    assert_eq!(
+        (&ledger["balanced"], &ledger["received"]),
+        (&json!(true), &json!(4))
+    );
+    assert_eq!(
+        (&ledger["panicked"], &ledger["in_flight"]),
+        (&json!(0), &json!(0))
+    );
 }
 
 #[test]
@@ -114,9 +123,66 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     let check = |args: &[&str]| assert_eq!(txpool(args, b"").status.code(), Some(2), "{args:?}");
     check(&["--repeat", "0"]);
     check(&["--workers", "0"]);
+    check(&["--workers", "65"]);
     check(&["--order", "some"]);
     check(&["--input"]);
     check(&["--input", "-", "--seed", "1"]);
     check(&["--transactions", "99999999999"]);
     check(&["--nonsense"]);
+}
+
+#[test]
+fn results_do_not_depend_on_workers_or_order() {
+    let run = |order: &str, workers: &str| {
+        let options = ["--order", order, "--workers", workers];
+        let output = txpool(
+            &[&["--transactions", "600", "--json"], &options[..]].concat(),
+            b"",
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let mut object = json(&output);
+        for varies in ["elapsed_s", "transactions_per_s"] {
+            assert!(object[varies].take().is_number());
+        }
+        object
+    };
+    let expect = run("keep", "1");
+    for (order, workers) in [("keep", "2"), ("any", "1"), ("any", "3")] {
+        assert_eq!(
+            run(order, workers),
+            expect,
+            "{order} with {workers} workers"
+        );
+    }
+}
+
+#[test]
+fn a_tuning_file_is_used_or_refused_with_the_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |name: &str, tuning: &str, code: i32, message: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, tuning).expect("writes");
+        let path = path.to_str().expect("UTF-8");
+        let output = txpool(&["--transactions", "200", "--tuning", path], b"");
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(message), "{errors}");
+    };
+    check("good.ron", r#"(stages: {"blocks": (batch: 8)})"#, 0, "");
+    check(
+        "stage.ron",
+        r#"(stages: {"block": (batch: 8)})"#,
+        2,
+        "stage.ron:1:12",
+    );
+    check(
+        "number.ron",
+        r#"(stages: {"blocks": (batch: 0)})"#,
+        2,
+        "`batch` must be at least 1",
+    );
+    check("broken.ron", "(stages:", 2, "broken.ron:1:");
+    let output = txpool(&["--tuning", "no/such/file.ron"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no/such/file.ron"));
 }

@@ -7,6 +7,7 @@
 
 use std::{
     any::Any,
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
@@ -25,10 +26,8 @@ pub trait Tally: Default {
     fn at(&self) -> u16;
     /// Notes the stage that is being called.
     fn set_at(&mut self, stage: u16);
-    /// One more item at the head of the segment.
-    fn seen(&mut self);
-    /// Items at the head of the segment.
-    fn items(&self) -> u64;
+    /// So many more items at the head of the segment.
+    fn seen(&mut self, items: u64);
     /// Adds everything to the worker's counters.
     fn settle(&self, counts: &Counts);
     /// Takes back what [`Self::settle`] counts of the item that panicked at [`Self::at`]: stages that pass every item on
@@ -115,9 +114,9 @@ pub fn drive_tagged<L: Load, C: Segment>(
 pub fn flush<C: Segment>(w: Watch<'_>, cx: &mut C, due: Due) {
     loop {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            let mut guard = Guard::<(), C::Tally>::new(None, w.counts);
+            let mut guard = Guard::<(), C::Tally>::new(None, 0, HANDED, w.counts);
             cx.flush(&mut guard.tally, due);
-            guard.done();
+            finish(guard);
         }));
         // After a panic the batch that caused it is gone; what is left is flushed by another attempt.
         let Err(payload) = attempt else { return };
@@ -195,51 +194,70 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
     step: &impl Fn(&mut C, I::Item, &mut C::Tally),
     progress: &mut Progress,
 ) {
-    let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), counts);
-    let Guard { items: Some(items), tally, ended, .. } = &mut guard else {
+    let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), limit, source, counts);
+    let Guard { items: Some(items), tally, left, ended, .. } = &mut guard else {
         return;
     };
-    while !LIMITED || tally.items() < limit {
+    // The one count of the loop goes down and is looked at where it changes: one instruction for both.
+    loop {
         tally.set_at(source);
         let Some(item) = items.next() else {
             *ended = true;
             break;
         };
-        tally.seen();
         step(cx, item, tally);
+        *left -= 1;
+        if LIMITED && *left == 0 {
+            break;
+        }
     }
-    guard.done();
+    // No stage is being called any more, so that the loop need not keep which one was.
+    tally.set_at(HANDED);
+    finish(guard);
 }
 
-/// Position and counts of a running loop. [`Guard::done`] writes them back at the end of the loop; dropping it does while
+/// The end of a loop that did not panic: writes position and counts back.
+#[inline(always)]
+fn finish<I, T: Tally>(guard: Guard<'_, I, T>) {
+    // Everything it owns is moved out, and its drop is for unwinding only: so nothing after the loop reads the stage, and
+    // the loop need not keep it.
+    ManuallyDrop::new(guard).settle();
+}
+
+/// Position and counts of a running loop. [`finish`] writes them back at the end of the loop; dropping it does while
 /// unwinding, and tells where. Only the drop reads the stage, so the loop itself need not keep it.
 struct Guard<'a, I, T: Tally> {
     items: Option<I>,
     home: Option<(&'a mut Option<I>, &'a mut Progress)>,
     tally: T,
+    limit: u64,
+    /// Items until the limit.
+    left: u64,
     ended: bool,
+    /// What is being called while an item is taken.
+    source: u16,
     counts: &'a Counts,
 }
 
 impl<'a, I, T: Tally> Guard<'a, I, T> {
     #[inline(always)]
-    fn new(mut home: Option<(&'a mut Option<I>, &'a mut Progress)>, counts: &'a Counts) -> Self {
+    fn new(
+        mut home: Option<(&'a mut Option<I>, &'a mut Progress)>,
+        limit: u64,
+        source: u16,
+        counts: &'a Counts,
+    ) -> Self {
         let items = home.as_mut().and_then(|(items, _)| items.take());
-        Self { items, home, tally: T::default(), ended: false, counts }
-    }
-
-    #[inline(always)]
-    fn done(mut self) {
-        self.settle();
-        // Everything it owned was moved out, and the drop is for unwinding.
-        std::mem::forget(self);
+        Self { items, home, tally: T::default(), limit, left: limit, ended: false, source, counts }
     }
 
     #[inline(always)]
     fn settle(&mut self) {
+        let taken = self.limit - self.left;
+        self.tally.seen(taken);
         if let Some((items, progress)) = &mut self.home {
             **items = self.items.take();
-            progress.items += self.tally.items();
+            progress.items += taken;
             progress.ended |= self.ended;
         }
         self.tally.settle(self.counts);
@@ -249,6 +267,10 @@ impl<'a, I, T: Tally> Guard<'a, I, T> {
 impl<I, T: Tally> Drop for Guard<'_, I, T> {
     #[cold]
     fn drop(&mut self) {
+        // An item that panicked was taken, though the loop has not counted it yet.
+        if self.home.is_some() && self.tally.at() != self.source {
+            self.left -= 1;
+        }
         self.settle();
         self.counts.set_at(self.tally.at());
         self.tally.recount(self.counts);

@@ -1,4 +1,6 @@
 //! In-process data pipelines: declared in attributes or in RON, checked at compile time, run as fused loops.
+//!
+#![doc = include_str!("../../README.md")]
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;

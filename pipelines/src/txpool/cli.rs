@@ -14,7 +14,7 @@ use super::{
     feed::Input,
     generate::Generator,
     progress,
-    run::{Outcome, Settings},
+    run::{Failure, Outcome, Settings},
     summary::Summary,
 };
 
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: Option<u32>,
 
-    /// Whether the sinks see what comes in the order of the input
+    /// Whether blocks are settled in the order of the input; each sender's transactions always stay in order
     #[arg(long, value_enum, default_value_t = Order::Keep)]
     order: Order,
 
@@ -56,12 +56,12 @@ pub struct Args {
     seed: u64,
 }
 
-/// Whether order is kept.
+/// Whether the input's order is kept where nothing else needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
-    /// In the order of the input.
+    /// Blocks are put together and settled in the order of the input
     Keep,
-    /// As it comes; each sender's transactions stay in order.
+    /// Blocks are settled as they get ready
     Any,
 }
 
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> ExitCode {
     };
     match settings.run(Env::new(inputs, args.repeat)) {
         Ok(outcome) => report(args, &outcome),
-        Err(failure) => fail(&failure.to_string(), if failure.is_usage() { 2 } else { 1 }),
+        Err(failure) => refuse(&failure),
     }
 }
 
@@ -156,6 +156,17 @@ fn verdict(outcome: &Outcome) -> String {
     } else {
         format!("{faults}; the pipeline itself went wrong, and its counts are not complete")
     }
+}
+
+/// Tells why there was no run.
+fn refuse(failure: &Failure) -> ExitCode {
+    let message = failure.to_string();
+    if failure.is_rendered() {
+        drop(writeln!(io::stderr(), "{}", message.trim_end()));
+    } else {
+        complain(&message);
+    }
+    ExitCode::from(if failure.is_usage() { 2 } else { 1 })
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

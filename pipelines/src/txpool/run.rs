@@ -9,7 +9,7 @@ use super::{cli::Order, env::Env, flow, progress, summary::Summary};
 /// How to run.
 #[derive(Debug)]
 pub struct Settings {
-    /// Whether the sinks see the input's order.
+    /// Whether blocks are settled in the order of the input.
     pub order: Order,
     /// How many threads work; as many as there are cores if not said.
     pub workers: Option<u32>,
@@ -43,6 +43,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the text is a report with places and snippets, which needs nothing around it.
+    pub fn is_rendered(&self) -> bool {
+        matches!(
+            self,
+            Self::Tuning(TuningError::Wrong(_))
+                | Self::Start(StartError::Tuning(TuningError::Wrong(_)))
+        )
+    }
+
     /// Whether the command line or the environment is to blame.
     pub fn is_usage(&self) -> bool {
         match self {
@@ -115,4 +124,83 @@ fn problems<P: Blueprint>(report: &Report<P>, error: Option<String>) -> Vec<Stri
     // A panic that ended the run is already among the notes.
     problems.extend(error.filter(|error| !problems.contains(error)));
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use pipewright::pipeline;
+
+    use super::*;
+    use crate::txpool::feed::Input;
+
+    #[pipeline(env = Env)]
+    mod fragile {
+        use crate::txpool::{env::Env, feed, types::RawBlock};
+
+        #[source]
+        fn texts(env: &Env) -> impl Iterator<Item = RawBlock> {
+            feed::blocks(env)
+        }
+
+        #[sink(from = texts)]
+        fn handle(raw: RawBlock) {
+            assert_ne!(raw.text.as_deref(), Ok(&b"bomb"[..]), "boom");
+        }
+    }
+
+    fn settings(tuning: Option<PathBuf>) -> Settings {
+        Settings {
+            order: Order::Keep,
+            workers: Some(1),
+            tuning,
+        }
+    }
+
+    fn env(texts: &[&'static str]) -> Env {
+        let texts = texts.iter().map(|text| Bytes::from_static(text.as_bytes()));
+        Env::new(vec![Input::Texts("made".into(), texts.collect())], 1)
+    }
+
+    #[test]
+    fn a_panic_fails_the_run_and_is_told() {
+        let run = |texts: &[&'static str]| {
+            let outcome = settings(None).finish(fragile::pipeline(), env(texts));
+            outcome.expect("starts")
+        };
+        let fine = run(&["a", "b"]);
+        assert!(fine.is_good() && fine.problems.is_empty());
+        let broken = run(&["a", "bomb", "b"]);
+        assert!(!broken.is_good());
+        assert_eq!(broken.ledger.panicked, 1);
+        assert!(
+            broken.problems.len() == 1 && broken.problems[0].starts_with("`handle` panicked: "),
+            "{:?}",
+            broken.problems
+        );
+        let many = run(&["bomb"; 100]).problems;
+        assert!(
+            many.last()
+                .is_some_and(|last| last.ends_with(" more panics")),
+            "{many:?}"
+        );
+    }
+
+    #[test]
+    fn a_bad_tuning_file_starts_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = |text: &str| {
+            let path = folder.path().join("tuning.ron");
+            std::fs::write(&path, text).expect("writes");
+            settings(Some(path)).run(env(&[]))
+        };
+        assert!(run(r#"(stages: {"blocks": (batch: 2)})"#).is_ok());
+        let error = run(r#"(stages: {"block": (batch: 2)})"#).expect_err("no such stage");
+        assert!(error.is_usage() && error.is_rendered());
+        assert!(error.to_string().contains("tuning.ron:1:12"), "{error}");
+        let error = settings(Some("no/such/file".into()))
+            .run(env(&[]))
+            .expect_err("no file");
+        assert!(error.is_usage() && !error.is_rendered());
+    }
 }

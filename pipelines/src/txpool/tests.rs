@@ -1,6 +1,10 @@
 //! Whole runs: real blocks, generated ones, and broken ones.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -70,10 +74,13 @@ fn real_blocks() -> Option<Vec<PathBuf>> {
         data.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     let folder = data.join("ethereum");
     let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!(
+        // Not by `eprintln!`, which says nothing in a test that passes.
+        let told = writeln!(
+            io::stderr(),
             "SKIPPED: no real blocks in {}; set PIPEWRIGHT_DATA to the folder that holds `ethereum/`",
             folder.display()
         );
+        told.expect("standard error");
         return None;
     };
     let paths = entries.map(|entry| entry.expect("an entry").path());

@@ -199,6 +199,7 @@ impl<S: Splittable> SplitSource<S> {
         if !ctl.is_done() {
             w.shared.idle.wake_one();
         }
+        let piece = Some(piece);
         run(Morsel { piece, ticket }, w);
         ctl.learn(limit, w.tick() - begun, w.shared.settings.quantum);
         Pulled::More
@@ -253,7 +254,8 @@ impl Place {
 
 /// A piece of a splittable source on its way, with its ticket.
 pub struct Morsel<'r, P> {
-    piece: P,
+    /// Until it is opened.
+    piece: Option<P>,
     ticket: Held<'r>,
 }
 
@@ -274,11 +276,11 @@ impl<P: Iterator> Load for Morsel<'_, P> {
     type Item = P::Item;
 
     fn open(&mut self) -> impl Iterator<Item = P::Item> {
-        &mut self.piece
+        self.piece.take().expect("a load is opened once")
     }
 
     fn open_tagged(&mut self) -> impl Iterator<Item = (u32, P::Item)> {
-        (0..=u32::MAX).zip(&mut self.piece)
+        (0..=u32::MAX).zip(self.piece.take().expect("a load is opened once"))
     }
 
     fn ticket(&self) -> u32 {

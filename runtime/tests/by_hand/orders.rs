@@ -318,11 +318,8 @@ const _: () = {
             self.at = stage;
         }
         #[inline(always)]
-        fn seen(&mut self) {
-            self.n += 1;
-        }
-        fn items(&self) -> u64 {
-            self.n
+        fn seen(&mut self, items: u64) {
+            self.n += items;
         }
         fn settle(&self, c: &rt::Counts) {
             c.sent(INGEST, self.n);
@@ -382,11 +379,8 @@ const _: () = {
         fn set_at(&mut self, stage: u16) {
             self.at = stage;
         }
-        fn seen(&mut self) {
-            self.n += 1;
-        }
-        fn items(&self) -> u64 {
-            self.n
+        fn seen(&mut self, items: u64) {
+            self.n += items;
         }
         fn settle(&self, c: &rt::Counts) {
             c.received(BOOK, self.n);
@@ -447,11 +441,8 @@ const _: () = {
         fn set_at(&mut self, stage: u16) {
             self.at = stage;
         }
-        fn seen(&mut self) {
-            self.n += 1;
-        }
-        fn items(&self) -> u64 {
-            self.n
+        fn seen(&mut self, items: u64) {
+            self.n += items;
         }
         fn settle(&self, c: &rt::Counts) {
             c.received(REJECT, self.n);
@@ -503,11 +494,8 @@ const _: () = {
             self.at = stage;
         }
         #[inline(always)]
-        fn seen(&mut self) {
-            self.n += 1;
-        }
-        fn items(&self) -> u64 {
-            self.n
+        fn seen(&mut self, items: u64) {
+            self.n += items;
         }
         fn settle(&self, c: &rt::Counts) {
             c.sent(INGEST, self.n);

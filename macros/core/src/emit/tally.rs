@@ -156,11 +156,8 @@ impl Tally {
                     self.at = stage;
                 }
                 #[inline(always)]
-                fn seen(&mut self) {
-                    self.n += 1;
-                }
-                fn items(&self) -> u64 {
-                    self.n
+                fn seen(&mut self, items: u64) {
+                    self.n += items;
                 }
                 fn settle(&self, c: &#rt::Counts) {
                     #settle

@@ -1,0 +1,23 @@
+//! `#[stage]` on something else.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+
+    #[stage(from = numbers)]
+    pub struct Double;
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,8 @@
+//! `#[pipeline]` on something else.
+
+use pipewright::pipeline;
+
+#[pipeline]
+struct Shop;
+
+fn main() {}

@@ -1,0 +1,22 @@
+//! A name that is generated.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+
+    pub struct Pipeline;
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

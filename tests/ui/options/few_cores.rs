@@ -1,0 +1,20 @@
+//! More workers than cores.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, workers = 4, cores = "0-1")]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

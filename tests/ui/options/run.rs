@@ -1,0 +1,20 @@
+//! `run` belongs to RON.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, run = "show")]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

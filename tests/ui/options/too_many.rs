@@ -1,0 +1,20 @@
+//! A number out of all bounds.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, batch = 99_999_999)]
+    pub fn print(batch: &mut [u8]) {
+        println!("{batch:?}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,20 @@
+//! A word that the option does not know.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, order = kep)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

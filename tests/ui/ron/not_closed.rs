@@ -1,0 +1,20 @@
+//! A parenthesis is not closed.
+
+use pipewright::pipeline;
+
+#[pipeline("not_closed.ron")]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,25 @@
+//! A stage without an item.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[stage(from = numbers)]
+    pub fn double() -> u8 {
+        2
+    }
+
+    #[sink(from = double)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

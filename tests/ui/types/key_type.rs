@@ -1,0 +1,20 @@
+//! A key that cannot be hashed.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, key = |n: &u8| f64::from(*n))]
+    pub fn count(_: u8, seen: &mut u64) {
+        *seen += 1;
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,23 @@
+//! One of two readers takes another type.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+
+    #[sink(from = numbers)]
+    pub fn count(_: u16) {}
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,29 @@
+//! An item cannot go from thread to thread.
+
+use std::rc::Rc;
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[stage(from = numbers)]
+    pub fn share(n: u8) -> Rc<u8> {
+        Rc::new(n)
+    }
+
+    #[sink(from = share)]
+    pub fn print(n: Rc<u8>) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,24 @@
+//! `from` names a function without `#[stage]`.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    pub fn double(n: u8) -> u8 {
+        n * 2
+    }
+
+    #[sink(from = [numbers, double])]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

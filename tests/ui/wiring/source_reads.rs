@@ -1,0 +1,20 @@
+//! A source has `from`.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source(from = input)]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}

@@ -1,0 +1,28 @@
+//! Two stages have one name.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers)]
+    pub fn print(n: u8) {
+        println!("{n}");
+    }
+
+    #[cfg(not(windows))]
+    #[sink(from = numbers)]
+    pub fn count(_: u8) {}
+
+    #[cfg(windows)]
+    #[sink(from = numbers)]
+    pub fn count(_: u8) {}
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}
