@@ -20,6 +20,9 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::{drive::Load, ring::Ring, shared::Shared};
 
+/// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
+const RESERVED_BYTES: usize = 16 << 10;
+
 /// What a run queue may know about a carrier.
 #[repr(C)]
 struct Header {
@@ -92,7 +95,7 @@ impl<T: 'static> Home<T> {
         };
         Box::new(Node {
             header,
-            items: Vec::new(),
+            items: Vec::with_capacity((RESERVED_BYTES / size_of::<T>().max(1)).clamp(4, 4096)),
             tags: Vec::new(),
             home: None,
         })
@@ -240,8 +243,10 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        // SAFETY: the task owns the node, and `free` was made for its type.
-        unsafe { (self.0.as_ref().free)(self.0) }
+        // SAFETY: the task owns the node, which is alive until it is freed below.
+        let free = unsafe { self.0.as_ref() }.free;
+        // SAFETY: `free` was made for the node's type, and this is the node's only pointer.
+        unsafe { free(self.0) }
     }
 }
 

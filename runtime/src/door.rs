@@ -19,7 +19,10 @@ pub(crate) struct Inside<'a>(&'a Door);
 
 impl Door {
     pub(crate) fn new() -> Self {
-        Self { closed: AtomicBool::new(false), inside: AtomicU32::new(0) }
+        Self {
+            closed: AtomicBool::new(false),
+            inside: AtomicU32::new(0),
+        }
     }
 
     /// Goes in to push; `None` if the door is closed.

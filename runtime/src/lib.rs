@@ -1,6 +1,13 @@
 //! In-process data pipelines: declared in attributes or in RON, checked at compile time, run as fused loops.
 //!
 #![doc = include_str!("../../README.md")]
+#![cfg_attr(
+    loom,
+    allow(
+        dead_code,
+        reason = "a loom build has the concurrent pieces and not their users"
+    )
+)]
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;

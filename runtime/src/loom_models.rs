@@ -46,14 +46,22 @@ impl World {
                 *next += 1;
                 *next - 1
             };
-            let number = if self.ordered { sequence } else { self.arrivals.fetch_add(1, Ordering::AcqRel) };
-            let Some(mut hold) = self.ring.arrive(number as u64, Box::new(sequence * 8 + ticket as usize)) else {
+            let number = if self.ordered {
+                sequence
+            } else {
+                self.arrivals.fetch_add(1, Ordering::AcqRel)
+            };
+            let Some(mut hold) = self
+                .ring
+                .arrive(number as u64, Box::new(sequence * 8 + ticket as usize))
+            else {
                 continue;
             };
             loop {
                 let batch = *hold.take().expect("a holder that goes on has a batch");
                 // SAFETY: the point of the model: loom fails it if another holder is here.
-                self.state.with_mut(|state| unsafe { (*state).push(batch / 8) });
+                self.state
+                    .with_mut(|state| unsafe { (*state).push(batch / 8) });
                 self.credits.release((batch % 8) as u32);
                 if !self.ring.advance(&mut hold) {
                     break;
@@ -63,7 +71,14 @@ impl World {
     }
 }
 
-fn gate(threads: usize, total: usize, credits: u32, bound: usize, ordered: bool, preemptions: usize) {
+fn gate(
+    threads: usize,
+    total: usize,
+    credits: u32,
+    bound: usize,
+    ordered: bool,
+    preemptions: usize,
+) {
     check(preemptions, move || {
         let world = Arc::new(World {
             ring: Ring::new(bound),
@@ -189,7 +204,11 @@ fn loom_a_token_has_one_user() {
         for thread in threads {
             grabbed += u32::from(thread.join().unwrap());
         }
-        assert_eq!(token.grab(|value| *value), Some(grabbed), "a change was lost");
+        assert_eq!(
+            token.grab(|value| *value),
+            Some(grabbed),
+            "a change was lost"
+        );
         assert!(grabbed > 0, "nobody got a free token");
     });
 }
@@ -221,7 +240,9 @@ fn loom_two_publishers_wake_two_sleepers() {
         let idle = Arc::new(Idle::new(2));
         let tasks = Arc::new(AtomicUsize::new(0));
         let take = |tasks: &AtomicUsize| {
-            tasks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+            tasks
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                .is_ok()
         };
         let sleepers: Vec<_> = (0..2)
             .map(|id| {

@@ -23,10 +23,16 @@ impl<T> Meet<T> {
     /// For at most `bound` things at once, of at most `parts` parts each.
     pub(crate) fn new(bound: usize, parts: usize) -> Self {
         let slot = || Slot {
-            parts: (0..parts).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            parts: (0..parts)
+                .map(|_| AtomicPtr::new(ptr::null_mut()))
+                .collect(),
             here: AtomicU32::new(0),
         };
-        Self { slots: (0..bound.max(2).next_power_of_two()).map(|_| slot()).collect() }
+        Self {
+            slots: (0..bound.max(2).next_power_of_two())
+                .map(|_| slot())
+                .collect(),
+        }
     }
 
     /// Leaves part number `part` of thing `number`. If that makes `expected` parts, hands each of them to `take`, in the
@@ -86,6 +92,8 @@ unsafe impl<T: Send> Sync for Meet<T> {}
 
 impl<T> std::fmt::Debug for Meet<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meet").field("slots", &self.slots.len()).finish()
+        f.debug_struct("Meet")
+            .field("slots", &self.slots.len())
+            .finish()
     }
 }

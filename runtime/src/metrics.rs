@@ -202,7 +202,8 @@ pub(crate) fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
         let Some(name) = door.door.filter(|_| usize::from(door.stage) == stage) else {
             continue;
         };
-        if !(name == "Err" && info.stages[stage].fallible) && !doors.contains(&name) {
+        let is_error = name == "Err" && info.stages[stage].fallible;
+        if !is_error && !doors.contains(&name) {
             doors.push(name);
         }
     }

@@ -23,7 +23,11 @@ impl<T> Token<T> {
     /// Calls `f` with the value if nobody else has it.
     pub(crate) fn grab<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         // A failed exchange writes nothing, so whoever comes in between leaves no mark.
-        if self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self
+            .taken
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             return None;
         }
         let _release = Release(&self.taken);

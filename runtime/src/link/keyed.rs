@@ -117,16 +117,12 @@ impl<T: Send + 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         loop {
             if let Some(node) = hold.take() {
                 let carrier = Carrier::from_box(node);
-                // SAFETY: there is one hold per partition's ring and this worker has it until `advance` returns false;
-                // workers that run the pipeline alone use `solo`, when no carrier exists.
                 partition.states.with_mut(|states| {
-                    let shard = Shard {
-                        states: unsafe { &mut *states },
-                        key: &self.key,
-                        hasher: &self.hasher,
-                        last: None,
-                    };
-                    serve(shard, carrier, w);
+                    // SAFETY: there is one hold per partition's ring and this worker has it until `advance` returns
+                    // false; workers that run the pipeline alone use `solo`, when no carrier exists.
+                    let states = unsafe { &mut *states };
+                    let (key, hasher) = (&self.key, &self.hasher);
+                    serve(Shard { states, key, hasher, last: None }, carrier, w);
                 });
             }
             if !partition.ring.advance(&mut hold) {

@@ -37,7 +37,7 @@ use crate::{
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The queue of an input.
-pub struct Ingress<T> {
+pub(crate) struct Ingress<T> {
     items: ArrayQueue<T>,
     door: Door,
     /// Senders that sleep.

@@ -65,9 +65,10 @@ impl<T> Iterator for Pieces<T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         let i = self.range.next()?;
-        // SAFETY: `i` is inside the vector's length and was in this piece's range only, which no longer has it: the item
-        // is moved out once.
-        Some(unsafe { self.memory.start.add(i).read() })
+        // SAFETY: `i` is inside the vector's length.
+        let item = unsafe { self.memory.start.add(i) };
+        // SAFETY: `i` was in this piece's range only, which no longer has it: the item is moved out once.
+        Some(unsafe { item.read() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
