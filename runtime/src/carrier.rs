@@ -18,7 +18,7 @@ use std::{
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::{drive::Load, ring::Ring, shared::Shared};
+use crate::{diagnose::Crossing, drive::Load, ring::Ring, shared::Shared};
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
 const RESERVED_BYTES: usize = 16 << 10;
@@ -45,6 +45,9 @@ pub(crate) struct Node<T> {
     home: Option<Arc<Home<T>>>,
 }
 
+// SAFETY: a home makes all nodes of its items, and a home is made with a `Crossing<T>`, which exists for `T: Send` only.
+unsafe impl<T> Send for Node<T> {}
+
 /// The pool of one link's buffers, and what a returning carrier must reach.
 pub(crate) struct Home<T> {
     free: ArrayQueue<Box<Node<T>>>,
@@ -55,7 +58,7 @@ pub(crate) struct Home<T> {
 }
 
 impl<T: 'static> Home<T> {
-    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize) -> Arc<Self> {
+    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, _: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             free: ArrayQueue::new(buffers.max(1)),
             shared: Arc::clone(shared),
@@ -262,10 +265,10 @@ unsafe fn free<T: 'static>(raw: NonNull<Header>) {
     }));
 }
 
-// SAFETY: a task owns its items, and every carrier that becomes one has `T: Send` (see `Worker::post`).
+// SAFETY: a task owns its node, and nodes are `Send`.
 unsafe impl Send for Task {}
 
-impl<T: Send + 'static> Load for Carrier<T> {
+impl<T: 'static> Load for Carrier<T> {
     type Item = T;
 
     fn open(&mut self) -> impl Iterator<Item = T> {

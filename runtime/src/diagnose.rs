@@ -1,6 +1,8 @@
 //! The traits that say in the user's words what does not fit. They have no other purpose than their messages.
 
-use std::{error::Error, hash::Hash};
+use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
+
+use crate::link::Hashed;
 
 /// An item type that takes what another stage sends: the same type.
 #[diagnostic::on_unimplemented(
@@ -66,8 +68,35 @@ pub trait CrossesThreads {}
 
 impl<T: Send + 'static> CrossesThreads for T {}
 
+/// Shows that items of type `T` can move from one worker to another. Whatever holds items in flight asks for it when it is
+/// made and states no bound of its own, so that a type which cannot move is one error.
+pub struct Crossing<T>(PhantomData<fn() -> T>);
+
+impl<T> Crossing<T> {
+    /// The same with a number beside each item.
+    pub(crate) const fn hashed(self) -> Crossing<Hashed<T>> {
+        Crossing(PhantomData)
+    }
+}
+
+impl<T> Clone for Crossing<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Crossing<T> {}
+
+impl<T> fmt::Debug for Crossing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Crossing")
+    }
+}
+
 /// Refuses item types that cannot move from one worker to another.
-pub const fn crosses_threads<T: CrossesThreads>() {}
+pub const fn crosses_threads<T: CrossesThreads>() -> Crossing<T> {
+    Crossing(PhantomData)
+}
 
 /// An environment that all workers can share.
 #[diagnostic::on_unimplemented(

@@ -74,7 +74,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Leaves a batch in the worker's own queue: it runs it next, unless another worker steals it.
-    pub fn post<T: Send + 'static>(&mut self, carrier: Carrier<T>) {
+    pub fn post<T: 'static>(&mut self, carrier: Carrier<T>) {
         let task = carrier.into_task();
         let waiting = self.queue.len();
         if waiting < OWN_TASKS {

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     carrier::{Carrier, Home},
+    diagnose::Crossing,
     drive::{Load, Watch},
     graph::Site,
     worker::Worker,
@@ -16,12 +17,12 @@ pub struct Direct<T: 'static> {
     keep_empty: bool,
 }
 
-impl<T: Send + 'static> Direct<T> {
+impl<T: 'static> Direct<T> {
     /// The link number `link`. `keep_empty`: whether its segment must pass every carrier on, also empty ones.
-    pub fn new<I>(site: &Site<'_, I>, link: u16, keep_empty: bool) -> Self {
+    pub fn new<I>(site: &Site<'_, I>, link: u16, keep_empty: bool, items: Crossing<T>) -> Self {
         let buffers = site.shared.settings.most_at(site.shared.info, link.into());
         Self {
-            home: Home::new(site.shared, link, buffers),
+            home: Home::new(site.shared, link, buffers, items),
             keep_empty,
         }
     }

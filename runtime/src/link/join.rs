@@ -21,7 +21,7 @@ pub(super) struct Join<T: 'static> {
     expected: &'static [u8],
 }
 
-impl<T: Send + 'static> Join<T> {
+impl<T: 'static> Join<T> {
     pub(super) fn new(bound: usize, info: &LinkInfo) -> Self {
         Self {
             // A part's number is its place among those of all sources.
@@ -61,7 +61,7 @@ impl<T: 'static> Drop for Join<T> {
 }
 
 /// Two parts as one, in the order of their tags; of equal tags those of `a` come first.
-fn merge<T: Send + 'static>(
+fn merge<T: 'static>(
     mut a: Carrier<T>,
     mut b: Carrier<T>,
     shared: &Shared,

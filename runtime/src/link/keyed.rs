@@ -21,6 +21,7 @@ use pipewright_spec::info::LinkKindInfo;
 use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
+    diagnose::Crossing,
     drive::{Load, Watch, panic_message, stop_for_state},
     error::InitError,
     graph::Site,
@@ -57,9 +58,9 @@ struct Partition<T: 'static, Key, S> {
     states: UnsafeCell<HashTable<(Key, S)>>,
 }
 
-impl<T: Send + 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
+impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     /// The link number `link`, partitioned by `key`.
-    pub fn new<I>(site: &Site<'_, I>, link: u16, key: K) -> Self {
+    pub fn new<I>(site: &Site<'_, I>, link: u16, key: K, items: Crossing<T>) -> Self {
         let shared = site.shared;
         let kind = shared.info.links[usize::from(link)].kind;
         let bound = shared.settings.most_at(shared.info, link.into());
@@ -72,9 +73,9 @@ impl<T: Send + 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             states: UnsafeCell::new(HashTable::new()),
         };
         Self {
-            scatter: Serial::new(site, link, ()),
+            scatter: Serial::new(site, link, (), items),
             ordered: matches!(kind, LinkKindInfo::Keyed { ordered: true }),
-            home: Home::new(shared, link, bound),
+            home: Home::new(shared, link, bound, items.hashed()),
             key,
             hasher: RandomState::new(),
             partitions: (0..partitions).map(partition).collect(),
@@ -240,7 +241,7 @@ pub struct KeyedSolo<'a, T: 'static, K: KeyFn<T>, S> {
     last: Option<u64>,
 }
 
-impl<T: Send + 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
+impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
     /// The state of the item's key, made by `init` when the key is new. If that fails, the run ends.
     #[inline]
     pub fn state(&mut self, item: &T, init: impl FnOnce() -> Result<S, InitError>) -> &mut S {
@@ -295,9 +296,9 @@ fn forget<Key, S>(states: &mut HashTable<(Key, S)>, hash: u64) {
     }
 }
 
-// SAFETY: the rings pass carriers between threads (`T: Send`), one thread at a time has the states of a partition
+// SAFETY: the rings pass carriers between threads, which are `Send`, one thread at a time has the states of a partition
 // (`K::Key: Send`, `S: Send`), and the key function is shared (`K: Sync` by `KeyFn`).
-unsafe impl<T: Send, K: KeyFn<T>, S: Send> Sync for KeyedLink<T, K, S> {}
+unsafe impl<T, K: KeyFn<T>, S: Send> Sync for KeyedLink<T, K, S> {}
 
 impl<T, K: KeyFn<T>, S> fmt::Debug for KeyedLink<T, K, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

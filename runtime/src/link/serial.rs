@@ -11,6 +11,7 @@ use pipewright_spec::info::LinkKindInfo;
 use super::join::Join;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
+    diagnose::Crossing,
     drive::{Load, Watch},
     graph::Site,
     sync::{AtomicU64, Ordering, UnsafeCell},
@@ -29,9 +30,9 @@ pub struct Serial<T: 'static, S> {
     state: UnsafeCell<S>,
 }
 
-impl<T: Send + 'static, S> Serial<T, S> {
+impl<T: 'static, S> Serial<T, S> {
     /// The link number `link`, with its state.
-    pub fn new<I>(site: &Site<'_, I>, link: u16, state: S) -> Self {
+    pub fn new<I>(site: &Site<'_, I>, link: u16, state: S, items: Crossing<T>) -> Self {
         let shared = site.shared;
         let info = &shared.info.links[usize::from(link)];
         let ordered = matches!(
@@ -42,7 +43,7 @@ impl<T: Send + 'static, S> Serial<T, S> {
         // A part that waits for the others of its ticket has a buffer of its own.
         let parts = usize::from(info.paths).max(1);
         Self {
-            home: Home::new(shared, link, bound * (parts + 1)),
+            home: Home::new(shared, link, bound * (parts + 1), items),
             ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
@@ -138,8 +139,8 @@ impl<T: Send + 'static, S> Serial<T, S> {
     }
 }
 
-// SAFETY: the ring passes carriers between threads (`T: Send`), and one thread at a time has the state (`S: Send`).
-unsafe impl<T: Send, S: Send> Sync for Serial<T, S> {}
+// SAFETY: the ring passes carriers between threads, which are `Send`, and one thread at a time has the state (`S: Send`).
+unsafe impl<T, S: Send> Sync for Serial<T, S> {}
 
 impl<T, S> fmt::Debug for Serial<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,6 +24,7 @@ use crossbeam_queue::ArrayQueue;
 use super::{Place, Pulled, SourceCtl, Waiting};
 use crate::{
     carrier::{Carrier, Home},
+    diagnose::Crossing,
     door::Door,
     drive::{HANDED, Progress, Segment, pump},
     error::{SendError, TrySendError},
@@ -206,9 +207,9 @@ impl<T: Send + 'static> IngressSource<T> {
     /// # Panics
     ///
     /// If the pipeline was started without its input: an error in generated code.
-    pub fn new(site: &Site<'_, T>, source: usize) -> Self {
+    pub fn new(site: &Site<'_, T>, source: usize, crossing: Crossing<T>) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
         let queue = site
             .input
             .expect("a pipeline that reads `input` is opened with one");

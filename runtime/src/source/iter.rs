@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
+    diagnose::Crossing,
     drive::{Progress, Segment, pump},
     graph::Site,
     token::Token,
@@ -23,12 +24,18 @@ where
 
 impl<I: Iterator> IterSource<I>
 where
-    I::Item: Send + 'static,
+    I::Item: 'static,
 {
     /// The source number `source`, whose stage is `stage`.
-    pub fn new<In>(site: &Site<'_, In>, source: usize, stage: u16, items: I) -> Self {
+    pub fn new<In>(
+        site: &Site<'_, In>,
+        source: usize,
+        stage: u16,
+        items: I,
+        crossing: Crossing<I::Item>,
+    ) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
         Self {
             items: Token::new(Some(items)),
             home,

@@ -35,8 +35,8 @@ use crate::{
 const WORTH_SHARING_PS: u64 = 25_000;
 /// One that costs less than this is not, in picoseconds.
 const CHEAP_PS: u64 = 8_000;
-/// Items of the first pull, when nothing is known about their cost.
-const FIRST_PULL: u64 = 32;
+/// Items of the first pull, when nothing is known about their cost: an item may be a whole file.
+const FIRST_PULL: u64 = 1;
 /// How much more one pull may take than the one before.
 const GROWTH: u64 = 16;
 
@@ -64,8 +64,8 @@ pub(crate) struct SourceCtl {
     cost: AtomicU64,
     /// Items of the next pull.
     next: AtomicU64,
-    /// Most items of a pull that is carried; pulls that are not carried have no such limit.
-    most: u64,
+    /// Most items of a pull, where `batch` says so.
+    batch: Option<u32>,
     kind: Kind,
     /// Can pieces be cut off and worked on without handing items over at all?
     free: AtomicBool,
@@ -103,7 +103,7 @@ impl SourceCtl {
             retry_at: AtomicU64::new(0),
             cost: AtomicU64::new(0),
             next: AtomicU64::new(FIRST_PULL),
-            most: batch.unwrap_or(PULL).into(),
+            batch,
             kind,
             free: AtomicBool::new(false),
         }
@@ -150,22 +150,31 @@ impl SourceCtl {
         self.retry_at.store(at, Ordering::Relaxed);
     }
 
+    /// Can pieces of it be worked on side by side, without handing items over?
+    pub(crate) fn is_free(&self) -> bool {
+        self.free.load(Ordering::Relaxed)
+    }
+
     /// Would a second worker pay?
     pub(crate) fn is_worth_sharing(&self) -> bool {
         let cost = self.cost.load(Ordering::Relaxed);
-        !self.is_done() && (self.free.load(Ordering::Relaxed) || cost >= WORTH_SHARING_PS)
+        !self.is_done() && (self.is_free() || cost >= WORTH_SHARING_PS)
     }
 
     /// Would one worker be faster?
     pub(crate) fn is_cheap(&self) -> bool {
         let cost = self.cost.load(Ordering::Relaxed);
-        !self.free.load(Ordering::Relaxed) && cost != 0 && cost < CHEAP_PS
+        !self.is_free() && cost != 0 && cost < CHEAP_PS
     }
 
     /// How many items to take for one quantum of work.
     pub(crate) fn limit(&self, carried: bool) -> u64 {
         let next = self.next.load(Ordering::Relaxed);
-        if carried { next.min(self.most) } else { next }
+        match self.batch {
+            Some(batch) => next.min(batch.into()),
+            None if carried => next.min(PULL.into()),
+            None => next,
+        }
     }
 
     /// Learns from a pull of `items` that took `ns` from beginning to end.
@@ -222,7 +231,7 @@ impl Place {
     }
 
     /// Runs `fill` with the source marked busy; draws the ticket's numbers if items came. Called under the token.
-    pub(crate) fn fill<T: Send + 'static>(
+    pub(crate) fn fill<T: 'static>(
         &self,
         w: &Worker<'_>,
         carrier: &mut Carrier<T>,
@@ -238,7 +247,7 @@ impl Place {
     }
 
     /// After the token: tells a sleeper that the source is free again, runs what was taken, and learns its cost.
-    pub(crate) fn carry<'w, T: Send + 'static>(
+    pub(crate) fn carry<'w, T: 'static>(
         &self,
         w: &mut Worker<'w>,
         carrier: Carrier<T>,

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
+    diagnose::Crossing,
     drive::{HANDED, Progress, Segment, pump},
     emit::{Emit, Flow},
     graph::Site,
@@ -25,15 +26,24 @@ struct Inner<S, T> {
     emit: Emit<T>,
 }
 
+// SAFETY: a source is made with a `Crossing<T>`, which exists for `T: Send` only.
+unsafe impl<S: Send, T> Send for Inner<S, T> {}
+
 impl<S, T, F> PollSource<S, T, F>
 where
-    T: Send + 'static,
+    T: 'static,
     F: Fn(&mut S, &mut Emit<T>) -> Flow,
 {
     /// The source number `source`, whose stage is `stage`.
-    pub fn new<In>(site: &Site<'_, In>, source: usize, stage: u16, state: S, poll: F) -> Self {
+    pub fn new<In>(
+        site: &Site<'_, In>,
+        source: usize,
+        stage: u16,
+        (state, poll): (S, F),
+        crossing: Crossing<T>,
+    ) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize);
+        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
         let inner = Token::new(Inner {
             state,
             emit: Emit::new(),

@@ -182,7 +182,8 @@ impl<S: Splittable> SplitSource<S> {
             ticket,
             link,
         };
-        let limit = ctl.limit(false);
+        // Where a morsel's items are handed on, they fill carriers.
+        let limit = ctl.limit(!ctl.is_free());
         let cut = self.whole.grab(|whole| {
             let piece = place.cut(w, whole, limit);
             if piece.is_some() {

@@ -218,6 +218,25 @@ impl<'p> Pipe<'p> {
         ident
     }
 
+    /// Shows that the items of a stage can go from thread to thread. Wherever this is asked for, it is said at the same place
+    /// in the same words, so that rustc says it once.
+    pub(crate) fn crossing(&self, stage: usize) -> TokenStream {
+        self.crossing_of(stage, "In", stage)
+    }
+
+    /// As `crossing`, for what a source sends: said at the first stage that takes it.
+    pub(crate) fn crossing_from(&self, source: usize) -> TokenStream {
+        let reads = |stage: &usize| self.inputs(*stage).iter().any(|read| read.stage == source);
+        let reader = (0..self.nodes.len()).find(reads).unwrap_or(source);
+        self.crossing_of(source, "Out", reader)
+    }
+
+    fn crossing_of(&self, stage: usize, of: &str, at: usize) -> TokenStream {
+        let span = self.nodes[at].def.item_span().resolved_at(Span::mixed_site());
+        let (rt, item) = (self.rt(), self.projection_at(stage, of, span));
+        quote_spanned!(span=> #rt::crosses_threads::<#item>())
+    }
+
     /// Where it is said that an output must be copied: at its second reader.
     pub(crate) fn copy_span(&self, output: Output<'_>) -> Option<Span> {
         self.readers(output)

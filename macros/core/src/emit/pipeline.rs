@@ -172,6 +172,21 @@ fn aliases(pipe: &Pipe<'_>) -> TokenStream {
     tokens
 }
 
+/// `false` for a stage whose items were those of another stage, where it is said already if they cannot cross threads.
+fn brings_type(pipe: &Pipe<'_>, stage: usize) -> bool {
+    let inputs = pipe.inputs(stage);
+    !inputs.is_empty() && !inputs.iter().all(|read| passes_on(pipe, *read))
+}
+
+/// `true` for the output of a stage that sends the items that it takes.
+fn passes_on(pipe: &Pipe<'_>, output: Output<'_>) -> bool {
+    let sends = |node: &Node<'_>| {
+        let gives = node.sig.gives;
+        !matches!(node.sig.takes, Takes::Nothing | Takes::Item) && !matches!(gives, Gives::Emit | Gives::EmitResult)
+    };
+    output.door.is_none() && pipe.nodes.get(output.stage).is_some_and(sends)
+}
+
 /// Says in words what cannot cross threads.
 fn checks(pipe: &Pipe<'_>) -> TokenStream {
     let rt = pipe.rt();
@@ -180,22 +195,9 @@ fn checks(pipe: &Pipe<'_>) -> TokenStream {
         let span = syn::spanned::Spanned::span(env).resolved_at(Span::mixed_site());
         tokens.extend(quote_spanned!(span=> #rt::shared_by_workers::<#env>();));
     }
-    for (stage, node) in pipe.nodes.iter().enumerate() {
-        if !node.is_end() && !pipe.readers(Output { stage, door: None }).is_empty() {
-            let span = syn::spanned::Spanned::span(&node.sig.out).resolved_at(Span::mixed_site());
-            let out = pipe.projection_at(stage, "Out", span);
-            tokens.extend(quote_spanned!(span=> #rt::crosses_threads::<#out>();));
-        }
-    }
-    if !pipe
-        .readers(Output {
-            stage: INPUT,
-            door: None,
-        })
-        .is_empty()
-    {
-        let item = segment::input_type(pipe);
-        tokens.extend(hygienic!(#rt::crosses_threads::<#item>();));
+    for stage in (0..pipe.nodes.len()).filter(|stage| brings_type(pipe, *stage)) {
+        let crossing = pipe.crossing(stage);
+        tokens.extend(quote!(#crossing;));
     }
     tokens
 }
