@@ -12,6 +12,7 @@ use std::{
 use crossbeam_deque::Worker as Queue;
 
 use crate::{
+    diagnose::Common,
     carrier::Task,
     drive::panic_message,
     error::{InitError, StartError, TuningError},
@@ -84,7 +85,8 @@ impl<P: Blueprint> Builder<P> {
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
         let settings = self.settled()?;
         let capacity = input_capacity::<P>(&settings);
-        let input = Ingress::new(capacity);
+        let input = Ingress::new(capacity, P::CROSSING);
+        let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
         let shared = Shared::new(P::TOPOLOGY, settings, sources);
         input.attach(&shared);
@@ -190,7 +192,7 @@ type Told<'a> = &'a mpsc::SyncSender<Result<(), StartError>>;
 /// The run's first thread: opens the pipeline, is worker 0, and ends when all workers have. Sources and states may
 /// borrow the environment, which lives here.
 fn run<P: Blueprint>(
-    env: &P::Env,
+    env: &Common<P::Env>,
     shared: &Arc<Shared>,
     input: &Arc<Ingress<P::Input>>,
     told: Told<'_>,

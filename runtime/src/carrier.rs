@@ -13,7 +13,7 @@ use std::{
     mem::ManuallyDrop,
     ops::Deref,
     ptr::NonNull,
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+    sync::Arc,
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -21,7 +21,9 @@ use crossbeam_queue::ArrayQueue;
 use crate::{diagnose::Crossing, drive::Load, ring::Ring, shared::Shared};
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
-const RESERVED_BYTES: usize = 16 << 10;
+const RESERVED_BYTES: usize = 32 << 10;
+/// Most buffers that a pool has from the beginning; with more carriers on their way it makes them when they are needed.
+const MADE_AHEAD: usize = 128;
 
 /// What a run queue may know about a carrier.
 #[repr(C)]
@@ -53,18 +55,23 @@ pub(crate) struct Home<T> {
     free: ArrayQueue<Box<Node<T>>>,
     shared: Arc<Shared>,
     link: u16,
-    /// Buffers made because the pool had none: the warm-up, and a bug if it grows afterwards.
-    made: AtomicU64,
 }
 
 impl<T: 'static> Home<T> {
     pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, _: Crossing<T>) -> Arc<Self> {
-        Arc::new(Self {
+        let home = Self {
             free: ArrayQueue::new(buffers.max(1)),
             shared: Arc::clone(shared),
             link,
-            made: AtomicU64::new(0),
-        })
+        };
+        // One worker has the pipeline to itself and carries nothing.
+        if shared.settings.workers > 1 {
+            for _ in 0..buffers.min(MADE_AHEAD) {
+                // There is room: no more are made than the pool holds.
+                drop(home.free.push(home.make()));
+            }
+        }
+        Arc::new(home)
     }
 
     /// An empty carrier that takes over one reference to `ticket` from the caller.
@@ -85,9 +92,7 @@ impl<T: 'static> Home<T> {
         self.link
     }
 
-    #[cold]
     fn make(&self) -> Box<Node<T>> {
-        self.made.fetch_add(1, Ordering::Relaxed);
         let header = Header {
             item: TypeId::of::<T>(),
             free: free::<T>,

@@ -22,6 +22,24 @@ impl<T, Producer, Consumer> Receives<T, Producer, Consumer> for T {
     }
 }
 
+/// As [`Receives`], where the reader is called with a slice of items.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` sends `{Sent}`, but `{Consumer}` takes a batch of `{Self}`",
+    label = "receives a batch of `{Sent}`",
+    note = "in a stage `&[T]` and `&mut [T]` are batches of `T`; one buffer is a `Vec<T>`"
+)]
+pub trait ReceivesOne<Sent, Producer, Consumer>: Sized {
+    /// The item, unchanged.
+    fn receive(sent: Sent) -> Self;
+}
+
+impl<T, Producer, Consumer> ReceivesOne<T, Producer, Consumer> for T {
+    #[inline(always)]
+    fn receive(sent: T) -> T {
+        sent
+    }
+}
+
 /// An item that can be copied for several readers.
 #[diagnostic::on_unimplemented(
     message = "`{Producer}` has several readers, so `{Self}` must be `Clone`",
@@ -108,8 +126,45 @@ pub trait SharedByWorkers {}
 
 impl<T: Send + Sync + 'static> SharedByWorkers for T {}
 
+/// Shows that workers can share an environment of type `T`; as [`Crossing`] for items.
+pub struct Shareable<T>(PhantomData<fn() -> T>);
+
+impl<T> fmt::Debug for Shareable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shareable")
+    }
+}
+
 /// Refuses environments that workers cannot share.
-pub const fn shared_by_workers<T: SharedByWorkers>() {}
+pub const fn shared_by_workers<T: SharedByWorkers>() -> Shareable<T> {
+    Shareable(PhantomData)
+}
+
+/// The environment of a run, or a reference to it, on its way to the workers.
+pub struct Common<E>(E);
+
+impl<E> Common<E> {
+    /// `env`, which workers can share.
+    pub(crate) const fn new(env: E, _: Shareable<E>) -> Self {
+        Self(env)
+    }
+
+    /// The environment.
+    pub const fn get(&self) -> &E {
+        &self.0
+    }
+}
+
+// SAFETY: it is made with a `Shareable<E>`, which exists for `E: Send + Sync` only.
+unsafe impl<E> Send for Common<E> {}
+// SAFETY: as above.
+unsafe impl<E> Sync for Common<E> {}
+
+impl<E> fmt::Debug for Common<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Common")
+    }
+}
 
 /// A state that makes itself.
 #[diagnostic::on_unimplemented(
@@ -142,11 +197,56 @@ pub trait StageOf<P>: crate::stage::StageFn {
 #[diagnostic::on_unimplemented(
     message = "a key needs `Hash + Eq + Clone + Send` and must own its data, which `{Self}` does not",
     label = "this key",
-    note = "return a copy, not a reference; for floats use their bits"
+    note = "for floats use their bits"
 )]
 pub trait StageKey: Hash + Eq + Clone + Send + 'static {}
 
 impl<T: Hash + Eq + Clone + Send + 'static> StageKey for T {}
+
+/// A key on its way out of the function that found it.
+#[derive(Debug)]
+pub struct Key<K>(pub(crate) K);
+
+/// A key that is no reference.
+pub trait OwnedKey<K> {
+    /// The key.
+    fn owned(self) -> K;
+}
+
+impl<K> OwnedKey<K> for Key<K> {
+    #[inline(always)]
+    fn owned(self) -> K {
+        self.0
+    }
+}
+
+impl<'i, T: ?Sized> Key<&'i T> {
+    /// Found before [`OwnedKey::owned`] where the key is a reference, and refuses it.
+    pub fn owned(self) -> &'i T
+    where
+        &'i T: OutlivesItem,
+    {
+        self.0
+    }
+}
+
+/// A key that lives longer than its item. No reference is known to.
+#[diagnostic::on_unimplemented(
+    message = "the key is the reference `{Self}`, and a key outlives its item",
+    label = "returns a reference",
+    note = "return a copy, or the value that it refers to if that is `Copy`"
+)]
+pub trait OutlivesItem {}
+
+/// An error that can be told when it ends the run.
+#[diagnostic::on_unimplemented(
+    message = "with `on_error = stop` the error ends the run and is shown, but `{Self}` is not `Display`",
+    label = "not `Display`",
+    note = "implement `Display`, or read the stage's `::Err`"
+)]
+pub trait Shown: fmt::Display {}
+
+impl<E: fmt::Display> Shown for E {}
 
 /// A function that makes a state: from nothing or from the environment, perhaps failing.
 #[diagnostic::on_unimplemented(

@@ -378,11 +378,8 @@ pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() ->
 
 /// Ends the run because `stage` failed and says `on_error = stop`.
 #[cold]
-pub fn stop_with<E: std::fmt::Display>(stage: u16, error: E) -> ! {
-    resume_unwind(Box::new(Halt(Failure::Error {
-        stage,
-        error: error.to_string(),
-    })))
+pub fn stop_with(stage: u16, error: String) -> ! {
+    resume_unwind(Box::new(Halt(Failure::Error { stage, error })))
 }
 
 /// Ends the run because the state of `stage` could not be made.

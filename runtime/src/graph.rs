@@ -12,6 +12,7 @@ use pipewright_spec::info::TopologyInfo;
 use crate::{
     batch::{Collector, Due},
     carrier::Task,
+    diagnose::{Common, Crossing, Shareable},
     dry_run::DryAssembly,
     error::InitError,
     link::Merge,
@@ -24,15 +25,21 @@ use crate::{
 /// A pipeline. Implemented by what `#[pipeline]` generates.
 pub trait Blueprint: Sized + 'static {
     /// The shared read-only context that stages take as `&Env`.
-    type Env: Send + Sync + 'static;
+    type Env: 'static;
     /// What is pushed into the pipeline; [`NoInput`] where no stage reads `input`.
-    type Input: Send + 'static;
+    type Input: 'static;
+    /// Workers can share its environment.
+    #[doc(hidden)]
+    const SHARED: Shareable<Self::Env>;
+    /// What is pushed can go from thread to thread.
+    #[doc(hidden)]
+    const CROSSING: Crossing<Self::Input>;
     /// Its shape.
     const TOPOLOGY: &'static TopologyInfo;
     /// Opens its sources and makes its states.
     #[doc(hidden)]
     fn open<'e>(
-        env: &'e Self::Env,
+        env: &'e Common<Self::Env>,
         site: &Site<'_, Self::Input>,
     ) -> Result<impl Graph + 'e, InitError>;
     /// Tells a dry run how its stages are called.

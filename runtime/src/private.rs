@@ -27,7 +27,7 @@ pub use crate::{
         SplitSource, Splittable,
     },
     stage::{
-        Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, door_link, env_for, err_link, key_of, link, make_state,
+        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, env_for, err_link, key_of, link, make_state, shown, slice_link,
     },
     worker::Worker,
 };

@@ -151,7 +151,7 @@ impl<P: Blueprint> fmt::Debug for Running<P> {
     }
 }
 
-impl<T: Send + 'static> Input<T> {
+impl<T: 'static> Input<T> {
     /// Pushes an item; waits while the input is full.
     ///
     /// # Errors
@@ -216,7 +216,7 @@ impl<T> fmt::Debug for Input<T> {
     }
 }
 
-fn send<T: Send + 'static>(input: &Ingress<T>, item: T) -> Result<(), SendError<T>> {
+fn send<T: 'static>(input: &Ingress<T>, item: T) -> Result<(), SendError<T>> {
     // Without a deadline it is never given back for being full.
     input
         .send(item, None)

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) injector: ArrayQueue<Task>,
     /// Do several workers pull at once? Otherwise one of them has the whole pipeline while it works.
     parallel: AtomicBool,
+    /// Does a sleeping worker look after the sources that had nothing?
+    clock_taken: AtomicBool,
     /// No more items are taken in.
     closing: AtomicBool,
     /// What is on its way is dropped.
@@ -83,6 +85,7 @@ impl Shared {
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
             parallel: AtomicBool::new(false),
+            clock_taken: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
@@ -121,6 +124,15 @@ impl Shared {
 
     pub(crate) fn set_parallel(&self, parallel: bool) {
         self.parallel.store(parallel, Ordering::Relaxed);
+    }
+
+    /// True for one worker at a time: the one that sleeps no longer than until a source is to be asked again.
+    pub(crate) fn take_clock(&self) -> bool {
+        !self.clock_taken.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn give_clock_back(&self) {
+        self.clock_taken.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::{hash::Hash, marker::PhantomData};
 
 use crate::{
-    diagnose::{Copies, IsEnv, MakesState, Receives, StageKey},
+    diagnose::{Copies, IsEnv, Key, MakesState, Receives, ReceivesOne, Shown, StageKey},
     error::InitError,
     graph::States,
     link::Merge,
@@ -55,13 +55,33 @@ where
     <C::In as Receives<P::Err, P, C>>::receive(error)
 }
 
-/// Hands what a variant of `P`'s output holds to stage `C`.
+/// As [`link`], to a stage that is called with a slice of items.
 #[inline(always)]
-pub fn door_link<T, P: StageFn, C: StageFn>(item: T) -> C::In
+pub fn slice_link<P: StageFn, C: StageFn>(item: P::Out) -> C::In
 where
-    C::In: Receives<T, P, C>,
+    C::In: ReceivesOne<P::Out, P, C>,
 {
-    <C::In as Receives<T, P, C>>::receive(item)
+    <C::In as ReceivesOne<P::Out, P, C>>::receive(item)
+}
+
+/// What a variant of a stage's output holds. Its type is known before it is asked who takes it.
+#[derive(Debug)]
+pub struct Held<T>(pub T);
+
+impl<T> Held<T> {
+    /// Hands it from stage `P` to stage `C`.
+    #[inline(always)]
+    pub fn link<P: StageFn, C: StageFn>(self) -> C::In
+    where
+        C::In: Receives<T, P, C>,
+    {
+        <C::In as Receives<T, P, C>>::receive(self.0)
+    }
+}
+
+/// The text of the error of a stage that ends the run.
+pub fn shown<E: Shown>(error: &E) -> String {
+    error.to_string()
 }
 
 /// Copies an item for one of several readers of stage `P`.
@@ -85,10 +105,14 @@ pub fn make_state<S: StageFn, E, F: MakesState<S::State, E, M>, M>(
         .map_err(|error| InitError::new(S::NAME, error))
 }
 
-/// Gives a key function its argument type.
+/// Gives a key function its argument type. The lifetime has a name so that a key that borrows gets as far as
+/// [`Key::owned`], which refuses it in words.
 #[inline(always)]
-pub fn key_of<S: StageFn, K: StageKey>(item: &S::In, key: impl FnOnce(&S::In) -> K) -> K {
-    key(item)
+pub fn key_of<'i, S: StageFn, K: StageKey>(
+    item: &'i S::In,
+    key: impl FnOnce(&'i S::In) -> K,
+) -> Key<K> {
+    Key(key(item))
 }
 
 /// A key function, as the link that partitions by it holds it.

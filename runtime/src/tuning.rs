@@ -29,14 +29,8 @@ pub(crate) fn apply(
     text: &str,
 ) -> Result<(), TuningError> {
     let source = Source::new(name, text);
-    let wrong = |problems: pipewright_spec::report::Problems<_>| {
-        TuningError::Wrong(problems.render(&source))
-    };
-    let file = ron::tuning(&source).map_err(wrong)?;
-    let problems = file.check_against(info);
-    if !problems.is_empty() {
-        return Err(wrong(problems));
-    }
+    let file = ron::tuning_of(&source, info)
+        .map_err(|problems| TuningError::Wrong(problems.render(&source)))?;
     if let Some(workers) = &file.workers {
         settings.set_workers(workers.value as usize);
     }

@@ -157,8 +157,13 @@ impl<'r> Worker<'r> {
                 crate::spin();
             }
         }
-        let timeout = self.until_retry();
+        // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
+        let keeps_time = self.shared.take_clock();
+        let timeout = keeps_time.then(|| self.until_retry()).flatten();
         self.shared.idle.park(self.id, timeout, || self.sees_work());
+        if keeps_time {
+            self.shared.give_clock_back();
+        }
     }
 
     /// How long until a source that had nothing is asked again.

@@ -71,6 +71,14 @@ fn what_does_not_fit_is_refused_with_its_place_and_what_to_write() {
 }
 
 #[test]
+fn all_problems_of_a_file_are_told_at_once() {
+    let error = refused(r#"( stages: { "pakc": (batch: 4), "pack": (batch: 0, from: "x"), "last": (batch: 3) } )"#);
+    for part in ["did you mean `pack`?", "must be at least 1", "part of the shape", "tuning.ron:1:69"] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = packs::pipeline().tuning_file("no/such.tuning.ron").unwrap_err();
     assert!(matches!(&error, TuningError::Read { path, .. } if path == "no/such.tuning.ron"), "{error}");

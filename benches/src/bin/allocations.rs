@@ -40,7 +40,6 @@ impl Probe for Reader {
         };
         let stats = ALLOCATOR.stats();
         mark.store(stats.allocations + stats.reallocations, Ordering::Relaxed);
-        eprintln!("DEBUG {stats:?}");
     }
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn finish(input: TokenStream, files: Files<'_>) -> TokenStream {
     }
     if broken {
         // The stage has told its errors where it stands.
-        return emit::stub(head.args.env.as_ref(), &defs);
+        return emit::stub(head.args.env.as_ref(), &defs, &[]);
     }
     let ready = Ready {
         name: plain(&told.name),
@@ -137,6 +137,7 @@ pub(crate) fn finish(input: TokenStream, files: Files<'_>) -> TokenStream {
         head: &head,
         defs: &defs,
         plain: Vec::new(),
+        reserved: Vec::new(),
         partial: false,
     };
     ready.finish(errors).items

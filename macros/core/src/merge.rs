@@ -201,6 +201,8 @@ fn both(
         Place::Ron(range) => source.locate(range),
         Place::Rust(_) => source.path.clone(),
     };
+    // As elsewhere, the file is called by its name; the folders before it are those of whoever compiles.
+    let at = at.rsplit('/').next().unwrap_or(&at);
     let of = stage
         .map(|stage| format!(" of `{stage}`"))
         .unwrap_or_default();

@@ -44,6 +44,8 @@ pub(crate) struct Ready<'r> {
     pub(crate) defs: &'r [StageDef],
     /// Functions of the module that are no stages.
     pub(crate) plain: Vec<String>,
+    /// Names of the module that are to be generated.
+    pub(crate) reserved: Vec<String>,
     pub(crate) partial: bool,
 }
 
@@ -63,10 +65,10 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream, files: Files<'_>) -> 
         return without_body(&module, errors);
     };
     let scanned = module::scan(body.clone(), &mut errors);
-    check_names(&scanned, &mut errors);
+    let reserved = check_names(&scanned, &mut errors);
     let name = crate::item::plain(&module.ident);
     let (items, defs) = expand_items(&name, &scanned, &head, &mut errors);
-    let generated = generate(&module, &scanned, &head, &defs, errors);
+    let generated = generate(&module, &scanned, &head, &defs, reserved, errors);
     let MaybeMod {
         attrs,
         vis,
@@ -99,6 +101,7 @@ fn generate(
     scanned: &Module,
     head: &Head,
     defs: &[StageDef],
+    reserved: Vec<String>,
     mut errors: Errors,
 ) -> Generated {
     let name = crate::item::plain(&module.ident);
@@ -122,6 +125,7 @@ fn generate(
         head,
         defs,
         plain,
+        reserved,
         partial: false,
     };
     ready.finish(errors)
@@ -139,7 +143,7 @@ impl Ready<'_> {
         }
         let tracked = self.head.tracked();
         if !errors.is_empty() {
-            let stub = emit::stub(self.head.args.env.as_ref(), self.defs);
+            let stub = emit::stub(self.head.args.env.as_ref(), self.defs, &self.reserved);
             let errors = self.head.tokens(errors);
             return Generated {
                 items: quote!(#stub #tracked #errors),
@@ -278,8 +282,8 @@ fn check_stage_name(def: &StageDef, before: &[StageDef], errors: &mut Errors) {
     }
 }
 
-/// `Pipeline` and `pipeline` are generated.
-fn check_names(scanned: &Module, errors: &mut Errors) {
+/// `Pipeline` and `pipeline` are generated. Returns which of them the module has already.
+fn check_names(scanned: &Module, errors: &mut Errors) -> Vec<String> {
     let imported = |name: &str| scanned.import(name).map(|import| &import.name);
     let stage = |name: &str| {
         scanned
@@ -291,7 +295,8 @@ fn check_names(scanned: &Module, errors: &mut Errors) {
         scanned.other("Pipeline").or_else(|| imported("Pipeline")),
         scanned.other("pipeline").or_else(|| stage("pipeline")),
     ];
-    for ident in taken.into_iter().flatten() {
+    let taken: Vec<_> = taken.into_iter().flatten().collect();
+    for ident in &taken {
         errors
             .at(
                 "E_RESERVED",
@@ -300,6 +305,7 @@ fn check_names(scanned: &Module, errors: &mut Errors) {
             )
             .help("rename yours");
     }
+    taken.iter().map(ToString::to_string).collect()
 }
 
 fn not_a_module(item: &TokenStream, error: syn::Error, errors: &mut Errors) {
@@ -339,7 +345,7 @@ fn without_body(module: &MaybeMod, mut errors: Errors) -> TokenStream {
             format!("`#[pipeline]` needs the module's body here: `mod {name} {{ .. }}`"),
         )
         .help("move the attribute into the other file and put `mod` with a body around the stages");
-    let (vis, stub) = (&module.vis, emit::stub(None, &[]));
+    let (vis, stub) = (&module.vis, emit::stub(None, &[], &[]));
     let errors = errors.into_tokens(None);
     quote!(#vis mod #name { #stub } #errors)
 }

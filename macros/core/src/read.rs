@@ -59,9 +59,23 @@ fn walk(tokens: TokenStream, rust: &Source, files: Files<'_>, found: &mut Vec<Fo
 }
 
 fn pipeline_of(item: TokenStream) -> Option<(TokenStream, MaybeMod)> {
+    let item = after_inner_attributes(item);
     let module: MaybeMod = syn::parse2(item).ok()?;
     let args = module.attrs.iter().find_map(pipeline_attribute)?;
     module.body.is_some().then_some((args, module))
+}
+
+/// The tokens behind `//!` lines and `#![..]`, which belong to the file or the module around.
+fn after_inner_attributes(item: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = item.into_iter().collect();
+    let mut rest = &tokens[..];
+    while let [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(_), behind @ ..] = rest {
+        if hash.as_char() != '#' || bang.as_char() != '!' {
+            break;
+        }
+        rest = behind;
+    }
+    rest.iter().cloned().collect()
 }
 
 fn pipeline_attribute(attr: &Attribute) -> Option<TokenStream> {
@@ -99,6 +113,7 @@ fn read(args: TokenStream, found: &MaybeMod, rust: &Source, files: Files<'_>) ->
         head: &head,
         defs: &defs,
         plain,
+        reserved: Vec::new(),
         partial: true,
     };
     let mut model = ready.merged(&mut errors).model;

@@ -6,6 +6,7 @@ use pipewright_spec::{
 };
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
+use syn::{FnArg, Type};
 
 use crate::{
     attr, emit,
@@ -187,6 +188,14 @@ impl StageDef {
         (start.line, start.column + 1)
     }
 
+    /// `true` if rustc would say a second time in other words what is wrong with the head of the function.
+    pub(crate) fn rustc_refuses(&self) -> bool {
+        self.item.sig.inputs.iter().any(|input| match input {
+            FnArg::Receiver(_) => true,
+            FnArg::Typed(param) => is_bare_emit(&param.ty),
+        })
+    }
+
     /// The function, with a paragraph about its place in the pipeline that it stands in.
     pub(crate) fn function(&self, pipeline: Option<&str>) -> TokenStream {
         let Some(pipeline) = pipeline else {
@@ -210,4 +219,16 @@ impl StageDef {
         });
         self.item.with_doc(&doc)
     }
+}
+
+/// `true` for `&mut Emit` without the type of what is sent.
+fn is_bare_emit(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else {
+        return false;
+    };
+    let Type::Path(path) = &*reference.elem else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    last.is_some_and(|last| last.ident == "Emit" && last.arguments.is_none())
 }

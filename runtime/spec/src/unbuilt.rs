@@ -41,7 +41,7 @@ fn instead(key: Key) -> &'static str {
         Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
         Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
-        Key::Hw => "remove it; run `cargo xtask hw` on the machine",
+        Key::Hw => "remove it; check the machine by other means",
         Key::Pool => "remove it; only `workers` of the pool can be given",
         _ => "remove it",
     }

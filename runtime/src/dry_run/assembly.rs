@@ -140,13 +140,10 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).route = Some(Box::new(move |item| route(open(item))));
     }
 
-    /// An error of the stage ends the run.
-    pub fn stops<S: StageFn>(&mut self, id: u16)
-    where
-        S::Err: fmt::Display,
-    {
-        let text = |error: &dyn Any| match error.downcast_ref::<S::Err>() {
-            Some(error) => error.to_string(),
+    /// An error of the stage ends the run, told by `shown`.
+    pub fn stops<S: StageFn>(&mut self, id: u16, shown: fn(&S::Err) -> String) {
+        let text = move |error: &dyn Any| match error.downcast_ref::<S::Err>() {
+            Some(error) => shown(error),
             None => wrong_type(),
         };
         self.part(id).err_text = Some(Box::new(text));

@@ -48,8 +48,13 @@ pub(crate) struct Ingress<T> {
     run: OnceLock<Arc<Shared>>,
 }
 
-impl<T: Send + 'static> Ingress<T> {
-    pub(crate) fn new(capacity: u32) -> Arc<Self> {
+// SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
+unsafe impl<T> Send for Ingress<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Ingress<T> {}
+
+impl<T: 'static> Ingress<T> {
+    pub(crate) fn new(capacity: u32, _: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             items: ArrayQueue::new(capacity.max(1) as usize),
             door: Door::new(),
@@ -180,7 +185,7 @@ impl<T: Send + 'static> Ingress<T> {
     }
 }
 
-impl<T: Send + 'static> Waiting for Ingress<T> {
+impl<T: 'static> Waiting for Ingress<T> {
     fn is_empty(&self) -> bool {
         // A closed input must be asked once more, to end.
         self.items.is_empty() && !self.door.is_closed()
@@ -194,14 +199,21 @@ impl<T: Send + 'static> Waiting for Ingress<T> {
 
 /// The input as a source.
 pub struct IngressSource<T: 'static> {
-    queue: Token<Arc<Ingress<T>>>,
+    end: Token<End<T>>,
     home: Arc<Home<T>>,
     place: Place,
+}
+
+struct End<T> {
+    queue: Arc<Ingress<T>>,
     /// Items of one quantum, for the exclusive loop.
     taken: Vec<T>,
 }
 
-impl<T: Send + 'static> IngressSource<T> {
+// SAFETY: the source of an input is made with a `Crossing<T>`, which exists for `T: Send` only.
+unsafe impl<T> Send for End<T> {}
+
+impl<T: 'static> IngressSource<T> {
     /// The input, as source number `source`.
     ///
     /// # Panics
@@ -214,13 +226,15 @@ impl<T: Send + 'static> IngressSource<T> {
             .input
             .expect("a pipeline that reads `input` is opened with one");
         Self {
-            queue: Token::new(Arc::clone(queue)),
+            end: Token::new(End {
+                queue: Arc::clone(queue),
+                taken: Vec::new(),
+            }),
             home,
             place: Place {
                 source,
                 stage: HANDED,
             },
-            taken: Vec::new(),
         }
     }
 
@@ -236,9 +250,9 @@ impl<T: Send + 'static> IngressSource<T> {
         };
         let mut carrier = self.home.carrier(ticket, 0);
         let place = &self.place;
-        let taken = self.queue.grab(|queue| {
+        let taken = self.end.grab(|end| {
             place.fill(w, &mut carrier, |carrier, limit| {
-                take(queue, place.ctl(w), carrier.items(), limit);
+                take(&end.queue, place.ctl(w), carrier.items(), limit);
             });
         });
         match taken {
@@ -256,9 +270,10 @@ impl<T: Send + 'static> IngressSource<T> {
     ) -> Pulled {
         let begun = w.tick();
         let ctl = self.place.ctl(w);
-        take(self.queue.get_mut(), ctl, &mut self.taken, ctl.limit(true));
+        let end = self.end.get_mut();
+        take(&end.queue, ctl, &mut end.taken, ctl.limit(true));
         let mut progress = Progress::default();
-        let mut items = Some(self.taken.drain(..));
+        let mut items = Some(end.taken.drain(..));
         pump(
             w.watch(),
             &mut items,
@@ -283,7 +298,7 @@ impl<T: Send + 'static> IngressSource<T> {
     }
 }
 
-fn take<T: Send + 'static>(queue: &Ingress<T>, ctl: &SourceCtl, into: &mut Vec<T>, limit: u64) {
+fn take<T: 'static>(queue: &Ingress<T>, ctl: &SourceCtl, into: &mut Vec<T>, limit: u64) {
     while (into.len() as u64) < limit {
         match queue.items.pop() {
             Some(item) => into.push(item),

@@ -25,7 +25,7 @@ unsafe impl<T: Send> Sync for Memory<T> {}
 
 /// Some neighbouring items of a vector, owned: an iterator, and what pieces are cut from.
 ///
-/// The ranges of all pieces of one vector are disjoint: [`Pieces::new`] makes the one that covers it, and
+/// The ranges of all pieces of one vector are disjoint: its constructor makes the one that covers it, and
 /// [`Splittable::cut`] divides a range in two.
 pub struct Pieces<T> {
     memory: Arc<Memory<T>>,

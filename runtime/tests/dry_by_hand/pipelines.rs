@@ -48,8 +48,11 @@ macro_rules! calls {
 
 macro_rules! cannot_open {
     () => {
+        const SHARED: rt::Shareable<Self::Env> = rt::shared_by_workers::<Self::Env>();
+        const CROSSING: rt::Crossing<Self::Input> = rt::crosses_threads::<Self::Input>();
+
         fn open<'e>(
-            _: &'e Self::Env,
+            _: &'e rt::Common<Self::Env>,
             _: &rt::Site<'_, Self::Input>,
         ) -> Result<impl rt::Graph + 'e, rt::InitError> {
             rt::never()

@@ -79,7 +79,10 @@ fn stops(pipe: &Pipe<'_>, stage: usize) -> Option<TokenStream> {
     let node = &pipe.nodes[stage];
     let given = pipe.model.stages[stage].options.on_error.as_ref()?;
     let (ident, id) = (&node.ident, &node.id);
-    (given.value == OnError::Stop).then(|| hygienic!(a.stops::<#ident>(#id);))
+    (given.value == OnError::Stop).then(|| {
+        let shown = pipe.shown(stage);
+        hygienic!(a.stops::<#ident>(#id, #shown);)
+    })
 }
 
 /// The push input, if several stages read it.

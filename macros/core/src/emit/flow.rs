@@ -174,7 +174,10 @@ impl<'p> Flow<'p> {
             Some("Err") if fallible => {
                 quote_spanned!(span=> #rt::err_link::<#producer, #consumer>(#value))
             }
-            Some(_) => quote_spanned!(span=> #rt::door_link::<_, #producer, #consumer>(#value)),
+            Some(_) => quote_spanned!(span=> #rt::Held(#value).link::<#producer, #consumer>()),
+            None if matches!(reads.sig.takes, Takes::Slice | Takes::SliceMut) => {
+                quote_spanned!(span=> #rt::slice_link::<#producer, #consumer>(#value))
+            }
             None => quote_spanned!(span=> #rt::link::<#producer, #consumer>(#value)),
         }
     }

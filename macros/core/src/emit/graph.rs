@@ -117,11 +117,14 @@ impl Glue<'_, '_> {
     }
 
     fn graph(&self) -> TokenStream {
-        let (pipe, graph) = (self.pipe, self.pipe.item("Graph"));
+        let (pipe, rt, graph) = (self.pipe, self.pipe.rt(), self.pipe.item("Graph"));
         let (params, bounds) = self.generics();
         let env_type = pipe.env_type();
         let (lifetime, env) = match self.has_env() {
-            true => (hygienic!('e,), hygienic!(env: &'e #env_type,)),
+            true => (
+                hygienic!('e,),
+                hygienic!(env: &'e #rt::Common<#env_type>,),
+            ),
             false => (TokenStream::new(), TokenStream::new()),
         };
         let sources = self.sources().into_iter().enumerate().map(|(at, source)| {
@@ -232,7 +235,7 @@ impl Glue<'_, '_> {
                 }
                 Field::State(stage) => {
                     let ident = &pipe.nodes[stage].ident;
-                    hygienic!(<#ident as #rt::Init<_>>::init(self.env)?)
+                    hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?)
                 }
                 _ => hygienic!(::pipewright::Emit::new()),
             };

@@ -237,6 +237,15 @@ impl<'p> Pipe<'p> {
         quote_spanned!(span=> #rt::crosses_threads::<#item>())
     }
 
+    /// Tells an error that ends the run.
+    pub(crate) fn shown(&self, stage: usize) -> TokenStream {
+        let err = &self.nodes[stage].sig.err;
+        let span = err.as_ref().map_or_else(Span::call_site, syn::spanned::Spanned::span);
+        let span = span.resolved_at(Span::mixed_site());
+        let (rt, err) = (self.rt(), self.projection_at(stage, "Err", span));
+        quote_spanned!(span=> #rt::shown::<#err>)
+    }
+
     /// Where it is said that an output must be copied: at its second reader.
     pub(crate) fn copy_span(&self, output: Output<'_>) -> Option<Span> {
         self.readers(output)

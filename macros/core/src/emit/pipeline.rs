@@ -1,6 +1,10 @@
 //! What goes into the module of a pipeline: its type, its constructor, and everything that the runtime needs.
 
-use pipewright_spec::{draw, plan::INPUT};
+use pipewright_spec::{
+    draw,
+    model::{Gives, Takes},
+    plan::INPUT,
+};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
@@ -8,7 +12,7 @@ use super::{
     flow::{Mode, hygienic, route_type},
     graph::{Glue, Loops},
     info,
-    pipe::{Output, Pipe},
+    pipe::{Node, Output, Pipe},
     segment,
 };
 use crate::{merge::Merged, pipeline::Head, stage::StageDef};
@@ -28,7 +32,7 @@ pub(crate) fn pipeline(merged: &Merged, defs: &[StageDef], head: &Head) -> (Toke
     );
     let doc = drawn(&drawing);
     let Some(pipe) = pipe else {
-        return (super::stub(head.args.env.as_ref(), defs), doc);
+        return (super::stub(head.args.env.as_ref(), defs, &[]), doc);
     };
     let face = face(&pipe.model.name, &doc);
     let hidden = hidden(&pipe, &drawing);
@@ -36,7 +40,7 @@ pub(crate) fn pipeline(merged: &Merged, defs: &[StageDef], head: &Head) -> (Toke
 }
 
 /// What users see.
-pub(super) fn face(name: &str, doc: &str) -> TokenStream {
+fn face(name: &str, doc: &str) -> TokenStream {
     let (type_doc, fn_doc) = (
         format!(" The pipeline `{name}`; see [`pipeline`].\n{doc}"),
         format!(" Starts describing a run of `{name}`.\n{doc}"),
@@ -103,9 +107,14 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
 fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
     let (rt, topology) = (pipe.rt(), pipe.item("TOPOLOGY"));
     let (env, input, open) = (pipe.env_type(), segment::input_type(pipe), glue.open());
-    let dry = super::dry::dry(pipe);
-    let env_name = if segment::mentions(&open, "env") {
-        hygienic!(env)
+    let (dry, shared) = (super::dry::dry(pipe), shared(pipe));
+    let reads = |stage: &usize| pipe.inputs(*stage).iter().any(|read| read.stage == INPUT);
+    let crossing = match (0..pipe.nodes.len()).find(reads) {
+        Some(reader) => pipe.crossing(reader),
+        None => hygienic!(#rt::crosses_threads::<#input>()),
+    };
+    let env_name = if segment::mentions(&open, "common") {
+        hygienic!(common)
     } else {
         hygienic!(_)
     };
@@ -113,10 +122,12 @@ fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
         impl #rt::Blueprint for Pipeline {
             type Env = #env;
             type Input = #input;
+            const SHARED: #rt::Shareable<#env> = #shared;
+            const CROSSING: #rt::Crossing<#input> = #crossing;
             const TOPOLOGY: &'static #rt::TopologyInfo = &#topology;
 
             fn open<'e>(
-                #env_name: &'e #env,
+                #env_name: &'e #rt::Common<#env>,
                 site: &#rt::Site<'_, #input>,
             ) -> Result<impl #rt::Graph + 'e, #rt::InitError> {
                 #open
@@ -172,6 +183,13 @@ fn aliases(pipe: &Pipe<'_>) -> TokenStream {
     tokens
 }
 
+/// Says in words that workers cannot share the environment.
+fn shared(pipe: &Pipe<'_>) -> TokenStream {
+    let (rt, env) = (pipe.rt(), pipe.env_type());
+    let span = pipe.env.map_or_else(Span::mixed_site, syn::spanned::Spanned::span);
+    quote_spanned!(span.resolved_at(Span::mixed_site())=> #rt::shared_by_workers::<#env>())
+}
+
 /// `false` for a stage whose items were those of another stage, where it is said already if they cannot cross threads.
 fn brings_type(pipe: &Pipe<'_>, stage: usize) -> bool {
     let inputs = pipe.inputs(stage);
@@ -187,14 +205,9 @@ fn passes_on(pipe: &Pipe<'_>, output: Output<'_>) -> bool {
     output.door.is_none() && pipe.nodes.get(output.stage).is_some_and(sends)
 }
 
-/// Says in words what cannot cross threads.
+/// Says in words which items cannot cross threads.
 fn checks(pipe: &Pipe<'_>) -> TokenStream {
-    let rt = pipe.rt();
     let mut tokens = TokenStream::new();
-    if let Some(env) = pipe.env {
-        let span = syn::spanned::Spanned::span(env).resolved_at(Span::mixed_site());
-        tokens.extend(quote_spanned!(span=> #rt::shared_by_workers::<#env>();));
-    }
     for stage in (0..pipe.nodes.len()).filter(|stage| brings_type(pipe, *stage)) {
         let crossing = pipe.crossing(stage);
         tokens.extend(quote!(#crossing;));

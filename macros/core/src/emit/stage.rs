@@ -15,7 +15,7 @@ pub(crate) fn stage(
     env: Option<&Type>,
     broken: bool,
 ) -> TokenStream {
-    let function = def.function(pipeline);
+    let function = (!def.rustc_refuses()).then(|| def.function(pipeline));
     let cfgs = def.item.cfgs();
     let marker = marker(def, &cfgs);
     let cfgs = std::iter::repeat(quote!(#(#cfgs)*));
@@ -59,13 +59,14 @@ fn stage_fn(ident: &Ident, sig: &StageSig) -> TokenStream {
     let state = sig.state.as_ref().unwrap_or(&unit);
     let env = sig.env.as_ref().unwrap_or(&unit);
     let name = crate::item::plain(ident);
+    // A type that is less visible than the stage is said where it is written.
+    let types = [("In", item), ("Out", out), ("Err", err), ("State", state), ("Env", env)].map(|(name, ty)| {
+        let name = Ident::new(name, ty.span());
+        quote_spanned!(ty.span()=> type #name = #ty;)
+    });
     quote! {
         impl ::pipewright::__private::StageFn for #ident {
-            type In = #item;
-            type Out = #out;
-            type Err = #err;
-            type State = #state;
-            type Env = #env;
+            #(#types)*
             const NAME: &'static str = #name;
         }
     }
@@ -129,11 +130,13 @@ fn keyed(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
     }
     let key = def.args.key.as_ref()?;
     let (ident, item) = (&def.item.sig.ident, &sig.item);
-    let of = quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(item, #key));
+    let of = quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
     let bound = quote_spanned!(key.span()=> impl ::pipewright::__private::StageKey + use<>);
     Some(quote! {
         impl ::pipewright::__private::Keyed for #ident {
             fn key(item: &#item) -> #bound {
+                #[allow(unused_imports)]
+                use ::pipewright::__private::OwnedKey as _;
                 #of
             }
         }

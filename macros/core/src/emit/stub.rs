@@ -2,14 +2,13 @@
 //! that one mistake gives one error and editors keep working.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{Ident, Type};
 
-use super::pipeline::face;
 use crate::stage::StageDef;
 
-/// `Pipeline`, `pipeline()` and a `Blueprint` that cannot be opened.
-pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef]) -> TokenStream {
+/// `Pipeline`, `pipeline()` and a `Blueprint` that cannot be opened. The names in `reserved` are the user's already.
+pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -> TokenStream {
     let mut stages: Vec<&Ident> = Vec::new();
     for def in defs {
         if !stages.contains(&&def.item.sig.ident) {
@@ -17,16 +16,31 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef]) -> TokenStream {
         }
     }
     let env = env.map_or_else(|| quote!(()), ToTokens::to_token_stream);
-    let face = face("pipeline", "");
+    let is_free = |name: &str| reserved.iter().all(|taken| taken != name);
+    let pipeline = format_ident!("{}", if is_free("Pipeline") { "Pipeline" } else { "__Pipeline" });
+    let constructor = is_free("pipeline").then(|| {
+        quote! {
+            /// Does not compile.
+            pub fn pipeline() -> ::pipewright::Builder<#pipeline> {
+                ::pipewright::Builder::new()
+            }
+        }
+    });
     quote! {
-        #face
+        /// Does not compile.
+        #[derive(Debug)]
+        pub struct #pipeline;
+
+        #constructor
 
         const _: () = {
             use ::pipewright::__private as rt;
 
-            impl rt::Blueprint for Pipeline {
+            impl rt::Blueprint for #pipeline {
                 type Env = #env;
                 type Input = rt::NoInput;
+                const SHARED: rt::Shareable<#env> = rt::shared_by_workers::<#env>();
+                const CROSSING: rt::Crossing<rt::NoInput> = rt::crosses_threads::<rt::NoInput>();
                 const TOPOLOGY: &'static rt::TopologyInfo = &rt::TopologyInfo {
                     name: "",
                     stages: &[],
@@ -38,7 +52,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef]) -> TokenStream {
                 };
 
                 fn open<'e>(
-                    _: &'e #env,
+                    _: &'e rt::Common<#env>,
                     _: &rt::Site<'_, rt::NoInput>,
                 ) -> ::core::result::Result<impl rt::Graph + 'e, rt::InitError> {
                     rt::never()
@@ -46,7 +60,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef]) -> TokenStream {
 
                 fn dry(_: &mut rt::DryAssembly<Self>) {}
             }
-            #(impl rt::StageOf<Pipeline> for #stages { const ID: u16 = 0; })*
+            #(impl rt::StageOf<#pipeline> for #stages { const ID: u16 = 0; })*
         };
     }
 }

@@ -160,16 +160,34 @@ fn source(
                 .help("add a parameter `out: &mut Emit<T>`");
             None
         }
+        (Returned::One(ty), None) if is_single(ty) => {
+            no_source(item, errors);
+            None
+        }
         (Returned::Many(_) | Returned::Split(_) | Returned::One(_), None) => {
             whole(params, returned, errors)
         }
         _ => {
-            errors
-                .at("E_SOURCE_RETURN", return_span(item), "a source returns `Flow` (with `Emit`) or `impl Iterator<Item = T>`")
-                .help(format!("write `fn {name}(out: &mut Emit<T>) -> Flow` or `fn {name}() -> impl Iterator<Item = T>`"));
+            no_source(item, errors);
             None
         }
     }
+}
+
+fn no_source(item: &MaybeItemFn, errors: &mut Errors) {
+    let name = item.name();
+    errors
+        .at("E_SOURCE_RETURN", return_span(item), "a source returns `Flow` (with `Emit`) or `impl Iterator<Item = T>`")
+        .help(format!("write `fn {name}(out: &mut Emit<T>) -> Flow` or `fn {name}() -> impl Iterator<Item = T>`"));
+}
+
+/// `true` for a type that is one item for sure, and nothing that can be cut.
+fn is_single(ty: &Type) -> bool {
+    const SINGLE: [&str; 17] = [
+        "bool", "char", "String", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
+        "isize", "f32", "f64",
+    ];
+    SINGLE.iter().any(|name| is_plain(ty, name))
 }
 
 /// A source that is called once: an iterator, or something that workers cut pieces from.

@@ -329,6 +329,13 @@ help: write `fn f(out: &mut Emit<T>) -> Flow` or `fn f() -> impl Iterator<Item =
         ],
     );
     check(
+        "#[source] fn f() -> u8 { 0 }",
+        &[
+            r#"a source returns `Flow` (with `Emit`) or `impl Iterator<Item = T>`
+help: write `fn f(out: &mut Emit<T>) -> Flow` or `fn f() -> impl Iterator<Item = T>`"#,
+        ],
+    );
+    check(
         "#[source] fn f() {}",
         &[
             r#"a source returns `Flow` (with `Emit`) or `impl Iterator<Item = T>`

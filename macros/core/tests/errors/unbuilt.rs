@@ -115,7 +115,7 @@ help: remove it; `queue` and `batch` bound what is in flight"#],
      #[sink(from = a)] fn z(x: u8) {}
      }"#,
         &[r#"`hw` is not available in pipewright 0.1
-help: remove it; run `cargo xtask hw` on the machine"#],
+help: remove it; check the machine by other means"#],
     );
     check(
         r#"#[pipeline(pool(cores = "0-3"))] mod m {

@@ -252,7 +252,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     later(key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive", Change::Tuning, "How its pinned threads wait.")),
     key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time."),
     key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled."),
-    key(Key::Idle, "idle", SOURCE, time(HOUR), "\"20us\"", Change::Tuning, "How long a polled source rests when it has nothing."),
+    key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing."),
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),

@@ -14,4 +14,4 @@ mod tuning;
 mod tests;
 
 pub use topology::topology;
-pub use tuning::{StageTuning, TuningFile, tuning};
+pub use tuning::{StageTuning, TuningFile, tuning, tuning_of};

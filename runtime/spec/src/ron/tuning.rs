@@ -47,6 +47,21 @@ pub struct StageTuning {
 ///
 /// [`TuningFile::check_against`] then checks it against a pipeline.
 pub fn tuning(source: &Source) -> Result<TuningFile, Problems<Span>> {
+    let (file, mut problems) = parts(source)?;
+    problems.sort();
+    problems.into_result(file)
+}
+
+/// As [`tuning`], for a known pipeline: what is wrong with the file and what does not fit the pipeline, all at once.
+pub fn tuning_of(source: &Source, info: &TopologyInfo) -> Result<TuningFile, Problems<Span>> {
+    let (file, mut problems) = parts(source)?;
+    problems.extend(file.check_against(info));
+    problems.sort();
+    problems.into_result(file)
+}
+
+/// What could be read, and what is wrong with the rest; only a syntax error stops.
+fn parts(source: &Source) -> Result<(TuningFile, Problems<Span>), Problems<Span>> {
     let node = syntax::read(source)?;
     let mut problems = Problems::new();
     let mut file = TuningFile::default();
@@ -65,8 +80,7 @@ pub fn tuning(source: &Source) -> Result<TuningFile, Problems<Span>> {
     unbuilt::pool(&options.pool, &mut problems);
     file.workers = options.pool.workers;
     file.quantum_ns = options.quantum.map(nanoseconds);
-    problems.sort();
-    problems.into_result(file)
+    Ok((file, problems))
 }
 
 fn nanoseconds(given: Given<Duration, Span>) -> Given<u64, Span> {

@@ -159,7 +159,10 @@ impl Flow<'_> {
             .as_ref()
             .map(|given| given.value);
         match on_error {
-            Some(OnError::Stop) => hygienic!(Err(x) => { #count #rt::stop_with(#id, x) }),
+            Some(OnError::Stop) => {
+                let shown = self.pipe.shown(stage);
+                hygienic!(Err(x) => { #count #rt::stop_with(#id, #shown(&x)) })
+            },
             _ => hygienic!(Err(_) => { #count }),
         }
     }

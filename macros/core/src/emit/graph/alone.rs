@@ -42,7 +42,7 @@ impl Glue<'_, '_> {
         let name = pipe.fields.of(field);
         match field {
             Field::Watch => hygienic!(w.watch()),
-            Field::Env => hygienic!(self.env),
+            Field::Env => hygienic!(self.env.get()),
             Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
                 hygienic!(self.#name.solo())
             }

@@ -7,7 +7,7 @@ use pipewright_spec::{
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Glue, hygienic, tuple};
+use super::{Glue, hygienic, mentions, tuple};
 use crate::signature::Role;
 
 impl Glue<'_, '_> {
@@ -15,10 +15,12 @@ impl Glue<'_, '_> {
     pub(crate) fn open(&self) -> TokenStream {
         let pipe = self.pipe;
         let graph = pipe.item("Graph");
-        let env = self.has_env().then(|| hygienic!(env,));
+        let env = self.has_env().then(|| hygienic!(env: common,));
         let sources = (0..self.sources().len()).map(|at| self.open_source(at));
         let links = (0..pipe.plan.links.len()).map(|at| self.open_link(at));
-        hygienic!(Ok(#graph { #env #(#sources)* #(#links)* }))
+        let made = hygienic!(#graph { #env #(#sources)* #(#links)* });
+        let get = mentions(&made, "env").then(|| hygienic!(let env = common.get();));
+        hygienic!(#get Ok(#made))
     }
 
     pub(super) fn open_source(&self, at: usize) -> TokenStream {
@@ -26,21 +28,21 @@ impl Glue<'_, '_> {
         let source = self.sources()[at];
         let (field, number) = (self.source_field(source), Literal::usize_unsuffixed(at));
         if source == INPUT {
-            return hygienic!(#field: #rt::IngressSource::new(site, #number),);
+            return hygienic!(#field: #rt::IngressSource::new(site, #number, <Pipeline as #rt::Blueprint>::CROSSING),);
         }
         let node = &pipe.nodes[source];
-        let (ident, id) = (&node.ident, &node.id);
+        let (ident, id, crossing) = (&node.ident, &node.id, pipe.crossing_from(source));
         let env = node.sig.env.as_ref().map(|env| {
             let span = syn::spanned::Spanned::span(env).resolved_at(Span::mixed_site());
             quote_spanned!(span=> #rt::env_for::<#ident, _>(env))
         });
         match node.sig.gives {
             Gives::Many => {
-                hygienic!(#field: #rt::IterSource::new(site, #number, #id, #ident(#env)),)
+                hygienic!(#field: #rt::IterSource::new(site, #number, #id, #ident(#env), #crossing),)
             }
             Gives::Flow => {
                 let (state, poll) = self.poll(source, env);
-                hygienic!(#field: #rt::PollSource::new(site, #number, #id, #state, #poll),)
+                hygienic!(#field: #rt::PollSource::new(site, #number, #id, (#state, #poll), #crossing),)
             }
             _ => hygienic!(#field: #rt::SplitSource::new(site, #number, #id, #ident(#env)),),
         }
@@ -80,11 +82,11 @@ impl Glue<'_, '_> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
         let (field, number) = (self.link_field(at), Literal::u16_unsuffixed(at as u16));
-        let ident = &pipe.nodes[link.to].ident;
+        let (ident, crossing) = (&pipe.nodes[link.to].ident, pipe.crossing(link.to));
         match link.kind {
             LinkKind::Direct => {
                 let keep = self.keeps_empty(link.segment);
-                hygienic!(#field: #rt::Direct::new(site, #number, #keep),)
+                hygienic!(#field: #rt::Direct::new(site, #number, #keep, #crossing),)
             }
             LinkKind::Ordered | LinkKind::Arrival => {
                 let states = self.serial_states(link.segment).into_iter().map(|stage| {
@@ -92,10 +94,10 @@ impl Glue<'_, '_> {
                     hygienic!(<#ident as #rt::Init<_>>::init(env)?)
                 });
                 let state = tuple(states.collect());
-                hygienic!(#field: #rt::Serial::new(site, #number, #state),)
+                hygienic!(#field: #rt::Serial::new(site, #number, #state, #crossing),)
             }
             LinkKind::Keyed { .. } => {
-                hygienic!(#field: #rt::KeyedLink::new(site, #number, <#ident as #rt::Keyed>::key),)
+                hygienic!(#field: #rt::KeyedLink::new(site, #number, <#ident as #rt::Keyed>::key, #crossing),)
             }
         }
     }

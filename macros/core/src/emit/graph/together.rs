@@ -238,7 +238,7 @@ impl Glue<'_, '_> {
         let name = pipe.fields.of(field);
         match field {
             Field::Watch => hygienic!(watch),
-            Field::Env => hygienic!(self.env),
+            Field::Env => hygienic!(self.env.get()),
             Field::Tag => hygienic!(0),
             Field::Out(stage) => {
                 let field = &pipe.nodes[stage].field;
