@@ -29,6 +29,12 @@ impl<'a> Contender<'a> {
     }
 }
 
+impl fmt::Debug for Contender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contender").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// What came out for one contender.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -1,5 +1,7 @@
 //! A dry run does what a run with threads does, on one thread and with a clock that the test moves.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use pipewright::{Batch, Emit, pipeline};
 use pipewright_tests::{Seen, work};
 

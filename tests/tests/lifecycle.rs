@@ -1,5 +1,7 @@
 //! Starting, pushing, draining, stopping and dropping: nothing is lost, nothing keeps running.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -95,7 +97,7 @@ mod blocked {
     pub fn last(n: u64, env: &Arc<Valve>) {
         if !env.reached.swap(true, Ordering::Relaxed) {
             // If the test has failed it has dropped the sender, and the run may end.
-            let _ = env.open.lock().unwrap().recv();
+            let _ = env.open.lock().expect("nobody panics with it").recv();
         }
         env.seen.see(n);
     }
@@ -198,8 +200,6 @@ fn dropping_the_handle_stops_the_run_and_joins_its_threads() {
 
 #[pipeline(env = Option<u64>)]
 mod opening {
-    use super::*;
-
     #[derive(Debug)]
     pub struct Book;
 

@@ -1,5 +1,7 @@
 //! What a sink or a serial stage sees is in source order, whatever ran in parallel between.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use pipewright::pipeline;
 use pipewright_tests::{Seen, WORKERS, uneven, work};
 

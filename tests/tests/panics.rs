@@ -1,5 +1,7 @@
 //! A panic loses the item that caused it and no other, and the ledger says so.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use pipewright::{Batch, Emit, Merge, RunError, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
 
@@ -176,10 +178,7 @@ fn a_panic_with_a_shared_state_stops_the_run_and_names_the_stage() {
 mod bad_source {
     #[source]
     pub fn numbers() -> impl Iterator<Item = u64> {
-        (0..100u64).map(|n| {
-            assert!(n != 50, "the wire broke");
-            n
-        })
+        (0..100u64).inspect(|n| assert!(*n != 50, "the wire broke"))
     }
 
     #[sink(from = numbers)]

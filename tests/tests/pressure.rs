@@ -1,5 +1,7 @@
 //! A source that is much faster than its sink fills nothing up: what is on its way is bounded.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

@@ -1,5 +1,7 @@
 //! Every shape of stage does what its signature says, with one worker and with several.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use pipewright::{Batch, Emit, Flow, Merge, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
 

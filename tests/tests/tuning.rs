@@ -1,5 +1,7 @@
 //! Numbers can be changed without compiling; what does not fit is refused with its place, and nothing of it is applied.
 
+#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+
 use pipewright::{Batch, TuningError, pipeline};
 use pipewright_tests::Seen;
 

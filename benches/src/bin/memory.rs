@@ -31,17 +31,17 @@ mod slow_sink {
     use super::*;
 
     #[source]
-    pub fn fast() -> impl Iterator<Item = [u64; 128]> {
+    fn fast() -> impl Iterator<Item = [u64; 128]> {
         (0..ITEMS).map(|n| [n; 128])
     }
 
     #[stage(from = fast)]
-    pub fn pass(item: [u64; 128]) -> [u64; 128] {
+    fn pass(item: [u64; 128]) -> [u64; 128] {
         item
     }
 
     #[sink(from = pass)]
-    pub fn slow(item: [u64; 128], env: &Arc<Marks>) {
+    fn slow(item: [u64; 128], env: &Arc<Marks>) {
         for _ in 0..20 {
             work(item[0]);
         }

@@ -1,0 +1,31 @@
+//! `fn(T, &mut Emit<U>)`.
+
+use pipewright::{Emit, pipeline};
+
+#[pipeline]
+mod shapes {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..10
+    }
+
+    #[stage(from = numbers)]
+    pub fn stage(n: u64, out: &mut Emit<u64>) {
+        if n > 8 {
+            out.send(n);
+            out.send(n + 1);
+        }
+    }
+
+    #[sink(from = stage)]
+    pub fn last(n: u64, all: &mut Vec<u64>) {
+        all.push(n);
+    }
+}
+
+fn main() {
+    let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
+    assert_eq!(report.take_state::<shapes::last>().unwrap(), [9, 10]);
+}

@@ -1,0 +1,26 @@
+//! `fn(&T) -> bool`.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shapes {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..10
+    }
+
+    #[stage(from = numbers)]
+    pub fn stage(n: &u64) -> bool {
+        *n > 6
+    }
+
+    #[sink(from = stage)]
+    pub fn last(n: u64, all: &mut Vec<u64>) {
+        all.push(n);
+    }
+}
+
+fn main() {
+    let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
+    assert_eq!(report.take_state::<shapes::last>().unwrap(), [7, 8, 9]);
+}
