@@ -12,8 +12,8 @@ use std::{
 use crossbeam_deque::Worker as Queue;
 
 use crate::{
-    diagnose::Common,
     carrier::Task,
+    diagnose::Common,
     drive::panic_message,
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},

@@ -7,14 +7,7 @@
 //! A [`Task`] is a carrier whose item type is not known: one pointer, for the run queues. It remembers its type and is
 //! opened again with a check, so a wrong link is an error and never a wrong cast.
 
-use std::{
-    any::TypeId,
-    fmt,
-    mem::ManuallyDrop,
-    ops::Deref,
-    ptr::NonNull,
-    sync::Arc,
-};
+use std::{any::TypeId, fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull, sync::Arc};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -58,7 +51,12 @@ pub(crate) struct Home<T> {
 }
 
 impl<T: 'static> Home<T> {
-    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, _: Crossing<T>) -> Arc<Self> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        link: u16,
+        buffers: usize,
+        _: Crossing<T>,
+    ) -> Arc<Self> {
         let home = Self {
             free: ArrayQueue::new(buffers.max(1)),
             shared: Arc::clone(shared),

@@ -12,9 +12,8 @@ use std::{
 };
 
 use crate::{
-    batch::{Collector, Due},
+    batch::Due,
     counts::Counts,
-    emit::Emit,
     error::{InitError, RunError},
     shared::Shared,
 };
@@ -195,7 +194,14 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
     progress: &mut Progress,
 ) {
     let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), limit, source, counts);
-    let Guard { items: Some(items), tally, left, ended, .. } = &mut guard else {
+    let Guard {
+        items: Some(items),
+        tally,
+        left,
+        ended,
+        ..
+    } = &mut guard
+    else {
         return;
     };
     // The one count of the loop goes down and is looked at where it changes: one instruction for both.
@@ -248,7 +254,16 @@ impl<'a, I, T: Tally> Guard<'a, I, T> {
         counts: &'a Counts,
     ) -> Self {
         let items = home.as_mut().and_then(|(items, _)| items.take());
-        Self { items, home, tally: T::default(), limit, left: limit, ended: false, source, counts }
+        Self {
+            items,
+            home,
+            tally: T::default(),
+            limit,
+            left: limit,
+            ended: false,
+            source,
+            counts,
+        }
     }
 
     #[inline(always)]
@@ -277,105 +292,6 @@ impl<I, T: Tally> Drop for Guard<'_, I, T> {
     }
 }
 
-/// Sends each of the many outputs of one item on, going on behind outputs that panic. `stage` is the one that makes
-/// them; if it panics while it does, the rest of that item is lost and counted as panicked.
-#[inline(always)]
-pub fn each<I: IntoIterator, C: Segment>(
-    w: Watch<'_>,
-    cx: &mut C,
-    tally: &mut C::Tally,
-    stage: u16,
-    items: I,
-    step: impl Fn(&mut C, I::Item, &mut C::Tally),
-) {
-    // What an iterator would still have made was never an item.
-    each_or(w, cx, tally, stage, items.into_iter(), step, |_| 0);
-}
-
-/// The loop of the `each` functions; `left` counts the items that are there when the run stops.
-fn each_or<I: Iterator, C: Segment>(
-    w: Watch<'_>,
-    cx: &mut C,
-    tally: &mut C::Tally,
-    stage: u16,
-    mut items: I,
-    step: impl Fn(&mut C, I::Item, &mut C::Tally),
-    left: impl FnOnce(&I) -> usize,
-) {
-    let mut making = false;
-    loop {
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                making = true;
-                tally.set_at(stage);
-                let Some(item) = items.next() else { break };
-                making = false;
-                step(cx, item, tally);
-            }
-        }));
-        let Err(payload) = attempt else { return };
-        w.counts.set_at(tally.at());
-        tally.recount(w.counts);
-        match caught(w, cx, payload) {
-            Next::Stop => {
-                w.shared.drop_inside(stage, left(&items) as u64);
-                resume_unwind(Box::new(Stopped));
-            }
-            Next::GoOn if making => return,
-            Next::GoOn => {}
-        }
-    }
-}
-
-/// As [`each`], for what a stage sent through its `Emit`.
-#[inline(always)]
-pub fn each_emitted<C: Segment, T>(
-    w: Watch<'_>,
-    cx: &mut C,
-    tally: &mut C::Tally,
-    stage: u16,
-    emit: impl Fn(&mut C) -> &mut Emit<T>,
-    step: impl Fn(&mut C, T, &mut C::Tally),
-) {
-    let mut buffer = emit(cx).take();
-    each_or(w, cx, tally, stage, buffer.drain(..), step, |left| {
-        left.len()
-    });
-    emit(cx).give(buffer);
-}
-
-/// As [`each`], for what a batch stage left in its batch. `batch` was taken from the collector and goes back to it.
-#[inline(always)]
-pub fn each_left<C: Segment, T>(
-    w: Watch<'_>,
-    cx: &mut C,
-    tally: &mut C::Tally,
-    stage: u16,
-    mut batch: crate::Batch<T>,
-    collector: impl Fn(&mut C) -> &mut Collector<T>,
-    step: impl Fn(&mut C, T, &mut C::Tally),
-) {
-    each_or(w, cx, tally, stage, batch.drain(), step, |left| left.len());
-    collector(cx).give(batch);
-}
-
-/// A call that is given `items` items at once: if it panics, all of them are counted, not one.
-#[inline(always)]
-pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() -> R) -> R {
-    struct Count<'a>(&'a Counts, u16, u64);
-    impl Drop for Count<'_> {
-        #[cold]
-        fn drop(&mut self) {
-            self.0.panicked(self.1, self.2);
-        }
-    }
-    // `caught` counts one; this adds the others.
-    let count = Count(w.counts, stage, items.saturating_sub(1) as u64);
-    let result = call();
-    std::mem::forget(count);
-    result
-}
-
 /// Ends the run because `stage` failed and says `on_error = stop`.
 #[cold]
 pub fn stop_with(stage: u16, error: String) -> ! {
@@ -397,17 +313,17 @@ enum Failure {
 }
 
 /// What unwinds further when the run has been ended already.
-struct Stopped;
+pub(crate) struct Stopped;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(crate) enum Next {
     GoOn,
     Stop,
 }
 
 /// Decides what a panic means: counts it, and goes on, makes the state anew, or ends the run.
 #[cold]
-fn caught<C: Segment>(w: Watch<'_>, cx: &mut C, payload: Box<dyn Any + Send>) -> Next {
+pub(crate) fn caught<C: Segment>(w: Watch<'_>, cx: &mut C, payload: Box<dyn Any + Send>) -> Next {
     let payload = match payload.downcast::<Halt>() {
         Ok(halt) => {
             w.shared.fail(halt.0.into_error(w.shared));

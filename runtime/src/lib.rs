@@ -34,6 +34,7 @@ built_on_them! {
     mod counts;
     mod diagnose;
     mod drive;
+    mod each;
     mod dry_run;
     mod emit;
     mod error;

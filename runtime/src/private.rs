@@ -14,11 +14,9 @@ pub use crate::{
     carrier::{Carrier, Task},
     counts::Counts,
     diagnose::*,
-    drive::{
-        Load, Segment, Tally, Watch, at_once, drive, drive_tagged, each, each_emitted, each_left,
-        flush, stop_with,
-    },
+    drive::{Load, Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
     dry_run::DryAssembly,
+    each::{at_once, each, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
@@ -27,7 +25,8 @@ pub use crate::{
         SplitSource, Splittable,
     },
     stage::{
-        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, env_for, err_link, key_of, link, make_state, shown, slice_link,
+        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, env_for,
+        err_link, key_of, link, make_state, shown, slice_link,
     },
     worker::Worker,
 };

@@ -35,8 +35,8 @@ pub(crate) struct Shared {
     pub(crate) injector: ArrayQueue<Task>,
     /// Do several workers pull at once? Otherwise one of them has the whole pipeline while it works.
     parallel: AtomicBool,
-    /// Does a sleeping worker look after the sources that had nothing?
-    clock_taken: AtomicBool,
+    /// When a sleeping worker will look after the sources that had nothing, in nanoseconds of the run.
+    clock: AtomicU64,
     /// No more items are taken in.
     closing: AtomicBool,
     /// What is on its way is dropped.
@@ -85,7 +85,7 @@ impl Shared {
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
             parallel: AtomicBool::new(false),
-            clock_taken: AtomicBool::new(false),
+            clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
@@ -126,13 +126,20 @@ impl Shared {
         self.parallel.store(parallel, Ordering::Relaxed);
     }
 
-    /// True for one worker at a time: the one that sleeps no longer than until a source is to be asked again.
-    pub(crate) fn take_clock(&self) -> bool {
-        !self.clock_taken.swap(true, Ordering::Relaxed)
+    /// A worker that goes to sleep offers to wake at `at` for the sources; false if another one wakes early enough.
+    pub(crate) fn take_clock(&self, at: u64) -> bool {
+        // Two that take it at once both wake, which costs a look and nothing else.
+        let taken = at < self.clock.load(Ordering::Relaxed);
+        if taken {
+            self.clock.store(at, Ordering::Relaxed);
+        }
+        taken
     }
 
-    pub(crate) fn give_clock_back(&self) {
-        self.clock_taken.store(false, Ordering::Relaxed);
+    /// The worker that took the clock is awake. It looks after the sources before it sleeps again.
+    pub(crate) fn give_clock_back(&self, at: u64) {
+        // If it fails, another one has taken the clock for an earlier time.
+        let _ = self.clock.compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -158,24 +158,13 @@ impl<'r> Worker<'r> {
             }
         }
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
-        let keeps_time = self.shared.take_clock();
-        let timeout = keeps_time.then(|| self.until_retry()).flatten();
+        let retry = self.shared.sources.iter().filter_map(|source| source.retry_time()).min();
+        let mine = retry.filter(|at| self.shared.take_clock(*at));
+        let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(self.shared.now()).max(1)));
         self.shared.idle.park(self.id, timeout, || self.sees_work());
-        if keeps_time {
-            self.shared.give_clock_back();
+        if let Some(at) = mine {
+            self.shared.give_clock_back(at);
         }
-    }
-
-    /// How long until a source that had nothing is asked again.
-    fn until_retry(&self) -> Option<Duration> {
-        let now = self.shared.now();
-        let retry = self
-            .shared
-            .sources
-            .iter()
-            .filter_map(|source| source.retry_in(now))
-            .min()?;
-        Some(Duration::from_nanos(retry.max(1)))
     }
 }
 

@@ -25,7 +25,10 @@ impl<T: 'static> Join<T> {
     pub(super) fn new(bound: usize, info: &LinkInfo) -> Self {
         Self {
             // A part's number is its place among those of all sources.
-            meet: Meet::new(bound, info.parts.iter().map(|&parts| usize::from(parts)).sum()),
+            meet: Meet::new(
+                bound,
+                info.parts.iter().map(|&parts| usize::from(parts)).sum(),
+            ),
             expected: info.parts,
         }
     }

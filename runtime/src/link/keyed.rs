@@ -123,7 +123,16 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
                     // false; workers that run the pipeline alone use `solo`, when no carrier exists.
                     let states = unsafe { &mut *states };
                     let (key, hasher) = (&self.key, &self.hasher);
-                    serve(Shard { states, key, hasher, last: None }, carrier, w);
+                    serve(
+                        Shard {
+                            states,
+                            key,
+                            hasher,
+                            last: None,
+                        },
+                        carrier,
+                        w,
+                    );
                 });
             }
             if !partition.ring.advance(&mut hold) {

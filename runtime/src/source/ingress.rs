@@ -78,7 +78,9 @@ impl<T: 'static> Ingress<T> {
     }
 
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        let Some(_inside) = self.door.enter() else { return Err(TrySendError::Closed(item)) };
+        let Some(_inside) = self.door.enter() else {
+            return Err(TrySendError::Closed(item));
+        };
         self.items.push(item).map_err(TrySendError::Full)?;
         self.tell();
         Ok(())
@@ -104,7 +106,10 @@ impl<T: 'static> Ingress<T> {
     }
 
     /// Sends many, waiting for room; on closing the first that was not taken comes back.
-    pub(crate) fn send_batch(&self, items: &mut dyn Iterator<Item = T>) -> Result<u64, SendError<T>> {
+    pub(crate) fn send_batch(
+        &self,
+        items: &mut dyn Iterator<Item = T>,
+    ) -> Result<u64, SendError<T>> {
         let mut sent = 0;
         let mut next = items.next();
         while let Some(item) = next {
@@ -127,7 +132,9 @@ impl<T: 'static> Ingress<T> {
         items: &mut dyn Iterator<Item = T>,
         sent: &mut u64,
     ) -> Result<Option<T>, SendError<T>> {
-        let Some(_inside) = self.door.enter() else { return Err(SendError(item)) };
+        let Some(_inside) = self.door.enter() else {
+            return Err(SendError(item));
+        };
         let mut next = Some(item);
         while let Some(item) = next {
             if let Err(blocked) = self.items.push(item) {
@@ -221,7 +228,12 @@ impl<T: 'static> IngressSource<T> {
     /// If the pipeline was started without its input: an error in generated code.
     pub fn new(site: &Site<'_, T>, source: usize, crossing: Crossing<T>) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
+        let home = Home::new(
+            site.shared,
+            link,
+            site.shared.credits.total() as usize,
+            crossing,
+        );
         let queue = site
             .input
             .expect("a pipeline that reads `input` is opened with one");

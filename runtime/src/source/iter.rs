@@ -35,7 +35,12 @@ where
         crossing: Crossing<I::Item>,
     ) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
+        let home = Home::new(
+            site.shared,
+            link,
+            site.shared.credits.total() as usize,
+            crossing,
+        );
         Self {
             items: Token::new(Some(items)),
             home,

@@ -22,8 +22,8 @@ pub(crate) use self::ingress::Ingress;
 pub use self::{
     ingress::IngressSource,
     iter::IterSource,
-    poll::PollSource,
     pieces::Pieces,
+    poll::PollSource,
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
@@ -140,10 +140,10 @@ impl SourceCtl {
         }
     }
 
-    /// Nanoseconds until a source that had nothing is asked again; `None` if it is not waiting for that.
-    pub(crate) fn retry_in(&self, now: u64) -> Option<u64> {
+    /// When a source that had nothing is asked again, in nanoseconds of the run; `None` if it is not waiting for that.
+    pub(crate) fn retry_time(&self) -> Option<u64> {
         let at = self.retry_at.load(Ordering::Relaxed);
-        (!self.is_done() && at != 0).then(|| at.saturating_sub(now))
+        (!self.is_done() && at != 0).then_some(at)
     }
 
     pub(crate) fn retry_at(&self, at: u64) {

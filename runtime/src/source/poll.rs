@@ -43,7 +43,12 @@ where
         crossing: Crossing<T>,
     ) -> Self {
         let link = site.shared.source_link(source);
-        let home = Home::new(site.shared, link, site.shared.credits.total() as usize, crossing);
+        let home = Home::new(
+            site.shared,
+            link,
+            site.shared.credits.total() as usize,
+            crossing,
+        );
         let inner = Token::new(Inner {
             state,
             emit: Emit::new(),

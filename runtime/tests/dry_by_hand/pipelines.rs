@@ -13,7 +13,7 @@ macro_rules! stages {
     ($pipeline:ty: $($id:ident = $n:literal $name:ident($in:ty) -> $out:ty, $err:ty, $state:ty, $env:ty;)*) => {$(
         pub const $id: u16 = $n;
 
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, reason = "a stage is called like its function")]
         pub enum $name {}
 
         impl rt::StageFn for $name {
@@ -372,7 +372,7 @@ pub mod strict {
             a.plain::<lax>(LAX, rt::no_env);
             a.plain::<tap>(TAP, rt::no_env);
             a.plain::<firm>(FIRM, rt::no_env);
-            a.stops::<firm>(FIRM);
+            a.stops::<firm>(FIRM, rt::shown::<String>);
             a.stateful::<store>(STORE, rt::no_env);
         }
     }

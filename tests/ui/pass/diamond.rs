@@ -19,12 +19,7 @@ mod shapes {
         n.is_multiple_of(3)
     }
 
-    #[sink(from = triple)]
-    pub fn watch(n: u64) {
-        assert!(n.is_multiple_of(3));
-    }
-
-    #[sink(from = double)]
+    #[sink(from = [double, triple])]
     pub fn last(n: u64, all: &mut Vec<u64>) {
         all.push(n);
     }
@@ -32,5 +27,11 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), (0..10).map(|n| n * 2).collect::<Vec<_>>());
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        (0..10)
+            .flat_map(|n| [Some(n * 2), (n % 3 == 0).then_some(n)])
+            .flatten()
+            .collect::<Vec<_>>()
+    );
 }

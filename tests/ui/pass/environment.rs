@@ -44,7 +44,11 @@ mod shapes {
 
 fn main() {
     let sum = Arc::new(AtomicU64::new(0));
-    let env = Env { add: 3, sum: Arc::clone(&sum) };
-    shapes::pipeline().start(env).unwrap().wait().unwrap();
+    let env = Env {
+        add: 3,
+        sum: Arc::clone(&sum),
+    };
+    let report = shapes::pipeline().start(env).unwrap().wait().unwrap();
+    assert!(report.ledger().is_balanced());
     assert_eq!(sum.load(Ordering::Relaxed), (3 + 5) + (4 + 6) + (5 + 7));
 }

@@ -27,7 +27,12 @@ mod shapes {
 }
 
 fn main() {
-    let mut report = shapes::pipeline().workers(1).start(()).unwrap().wait().unwrap();
+    let mut report = shapes::pipeline()
+        .workers(1)
+        .start(())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut all = report.take_state::<shapes::last>().unwrap();
     all.sort_unstable();
     assert_eq!(all, [0, 0, 1, 2, 2, 3, 4, 6]);

@@ -19,7 +19,9 @@ fn main() {
     let run = shapes::pipeline().start(()).unwrap();
     run.send(1).unwrap();
     let input = run.input();
-    std::thread::spawn(move || input.send_batch([2, 3]).unwrap()).join().unwrap();
+    std::thread::spawn(move || input.send_batch([2, 3]).unwrap())
+        .join()
+        .unwrap();
     let mut report = run.drain().unwrap();
     assert_eq!(report.take_state::<shapes::last>().unwrap(), [2, 4, 6]);
 }

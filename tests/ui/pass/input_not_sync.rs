@@ -12,7 +12,11 @@ mod shapes {
     pub fn polled(left: &mut Cell<u64>, out: &mut Emit<Cell<u64>>) -> Flow {
         out.send(Cell::new(1));
         left.set(left.get() + 1);
-        if left.get() == 3 { Flow::Done } else { Flow::More }
+        if left.get() == 3 {
+            Flow::Done
+        } else {
+            Flow::More
+        }
     }
 
     #[stage(from = [polled, input])]
@@ -31,5 +35,7 @@ fn main() {
     let run = shapes::pipeline().workers(2).start(()).unwrap();
     run.send(Cell::new(10)).unwrap();
     let mut report = run.drain().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap().get(), 26);
+    // `drain` ends the source as well, perhaps before it has sent all three.
+    let sum = report.take_state::<shapes::last>().unwrap().get();
+    assert!((20..=26).contains(&sum), "{sum}");
 }

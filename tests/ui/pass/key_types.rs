@@ -24,7 +24,10 @@ mod shapes {
 
     #[stage(from = numbers)]
     pub fn name(n: u64) -> Named {
-        Named { name: (n % 3).to_string(), n }
+        Named {
+            name: (n % 3).to_string(),
+            n,
+        }
     }
 
     #[stage(from = name, key = Named::name)]
@@ -34,7 +37,7 @@ mod shapes {
     }
 
     #[stage(from = by_path, key = |named| named.name.clone())]
-    pub fn stage(named: Named, seen: &mut u64) -> u64 {
+    pub fn stage(_: Named, seen: &mut u64) -> u64 {
         *seen += 1;
         *seen
     }
@@ -48,5 +51,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]);
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+    );
 }

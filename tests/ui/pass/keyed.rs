@@ -24,5 +24,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), [0, 1, 2, 4, 6, 9, 12, 16, 20, 25]);
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        [0, 1, 2, 4, 6, 9, 12, 16, 20, 25]
+    );
 }

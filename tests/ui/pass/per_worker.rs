@@ -34,5 +34,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), (0..10).collect::<Vec<_>>());
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        (0..10).collect::<Vec<_>>()
+    );
 }

@@ -11,7 +11,11 @@ mod shapes {
 
     #[stage(from = numbers, on_error = drop)]
     pub fn stage(n: u64) -> Result<Option<u64>, ()> {
-        if n > 6 { Ok((n > 7).then_some(n)) } else { Err(()) }
+        if n > 6 {
+            Ok((n > 7).then_some(n))
+        } else {
+            Err(())
+        }
     }
 
     #[sink(from = stage)]

@@ -41,5 +41,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<stages::keep>().unwrap(), [12, 14, 16, 18]);
+    assert_eq!(
+        report.take_state::<stages::keep>().unwrap(),
+        [12, 14, 16, 18]
+    );
 }

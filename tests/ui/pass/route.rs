@@ -18,7 +18,11 @@ mod shapes {
 
     #[stage(from = numbers)]
     pub fn sort(n: u64) -> Size {
-        if n > 6 { Size::Large(n) } else { Size::Small(n) }
+        if n > 6 {
+            Size::Large(n)
+        } else {
+            Size::Small(n)
+        }
     }
 
     #[stage(from = sort::Small)]
@@ -34,5 +38,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), [0, 1, 7, 8, 9]);
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        [0, 1, 7, 8, 9]
+    );
 }

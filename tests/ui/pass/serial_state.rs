@@ -27,5 +27,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), [100, 101, 103, 106, 110, 115, 121, 128, 136, 145]);
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        [100, 101, 103, 106, 110, 115, 121, 128, 136, 145]
+    );
 }

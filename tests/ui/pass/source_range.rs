@@ -17,5 +17,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), (0..1000).collect::<Vec<_>>());
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        (0..1000).collect::<Vec<_>>()
+    );
 }

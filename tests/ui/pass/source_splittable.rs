@@ -19,5 +19,8 @@ mod shapes {
 
 fn main() {
     let mut report = shapes::pipeline().start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), (0..9).collect::<Vec<_>>());
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        (0..9).collect::<Vec<_>>()
+    );
 }

@@ -1,7 +1,13 @@
 //! Generated code is safe and raises no lint of the crate that it stands in.
 
 #![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![deny(
+    warnings,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications
+)]
 
 use pipewright::{Batch, Emit, pipeline};
 
@@ -28,7 +34,11 @@ pub mod shapes {
     /// Even ones.
     #[stage(from = numbers)]
     pub fn even(n: u64) -> Result<u64, String> {
-        if n.is_multiple_of(2) { Ok(n) } else { Err(n.to_string()) }
+        if n.is_multiple_of(2) {
+            Ok(n)
+        } else {
+            Err(n.to_string())
+        }
     }
 
     /// Two pieces of each.
@@ -65,6 +75,14 @@ pub mod shapes {
 }
 
 fn main() {
-    let mut report = shapes::pipeline().workers(2).start(()).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<shapes::last>().unwrap(), (0..100).step_by(2).sum::<u64>());
+    let mut report = shapes::pipeline()
+        .workers(2)
+        .start(())
+        .unwrap()
+        .wait()
+        .unwrap();
+    assert_eq!(
+        report.take_state::<shapes::last>().unwrap(),
+        (0..100).step_by(2).sum::<u64>()
+    );
 }

@@ -18,7 +18,11 @@ mod shop {
 
     #[stage]
     pub fn sort(n: u8) -> Parity {
-        if n.is_multiple_of(2) { Parity::Even(n) } else { Parity::Odd(n) }
+        if n.is_multiple_of(2) {
+            Parity::Even(n)
+        } else {
+            Parity::Odd(n)
+        }
     }
 
     #[sink]

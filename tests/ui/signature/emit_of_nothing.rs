@@ -1,18 +1,16 @@
 //! `Emit` without its type.
 
-use pipewright::{Emit, pipeline};
+use pipewright::pipeline;
 
 #[pipeline]
 mod shop {
-    use super::*;
-
     #[source]
     pub fn numbers() -> impl Iterator<Item = u8> {
         0..9
     }
 
     #[stage(from = numbers)]
-    pub fn double(n: u8, out: &mut Emit) {
+    pub fn double(n: u8, out: &mut pipewright::Emit) {
         out.send(n);
     }
 

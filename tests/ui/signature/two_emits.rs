@@ -13,7 +13,11 @@ mod shop {
 
     #[stage(from = numbers)]
     pub fn sort(n: u8, even: &mut Emit<u8>, odd: &mut Emit<u8>) {
-        if n.is_multiple_of(2) { even.send(n) } else { odd.send(n) }
+        if n.is_multiple_of(2) {
+            even.send(n)
+        } else {
+            odd.send(n)
+        }
     }
 
     #[sink(from = sort)]

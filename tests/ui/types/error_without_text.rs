@@ -15,7 +15,11 @@ mod shop {
 
     #[stage(from = numbers, on_error = stop)]
     pub fn half(n: u8) -> Result<u8, Odd> {
-        if n.is_multiple_of(2) { Ok(n / 2) } else { Err(Odd) }
+        if n.is_multiple_of(2) {
+            Ok(n / 2)
+        } else {
+            Err(Odd)
+        }
     }
 
     #[sink(from = half)]

@@ -18,7 +18,9 @@ mod shop {
 
     #[source]
     pub fn orders() -> impl Iterator<Item = Order> {
-        ["a", "b"].into_iter().map(|name| Order { user: name.to_owned() })
+        ["a", "b"].into_iter().map(|name| Order {
+            user: name.to_owned(),
+        })
     }
 
     #[sink(from = orders, key = Order::user)]

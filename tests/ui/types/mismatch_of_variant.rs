@@ -18,7 +18,11 @@ mod shop {
 
     #[stage(from = numbers)]
     pub fn sort(n: u8) -> Parity {
-        if n.is_multiple_of(2) { Parity::Even(n) } else { Parity::Odd(n.to_string()) }
+        if n.is_multiple_of(2) {
+            Parity::Even(n)
+        } else {
+            Parity::Odd(n.to_string())
+        }
     }
 
     #[sink(from = [sort::Even, sort::Odd])]

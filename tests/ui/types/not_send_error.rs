@@ -15,7 +15,11 @@ mod shop {
 
     #[stage(from = numbers)]
     pub fn half(n: u8) -> Result<u8, Rc<str>> {
-        if n.is_multiple_of(2) { Ok(n / 2) } else { Err(Rc::from("odd")) }
+        if n.is_multiple_of(2) {
+            Ok(n / 2)
+        } else {
+            Err(Rc::from("odd"))
+        }
     }
 
     #[sink(from = half)]

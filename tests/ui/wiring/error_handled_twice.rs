@@ -11,7 +11,11 @@ mod shop {
 
     #[stage(from = numbers, on_error = drop)]
     pub fn half(n: u8) -> Result<u8, String> {
-        if n.is_multiple_of(2) { Ok(n / 2) } else { Err(format!("{n} is odd")) }
+        if n.is_multiple_of(2) {
+            Ok(n / 2)
+        } else {
+            Err(format!("{n} is odd"))
+        }
     }
 
     #[sink(from = half)]

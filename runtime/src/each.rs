@@ -1,0 +1,112 @@
+//! The inner loops of a segment: over what one call has sent, when it may send many.
+//!
+//! They go on behind an output that panics, as the item loop does behind an item (see [`crate::drive`]); each has its own
+//! `catch_unwind`, outside its loop, so a stage that sends many pays for it once a call.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::{
+    batch::Collector,
+    counts::Counts,
+    drive::{Next, Segment, Stopped, Tally as _, Watch, caught},
+    emit::Emit,
+};
+
+/// Sends each of the many outputs of one item on, going on behind outputs that panic. `stage` is the one that makes
+/// them; if it panics while it does, the rest of that item is lost and counted as panicked.
+#[inline(always)]
+pub fn each<I: IntoIterator, C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    items: I,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+) {
+    // What an iterator would still have made was never an item.
+    each_or(w, cx, tally, stage, items.into_iter(), step, |_| 0);
+}
+
+/// The loop of the `each` functions; `left` counts the items that are there when the run stops.
+fn each_or<I: Iterator, C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    mut items: I,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+    left: impl FnOnce(&I) -> usize,
+) {
+    let mut making = false;
+    loop {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                making = true;
+                tally.set_at(stage);
+                let Some(item) = items.next() else { break };
+                making = false;
+                step(cx, item, tally);
+            }
+        }));
+        let Err(payload) = attempt else { return };
+        w.counts.set_at(tally.at());
+        tally.recount(w.counts);
+        match caught(w, cx, payload) {
+            Next::Stop => {
+                w.shared.drop_inside(stage, left(&items) as u64);
+                resume_unwind(Box::new(Stopped));
+            }
+            Next::GoOn if making => return,
+            Next::GoOn => {}
+        }
+    }
+}
+
+/// As [`each`], for what a stage sent through its `Emit`.
+#[inline(always)]
+pub fn each_emitted<C: Segment, T>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    emit: impl Fn(&mut C) -> &mut Emit<T>,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) {
+    let mut buffer = emit(cx).take();
+    each_or(w, cx, tally, stage, buffer.drain(..), step, |left| {
+        left.len()
+    });
+    emit(cx).give(buffer);
+}
+
+/// As [`each`], for what a batch stage left in its batch. `batch` was taken from the collector and goes back to it.
+#[inline(always)]
+pub fn each_left<C: Segment, T>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    mut batch: crate::Batch<T>,
+    collector: impl Fn(&mut C) -> &mut Collector<T>,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) {
+    each_or(w, cx, tally, stage, batch.drain(), step, |left| left.len());
+    collector(cx).give(batch);
+}
+
+/// A call that is given `items` items at once: if it panics, all of them are counted, not one.
+#[inline(always)]
+pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() -> R) -> R {
+    struct Count<'a>(&'a Counts, u16, u64);
+    impl Drop for Count<'_> {
+        #[cold]
+        fn drop(&mut self) {
+            self.0.panicked(self.1, self.2);
+        }
+    }
+    // `caught` counts one; this adds the others.
+    let count = Count(w.counts, stage, items.saturating_sub(1) as u64);
+    let result = call();
+    std::mem::forget(count);
+    result
+}
