@@ -9,12 +9,18 @@ const ITEMS: u64 = 20_000_000;
 
 fn linear(c: &mut Criterion) {
     let mut group = c.benchmark_group("linear");
-    group.sample_size(10).throughput(Throughput::Elements(ITEMS));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(ITEMS));
     group.bench_function("by_hand/1", |b| b.iter(|| by_hand(0..black_box(ITEMS))));
     group.bench_function("by_hand/2", |b| b.iter(|| by_hand_on_two(black_box(ITEMS))));
     for workers in [1, 2] {
-        group.bench_function(format!("cut/{workers}"), |b| b.iter(|| run_cut(black_box(ITEMS), workers)));
-        group.bench_function(format!("serial/{workers}"), |b| b.iter(|| run_serial(black_box(ITEMS), workers)));
+        group.bench_function(format!("cut/{workers}"), |b| {
+            b.iter(|| run_cut(black_box(ITEMS), workers))
+        });
+        group.bench_function(format!("serial/{workers}"), |b| {
+            b.iter(|| run_serial(black_box(ITEMS), workers))
+        });
     }
     group.finish();
 }

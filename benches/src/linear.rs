@@ -32,22 +32,30 @@ fn kept(n: &u64) -> bool {
 
 #[inline]
 fn recorded(n: u64) -> Record {
-    Record(std::array::from_fn(|k| n.rotate_left(8 * k as u32) ^ k as u64))
+    Record(std::array::from_fn(|k| {
+        n.rotate_left(8 * k as u32) ^ k as u64
+    }))
 }
 
 #[inline]
 fn folded(record: Record, sum: &mut Sum) {
     let words = record.0.iter().enumerate();
-    sum.0 = words.fold(sum.0, |sum, (k, word)| sum.wrapping_add(word.wrapping_mul(2 * k as u64 + 1)));
+    sum.0 = words.fold(sum.0, |sum, (k, word)| {
+        sum.wrapping_add(word.wrapping_mul(2 * k as u64 + 1))
+    });
 }
 
 /// The loop that an expert writes by hand.
 #[inline(never)]
 pub fn by_hand(range: Range<u64>) -> Sum {
-    range.map(mixed).filter(kept).map(recorded).fold(Sum::default(), |mut sum, record| {
-        folded(record, &mut sum);
-        sum
-    })
+    range
+        .map(mixed)
+        .filter(kept)
+        .map(recorded)
+        .fold(Sum::default(), |mut sum, record| {
+            folded(record, &mut sum);
+            sum
+        })
 }
 
 /// The same on two threads, each with its half.
@@ -138,9 +146,14 @@ pub mod serial {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_cut(items: u64, workers: usize) -> Sum {
-    let run = cut::pipeline().workers(workers).start(items).expect("the pipeline starts");
+    let run = cut::pipeline()
+        .workers(workers)
+        .start(items)
+        .expect("the pipeline starts");
     let mut report = run.wait().expect("nothing fails");
-    report.take_state::<cut::fold>().expect("the sink has a state")
+    report
+        .take_state::<cut::fold>()
+        .expect("the sink has a state")
 }
 
 /// Runs the pipeline with the iterator.
@@ -149,7 +162,12 @@ pub fn run_cut(items: u64, workers: usize) -> Sum {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_serial(items: u64, workers: usize) -> Sum {
-    let run = serial::pipeline().workers(workers).start(items).expect("the pipeline starts");
+    let run = serial::pipeline()
+        .workers(workers)
+        .start(items)
+        .expect("the pipeline starts");
     let mut report = run.wait().expect("nothing fails");
-    report.take_state::<serial::fold>().expect("the sink has a state")
+    report
+        .take_state::<serial::fold>()
+        .expect("the sink has a state")
 }

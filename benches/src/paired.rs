@@ -19,7 +19,11 @@ pub struct Contender<'a> {
 impl<'a> Contender<'a> {
     /// `run` does the work once and checks its result.
     pub fn new(name: &'a str, run: impl FnMut() + 'a) -> Self {
-        Self { name, bar: None, run: Box::new(run) }
+        Self {
+            name,
+            bar: None,
+            run: Box::new(run),
+        }
     }
 
     /// The least ratio to the baseline's speed that is wanted.
@@ -31,7 +35,9 @@ impl<'a> Contender<'a> {
 
 impl fmt::Debug for Contender<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contender").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Contender")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,14 +62,21 @@ impl Outcome {
 }
 
 /// Runs the baseline and the contenders `rounds` times, taking turns, after one round that is not counted.
-pub fn compare(rounds: usize, baseline: Contender<'_>, contenders: Vec<Contender<'_>>) -> Vec<Outcome> {
+pub fn compare(
+    rounds: usize,
+    baseline: Contender<'_>,
+    contenders: Vec<Contender<'_>>,
+) -> Vec<Outcome> {
     let mut all = vec![baseline];
     all.extend(contenders);
     let mut times = vec![Vec::new(); all.len()];
     for round in 0..=rounds {
         // Every other round goes backwards, so that none always follows the same one.
-        let order: Vec<usize> =
-            if round % 2 == 0 { (0..all.len()).collect() } else { (0..all.len()).rev().collect() };
+        let order: Vec<usize> = if round % 2 == 0 {
+            (0..all.len()).collect()
+        } else {
+            (0..all.len()).rev().collect()
+        };
         for i in order {
             let begun = Instant::now();
             (all[i].run)();
@@ -73,12 +86,18 @@ pub fn compare(rounds: usize, baseline: Contender<'_>, contenders: Vec<Contender
         }
     }
     let baseline = times[0].clone();
-    all.iter().zip(times).map(|(contender, times)| outcome(contender, &times, &baseline)).collect()
+    all.iter()
+        .zip(times)
+        .map(|(contender, times)| outcome(contender, &times, &baseline))
+        .collect()
 }
 
 fn outcome(contender: &Contender<'_>, times: &[Duration], baseline: &[Duration]) -> Outcome {
-    let mut ratios: Vec<f64> =
-        times.iter().zip(baseline).map(|(time, base)| base.as_secs_f64() / time.as_secs_f64()).collect();
+    let mut ratios: Vec<f64> = times
+        .iter()
+        .zip(baseline)
+        .map(|(time, base)| base.as_secs_f64() / time.as_secs_f64())
+        .collect();
     ratios.sort_by(f64::total_cmp);
     let mut times = times.to_vec();
     times.sort();
@@ -95,7 +114,11 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [median, least, most] = self.ratios;
         let ms = self.times[0].as_secs_f64() * 1e3;
-        write!(f, "{:<34} {ms:>9.2} ms   {median:>5.3}x [{least:.3} - {most:.3}]", self.name)?;
+        write!(
+            f,
+            "{:<34} {ms:>9.2} ms   {median:>5.3}x [{least:.3} - {most:.3}]",
+            self.name
+        )?;
         match self.bar {
             Some(bar) if self.is_met() => write!(f, "   bar {bar:.2}x met"),
             Some(bar) => write!(f, "   bar {bar:.2}x MISSED"),

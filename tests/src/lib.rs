@@ -12,7 +12,9 @@ use std::{
 pub fn work<T>(item: T) -> T {
     let mut x = black_box(1u64);
     for _ in 0..100 {
-        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        x = x
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
     }
     black_box(x);
     item
@@ -38,7 +40,10 @@ impl<T> Seen<T> {
 
     /// A sink saw this.
     pub fn see(&self, item: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(item);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(item);
     }
 
     /// All of it, in order.

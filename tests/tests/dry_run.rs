@@ -1,6 +1,13 @@
 //! A dry run does what a run with threads does, on one thread and with a clock that the test moves.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use pipewright::{Batch, Emit, pipeline};
 use pipewright_tests::{Seen, work};
@@ -16,7 +23,11 @@ mod orders {
 
     #[stage(from = parse)]
     pub fn price(n: u64) -> Result<u64, String> {
-        if n.is_multiple_of(5) { Err(format!("no price for {n}")) } else { Ok(n * 10) }
+        if n.is_multiple_of(5) {
+            Err(format!("no price for {n}"))
+        } else {
+            Ok(n * 10)
+        }
     }
 
     #[stage(from = price, key = |n| n % 7)]
@@ -50,7 +61,10 @@ mod orders {
 #[test]
 fn it_counts_and_delivers_what_a_run_with_threads_does() {
     let threads = Seen::new();
-    let run = orders::pipeline().workers(2).start(threads.clone()).unwrap();
+    let run = orders::pipeline()
+        .workers(2)
+        .start(threads.clone())
+        .unwrap();
     run.send_batch(0..2000).unwrap();
     let with_threads = run.drain().unwrap();
 
@@ -60,7 +74,12 @@ fn it_counts_and_delivers_what_a_run_with_threads_does() {
     let dry = run.drain().unwrap();
 
     assert_eq!(dry.ledger(), with_threads.ledger(), "{dry}\n{with_threads}");
-    for (a, b) in dry.metrics().stages().iter().zip(with_threads.metrics().stages()) {
+    for (a, b) in dry
+        .metrics()
+        .stages()
+        .iter()
+        .zip(with_threads.metrics().stages())
+    {
         assert_eq!(a, b);
     }
     let (mut a, mut b) = (alone.take(), threads.take());

@@ -1,6 +1,13 @@
 //! Starting, pushing, draining, stopping and dropping: nothing is lost, nothing keeps running.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use std::{
     sync::{
@@ -34,7 +41,10 @@ fn what_several_threads_push_arrives_once_and_in_the_order_of_each() {
     const EACH: u64 = 5_000;
     for workers in WORKERS {
         let seen = Seen::new();
-        let run = pushed::pipeline().workers(workers).start(seen.clone()).unwrap();
+        let run = pushed::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap();
         std::thread::scope(|scope| {
             for thread in 0..3u64 {
                 let input = run.input();
@@ -50,8 +60,15 @@ fn what_several_threads_push_arrives_once_and_in_the_order_of_each() {
         assert_eq!(items.len() as u64, 3 * EACH, "{report}");
         for thread in 0..3 {
             let range = 2 * thread * EACH..2 * (thread + 1) * EACH;
-            let mine: Vec<u64> = items.iter().copied().filter(|n| range.contains(n)).collect();
-            assert!(mine.len() as u64 == EACH && mine.is_sorted(), "thread {thread}, {workers} workers");
+            let mine: Vec<u64> = items
+                .iter()
+                .copied()
+                .filter(|n| range.contains(n))
+                .collect();
+            assert!(
+                mine.len() as u64 == EACH && mine.is_sorted(),
+                "thread {thread}, {workers} workers"
+            );
         }
         assert_eq!(report.ledger().received, 3 * EACH);
     }
@@ -108,9 +125,19 @@ fn a_full_input_refuses_and_blocks_until_there_is_room() {
     let seen = Seen::new();
     let (env, open) = {
         let (open, valve) = mpsc::channel();
-        (Arc::new(Valve { open: Mutex::new(valve), reached: AtomicBool::new(false), seen: seen.clone() }), open)
+        (
+            Arc::new(Valve {
+                open: Mutex::new(valve),
+                reached: AtomicBool::new(false),
+                seen: seen.clone(),
+            }),
+            open,
+        )
     };
-    let run = blocked::pipeline().workers(1).start(Arc::clone(&env)).unwrap();
+    let run = blocked::pipeline()
+        .workers(1)
+        .start(Arc::clone(&env))
+        .unwrap();
     // Moved behind the run, so that a failing test lets the sink go before it waits for the run's end.
     let open = open;
     // The sink holds what was pulled first; the input fills up behind it.
@@ -120,7 +147,9 @@ fn a_full_input_refuses_and_blocks_until_there_is_room() {
             Ok(()) => sent += 1,
             Err(TrySendError::Full(back)) => {
                 assert_eq!(back, sent);
-                if env.reached.load(Ordering::Relaxed) && run.input().len() == run.input().capacity() {
+                if env.reached.load(Ordering::Relaxed)
+                    && run.input().len() == run.input().capacity()
+                {
                     break;
                 }
             }
@@ -128,7 +157,12 @@ fn a_full_input_refuses_and_blocks_until_there_is_room() {
         }
     }
     let input = run.input();
-    assert!(input.send_timeout(sent, Duration::from_millis(1)).unwrap_err().is_full());
+    assert!(
+        input
+            .send_timeout(sent, Duration::from_millis(1))
+            .unwrap_err()
+            .is_full()
+    );
     std::thread::scope(|scope| {
         scope.spawn(move || (sent..sent + 100).for_each(|n| input.send(n).unwrap()));
         open.send(()).unwrap();
@@ -164,7 +198,10 @@ mod endless {
 fn drain_finishes_what_an_endless_source_gave_and_nothing_is_lost() {
     for workers in WORKERS {
         let pulled = Arc::new(AtomicU64::new(0));
-        let run = endless::pipeline().workers(workers).start(Arc::clone(&pulled)).unwrap();
+        let run = endless::pipeline()
+            .workers(workers)
+            .start(Arc::clone(&pulled))
+            .unwrap();
         while run.metrics().stage::<endless::last>().sent < 1000 {
             std::thread::yield_now();
         }
@@ -179,21 +216,33 @@ fn drain_finishes_what_an_endless_source_gave_and_nothing_is_lost() {
 #[test]
 fn stop_drops_what_is_on_its_way_and_counts_it() {
     for workers in WORKERS {
-        let run = endless::pipeline().workers(workers).start(Arc::default()).unwrap();
+        let run = endless::pipeline()
+            .workers(workers)
+            .start(Arc::default())
+            .unwrap();
         while run.metrics().stage::<endless::last>().sent == 0 {
             std::thread::yield_now();
         }
         let report = run.stop().unwrap();
         let ledger = report.ledger();
         assert!(ledger.is_balanced(), "{report}");
-        assert_eq!(ledger.received, ledger.delivered + ledger.dropped, "{report}");
+        assert_eq!(
+            ledger.received,
+            ledger.delivered + ledger.dropped,
+            "{report}"
+        );
     }
 }
 
 #[test]
 fn dropping_the_handle_stops_the_run_and_joins_its_threads() {
     let pulled = Arc::new(AtomicU64::new(0));
-    drop(endless::pipeline().workers(2).start(Arc::clone(&pulled)).unwrap());
+    drop(
+        endless::pipeline()
+            .workers(2)
+            .start(Arc::clone(&pulled))
+            .unwrap(),
+    );
     // The environment is dropped with the last thread.
     assert_eq!(Arc::strong_count(&pulled), 1);
 }
@@ -222,7 +271,10 @@ mod opening {
 fn a_state_that_cannot_be_made_stops_the_start_and_leaves_nothing_running() {
     let error = opening::pipeline().start(None).unwrap_err();
     assert!(matches!(&error, StartError::State(state) if state.stage() == "last"));
-    assert_eq!(error.to_string(), "the state of `last` could not be made: no book");
+    assert_eq!(
+        error.to_string(),
+        "the state of `last` could not be made: no book"
+    );
     let report = opening::pipeline().start(Some(1)).unwrap().wait().unwrap();
     assert_eq!(report.ledger().delivered, 10);
 }
@@ -230,8 +282,14 @@ fn a_state_that_cannot_be_made_stops_the_start_and_leaves_nothing_running() {
 #[test]
 fn a_number_of_workers_out_of_range_is_refused() {
     for workers in [0, 65, 10_000] {
-        let error = opening::pipeline().workers(workers).start(Some(1)).unwrap_err();
-        assert_eq!(error.to_string(), format!("a pool has 1 to 64 workers, not {workers}"));
+        let error = opening::pipeline()
+            .workers(workers)
+            .start(Some(1))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("a pool has 1 to 64 workers, not {workers}")
+        );
     }
 }
 
@@ -268,7 +326,12 @@ mod idling {
 fn a_source_that_idles_is_asked_again_until_it_is_done() {
     for workers in WORKERS {
         let sum = Arc::new(AtomicU64::new(0));
-        let report = idling::pipeline().workers(workers).start(Arc::clone(&sum)).unwrap().wait().unwrap();
+        let report = idling::pipeline()
+            .workers(workers)
+            .start(Arc::clone(&sum))
+            .unwrap()
+            .wait()
+            .unwrap();
         assert_eq!(sum.load(Ordering::Relaxed), 1 + 3 + 5 + 7 + 9, "{report}");
     }
 }
@@ -289,7 +352,12 @@ mod empty {
 #[test]
 fn an_empty_source_ends_at_once() {
     for workers in WORKERS {
-        let report = empty::pipeline().workers(workers).start(()).unwrap().wait().unwrap();
+        let report = empty::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap()
+            .wait()
+            .unwrap();
         assert_eq!(report.ledger().received, 0);
     }
 }

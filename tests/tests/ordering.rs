@@ -1,6 +1,13 @@
 //! What a sink or a serial stage sees is in source order, whatever ran in parallel between.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use pipewright::pipeline;
 use pipewright_tests::{Seen, WORKERS, uneven, work};
@@ -31,9 +38,18 @@ mod straight {
 fn a_sink_sees_source_order_behind_a_parallel_stage() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = straight::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = straight::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         assert!(report.ledger().is_balanced(), "{report}");
-        assert_eq!(seen.take(), (0..ITEMS).collect::<Vec<_>>(), "{workers} workers");
+        assert_eq!(
+            seen.take(),
+            (0..ITEMS).collect::<Vec<_>>(),
+            "{workers} workers"
+        );
     }
 }
 
@@ -74,7 +90,12 @@ mod gates {
 fn order_is_kept_through_a_serial_stage_between_parallel_ones() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = gates::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = gates::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         let expected: Vec<u64> = (0..ITEMS).filter(|n| n % 7 != 0).collect();
         assert_eq!(seen.take(), expected, "{workers} workers\n{report}");
     }
@@ -138,7 +159,12 @@ mod diamond {
 fn arms_that_pass_different_gates_meet_in_source_order() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = diamond::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = diamond::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         let mut expected = Vec::new();
         for n in 0..ITEMS {
             match n % 5 {
@@ -191,11 +217,20 @@ mod keyed {
 fn each_key_keeps_its_order_through_a_keyed_stage_and_after_it() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = keyed::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = keyed::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         let pairs = seen.take();
         assert_eq!(pairs.len() as u64, ITEMS, "{report}");
         for key in 0..97 {
-            let of_key: Vec<u64> = pairs.iter().filter(|(k, _)| *k == key).map(|(_, n)| *n).collect();
+            let of_key: Vec<u64> = pairs
+                .iter()
+                .filter(|(k, _)| *k == key)
+                .map(|(_, n)| *n)
+                .collect();
             assert!(of_key.is_sorted(), "key {key} with {workers} workers");
         }
     }
@@ -225,7 +260,12 @@ mod given_up {
 fn without_order_every_item_still_comes_once() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let _ = given_up::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let _ = given_up::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         let mut items = seen.take();
         items.sort_unstable();
         assert_eq!(items, (0..ITEMS).collect::<Vec<_>>(), "{workers} workers");
@@ -262,11 +302,24 @@ mod two_sources {
 fn each_of_two_sources_keeps_its_order() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = two_sources::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = two_sources::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         let pairs = seen.take();
         for side in [0, 1] {
-            let of_side: Vec<u64> = pairs.iter().filter(|(s, _)| *s == side).map(|(_, n)| *n).collect();
-            assert_eq!(of_side, (0..ITEMS).collect::<Vec<_>>(), "source {side}, {workers} workers\n{report}");
+            let of_side: Vec<u64> = pairs
+                .iter()
+                .filter(|(s, _)| *s == side)
+                .map(|(_, n)| *n)
+                .collect();
+            assert_eq!(
+                of_side,
+                (0..ITEMS).collect::<Vec<_>>(),
+                "source {side}, {workers} workers\n{report}"
+            );
         }
     }
 }

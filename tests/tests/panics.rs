@@ -1,6 +1,13 @@
 //! A panic loses the item that caused it and no other, and the ledger says so.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use pipewright::{Batch, Emit, Merge, RunError, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
@@ -58,7 +65,12 @@ mod stateless {
 fn a_panicking_item_leaves_and_the_others_go_on() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = stateless::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
+        let report = stateless::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
         assert!(report.ledger().is_balanced(), "{report}");
         let metrics = report.metrics();
         assert_eq!(metrics.stage::<stateless::split>().panicked, 1);
@@ -70,7 +82,8 @@ fn a_panicking_item_leaves_and_the_others_go_on() {
         let items = seen.take();
         assert!(items.is_sorted());
         let made = 3 * ITEMS - 1;
-        let rest = metrics.stage::<stateless::after>().panicked + metrics.stage::<stateless::last>().panicked;
+        let rest = metrics.stage::<stateless::after>().panicked
+            + metrics.stage::<stateless::last>().panicked;
         assert_eq!(items.len() as u64, made - 30 - 30 - lost - rest, "{report}");
         assert!(rest <= 2 && !report.panics().is_empty());
     }
@@ -131,15 +144,30 @@ mod stateful {
 #[test]
 fn state_is_kept_or_made_anew_as_on_panic_says() {
     for workers in WORKERS {
-        let mut report = stateful::pipeline().workers(workers).start(()).unwrap().wait().unwrap();
+        let mut report = stateful::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap()
+            .wait()
+            .unwrap();
         assert!(report.ledger().is_balanced(), "{report}");
         assert_eq!(report.ledger().panicked, 4, "{report}");
         // Kept: 10,000 items less the one lost before it.
         assert_eq!(report.take_state::<stateful::kept>(), Some(ITEMS - 1));
         // Made anew behind item 300.
-        assert_eq!(report.take_state::<stateful::made_anew>(), Some(ITEMS - 301));
-        let last = report.take_state::<stateful::last>().expect("the sink's state");
-        let of_key = |key: u64| last.iter().filter(move |(n, _)| n % 10 == key).map(|(_, count)| *count).max();
+        assert_eq!(
+            report.take_state::<stateful::made_anew>(),
+            Some(ITEMS - 301)
+        );
+        let last = report
+            .take_state::<stateful::last>()
+            .expect("the sink's state");
+        let of_key = |key: u64| {
+            last.iter()
+                .filter(move |(n, _)| n % 10 == key)
+                .map(|(_, count)| *count)
+                .max()
+        };
         // Key 3 began again behind item 403; the items 3, 13, .., 393 came before, 300 is another key's.
         assert_eq!(of_key(3), Some(ITEMS / 10 - 41));
         // Key 1 lost nothing.
@@ -166,8 +194,17 @@ mod stopping {
 #[test]
 fn a_panic_with_a_shared_state_stops_the_run_and_names_the_stage() {
     for workers in WORKERS {
-        let failed = stopping::pipeline().workers(workers).start(()).unwrap().wait().unwrap_err();
-        assert!(matches!(&failed.error, RunError::Panicked { stage: "last", .. }), "{:?}", failed.error);
+        let failed = stopping::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap()
+            .wait()
+            .unwrap_err();
+        assert!(
+            matches!(&failed.error, RunError::Panicked { stage: "last", .. }),
+            "{:?}",
+            failed.error
+        );
         assert_eq!(failed.to_string(), "`last` panicked: no such number");
         assert!(failed.report.ledger().is_balanced(), "{}", failed.report);
         assert_eq!(failed.report.ledger().delivered, 1234);
@@ -190,7 +227,12 @@ mod bad_source {
 #[test]
 fn a_panicking_source_stops_the_run() {
     for workers in WORKERS {
-        let failed = bad_source::pipeline().workers(workers).start(()).unwrap().wait().unwrap_err();
+        let failed = bad_source::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap()
+            .wait()
+            .unwrap_err();
         assert_eq!(failed.to_string(), "`numbers` panicked: the wire broke");
         assert!(failed.report.ledger().is_balanced(), "{}", failed.report);
     }

@@ -1,6 +1,13 @@
 //! A source that is much faster than its sink fills nothing up: what is on its way is bounded.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use std::sync::{
     Arc,
@@ -50,14 +57,25 @@ mod slow_sink {
 fn what_is_on_its_way_is_bounded_by_the_credits() {
     for workers in WORKERS {
         let gauge = Arc::new(Gauge::default());
-        let report = slow_sink::pipeline().workers(workers).start(Arc::clone(&gauge)).unwrap().wait().unwrap();
+        let report = slow_sink::pipeline()
+            .workers(workers)
+            .start(Arc::clone(&gauge))
+            .unwrap()
+            .wait()
+            .unwrap();
         assert_eq!(report.ledger().delivered, 40_000, "{report}");
         // At least 8 tickets, four for each worker, and one pull takes 4,096 items at most.
         let tickets = (4 * workers as u64).next_power_of_two().max(8);
         let most = gauge.most.load(Ordering::Relaxed);
-        assert!(most <= tickets * 4096, "{most} items between source and sink with {workers} workers");
+        assert!(
+            most <= tickets * 4096,
+            "{most} items between source and sink with {workers} workers"
+        );
         // A pull takes a quantum of work, so in truth it is far less.
-        assert!(most <= 20_000, "{most} items between source and sink with {workers} workers");
+        assert!(
+            most <= 20_000,
+            "{most} items between source and sink with {workers} workers"
+        );
     }
 }
 
@@ -84,7 +102,12 @@ mod wide {
 #[test]
 fn one_item_may_become_very_many_in_order() {
     for workers in WORKERS {
-        let mut report = wide::pipeline().workers(workers).start(()).unwrap().wait().unwrap();
+        let mut report = wide::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap()
+            .wait()
+            .unwrap();
         assert_eq!(report.take_state::<wide::last>(), Some(300_000), "{report}");
         assert_eq!(report.ledger().created, 300_000 - 3);
     }

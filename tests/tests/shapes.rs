@@ -1,6 +1,13 @@
 //! Every shape of stage does what its signature says, with one worker and with several.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use pipewright::{Batch, Emit, Flow, Merge, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
@@ -42,7 +49,11 @@ mod all {
             state.0 -= 1;
             out.send(state.0);
         }
-        if state.0.is_multiple_of(1000) { Flow::Idle } else { Flow::More }
+        if state.0.is_multiple_of(1000) {
+            Flow::Idle
+        } else {
+            Flow::More
+        }
     }
 
     #[stage(from = poll)]
@@ -67,7 +78,11 @@ mod all {
 
     #[stage(from = keep)]
     pub fn result(n: u64) -> Result<u64, String> {
-        if n.is_multiple_of(5) { Err(format!("five {n}")) } else { Ok(n) }
+        if n.is_multiple_of(5) {
+            Err(format!("five {n}"))
+        } else {
+            Ok(n)
+        }
     }
 
     #[stage(from = result)]
@@ -163,16 +178,34 @@ fn by_hand(add: u64) -> (Vec<u64>, usize) {
 fn a_pipeline_of_all_shapes_equals_the_loop_by_hand() {
     let (expected, errors) = by_hand(1);
     for workers in WORKERS {
-        let env = Env { add: 1, seen: Seen::new(), errors: Seen::new() };
+        let env = Env {
+            add: 1,
+            seen: Seen::new(),
+            errors: Seen::new(),
+        };
         let (seen, failed) = (env.seen.clone(), env.errors.clone());
-        let mut report = all::pipeline().workers(workers).start(env).unwrap().wait().unwrap();
+        let mut report = all::pipeline()
+            .workers(workers)
+            .start(env)
+            .unwrap()
+            .wait()
+            .unwrap();
         assert!(report.ledger().is_balanced(), "{report}");
         assert_eq!(seen.take(), expected, "{workers} workers\n{report}");
         assert_eq!(failed.take().len(), errors, "{workers} workers\n{report}");
-        let sum = report.take_state::<all::tally>().expect("the merged state").0;
+        let sum = report
+            .take_state::<all::tally>()
+            .expect("the merged state")
+            .0;
         assert_eq!(sum, expected.iter().sum::<u64>());
-        assert_eq!(report.take_state::<all::last>(), Some(expected.len() as u64));
-        assert!(report.take_state::<all::last>().is_none(), "a state is taken once");
+        assert_eq!(
+            report.take_state::<all::last>(),
+            Some(expected.len() as u64)
+        );
+        assert!(
+            report.take_state::<all::last>().is_none(),
+            "a state is taken once"
+        );
     }
 }
 
@@ -210,9 +243,16 @@ mod broadcast {
 fn two_readers_of_one_output_each_get_every_item() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let report = broadcast::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap();
-        let expected: Vec<u64> =
-            (0..ITEMS).flat_map(|n| [(2 * n % 3 == 0).then_some(2 * n), Some(2 * n + 1)]).flatten().collect();
+        let report = broadcast::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
+        let expected: Vec<u64> = (0..ITEMS)
+            .flat_map(|n| [(2 * n % 3 == 0).then_some(2 * n), Some(2 * n + 1)])
+            .flatten()
+            .collect();
         assert_eq!(seen.take(), expected, "{workers} workers\n{report}");
         let ledger = report.ledger();
         assert_eq!((ledger.received, ledger.created), (ITEMS, ITEMS));
@@ -230,7 +270,11 @@ mod failing {
 
     #[stage(from = numbers, on_error = drop)]
     pub fn parse(n: u64) -> Result<u64, String> {
-        if n == 3 { Err("three".to_owned()) } else { Ok(n) }
+        if n == 3 {
+            Err("three".to_owned())
+        } else {
+            Ok(n)
+        }
     }
 
     #[sink(from = parse, on_error = stop)]
@@ -247,7 +291,12 @@ mod failing {
 fn an_error_that_stops_ends_the_run_and_accounts_for_what_was_done() {
     for workers in WORKERS {
         let seen = Seen::new();
-        let failed = failing::pipeline().workers(workers).start(seen.clone()).unwrap().wait().unwrap_err();
+        let failed = failing::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap_err();
         assert_eq!(failed.to_string(), "`store` failed: the disk is full");
         assert!(failed.report.ledger().is_balanced(), "{}", failed.report);
         assert_eq!(seen.take().len(), 499);

@@ -1,6 +1,13 @@
 //! Numbers can be changed without compiling; what does not fit is refused with its place, and nothing of it is applied.
 
-#![allow(unreachable_pub, missing_debug_implementations, missing_docs, clippy::manual_is_multiple_of, clippy::unwrap_used, reason = "pipelines of a test are written as users write theirs")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use pipewright::{Batch, TuningError, pipeline};
 use pipewright_tests::Seen;
@@ -49,39 +56,84 @@ fn later_files_go_over_earlier_ones() {
     let seen = Seen::new();
     let builder = packs::pipeline()
         .tuning("one.tuning.ron", r#"( stages: { "pack": (batch: 25) } )"#)
-        .and_then(|builder| builder.tuning("two.tuning.ron", r#"( stages: { "pack": (batch: 50) } )"#));
-    let _ = builder.unwrap().start(seen.clone()).unwrap().wait().unwrap();
+        .and_then(|builder| {
+            builder.tuning("two.tuning.ron", r#"( stages: { "pack": (batch: 50) } )"#)
+        });
+    let _ = builder
+        .unwrap()
+        .start(seen.clone())
+        .unwrap()
+        .wait()
+        .unwrap();
     assert_eq!(seen.take().into_iter().max(), Some(50));
 }
 
 fn refused(text: &str) -> String {
-    packs::pipeline().tuning("bad.tuning.ron", text).unwrap_err().to_string()
+    packs::pipeline()
+        .tuning("bad.tuning.ron", text)
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
 fn what_does_not_fit_is_refused_with_its_place_and_what_to_write() {
     for (text, place, message) in [
-        (r#"( stages: { "pakc": (batch: 25) } )"#, "bad.tuning.ron:1:14", "did you mean `pack`?"),
-        (r#"( stages: { "pack": (batch: 0) } )"#, "bad.tuning.ron:1:29", "`batch` must be at least 1"),
-        (r#"( stages: { "pack": (linger: 50) } )"#, "bad.tuning.ron:1:30", "`linger` is a time like"),
-        (r#"( stages: { "pack": (from: "numbers") } )"#, "bad.tuning.ron:1:22", "part of the shape"),
-        ("( stages: { \"pack\": (batch: 25 } )", "bad.tuning.ron:1", "help:"),
+        (
+            r#"( stages: { "pakc": (batch: 25) } )"#,
+            "bad.tuning.ron:1:14",
+            "did you mean `pack`?",
+        ),
+        (
+            r#"( stages: { "pack": (batch: 0) } )"#,
+            "bad.tuning.ron:1:29",
+            "`batch` must be at least 1",
+        ),
+        (
+            r#"( stages: { "pack": (linger: 50) } )"#,
+            "bad.tuning.ron:1:30",
+            "`linger` is a time like",
+        ),
+        (
+            r#"( stages: { "pack": (from: "numbers") } )"#,
+            "bad.tuning.ron:1:22",
+            "part of the shape",
+        ),
+        (
+            "( stages: { \"pack\": (batch: 25 } )",
+            "bad.tuning.ron:1",
+            "help:",
+        ),
     ] {
         let error = refused(text);
-        assert!(error.contains(place) && error.contains(message), "{text}\n{error}");
+        assert!(
+            error.contains(place) && error.contains(message),
+            "{text}\n{error}"
+        );
     }
 }
 
 #[test]
 fn all_problems_of_a_file_are_told_at_once() {
-    let error = refused(r#"( stages: { "pakc": (batch: 4), "pack": (batch: 0, from: "x"), "last": (batch: 3) } )"#);
-    for part in ["did you mean `pack`?", "must be at least 1", "part of the shape", "tuning.ron:1:69"] {
+    let error = refused(
+        r#"( stages: { "pakc": (batch: 4), "pack": (batch: 0, from: "x"), "last": (batch: 3) } )"#,
+    );
+    for part in [
+        "did you mean `pack`?",
+        "must be at least 1",
+        "part of the shape",
+        "tuning.ron:1:73",
+    ] {
         assert!(error.contains(part), "{part}\n{error}");
     }
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = packs::pipeline().tuning_file("no/such.tuning.ron").unwrap_err();
-    assert!(matches!(&error, TuningError::Read { path, .. } if path == "no/such.tuning.ron"), "{error}");
+    let error = packs::pipeline()
+        .tuning_file("no/such.tuning.ron")
+        .unwrap_err();
+    assert!(
+        matches!(&error, TuningError::Read { path, .. } if path == "no/such.tuning.ron"),
+        "{error}"
+    );
 }

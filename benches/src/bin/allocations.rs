@@ -48,21 +48,34 @@ fn main() -> ExitCode {
     println!("allocations while the sink takes {STEADY} items, after {WARM}");
     for workers in [1, 2] {
         clean &= show("ordered", workers, |env| {
-            let run = ordered::pipeline().workers(workers).start(env).expect("the pipeline starts");
+            let run = ordered::pipeline()
+                .workers(workers)
+                .start(env)
+                .expect("the pipeline starts");
             let _ = run.wait().expect("nothing fails");
         });
         clean &= show("keyed", workers, |env| {
-            let run = keyed::pipeline().workers(workers).start(env).expect("the pipeline starts");
+            let run = keyed::pipeline()
+                .workers(workers)
+                .start(env)
+                .expect("the pipeline starts");
             let _ = run.wait().expect("nothing fails");
         });
     }
-    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn show(name: &str, workers: usize, run: impl FnOnce(Env)) -> bool {
     let marks = Arc::new(Marks::default());
     // A margin behind the second mark keeps the end of the run out of it.
-    run(Env { items: WARM + STEADY + WARM, probe: Box::new(Reader(Arc::clone(&marks))) });
+    run(Env {
+        items: WARM + STEADY + WARM,
+        probe: Box::new(Reader(Arc::clone(&marks))),
+    });
     let count = marks.after.load(Ordering::Relaxed) - marks.before.load(Ordering::Relaxed);
     println!("  {name:<8} {workers} workers   {count}");
     count == 0

@@ -46,7 +46,8 @@ mod slow_sink {
             work(item[0]);
         }
         if (item[0] + 1).is_multiple_of(ITEMS / 10) {
-            env.0[((item[0] + 1) * 10 / ITEMS) as usize - 1].store(resident_kib(), Ordering::Relaxed);
+            env.0[((item[0] + 1) * 10 / ITEMS) as usize - 1]
+                .store(resident_kib(), Ordering::Relaxed);
         }
     }
 }
@@ -55,7 +56,8 @@ mod slow_sink {
 fn resident_kib() -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok())
+        .unwrap_or(0)
 }
 
 fn main() -> ExitCode {
@@ -63,11 +65,22 @@ fn main() -> ExitCode {
     println!("resident memory in KiB after each tenth of {ITEMS} items of 1 KiB");
     for workers in [1, 2] {
         let marks = Arc::new(Marks::default());
-        let run = slow_sink::pipeline().workers(workers).start(Arc::clone(&marks)).expect("the pipeline starts");
+        let run = slow_sink::pipeline()
+            .workers(workers)
+            .start(Arc::clone(&marks))
+            .expect("the pipeline starts");
         let _ = run.wait().expect("nothing fails");
-        let marks: Vec<u64> = marks.0.iter().map(|mark| mark.load(Ordering::Relaxed)).collect();
+        let marks: Vec<u64> = marks
+            .0
+            .iter()
+            .map(|mark| mark.load(Ordering::Relaxed))
+            .collect();
         println!("  {workers} workers   {marks:?}");
         flat &= marks.iter().all(|mark| *mark <= marks[0] + NOISE_KIB);
     }
-    if flat { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if flat {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

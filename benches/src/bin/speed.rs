@@ -27,13 +27,23 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let items = black_box(args.millions * 1_000_000);
-    println!("linear pipeline, {} M items, {} rounds; median ratio [least - greatest]", args.millions, args.rounds);
+    println!(
+        "linear pipeline, {} M items, {} rounds; median ratio [least - greatest]",
+        args.millions, args.rounds
+    );
     let mut met = true;
     met &= show(one_worker(args.rounds, items));
     met &= show(two_workers(args.rounds, items));
-    println!("heavy pipeline, about 100 ns an item, {} rounds", args.rounds);
+    println!(
+        "heavy pipeline, about 100 ns an item, {} rounds",
+        args.rounds
+    );
     met &= show(heavy_pipelines(args.rounds));
-    if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn show(outcomes: Vec<Outcome>) -> bool {
@@ -47,10 +57,18 @@ fn one_worker(rounds: usize, items: u64) -> Vec<Outcome> {
     let expected = by_hand(0..items);
     compare(
         rounds,
-        Contender::new("loop by hand", || assert_eq!(by_hand(0..black_box(items)), expected)),
+        Contender::new("loop by hand", || {
+            assert_eq!(by_hand(0..black_box(items)), expected)
+        }),
         vec![
-            Contender::new("source that can be cut, 1 worker", || assert_eq!(run_cut(items, 1), expected)).bar(0.95),
-            Contender::new("iterator in order, 1 worker", || assert_eq!(run_serial(items, 1), expected)).bar(0.80),
+            Contender::new("source that can be cut, 1 worker", || {
+                assert_eq!(run_cut(items, 1), expected)
+            })
+            .bar(0.95),
+            Contender::new("iterator in order, 1 worker", || {
+                assert_eq!(run_serial(items, 1), expected)
+            })
+            .bar(0.80),
         ],
     )
 }
@@ -59,10 +77,17 @@ fn two_workers(rounds: usize, items: u64) -> Vec<Outcome> {
     let expected = by_hand(0..items);
     compare(
         rounds,
-        Contender::new("loop by hand on 2 threads", || assert_eq!(by_hand_on_two(black_box(items)), expected)),
+        Contender::new("loop by hand on 2 threads", || {
+            assert_eq!(by_hand_on_two(black_box(items)), expected)
+        }),
         vec![
-            Contender::new("source that can be cut, 2 workers", || assert_eq!(run_cut(items, 2), expected)).bar(0.90),
-            Contender::new("iterator in order, 2 workers", || assert_eq!(run_serial(items, 2), expected)),
+            Contender::new("source that can be cut, 2 workers", || {
+                assert_eq!(run_cut(items, 2), expected)
+            })
+            .bar(0.90),
+            Contender::new("iterator in order, 2 workers", || {
+                assert_eq!(run_serial(items, 2), expected)
+            }),
         ],
     )
 }
@@ -75,14 +100,23 @@ impl heavy::Probe for Nothing {
 
 fn heavy_pipelines(rounds: usize) -> Vec<Outcome> {
     const ITEMS: u64 = 1_000_000;
-    let env = || heavy::Env { items: ITEMS, probe: Box::new(Nothing) };
+    let env = || heavy::Env {
+        items: ITEMS,
+        probe: Box::new(Nothing),
+    };
     let ordered = |workers: usize| {
-        let run = heavy::ordered::pipeline().workers(workers).start(env()).expect("the pipeline starts");
+        let run = heavy::ordered::pipeline()
+            .workers(workers)
+            .start(env())
+            .expect("the pipeline starts");
         let report = run.wait().expect("nothing fails");
         assert_eq!(report.ledger().delivered, ITEMS);
     };
     let keyed = |workers: usize| {
-        let run = heavy::keyed::pipeline().workers(workers).start(env()).expect("the pipeline starts");
+        let run = heavy::keyed::pipeline()
+            .workers(workers)
+            .start(env())
+            .expect("the pipeline starts");
         let report = run.wait().expect("nothing fails");
         assert_eq!(report.ledger().delivered, ITEMS);
     };

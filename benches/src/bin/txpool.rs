@@ -37,23 +37,42 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let transactions = run(&files, args.repeat, 1);
-    println!("txpool, {transactions} transactions, {} rounds; median ratio [least - greatest]", args.rounds);
+    println!(
+        "txpool, {transactions} transactions, {} rounds; median ratio [least - greatest]",
+        args.rounds
+    );
     let outcomes = compare(
         args.rounds,
-        Contender::new("1 worker", || assert_eq!(run(&files, args.repeat, 1), transactions)),
-        vec![Contender::new("2 workers", || assert_eq!(run(&files, args.repeat, 2), transactions)).bar(1.85)],
+        Contender::new("1 worker", || {
+            assert_eq!(run(&files, args.repeat, 1), transactions)
+        }),
+        vec![
+            Contender::new("2 workers", || {
+                assert_eq!(run(&files, args.repeat, 2), transactions)
+            })
+            .bar(1.85),
+        ],
     );
     for outcome in &outcomes {
         println!("  {outcome}");
     }
-    if outcomes.iter().all(Outcome::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if outcomes.iter().all(Outcome::is_met) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The block files of a folder, in order; `None` if there are none.
 fn blocks(folder: &Path) -> Option<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).ok()?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     files.sort();
     (!files.is_empty()).then_some(files)
 }
@@ -61,8 +80,14 @@ fn blocks(folder: &Path) -> Option<Vec<PathBuf>> {
 /// Runs the pipeline; returns how many transactions it accounted for, all of them matched.
 fn run(files: &[PathBuf], repeat: u32, workers: u32) -> u64 {
     let inputs = files.iter().cloned().map(Input::File).collect();
-    let settings = Settings { order: Order::Keep, workers: Some(workers), tuning: None };
-    let outcome = settings.run(Env::new(inputs, repeat)).expect("the pipeline starts");
+    let settings = Settings {
+        order: Order::Keep,
+        workers: Some(workers),
+        tuning: None,
+    };
+    let outcome = settings
+        .run(Env::new(inputs, repeat))
+        .expect("the pipeline starts");
     assert!(outcome.is_good(), "{:?}", outcome.problems);
     outcome.summary.transactions
 }

@@ -69,7 +69,13 @@ fn pipeline_of(item: TokenStream) -> Option<(TokenStream, MaybeMod)> {
 fn after_inner_attributes(item: TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = item.into_iter().collect();
     let mut rest = &tokens[..];
-    while let [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(_), behind @ ..] = rest {
+    while let [
+        TokenTree::Punct(hash),
+        TokenTree::Punct(bang),
+        TokenTree::Group(_),
+        behind @ ..,
+    ] = rest
+    {
         if hash.as_char() != '#' || bang.as_char() != '!' {
             break;
         }

@@ -55,7 +55,10 @@ mod inside {
 fn every_pipeline_of_a_file_is_found() {
     check(TWO, "", &["a: n z", "b: n y"], &[], &[]);
     // Without a `use` between them, these lines and the attribute are one run of tokens.
-    let documented = format!("//! A file.\n#![allow(unused)]\n{}", TWO.replace("use pipewright::pipeline;", ""));
+    let documented = format!(
+        "//! A file.\n#![allow(unused)]\n{}",
+        TWO.replace("use pipewright::pipeline;", "")
+    );
     check(&documented, "", &["a: n z", "b: n y"], &[], &[]);
     check("fn main() {}", "", &[], &[], &[]);
 }

@@ -37,6 +37,8 @@ const WORTH_SHARING_PS: u64 = 25_000;
 const CHEAP_PS: u64 = 8_000;
 /// Items of the first pull, when nothing is known about their cost: an item may be a whole file.
 const FIRST_PULL: u64 = 1;
+/// Most memory that the items of one carried pull take, unless one item takes more.
+const PULL_BYTES: usize = 256 << 10;
 /// How much more one pull may take than the one before.
 const GROWTH: u64 = 16;
 
@@ -239,7 +241,8 @@ impl Place {
     ) {
         let ctl = self.ctl(w);
         ctl.busy.store(true, Ordering::Relaxed);
-        fill(carrier, ctl.limit(true));
+        let most = (PULL_BYTES / size_of::<T>().max(1)).max(1);
+        fill(carrier, ctl.limit(true).min(most as u64));
         if !carrier.is_empty() {
             self.draw(w, carrier.ticket());
         }

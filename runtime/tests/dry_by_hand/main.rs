@@ -1,5 +1,10 @@
 //! What a dry run promises: the same stages, batches, keys, errors, panics and ledger, without threads or a real clock.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails where it should"
+)]
+
 mod pipelines;
 
 use std::time::Duration;

@@ -30,6 +30,12 @@ pub(crate) enum Field {
     Out(usize),
 }
 
+/// Names that generated functions use beside those of fields, some of which stand for locals too.
+const LOCALS: [&str; 14] = [
+    "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
+    "site", "common",
+];
+
 /// The names of all fields of a pipeline.
 pub(crate) struct Names {
     watch: Ident,
@@ -41,9 +47,9 @@ pub(crate) struct Names {
 impl Names {
     /// Gives every possible field its name.
     pub(crate) fn new(stages: &[&str]) -> Names {
-        let mut taken = HashSet::new();
+        let mut taken: HashSet<String> = LOCALS.iter().map(ToString::to_string).collect();
         let mut name = |text: &str| mixed(&fresh(text, &mut taken));
-        let (watch, env, tag) = (name("w"), name("env"), name("tag"));
+        let (watch, env, tag) = (mixed("w"), mixed("env"), name("tag"));
         let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
         let stages = own
             .into_iter()

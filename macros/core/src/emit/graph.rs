@@ -121,10 +121,7 @@ impl Glue<'_, '_> {
         let (params, bounds) = self.generics();
         let env_type = pipe.env_type();
         let (lifetime, env) = match self.has_env() {
-            true => (
-                hygienic!('e,),
-                hygienic!(env: &'e #rt::Common<#env_type>,),
-            ),
+            true => (hygienic!('e,), hygienic!(env: &'e #rt::Common<#env_type>,)),
             false => (TokenStream::new(), TokenStream::new()),
         };
         let sources = self.sources().into_iter().enumerate().map(|(at, source)| {

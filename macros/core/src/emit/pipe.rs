@@ -76,6 +76,7 @@ impl<'p> Pipe<'p> {
         taken.extend(defs.iter().map(StageDef::name));
         let mut nodes = Vec::new();
         let mut ids = HashSet::new();
+        let mut fields = HashSet::from(["env".to_owned()]);
         for (stage, function) in model.stages.iter().zip(functions) {
             let def = defs.get((*function)?)?;
             let id = fresh(&stage.name.text.to_uppercase(), &mut ids);
@@ -83,7 +84,7 @@ impl<'p> Pipe<'p> {
                 name: stage.name.text.clone(),
                 ident: def.item.sig.ident.clone(),
                 id: mixed(&id),
-                field: mixed(&stage.name.text),
+                field: mixed(&fresh(&stage.name.text, &mut fields)),
                 def,
                 sig: def.sig.as_ref()?,
                 state: def.state(),
@@ -232,7 +233,10 @@ impl<'p> Pipe<'p> {
     }
 
     fn crossing_of(&self, stage: usize, of: &str, at: usize) -> TokenStream {
-        let span = self.nodes[at].def.item_span().resolved_at(Span::mixed_site());
+        let span = self.nodes[at]
+            .def
+            .item_span()
+            .resolved_at(Span::mixed_site());
         let (rt, item) = (self.rt(), self.projection_at(stage, of, span));
         quote_spanned!(span=> #rt::crosses_threads::<#item>())
     }
@@ -240,7 +244,9 @@ impl<'p> Pipe<'p> {
     /// Tells an error that ends the run.
     pub(crate) fn shown(&self, stage: usize) -> TokenStream {
         let err = &self.nodes[stage].sig.err;
-        let span = err.as_ref().map_or_else(Span::call_site, syn::spanned::Spanned::span);
+        let span = err
+            .as_ref()
+            .map_or_else(Span::call_site, syn::spanned::Spanned::span);
         let span = span.resolved_at(Span::mixed_site());
         let (rt, err) = (self.rt(), self.projection_at(stage, "Err", span));
         quote_spanned!(span=> #rt::shown::<#err>)

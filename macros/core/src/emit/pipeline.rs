@@ -186,7 +186,9 @@ fn aliases(pipe: &Pipe<'_>) -> TokenStream {
 /// Says in words that workers cannot share the environment.
 fn shared(pipe: &Pipe<'_>) -> TokenStream {
     let (rt, env) = (pipe.rt(), pipe.env_type());
-    let span = pipe.env.map_or_else(Span::mixed_site, syn::spanned::Spanned::span);
+    let span = pipe
+        .env
+        .map_or_else(Span::mixed_site, syn::spanned::Spanned::span);
     quote_spanned!(span.resolved_at(Span::mixed_site())=> #rt::shared_by_workers::<#env>())
 }
 
@@ -200,7 +202,8 @@ fn brings_type(pipe: &Pipe<'_>, stage: usize) -> bool {
 fn passes_on(pipe: &Pipe<'_>, output: Output<'_>) -> bool {
     let sends = |node: &Node<'_>| {
         let gives = node.sig.gives;
-        !matches!(node.sig.takes, Takes::Nothing | Takes::Item) && !matches!(gives, Gives::Emit | Gives::EmitResult)
+        !matches!(node.sig.takes, Takes::Nothing | Takes::Item)
+            && !matches!(gives, Gives::Emit | Gives::EmitResult)
     };
     output.door.is_none() && pipe.nodes.get(output.stage).is_some_and(sends)
 }

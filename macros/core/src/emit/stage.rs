@@ -60,7 +60,14 @@ fn stage_fn(ident: &Ident, sig: &StageSig) -> TokenStream {
     let env = sig.env.as_ref().unwrap_or(&unit);
     let name = crate::item::plain(ident);
     // A type that is less visible than the stage is said where it is written.
-    let types = [("In", item), ("Out", out), ("Err", err), ("State", state), ("Env", env)].map(|(name, ty)| {
+    let types = [
+        ("In", item),
+        ("Out", out),
+        ("Err", err),
+        ("State", state),
+        ("Env", env),
+    ]
+    .map(|(name, ty)| {
         let name = Ident::new(name, ty.span());
         quote_spanned!(ty.span()=> type #name = #ty;)
     });
@@ -130,7 +137,8 @@ fn keyed(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
     }
     let key = def.args.key.as_ref()?;
     let (ident, item) = (&def.item.sig.ident, &sig.item);
-    let of = quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
+    let of =
+        quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
     let bound = quote_spanned!(key.span()=> impl ::pipewright::__private::StageKey + use<>);
     Some(quote! {
         impl ::pipewright::__private::Keyed for #ident {

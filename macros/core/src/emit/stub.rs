@@ -17,7 +17,14 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
     }
     let env = env.map_or_else(|| quote!(()), ToTokens::to_token_stream);
     let is_free = |name: &str| reserved.iter().all(|taken| taken != name);
-    let pipeline = format_ident!("{}", if is_free("Pipeline") { "Pipeline" } else { "__Pipeline" });
+    let pipeline = format_ident!(
+        "{}",
+        if is_free("Pipeline") {
+            "Pipeline"
+        } else {
+            "__Pipeline"
+        }
+    );
     let constructor = is_free("pipeline").then(|| {
         quote! {
             /// Does not compile.

@@ -184,8 +184,8 @@ fn no_source(item: &MaybeItemFn, errors: &mut Errors) {
 /// `true` for a type that is one item for sure, and nothing that can be cut.
 fn is_single(ty: &Type) -> bool {
     const SINGLE: [&str; 17] = [
-        "bool", "char", "String", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
-        "isize", "f32", "f64",
+        "bool", "char", "String", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+        "i64", "i128", "isize", "f32", "f64",
     ];
     SINGLE.iter().any(|name| is_plain(ty, name))
 }

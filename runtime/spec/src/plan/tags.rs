@@ -8,7 +8,10 @@ use super::{LinkKind, Plan};
 pub(super) fn tag(plan: &mut Plan) {
     let mut tagged = vec![false; plan.links.len()];
     for (link, found) in plan.links.iter().enumerate() {
-        let joins = matches!(found.kind, LinkKind::Ordered | LinkKind::Keyed { ordered: true });
+        let joins = matches!(
+            found.kind,
+            LinkKind::Ordered | LinkKind::Keyed { ordered: true }
+        );
         if joins && found.paths > 1 {
             let merged = (0..found.parts.len()).filter(|&source| found.parts[source] > 1);
             merged.for_each(|source| mark(plan, source, link, &mut tagged));

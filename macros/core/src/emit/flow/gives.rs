@@ -162,7 +162,7 @@ impl Flow<'_> {
             Some(OnError::Stop) => {
                 let shown = self.pipe.shown(stage);
                 hygienic!(Err(x) => { #count #rt::stop_with(#id, #shown(&x)) })
-            },
+            }
             _ => hygienic!(Err(_) => { #count }),
         }
     }

@@ -208,7 +208,8 @@ impl Glue<'_, '_> {
                 self.link_field(out.link),
                 Literal::u16_unsuffixed(out.base as u16),
             );
-            hygienic!(let mut #field = self.#field.carrier(watch, &load, #base);)
+            let carrier = self.carrier(out.link);
+            hygienic!(let mut #carrier = self.#field.carrier(watch, &load, #base);)
         });
         let name = context(pipe, Mode::Segment(segment));
         let fields = self.loops.segments[segment].fields.iter().map(|field| {
@@ -240,10 +241,7 @@ impl Glue<'_, '_> {
             Field::Watch => hygienic!(watch),
             Field::Env => hygienic!(self.env.get()),
             Field::Tag => hygienic!(0),
-            Field::Out(stage) => {
-                let field = &pipe.nodes[stage].field;
-                hygienic!(&mut #field)
-            }
+            Field::Out(_) => hygienic!(&mut #name),
             Field::State(stage) if pipe.nodes[stage].state != StateKind::PerWorker => {
                 hygienic!(#name)
             }
@@ -251,17 +249,24 @@ impl Glue<'_, '_> {
         }
     }
 
+    /// The carrier that a segment fills for a link.
+    fn carrier(&self, link: usize) -> &Ident {
+        self.pipe
+            .fields
+            .of(Field::Out(self.pipe.plan.links[link].to))
+    }
+
     /// Carries a filled carrier on now, or leaves it for later where a gate is held.
     pub(super) fn hand_on(&self, class: Class, link: usize) -> TokenStream {
-        let field = self.link_field(link);
+        let (field, carrier) = (self.link_field(link), self.carrier(link));
         let method = self.segment_method(self.pipe.plan.links[link].segment);
         match (class, self.pipe.plan.links[link].kind) {
-            (Class::Serial | Class::Keyed, _) => hygienic!(self.#field.post(#field, w);),
-            (_, LinkKind::Keyed { .. }) => hygienic!(self.#field.enter(#field, w);),
+            (Class::Serial | Class::Keyed, _) => hygienic!(self.#field.post(#carrier, w);),
+            (_, LinkKind::Keyed { .. }) => hygienic!(self.#field.enter(#carrier, w);),
             (_, LinkKind::Direct) => {
-                hygienic!(if self.#field.is_wanted(&#field) { self.#method(#field, local, w); })
+                hygienic!(if self.#field.is_wanted(&#carrier) { self.#method(#carrier, local, w); })
             }
-            _ => hygienic!(self.#method(#field, local, w);),
+            _ => hygienic!(self.#method(#carrier, local, w);),
         }
     }
 }
