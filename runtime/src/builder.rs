@@ -89,7 +89,7 @@ impl<P: Blueprint> Builder<P> {
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
         let shared = Shared::new(P::TOPOLOGY, settings, sources);
-        input.attach(&shared);
+        input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
         let main = {
@@ -123,7 +123,7 @@ impl<P: Blueprint> Builder<P> {
         if let Some(workers) = self.workers {
             self.settings.set_workers(workers);
         }
-        self.settings.check()?;
+        self.settings.check(P::TOPOLOGY)?;
         Ok(self.settings)
     }
 }

@@ -18,6 +18,9 @@ const RESERVED_BYTES: usize = 32 << 10;
 /// Most buffers that a pool has from the beginning; with more carriers on their way it makes them when they are needed.
 const MADE_AHEAD: usize = 128;
 
+/// Most buffers that a pool keeps; more are freed when they come back.
+const MOST_KEPT: usize = 1 << 14;
+
 /// What a run queue may know about a carrier.
 #[repr(C)]
 struct Header {
@@ -58,7 +61,7 @@ impl<T: 'static> Home<T> {
         _: Crossing<T>,
     ) -> Arc<Self> {
         let home = Self {
-            free: ArrayQueue::new(buffers.max(1)),
+            free: ArrayQueue::new(buffers.clamp(1, MOST_KEPT)),
             shared: Arc::clone(shared),
             link,
         };
@@ -152,6 +155,10 @@ impl<T: 'static> Carrier<T> {
         self.0.header.part
     }
 
+    pub(crate) fn set_part(&mut self, part: u16) {
+        self.0.header.part = part;
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.0.header.number
     }
@@ -227,6 +234,11 @@ impl Task {
     pub fn link(&self) -> u16 {
         // SAFETY: the pointer is to a live node's header until `open` or `drop`, which consume the task.
         unsafe { self.0.as_ref() }.link
+    }
+
+    pub(crate) fn ticket(&self) -> u32 {
+        // SAFETY: as in `link`.
+        unsafe { self.0.as_ref() }.ticket
     }
 
     /// The carrier again.

@@ -54,6 +54,8 @@ fn each_or<I: Iterator, C: Segment>(
         match caught(w, cx, payload) {
             Next::Stop => {
                 w.shared.drop_inside(stage, left(&items) as u64);
+                // The item was taken back; the loops outside must not do it again.
+                tally.set_at(stage);
                 resume_unwind(Box::new(Stopped));
             }
             Next::GoOn if making => return,

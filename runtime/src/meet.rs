@@ -47,7 +47,11 @@ impl<T> Meet<T> {
     ) -> bool {
         let slot = &self.slots[number as usize & (self.slots.len() - 1)];
         // Relaxed: the count below publishes it.
-        slot.parts[part].store(Box::into_raw(value), Ordering::Relaxed);
+        let before = slot.parts[part].swap(Box::into_raw(value), Ordering::Relaxed);
+        assert!(
+            before.is_null(),
+            "two parts of one ticket have the same number"
+        );
         // AcqRel: the one that completes the count sees every part that was counted before.
         if slot.here.fetch_add(1, Ordering::AcqRel) + 1 < expected {
             return false;

@@ -129,6 +129,7 @@ impl<P: Blueprint> Running<P> {
             }
             None => States::default(),
         };
+        self.input.close_for_good();
         Report::of(&self.shared, self.input.len() as u64, states)
     }
 }

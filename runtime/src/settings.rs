@@ -1,7 +1,7 @@
 //! The numbers of one run: what the topology says, changed by tuning files, by the environment and by code.
 
 use pipewright_spec::{
-    info::{Kind, LinkKindInfo, StateKind, TopologyInfo},
+    info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
     options::OnPanic,
 };
 
@@ -19,6 +19,8 @@ pub(crate) const QUEUE: u32 = 4096;
 pub(crate) const BATCH: u32 = 64;
 /// Most items that a worker takes from a source into one carrier, by default.
 pub(crate) const PULL: u32 = 4096;
+/// Most slots of the gates of one link.
+const MOST_CARRIERS: usize = 1 << 22;
 /// Bounds of the number of tickets.
 const CREDITS: std::ops::RangeInclusive<u32> = 8..=1024;
 /// Partitions of a keyed stage per worker, and their bounds.
@@ -79,12 +81,23 @@ impl Settings {
     }
 
     /// Refuses what a run cannot do.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
+    pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
         if self.workers == 0 || self.workers > MAX_WORKERS {
             let workers = self.workers;
             return Err(StartError::Number(format!(
                 "a pool has 1 to {MAX_WORKERS} workers, not {workers}"
             )));
+        }
+        for link in 0..info.links.len() {
+            let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });
+            let gates = if keyed { self.partitions } else { 1 };
+            if self.most_at(info, link).saturating_mul(gates) > MOST_CARRIERS {
+                let stage = info.stages[usize::from(info.links[link].to)].name;
+                return Err(StartError::Number(format!(
+                    "{} workers divide the items on their way to `{stage}` into too many batches, because of the keyed stages before it; use fewer workers",
+                    self.workers
+                )));
+            }
         }
         Ok(())
     }
@@ -95,23 +108,16 @@ impl Settings {
             .map_or(OnPanic::Stop, |stage| stage.on_panic)
     }
 
-    /// Most carriers that can be on their way to `link` at once.
+    /// Most carriers that can be on their way to `link` at once; to a keyed link, before they are divided.
     pub(crate) fn most_at(&self, info: &TopologyInfo, link: usize) -> usize {
         let tickets = self.credits as usize;
         if matches!(info.links[link].kind, LinkKindInfo::Ordered) {
             return tickets;
         }
-        // Every keyed stage on the way splits a carrier by partition; counting all of them bounds those on the way.
-        let keyed = info
-            .links
-            .iter()
-            .filter(|link| matches!(link.kind, LinkKindInfo::Keyed { .. }))
-            .count();
-        let split = self.partitions.saturating_pow(keyed as u32);
+        let split = self.partitions.saturating_pow(keyed_before(info, link));
         tickets
             .saturating_mul(usize::from(info.links[link].paths).max(1))
             .saturating_mul(split)
-            .min(1 << 20)
     }
 
     /// Most carriers on their way at once, at all links together.
@@ -119,7 +125,7 @@ impl Settings {
         let sum: usize = (0..info.links.len())
             .map(|link| self.most_at(info, link))
             .sum();
-        sum.clamp(1, 1 << 20)
+        sum.clamp(1, MOST_CARRIERS)
     }
 }
 
@@ -138,4 +144,22 @@ fn default_on_panic(kind: Kind, state: StateKind) -> OnPanic {
         (_, StateKind::PerWorker) => OnPanic::Reset,
         _ => OnPanic::Stop,
     }
+}
+
+/// Keyed stages whose outputs come to `link`, each of which may divide a carrier by partition.
+fn keyed_before(info: &TopologyInfo, link: usize) -> u32 {
+    fn visit(info: &TopologyInfo, stage: usize, seen: &mut [bool]) {
+        for door in info.stages[stage].inputs {
+            let from = usize::from(door.stage);
+            if door.stage != DoorInfo::INPUT && !std::mem::replace(&mut seen[from], true) {
+                visit(info, from, seen);
+            }
+        }
+    }
+    let mut before = vec![false; info.stages.len()];
+    visit(info, usize::from(info.links[link].to), &mut before);
+    let keyed = info.links.iter().filter(|other| {
+        matches!(other.kind, LinkKindInfo::Keyed { .. }) && before[usize::from(other.to)]
+    });
+    keyed.count() as u32
 }

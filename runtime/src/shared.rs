@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) info: &'static TopologyInfo,
     pub(crate) settings: Settings,
     pub(crate) credits: Credits,
-    pub(crate) idle: Idle,
+    pub(crate) idle: Arc<Idle>,
     /// One set of counters per worker.
     pub(crate) counts: Box<[Counts]>,
     pub(crate) sources: Box<[SourceCtl]>,
@@ -80,7 +80,7 @@ impl Shared {
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
-            idle: Idle::new(workers),
+            idle: Arc::new(Idle::new(workers)),
             counts: (0..workers).map(|_| Counts::new(info)).collect(),
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
@@ -158,6 +158,8 @@ impl Shared {
     /// Takes no more items; what is on its way goes on.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
+        // Pairs with the fence in a poll source that rests.
+        std::sync::atomic::fence(Ordering::SeqCst);
         for source in &self.sources {
             source.close();
         }
@@ -227,6 +229,13 @@ impl Shared {
         }
     }
 
+    /// Keeps a ticket out while the worker still has references into the pipeline, however soon the batches that share it
+    /// are done.
+    pub(crate) fn keep(&self, ticket: u32) -> Kept<'_> {
+        self.credits.share(ticket);
+        Kept { shared: self, ticket }
+    }
+
     /// Items at a link, or pulled from a source, that the run drops because it stops.
     pub(crate) fn dropped(&self, link: u16, items: u64) {
         if let Some(cell) = self.dropped.get(link as usize) {
@@ -267,6 +276,18 @@ impl Shared {
     fn outcome(&self) -> std::sync::MutexGuard<'_, Outcome> {
         // The lock is held for moments in which nothing can panic but an allocation.
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One reference to a ticket.
+pub(crate) struct Kept<'r> {
+    shared: &'r Shared,
+    ticket: u32,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.shared.release(self.ticket);
     }
 }
 

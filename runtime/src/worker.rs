@@ -191,7 +191,7 @@ impl<G: Graph> Shelf<G> {
     /// The graph, for a worker that holds a ticket or a task (which holds one), or before the workers start.
     fn get(&self) -> &G {
         // SAFETY: an exclusive reference exists only while one worker holds all tickets (`alone`). Callers hold one, so
-        // there is none now, and none is made before they release it. Callers drop the reference before that.
+        // there is none now, and none is made before they release it, which they do after their last use of the reference.
         unsafe { &*self.0.get() }
     }
 
@@ -245,6 +245,7 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
         }
         if let Some(task) = w.next_task() {
             w.tick();
+            let _ticket = shared.keep(task.ticket());
             shelf.get().task(task, local, w);
             continue;
         }
@@ -283,6 +284,7 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
             return false;
         };
         w.ticket = Some(ticket);
+        let _ticket = shared.keep(ticket);
         let pulled = shelf.get().pull(source, local, w);
         if let Some(unused) = w.ticket.take() {
             shared.release(unused);

@@ -214,6 +214,31 @@ fn drain_finishes_what_an_endless_source_gave_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_snapshot_never_shows_an_item_received_before_it_was_sent() {
+    for workers in WORKERS {
+        let run = endless::pipeline()
+            .workers(workers)
+            .start(Arc::default())
+            .unwrap();
+        let mut last = 0;
+        while last < 20_000 {
+            let metrics = run.metrics();
+            let (numbers, heavy, sink) = (
+                metrics.stage::<endless::numbers>(),
+                metrics.stage::<endless::heavy>(),
+                metrics.stage::<endless::last>(),
+            );
+            assert!(heavy.received <= numbers.sent, "{metrics:?}");
+            assert!(heavy.sent <= heavy.received, "{metrics:?}");
+            assert!(sink.received <= heavy.sent, "{metrics:?}");
+            assert!(sink.sent >= last, "a count went down: {metrics:?}");
+            last = sink.sent;
+        }
+        let _ = run.drain().unwrap();
+    }
+}
+
+#[test]
 fn stop_drops_what_is_on_its_way_and_counts_it() {
     for workers in WORKERS {
         let run = endless::pipeline()

@@ -66,16 +66,15 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         let bound = shared.settings.most_at(shared.info, link.into());
         let partitions = shared.settings.partitions;
         // One partition gets at most one part of each carrier.
-        let each = (bound / partitions).max(1);
         let partition = |_| Partition {
-            ring: CarrierRing::new(each),
+            ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
             states: UnsafeCell::new(HashTable::new()),
         };
         Self {
             scatter: Serial::new(site, link, (), items),
             ordered: matches!(kind, LinkKindInfo::Keyed { ordered: true }),
-            home: Home::new(shared, link, bound, items.hashed()),
+            home: Home::new(shared, link, bound * partitions, items.hashed()),
             key,
             hasher: RandomState::new(),
             partitions: (0..partitions).map(partition).collect(),
@@ -237,7 +236,7 @@ impl<T, K: KeyFn<T>, S> Shard<'_, T, K, S> {
     /// Drops the state that was used last, so that it is made anew.
     pub fn forget_last(&mut self) {
         if let Some(hash) = self.last.take() {
-            forget(self.states, hash);
+            forget(self.states, self.hasher, hash);
         }
     }
 }
@@ -271,7 +270,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
     pub fn forget_last(&mut self) {
         if let Some(hash) = self.last.take() {
             let p = partition_of(hash, self.partitions.len());
-            forget(self.partitions[p].states.get_mut(), hash);
+            forget(self.partitions[p].states.get_mut(), self.hasher, hash);
         }
     }
 }
@@ -297,10 +296,10 @@ fn find<'a, Key: Hash + Eq, S>(
     }
 }
 
-/// The key of the item is gone with the item; its hash is enough, for two keys with one hash would be a chance of one in
-/// 2^64, and the price is a state made anew.
-fn forget<Key, S>(states: &mut HashTable<(Key, S)>, hash: u64) {
-    if let Ok(entry) = states.find_entry(hash, |_| true) {
+/// The key of the item is gone with the item, but its hash is known: two keys with one hash are a chance of one in 2^64,
+/// and the price is a state made anew.
+fn forget<Key: Hash, S>(states: &mut HashTable<(Key, S)>, hasher: &RandomState, hash: u64) {
+    if let Ok(entry) = states.find_entry(hash, |(key, _)| hasher.hash_one(key) == hash) {
         entry.remove();
     }
 }

@@ -129,6 +129,8 @@ impl<T: 'static, S> Serial<T, S> {
             None => carrier,
         };
         whole.set_number(number);
+        // Behind a gate a ticket has one carrier again.
+        whole.set_part(0);
         Some(whole)
     }
 

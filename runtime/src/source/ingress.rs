@@ -29,7 +29,7 @@ use crate::{
     drive::{HANDED, Progress, Segment, pump},
     error::{SendError, TrySendError},
     graph::Site,
-    shared::Shared,
+    idle::Idle,
     token::Token,
     worker::Worker,
 };
@@ -44,8 +44,8 @@ pub(crate) struct Ingress<T> {
     /// Senders that sleep.
     waiting: AtomicUsize,
     sleepers: Mutex<Vec<Thread>>,
-    /// The run whose workers take the items, once it has begun.
-    run: OnceLock<Arc<Shared>>,
+    /// The workers that take the items, once the run has begun.
+    run: OnceLock<Arc<Idle>>,
 }
 
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
@@ -64,7 +64,7 @@ impl<T: 'static> Ingress<T> {
         })
     }
 
-    pub(crate) fn attach(&self, run: &Arc<Shared>) {
+    pub(crate) fn attach(&self, run: &Arc<Idle>) {
         // A queue belongs to one run, whose start calls this once.
         let _ = self.run.set(Arc::clone(run));
     }
@@ -105,51 +105,29 @@ impl<T: 'static> Ingress<T> {
         }
     }
 
-    /// Sends many, waiting for room; on closing the first that was not taken comes back.
-    pub(crate) fn send_batch(
-        &self,
-        items: &mut dyn Iterator<Item = T>,
-    ) -> Result<u64, SendError<T>> {
+    /// Sends many, waiting for room; on closing the first that was not taken comes back. Nothing is held while the
+    /// iterator makes an item: it may take its time, or wait for what was sent before.
+    pub(crate) fn send_batch(&self, items: &mut dyn Iterator<Item = T>) -> Result<u64, SendError<T>> {
         let mut sent = 0;
-        let mut next = items.next();
-        while let Some(item) = next {
-            match self.push_while_room(item, items, &mut sent) {
-                Ok(blocked) => next = blocked,
-                Err(closed) => return Err(closed),
-            }
-            self.tell();
-            if next.is_some() {
-                self.sleep(LOOK_AGAIN);
-            }
+        for item in items {
+            self.send(item, None).map_err(|error| SendError(error.into_inner()))?;
+            sent += 1;
         }
         Ok(sent)
     }
 
-    /// Pushes `item` and those after it until one finds no room; returns that one.
-    fn push_while_room(
-        &self,
-        item: T,
-        items: &mut dyn Iterator<Item = T>,
-        sent: &mut u64,
-    ) -> Result<Option<T>, SendError<T>> {
-        let Some(_inside) = self.door.enter() else {
-            return Err(SendError(item));
-        };
-        let mut next = Some(item);
-        while let Some(item) = next {
-            if let Err(blocked) = self.items.push(item) {
-                return Ok(Some(blocked));
-            }
-            *sent += 1;
-            next = items.next();
+    /// Closes it and waits until nobody is on the way in; a sender there has nothing to wait for.
+    pub(crate) fn close_for_good(&self) {
+        self.close();
+        while !self.door.is_left() {
+            std::thread::yield_now();
         }
-        Ok(None)
     }
 
     /// Makes sent items known to the workers.
     fn tell(&self) {
         if let Some(run) = self.run.get() {
-            run.idle.wake_one();
+            run.wake_one();
         }
     }
 
@@ -164,6 +142,10 @@ impl<T: 'static> Ingress<T> {
         if self.items.is_full() && !self.door.is_closed() {
             std::thread::park_timeout(most);
         }
+        let me = std::thread::current().id();
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.retain(|sleeper| sleeper.id() != me);
+        self.waiting.store(sleepers.len(), Ordering::Relaxed);
     }
 
     /// Wakes all sleeping senders if there is room worth it.

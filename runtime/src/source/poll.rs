@@ -1,8 +1,14 @@
 //! A source that is asked again and again: `fn(&mut S, &mut Emit<T>) -> Flow`.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+};
 
-use super::{Place, Pulled};
+use super::{Place, Pulled, SourceCtl};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
@@ -143,14 +149,22 @@ fn collect<S, T>(
         }
         match place.guarded(w, || poll(&mut inner.state, &mut inner.emit)) {
             Some(Flow::More) => {}
-            Some(Flow::Idle) => {
-                let idle = w.shared.settings.stages[usize::from(place.stage)].idle;
-                return ctl.retry_at(w.shared.now() + idle);
-            }
+            Some(Flow::Idle) => return rest(w, place, ctl),
             Some(Flow::Done) | None => return ctl.end(),
         }
     }
     ctl.retry_at(0);
+}
+
+/// Leaves the source alone for its `idle` time, unless the run closes.
+fn rest(w: &Worker<'_>, place: &Place, ctl: &SourceCtl) {
+    let idle = w.shared.settings.stages[usize::from(place.stage)].idle;
+    ctl.retry_at(w.shared.now() + idle);
+    // Pairs with the fence in `Shared::close`: either this sees that it closes, or the closing undoes the rest.
+    fence(Ordering::SeqCst);
+    if w.shared.is_closing() {
+        ctl.retry_at(0);
+    }
 }
 
 impl<S, T, F> fmt::Debug for PollSource<S, T, F> {

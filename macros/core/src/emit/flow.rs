@@ -247,9 +247,9 @@ impl<'p> Flow<'p> {
         let clear = self.clear(stage, me);
         hygienic! {
             #before
+            t.at = #id;
             #state
             #clear
-            t.at = #id;
             #gives
         }
     }
