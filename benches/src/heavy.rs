@@ -26,7 +26,7 @@ impl std::fmt::Debug for Env {
     }
 }
 
-/// About a hundred nanoseconds of work.
+/// about fifty nanoseconds of work.
 #[inline]
 pub fn work(n: u64) -> u64 {
     let mut x = n;

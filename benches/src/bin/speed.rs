@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     met &= show(one_worker(args.rounds, items));
     met &= show(two_workers(args.rounds, items));
     println!(
-        "heavy pipeline, about 100 ns an item, {} rounds",
+        "heavy pipeline, about 50 ns an item, {} rounds",
         args.rounds
     );
     met &= show(heavy_pipelines(args.rounds));
