@@ -26,7 +26,7 @@ use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
     door::Door,
-    drive::{HANDED, Progress, Segment, pump},
+    drive::{HANDED, Segment},
     error::{SendError, TrySendError},
     graph::Site,
     idle::Idle,
@@ -266,29 +266,7 @@ impl<T: 'static> IngressSource<T> {
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
         take(&end.queue, ctl, &mut end.taken, ctl.limit(true));
-        let mut progress = Progress::default();
-        let mut items = Some(end.taken.drain(..));
-        pump(
-            w.watch(),
-            &mut items,
-            u64::MAX,
-            HANDED,
-            cx,
-            &step,
-            &mut progress,
-        );
-        if w.shared.is_stopping() {
-            w.shared.dropped(
-                w.shared.source_link(self.place.source),
-                items.into_iter().flatten().count() as u64,
-            );
-        }
-        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
-        if progress.items > 0 {
-            Pulled::More
-        } else {
-            self.place.nothing(w)
-        }
+        self.place.all(w, end.taken.drain(..), begun, cx, step)
     }
 }
 

@@ -27,7 +27,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::Carrier, drive::panic_message, error::RunError, settings::PULL, shared::Shared,
+    carrier::Carrier, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, settings::PULL, shared::Shared,
     worker::Worker,
 };
 
@@ -267,6 +267,30 @@ impl Place {
         }
         run(carrier, w);
         ctl.learn(items, w.tick() - begun, w.shared.settings.quantum);
+        Pulled::More
+    }
+
+    /// Runs all items of a pull through the whole pipeline and learns their cost. What is left when the run stops is
+    /// counted as dropped.
+    pub(crate) fn all<I: Iterator, C: Segment>(
+        &self,
+        w: &mut Worker<'_>,
+        items: I,
+        begun: u64,
+        cx: &mut C,
+        step: impl Fn(&mut C, I::Item, &mut C::Tally),
+    ) -> Pulled {
+        let mut progress = Progress::default();
+        let mut items = Some(items);
+        pump(w.watch(), &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+        if w.shared.is_stopping() {
+            let left = items.into_iter().flatten().count();
+            w.shared.dropped(w.shared.source_link(self.source), left as u64);
+        }
+        if progress.items == 0 {
+            return self.nothing(w);
+        }
+        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
         Pulled::More
     }
 

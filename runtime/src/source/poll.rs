@@ -12,7 +12,7 @@ use super::{Place, Pulled, SourceCtl};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{HANDED, Progress, Segment, pump},
+    drive::Segment,
     emit::{Emit, Flow},
     graph::Site,
     token::Token,
@@ -104,29 +104,7 @@ where
         let (poll, place) = (&self.poll, &self.place);
         let inner = self.inner.get_mut();
         collect(w, place, poll, inner, limit);
-        let mut progress = Progress::default();
-        let mut items = Some(inner.emit.items().drain(..));
-        pump(
-            w.watch(),
-            &mut items,
-            u64::MAX,
-            HANDED,
-            cx,
-            &step,
-            &mut progress,
-        );
-        if w.shared.is_stopping() {
-            w.shared.dropped(
-                w.shared.source_link(place.source),
-                items.into_iter().flatten().count() as u64,
-            );
-        }
-        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
-        if progress.items > 0 {
-            Pulled::More
-        } else {
-            place.nothing(w)
-        }
+        place.all(w, inner.emit.items().drain(..), begun, cx, step)
     }
 
     fn collect(&self, w: &Worker<'_>, inner: &mut Inner<S, T>, limit: u64) {

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use super::{Place, Pulled, pieces::Pieces};
 use crate::{
-    drive::{HANDED, Load, Progress, Segment, pump},
+    drive::{Load, Segment},
     graph::Site,
     shared::Shared,
     token::Token,
@@ -218,25 +218,7 @@ impl<S: Splittable> SplitSource<S> {
         let Some(piece) = self.place.cut(w, self.whole.get_mut(), ctl.limit(false)) else {
             return self.place.nothing(w);
         };
-        let mut progress = Progress::default();
-        let mut items = Some(piece);
-        pump(
-            w.watch(),
-            &mut items,
-            u64::MAX,
-            HANDED,
-            cx,
-            &step,
-            &mut progress,
-        );
-        if w.shared.is_stopping() {
-            w.shared.dropped(
-                w.shared.source_link(self.place.source),
-                items.into_iter().flatten().count() as u64,
-            );
-        }
-        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
-        Pulled::More
+        self.place.all(w, piece, begun, cx, step)
     }
 }
 
