@@ -238,21 +238,10 @@ impl<T: 'static> IngressSource<T> {
         w: &mut Worker<'w>,
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.tick();
-        let Some(ticket) = w.take_ticket() else {
-            return Pulled::Idle;
+        let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
+            take(&end.queue, self.place.ctl(w), carrier.items(), limit);
         };
-        let mut carrier = self.home.carrier(ticket, 0);
-        let place = &self.place;
-        let taken = self.end.grab(|end| {
-            place.fill(w, &mut carrier, |carrier, limit| {
-                take(&end.queue, place.ctl(w), carrier.items(), limit);
-            });
-        });
-        match taken {
-            Some(()) => place.carry(w, carrier, begun, run),
-            None => Pulled::Busy,
-        }
+        self.place.pull(w, &self.end, &self.home, fill, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.

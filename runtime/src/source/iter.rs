@@ -54,21 +54,10 @@ where
         w: &mut Worker<'w>,
         run: impl FnOnce(Carrier<I::Item>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.tick();
-        let Some(ticket) = w.take_ticket() else {
-            return Pulled::Idle;
+        let fill = |w: &Worker<'_>, items: &mut Option<I>, carrier: &mut Carrier<I::Item>, limit| {
+            self.fill(w, items, carrier, limit);
         };
-        let mut carrier = self.home.carrier(ticket, 0);
-        let place = &self.place;
-        let taken = self.items.grab(|items| {
-            place.fill(w, &mut carrier, |carrier, limit| {
-                self.fill(w, items, carrier, limit)
-            });
-        });
-        match taken {
-            Some(()) => place.carry(w, carrier, begun, run),
-            None => Pulled::Busy,
-        }
+        self.place.pull(w, &self.items, &self.home, fill, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.

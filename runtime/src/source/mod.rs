@@ -27,7 +27,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::Carrier, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, settings::PULL, shared::Shared,
+    carrier::{Carrier, Home}, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, settings::PULL, shared::Shared, token::Token,
     worker::Worker,
 };
 
@@ -232,25 +232,38 @@ impl Place {
         }
     }
 
-    /// Runs `fill` with the source marked busy; draws the ticket's numbers if items came. Called under the token.
-    pub(crate) fn fill<T: 'static>(
+    /// Fills a carrier under the source's token, with at most as many items as `fill` is told, and carries it on.
+    pub(crate) fn pull<'w, S, T: 'static>(
         &self,
-        w: &Worker<'_>,
-        carrier: &mut Carrier<T>,
-        fill: impl FnOnce(&mut Carrier<T>, u64),
-    ) {
+        w: &mut Worker<'w>,
+        token: &Token<S>,
+        home: &Arc<Home<T>>,
+        fill: impl FnOnce(&Worker<'w>, &mut S, &mut Carrier<T>, u64),
+        run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
+    ) -> Pulled {
+        let begun = w.tick();
+        let Some(ticket) = w.take_ticket() else {
+            return Pulled::Idle;
+        };
+        let mut carrier = home.carrier(ticket, 0);
         let ctl = self.ctl(w);
-        ctl.busy.store(true, Ordering::Relaxed);
-        let most = (PULL_BYTES / size_of::<T>().max(1)).max(1);
-        fill(carrier, ctl.limit(true).min(most as u64));
-        if !carrier.is_empty() {
-            self.draw(w, carrier.ticket());
+        let taken = token.grab(|source| {
+            ctl.busy.store(true, Ordering::Relaxed);
+            let most = (PULL_BYTES / size_of::<T>().max(1)).max(1);
+            fill(w, source, &mut carrier, ctl.limit(true).min(most as u64));
+            if !carrier.is_empty() {
+                self.draw(w, carrier.ticket());
+            }
+            ctl.busy.store(false, Ordering::Relaxed);
+        });
+        match taken {
+            Some(()) => self.carry(w, carrier, begun, run),
+            None => Pulled::Busy,
         }
-        ctl.busy.store(false, Ordering::Relaxed);
     }
 
     /// After the token: tells a sleeper that the source is free again, runs what was taken, and learns its cost.
-    pub(crate) fn carry<'w, T: 'static>(
+    fn carry<'w, T: 'static>(
         &self,
         w: &mut Worker<'w>,
         carrier: Carrier<T>,

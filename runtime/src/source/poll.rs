@@ -73,22 +73,11 @@ where
         w: &mut Worker<'w>,
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.tick();
-        let Some(ticket) = w.take_ticket() else {
-            return Pulled::Idle;
+        let fill = |w: &Worker<'_>, inner: &mut Inner<S, T>, carrier: &mut Carrier<T>, limit| {
+            collect(w, &self.place, &self.poll, inner, limit);
+            std::mem::swap(carrier.items(), inner.emit.items());
         };
-        let mut carrier = self.home.carrier(ticket, 0);
-        let place = &self.place;
-        let taken = self.inner.grab(|inner| {
-            place.fill(w, &mut carrier, |carrier, limit| {
-                self.collect(w, inner, limit);
-                std::mem::swap(carrier.items(), inner.emit.items());
-            });
-        });
-        match taken {
-            Some(()) => place.carry(w, carrier, begun, run),
-            None => Pulled::Busy,
-        }
+        self.place.pull(w, &self.inner, &self.home, fill, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.
@@ -105,10 +94,6 @@ where
         let inner = self.inner.get_mut();
         collect(w, place, poll, inner, limit);
         place.all(w, inner.emit.items().drain(..), begun, cx, step)
-    }
-
-    fn collect(&self, w: &Worker<'_>, inner: &mut Inner<S, T>, limit: u64) {
-        collect(w, &self.place, &self.poll, inner, limit);
     }
 }
 
