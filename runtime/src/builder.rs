@@ -17,6 +17,7 @@ use crate::{
     drive::panic_message,
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},
+    lane::Lane,
     running::Running,
     settings::Settings,
     shared::Shared,
@@ -154,13 +155,15 @@ fn source_ctls<P: Blueprint>(
     input: &Arc<Ingress<P::Input>>,
 ) -> Box<[SourceCtl]> {
     let info = P::TOPOLOGY;
-    let ctl = |stage: Option<u16>| match stage {
-        Some(stage) => SourceCtl::new(Kind::Pulled, settings.stages[usize::from(stage)].batch),
-        None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None),
+    let ctl = |stage: Option<u16>, lane: Lane| match stage {
+        Some(stage) => SourceCtl::new(Kind::Pulled, settings.stages[usize::from(stage)].batch, lane),
+        None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None, lane),
     };
+    let (_, lanes) = settings.lanes(info);
     info.sources
         .iter()
-        .map(|source| ctl(source.stage))
+        .zip(lanes)
+        .map(|(source, lane)| ctl(source.stage, lane))
         .collect()
 }
 

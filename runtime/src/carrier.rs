@@ -80,6 +80,7 @@ impl<T: 'static> Home<T> {
         let mut node = self.free.pop().unwrap_or_else(|| self.make());
         node.home = Some(Arc::clone(self));
         node.header.ticket = ticket;
+        self.shared.credits.set_at(ticket, self.link);
         node.header.part = part;
         node.header.number = 0;
         Carrier(ManuallyDrop::new(node))

@@ -14,7 +14,10 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::{
+    lane::Lane,
+    sync::{AtomicU32, AtomicU64, Ordering},
+};
 
 /// The tickets of one pipeline.
 pub(crate) struct Credits {
@@ -28,6 +31,10 @@ struct Ticket {
     refs: AtomicU32,
     /// Which source drew it.
     source: AtomicU32,
+    /// The lane in which it was drawn.
+    lane: AtomicU32,
+    /// The link that its last batch was made for.
+    at: AtomicU32,
     /// Number at each ordered gate, indexed by the gate.
     numbers: Box<[AtomicU64]>,
 }
@@ -39,6 +46,8 @@ impl Credits {
             CachePadded::new(Ticket {
                 refs: AtomicU32::new(0),
                 source: AtomicU32::new(0),
+                lane: AtomicU32::new(0),
+                at: AtomicU32::new(u32::MAX),
                 numbers: (0..gates).map(|_| AtomicU64::new(0)).collect(),
             })
         };
@@ -58,7 +67,7 @@ impl Credits {
     }
 
     /// Takes a ticket with one reference, or `None` when all are out.
-    pub(crate) fn take(&self, source: u32) -> Option<u32> {
+    pub(crate) fn take(&self, source: u32, lane: Lane) -> Option<u32> {
         let mut count = self.count.load(Ordering::Relaxed);
         loop {
             if count == 0 {
@@ -88,6 +97,7 @@ impl Credits {
                         .is_ok()
                 {
                     ticket.source.store(source, Ordering::Relaxed);
+                    ticket.lane.store(lane.index() as u32, Ordering::Relaxed);
                     return Some(i as u32);
                 }
             }
@@ -137,6 +147,31 @@ impl Credits {
 
     pub(crate) fn number_at(&self, ticket: u32, gate: usize) -> u64 {
         self.tickets[ticket as usize].numbers[gate].load(Ordering::Relaxed)
+    }
+
+    /// A batch of the ticket is on its way to a link.
+    pub(crate) fn set_at(&self, ticket: u32, link: u16) {
+        // Relaxed: statistics.
+        self.tickets[ticket as usize]
+            .at
+            .store(link.into(), Ordering::Relaxed);
+    }
+
+    /// The link that most tickets are on their way to, of the first `links` links.
+    pub(crate) fn most_at(&self, links: usize) -> Option<usize> {
+        let mut at = vec![0u32; links];
+        for ticket in &self.tickets {
+            if let Some(count) = at.get_mut(ticket.at.load(Ordering::Relaxed) as usize) {
+                *count += 1;
+            }
+        }
+        let most = at.iter().enumerate().max_by_key(|(_, count)| **count)?;
+        (*most.1 > 0).then_some(most.0)
+    }
+
+    /// The lane in which a ticket was drawn.
+    pub(crate) fn lane(&self, ticket: u32) -> Lane {
+        Lane::from_index(self.tickets[ticket as usize].lane.load(Ordering::Relaxed) as usize)
     }
 
     pub(crate) fn source(&self, ticket: u32) -> u32 {

@@ -118,6 +118,21 @@ impl RunError {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
+/// Items of a batch were not taken; they are still in the vector that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("sending {left} more items to a pipeline that takes no more")]
+#[non_exhaustive]
+pub struct SendBatchError {
+    /// How many were not taken.
+    pub left: usize,
+}
+
+impl SendBatchError {
+    pub(crate) fn closed(left: usize) -> Self {
+        Self { left }
+    }
+}
+
 /// An item was not taken at once; here it is again, with the reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

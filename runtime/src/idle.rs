@@ -6,6 +6,12 @@
 //! first: either the sleeper sees the work or the publisher sees the bit. So a visible task and a sleeping pool never
 //! stay together.
 //!
+//! A worker that has run dry **searches** for a while before it sleeps, and only one does at a time. While it does, nobody
+//! is woken: it will see what is made visible. When it stops it first says so, passes a full fence, and looks once more;
+//! if it finds work that it does not take itself, it wakes another worker. So of a publisher and a searcher, too, one sees
+//! the other. A worker that has the whole pipeline to itself counts as searching all the time, because it looks again after
+//! each batch and no other could take what it leaves.
+//!
 //! To wake, a publisher picks the lowest set bit (which keeps few workers hot) and clears it; only the one that cleared
 //! it unparks the thread, so two publishers never wake the same worker for two tasks. A sleeper that wakes by itself
 //! (timeout, or spuriously) clears its own bit; if the bit is gone already, a token is waiting in its thread and the
@@ -19,7 +25,7 @@ use crossbeam_utils::CachePadded;
 #[cfg(loom)]
 use loom::thread::Thread;
 
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Most workers of one pipeline: the width of the sleepers' word.
 pub(crate) const MAX_WORKERS: usize = 64;
@@ -28,6 +34,8 @@ pub(crate) const MAX_WORKERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Idle {
     parked: CachePadded<AtomicU64>,
+    /// Is a worker looking for work?
+    searching: AtomicBool,
     threads: Box<[OnceLock<Thread>]>,
 }
 
@@ -36,6 +44,7 @@ impl Idle {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             parked: CachePadded::new(AtomicU64::new(0)),
+            searching: AtomicBool::new(false),
             threads: (0..workers).map(|_| OnceLock::new()).collect(),
         }
     }
@@ -46,13 +55,13 @@ impl Idle {
         let _ = self.threads[id].set(thread);
     }
 
-    /// Sleeps until woken or `timeout` is over, unless `visible` finds something to do.
+    /// Sleeps until woken or `timeout` is over, unless `visible` finds something to do. True if another thread woke it.
     pub(crate) fn park(
         &self,
         id: usize,
         timeout: Option<Duration>,
         visible: impl FnOnce() -> bool,
-    ) {
+    ) -> bool {
         let bit = 1u64 << id;
         self.parked.fetch_or(bit, Ordering::Relaxed);
         // Pairs with the fence in `wake_one`: see the top of the file.
@@ -60,12 +69,31 @@ impl Idle {
         if !visible() {
             park_thread(timeout);
         }
-        self.parked.fetch_and(!bit, Ordering::Relaxed);
+        self.parked.fetch_and(!bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// Wakes one sleeper, if there is one. Called after the work was made visible.
+    /// This worker looks for work from now on, and nobody else is woken for it. False if another one does already.
+    pub(crate) fn start_search(&self) -> bool {
+        // A failed exchange writes nothing. Relaxed: the fences below order it with the work.
+        self.searching
+            .compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// It looks no more. From now on others are woken again; what was made visible before, the caller looks for once more:
+    /// it takes it, or passes it on, or finds it before it parks.
+    pub(crate) fn stop_search(&self) {
+        self.searching.store(false, Ordering::Relaxed);
+        // Pairs with the fence in `wake_one`: a publisher that saw a searcher is seen by what follows.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Wakes one sleeper, if there is one and nobody is looking for work. Called after the work was made visible.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
+        if self.searching.load(Ordering::Relaxed) {
+            return;
+        }
         let mut parked = self.parked.load(Ordering::Relaxed);
         while parked != 0 {
             let bit = parked & parked.wrapping_neg();

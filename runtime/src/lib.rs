@@ -11,8 +11,9 @@
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;
-mod door;
 mod idle;
+mod intake;
+mod lane;
 mod meet;
 mod ring;
 mod sync;
@@ -39,9 +40,11 @@ built_on_them! {
     mod emit;
     mod error;
     mod graph;
+    mod lane_queues;
     mod link;
     mod metrics;
     mod report;
+    mod rest;
     mod running;
     mod settings;
     mod shared;
@@ -49,12 +52,14 @@ built_on_them! {
     mod stage;
     mod tuning;
     mod worker;
+    mod worker_stats;
 
     #[doc(hidden)]
     #[path = "private.rs"]
     pub mod __private;
 
     pub use pipewright_macros::{pipeline, sink, source, stage};
+    pub use pipewright_spec::options::Priority;
 
     pub use crate::{
         batch::Batch,
@@ -62,10 +67,13 @@ built_on_them! {
         call::Outlet,
         dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
-        error::{InitError, RunError, SendError, StartError, TrySendError, TuningError},
+        error::{
+            InitError, RunError, SendBatchError, SendError, StartError, TrySendError, TuningError,
+        },
         graph::{Blueprint, NoInput},
         link::Merge,
         metrics::{Metrics, StageMetrics},
+        worker_stats::WorkerMetrics,
         report::{Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,

@@ -12,7 +12,15 @@ use loom::{
     thread,
 };
 
-use crate::{credit::Credits, door::Door, idle::Idle, meet::Meet, ring::Ring, token::Token};
+use crate::{
+    credit::Credits,
+    idle::Idle,
+    intake::{Intake, Pushed},
+    lane::Lane,
+    meet::Meet,
+    ring::Ring,
+    token::Token,
+};
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
@@ -35,7 +43,7 @@ struct World {
 
 impl World {
     fn work(&self) {
-        while let Some(ticket) = self.credits.take(0) {
+        while let Some(ticket) = self.credits.take(0, Lane::NORMAL) {
             let sequence = {
                 let mut next = self.source.lock().unwrap();
                 if *next == self.total {
@@ -166,7 +174,7 @@ fn loom_all_tickets_are_exclusive() {
                 // SAFETY: the point of the model: with all tickets nobody else reads.
                 shared.state.with_mut(|state| unsafe { *state += 1 });
                 shared.credits.open();
-            } else if let Some(ticket) = shared.credits.take(0) {
+            } else if let Some(ticket) = shared.credits.take(0, Lane::NORMAL) {
                 // SAFETY: with a ticket others may read, but nobody writes.
                 let seen = shared.state.with(|state| unsafe { *state });
                 shared.shared.fetch_add(seen as usize, Ordering::Relaxed);
@@ -287,26 +295,118 @@ fn loom_parts_meet_once() {
 }
 
 #[test]
-fn loom_a_closing_door_loses_no_item() {
+fn loom_a_closing_input_loses_no_item() {
     check(3, || {
-        let door = Arc::new(Door::new());
-        let queue = Arc::new(AtomicUsize::new(0));
+        let intake = Arc::new(Intake::new(8));
         let sender = {
-            let (door, queue) = (Arc::clone(&door), Arc::clone(&queue));
-            thread::spawn(move || match door.enter() {
-                Some(_inside) => {
-                    queue.fetch_add(1, Ordering::Relaxed);
-                    1
-                }
-                None => 0,
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut item = Some(1);
+                let _ = intake.push(0, Lane::NORMAL, &mut item);
+                item.is_none()
             })
         };
-        door.close();
-        let seen = door.is_left().then(|| queue.load(Ordering::Relaxed));
+        let taker = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                intake.take(Lane::NORMAL, 8, &mut taken);
+                // After the end nothing comes.
+                let ended = intake.has_ended();
+                intake.take(Lane::NORMAL, 8, &mut taken);
+                (taken, ended)
+            })
+        };
+        intake.close();
         let sent = sender.join().unwrap();
-        assert!(door.is_left());
-        if let Some(seen) = seen {
-            assert_eq!(seen, sent, "an item came after the end");
+        let (mut taken, ended) = taker.join().unwrap();
+        let before = taken.len();
+        intake.take(Lane::NORMAL, 8, &mut taken);
+        assert!(
+            !ended || before == taken.len(),
+            "an item came after the end"
+        );
+        assert_eq!(taken.len(), usize::from(sent));
+        assert!(intake.has_ended());
+    });
+}
+
+#[test]
+fn loom_a_pushed_item_never_waits_beside_a_sleeping_worker() {
+    check(3, || {
+        let intake = Arc::new(Intake::new(8));
+        let idle = Arc::new(Idle::new(1));
+        let push = |intake: &Intake<u32>, idle: &Idle, shard| {
+            let pushed = intake.push(shard, Lane::NORMAL, &mut Some(1));
+            if pushed == (Pushed::Some { news: true }) {
+                idle.wake_one();
+            }
+        };
+        idle.enlist(0, thread::current());
+        let other = {
+            let (intake, idle) = (Arc::clone(&intake), Arc::clone(&idle));
+            thread::spawn(move || {
+                push(&intake, &idle, 0);
+                push(&intake, &idle, 0);
+            })
+        };
+        // Two items, however they come: the model fails if the worker sleeps for ever.
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            if intake.take(Lane::NORMAL, 8, &mut taken) == 0 {
+                idle.park(0, None, || !intake.is_empty());
+            }
         }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_searcher_passes_on_what_it_does_not_take() {
+    check(2, || {
+        let idle = Arc::new(Idle::new(2));
+        let work = Arc::new(AtomicUsize::new(0));
+        let take = |work: &AtomicUsize| {
+            work.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1))
+                .is_ok()
+        };
+        // Each worker does one piece of work and leaves, so that both are needed.
+        let worker = move |id: usize, idle: &Idle, work: &AtomicUsize| {
+            idle.enlist(id, thread::current());
+            let mut searched = false;
+            loop {
+                if take(work) {
+                    if searched && work.load(Ordering::Acquire) > 0 {
+                        idle.wake_one();
+                    }
+                    return;
+                }
+                if idle.start_search() {
+                    let _ = work.load(Ordering::Acquire);
+                    idle.stop_search();
+                    searched = true;
+                    if work.load(Ordering::Acquire) > 0 {
+                        continue;
+                    }
+                }
+                idle.park(id, None, || work.load(Ordering::Acquire) > 0);
+            }
+        };
+        let other = {
+            let (idle, work) = (Arc::clone(&idle), Arc::clone(&work));
+            thread::spawn(move || worker(1, &idle, &work))
+        };
+        let publisher = {
+            let (idle, work) = (Arc::clone(&idle), Arc::clone(&work));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    work.fetch_add(1, Ordering::AcqRel);
+                    idle.wake_one();
+                }
+            })
+        };
+        worker(0, &idle, &work);
+        publisher.join().unwrap();
+        other.join().unwrap();
     });
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
-use crate::{counts::Seen, diagnose::StageOf, graph::Blueprint, running::Of, shared::Shared};
+use crate::{counts::Seen, diagnose::StageOf, graph::Blueprint, running::Of, shared::Shared, worker_stats::WorkerMetrics};
 
 /// What every stage of a pipeline has counted at one moment.
 pub struct Metrics<P> {
     pub(crate) stages: Box<[StageMetrics]>,
+    pub(crate) workers: Box<[WorkerMetrics]>,
     pipeline: Of<P>,
 }
 
@@ -43,6 +44,7 @@ impl<P: Blueprint> Metrics<P> {
     pub(crate) fn read(shared: &Shared) -> Self {
         Self {
             stages: read(shared),
+            workers: workers(shared),
             pipeline: Of::default(),
         }
     }
@@ -51,6 +53,7 @@ impl<P: Blueprint> Metrics<P> {
     pub(crate) fn of_stages(stages: Box<[StageMetrics]>) -> Self {
         Self {
             stages,
+            workers: Box::default(),
             pipeline: Of::default(),
         }
     }
@@ -65,6 +68,11 @@ impl<P: Blueprint> Metrics<P> {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// What each worker did with its time; none in a dry run.
+    pub fn workers(&self) -> &[WorkerMetrics] {
+        &self.workers
+    }
+
     /// All stages, in the order in which they are written.
     pub fn stages(&self) -> &[StageMetrics] {
         &self.stages
@@ -75,8 +83,14 @@ impl<P> fmt::Debug for Metrics<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics")
             .field("stages", &self.stages)
+            .field("workers", &self.workers)
             .finish()
     }
+}
+
+fn workers(shared: &Shared) -> Box<[WorkerMetrics]> {
+    let age = shared.elapsed();
+    shared.stats.iter().map(|stats| stats.read(shared.info, age)).collect()
 }
 
 /// Reads all workers' counters. Stages are read against the stream, so that what is sent after a reader was read shows

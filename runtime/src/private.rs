@@ -5,7 +5,7 @@ pub use pipewright_spec::{
     info::{
         DoorInfo, Kind, LinkInfo, LinkKindInfo, SourceInfo, StageInfo, StateKind, TopologyInfo,
     },
-    options::{OnError, OnPanic},
+    options::{OnError, OnPanic, Priority},
 };
 
 pub use crate::{

@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pipewright_spec::options::Priority;
+
 use crate::{
     drive::panic_message,
-    error::{RunError, SendError, TrySendError},
+    error::{RunError, SendBatchError, SendError, TrySendError},
     graph::{Blueprint, States},
+    lane::Lane,
     metrics::Metrics,
     report::{Failed, Report},
     shared::Shared,
@@ -48,7 +51,20 @@ impl<P: Blueprint> Running<P> {
     ///
     /// Gives the item back if the pipeline takes no more: it was drained, stopped, or has failed.
     pub fn send(&self, item: P::Input) -> Result<(), SendError<P::Input>> {
-        send(&self.input, item)
+        send(&self.input, Lane::NORMAL, item)
+    }
+
+    /// Pushes an item in a lane; waits while the input is full. Workers take more urgent items first, and the others often
+    /// enough that they go on too: see [`Priority`].
+    ///
+    /// What has been taken stays in its order: behind a stage that keeps order, items come in the order in which they were
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the pipeline takes no more.
+    pub fn send_at(&self, priority: Priority, item: P::Input) -> Result<(), SendError<P::Input>> {
+        send(&self.input, Lane::of(priority), item)
     }
 
     /// Pushes an item if there is room for it.
@@ -57,19 +73,30 @@ impl<P: Blueprint> Running<P> {
     ///
     /// Gives the item back if the input is full or takes no more.
     pub fn try_send(&self, item: P::Input) -> Result<(), TrySendError<P::Input>> {
-        self.input.try_send(item)
+        self.input.try_send(Lane::NORMAL, item)
     }
 
-    /// Pushes many items, waiting while the input is full, and returns how many were pushed. Cheaper than one by one.
+    /// Pushes every item of an iterator as soon as it is made, waiting while the input is full, and returns how many were
+    /// pushed.
     ///
     /// # Errors
     ///
     /// Gives the first item back that was not taken, if the pipeline takes no more; the iterator still has the others.
-    pub fn send_batch(
+    pub fn send_all(
         &self,
         items: impl IntoIterator<Item = P::Input>,
     ) -> Result<u64, SendError<P::Input>> {
-        self.input.send_batch(&mut items.into_iter())
+        self.input.send_all(Lane::NORMAL, items.into_iter())
+    }
+
+    /// Moves all items of a vector into the pipeline, waiting while the input is full. The vector is empty afterwards and
+    /// keeps its memory. Much cheaper than one by one.
+    ///
+    /// # Errors
+    ///
+    /// If the pipeline takes no more; what was not taken is still in the vector.
+    pub fn send_batch(&self, items: &mut Vec<P::Input>) -> Result<(), SendBatchError> {
+        self.input.send_batch(Lane::NORMAL, items)
     }
 
     /// A handle for another thread to push with.
@@ -159,7 +186,16 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        send(&self.0, item)
+        send(&self.0, Lane::NORMAL, item)
+    }
+
+    /// Pushes an item in a lane, as [`Running::send_at`].
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the pipeline takes no more.
+    pub fn send_at(&self, priority: Priority, item: T) -> Result<(), SendError<T>> {
+        send(&self.0, Lane::of(priority), item)
     }
 
     /// Pushes an item, waiting at most `timeout` for room.
@@ -168,7 +204,7 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if there was no room in time, or if the pipeline takes no more.
     pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), TrySendError<T>> {
-        self.0.send(item, Instant::now().checked_add(timeout))
+        self.0.send(Lane::NORMAL, item, Instant::now().checked_add(timeout))
     }
 
     /// Pushes an item if there is room for it.
@@ -177,16 +213,25 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if the input is full or takes no more.
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        self.0.try_send(item)
+        self.0.try_send(Lane::NORMAL, item)
     }
 
-    /// Pushes many items, waiting while the input is full, and returns how many were pushed.
+    /// Pushes every item of an iterator as soon as it is made, as [`Running::send_all`].
     ///
     /// # Errors
     ///
     /// Gives the first item back that was not taken, if the pipeline takes no more.
-    pub fn send_batch(&self, items: impl IntoIterator<Item = T>) -> Result<u64, SendError<T>> {
-        self.0.send_batch(&mut items.into_iter())
+    pub fn send_all(&self, items: impl IntoIterator<Item = T>) -> Result<u64, SendError<T>> {
+        self.0.send_all(Lane::NORMAL, items.into_iter())
+    }
+
+    /// Moves all items of a vector into the pipeline, as [`Running::send_batch`].
+    ///
+    /// # Errors
+    ///
+    /// If the pipeline takes no more; what was not taken is still in the vector.
+    pub fn send_batch(&self, items: &mut Vec<T>) -> Result<(), SendBatchError> {
+        self.0.send_batch(Lane::NORMAL, items)
     }
 
     /// Items that wait at this moment.
@@ -217,10 +262,10 @@ impl<T> fmt::Debug for Input<T> {
     }
 }
 
-fn send<T: 'static>(input: &Ingress<T>, item: T) -> Result<(), SendError<T>> {
+fn send<T: 'static>(input: &Ingress<T>, lane: Lane, item: T) -> Result<(), SendError<T>> {
     // Without a deadline it is never given back for being full.
     input
-        .send(item, None)
+        .send(lane, item, None)
         .map_err(|error| SendError(error.into_inner()))
 }
 

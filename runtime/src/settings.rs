@@ -2,10 +2,14 @@
 
 use pipewright_spec::{
     info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
-    options::OnPanic,
+    options::{OnPanic, Priority},
 };
 
-use crate::{error::StartError, idle::MAX_WORKERS};
+use crate::{
+    error::StartError,
+    idle::MAX_WORKERS,
+    lane::{Lane, Lanes},
+};
 
 /// How long a worker works before it looks around, by default: 64 us.
 pub(crate) const QUANTUM_NS: u64 = 64_000;
@@ -44,6 +48,7 @@ pub(crate) struct StageSettings {
     pub(crate) linger: u64,
     pub(crate) idle: u64,
     pub(crate) queue: u32,
+    pub(crate) priority: Option<Priority>,
     pub(crate) on_panic: OnPanic,
 }
 
@@ -56,6 +61,7 @@ impl Settings {
             linger: stage.linger_ns.unwrap_or(LINGER_NS),
             idle: stage.idle_ns.unwrap_or(IDLE_NS),
             queue: stage.queue.unwrap_or(QUEUE),
+            priority: stage.priority,
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -120,6 +126,41 @@ impl Settings {
             .saturating_mul(split)
     }
 
+    /// The lane of each link, and of each source: what the stages say that are run for what comes from there.
+    pub(crate) fn lanes(&self, info: &TopologyInfo) -> (Box<[Lane]>, Box<[Lane]>) {
+        let links = info.links.iter().map(|link| self.lane_of(info, link.to));
+        let sources = info.sources.iter().map(|source| match source.stage {
+            Some(stage) => self.lane_of(info, stage),
+            // What is pushed brings its own.
+            None => Lane::NORMAL,
+        });
+        (links.collect(), sources.collect())
+    }
+
+    /// The lane of the segment that begins with `first`.
+    fn lane_of(&self, info: &TopologyInfo, first: u16) -> Lane {
+        let mut lane = Lane::NORMAL;
+        let mut seen = vec![false; info.stages.len()];
+        let mut ahead = vec![first];
+        while let Some(stage) = ahead.pop() {
+            if std::mem::replace(&mut seen[usize::from(stage)], true) {
+                continue;
+            }
+            if let Some(priority) = self.stages[usize::from(stage)].priority {
+                lane = lane.with(Lane::of(priority));
+            }
+            ahead.extend(run_with(info, stage));
+        }
+        lane
+    }
+
+    /// The lanes that are in use whatever is pushed.
+    pub(crate) fn lanes_in_use(&self, info: &TopologyInfo) -> Lanes {
+        let (links, sources) = self.lanes(info);
+        let named = links.iter().chain(&sources);
+        named.fold(Lanes::NORMAL, |lanes, lane| lanes.and(*lane))
+    }
+
     /// Most carriers on their way at once, at all links together.
     pub(crate) fn most_carriers(&self, info: &TopologyInfo) -> usize {
         let sum: usize = (0..info.links.len())
@@ -144,6 +185,16 @@ fn default_on_panic(kind: Kind, state: StateKind) -> OnPanic {
         (_, StateKind::PerWorker) => OnPanic::Reset,
         _ => OnPanic::Stop,
     }
+}
+
+/// The stages that read `stage` in the same loop: those that no link leads to.
+fn run_with(info: &TopologyInfo, stage: u16) -> impl Iterator<Item = u16> + '_ {
+    let reads = move |reader: u16| {
+        let mut doors = info.stages[usize::from(reader)].inputs.iter();
+        doors.any(|door| door.stage == stage)
+    };
+    let fused = |reader: u16| info.links.iter().all(|link| link.to != reader);
+    (0..info.stages.len() as u16).filter(move |reader| reads(*reader) && fused(*reader))
 }
 
 /// Keyed stages whose outputs come to `link`, each of which may divide a carrier by partition.

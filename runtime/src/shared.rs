@@ -11,11 +11,12 @@ use std::{
 
 use crossbeam_deque::Stealer;
 use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
     carrier::Task, counts::Counts, credit::Credits, drive::AfterPanic, error::RunError, idle::Idle,
-    settings::Settings, source::SourceCtl,
+    lane_queues::LaneQueues, settings::Settings, source::SourceCtl, worker_stats::WorkerStats,
 };
 
 /// Most panic messages that a report keeps.
@@ -29,10 +30,14 @@ pub(crate) struct Shared {
     pub(crate) idle: Arc<Idle>,
     /// One set of counters per worker.
     pub(crate) counts: Box<[Counts]>,
+    /// What each worker did with its time.
+    pub(crate) stats: Box<[CachePadded<WorkerStats>]>,
     pub(crate) sources: Box<[SourceCtl]>,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
     /// Tasks that no run queue had room for.
     pub(crate) injector: ArrayQueue<Task>,
+    /// Tasks of the lanes but `normal`, whose tasks are in the workers' own queues.
+    pub(crate) lanes: LaneQueues,
     /// Do several workers pull at once? Otherwise one of them has the whole pipeline while it works.
     parallel: AtomicBool,
     /// When a sleeping worker will look after the sources that had nothing, in nanoseconds of the run.
@@ -82,8 +87,10 @@ impl Shared {
             credits: Credits::new(settings.credits, info.links.len()),
             idle: Arc::new(Idle::new(workers)),
             counts: (0..workers).map(|_| Counts::new(info)).collect(),
+            stats: (0..workers).map(|_| CachePadded::new(WorkerStats::new(info))).collect(),
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
+            lanes: LaneQueues::new(&settings, info, bound),
             parallel: AtomicBool::new(false),
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),

@@ -54,6 +54,9 @@ pub(crate) fn apply(
         if let Some(queue) = &tuned.queue {
             stage.queue = queue.value;
         }
+        if let Some(priority) = &tuned.priority {
+            stage.priority = Some(priority.value);
+        }
         if let Some(on_panic) = &tuned.on_panic {
             stage.on_panic = on_panic.value;
         }

@@ -1,7 +1,8 @@
 //! The workers: what each of them does next, and when the run is over.
 //!
-//! A worker first runs what is on its way (its own queue, the overflow, other workers' queues), then pulls from the
-//! sources, and parks when there is neither. It never waits for another worker.
+//! Lane by lane (see [`crate::lane`]), a worker first runs what is on its way (its own queue, the overflow, other workers'
+//! queues), then pulls from the sources, and rests when there is neither (see [`crate::rest`]). It never waits for another
+//! worker.
 //!
 //! **Two modes.** While items are cheap, handing them to another core costs more than it saves. So a run starts with one
 //! worker that takes all tickets (see [`crate::credit`]) and runs the whole pipeline as one loop, source to sink. When it
@@ -14,7 +15,6 @@ use std::{
     cell::UnsafeCell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 use crossbeam_deque::{Steal, Worker as Queue};
@@ -23,20 +23,19 @@ use crate::{
     batch::Due,
     carrier::{Carrier, Task},
     counts::Counts,
-    drive::{Watch, panic_message},
+    drive::{Load, Watch, panic_message},
     error::{InitError, RunError},
     graph::{Graph, States},
+    lane::{AGE_NS, Lane, Turns},
+    rest::{Rest, WAKE_NS},
     shared::Shared,
-    source::Pulled,
+    source::{Pulled, SourceCtl},
+    worker_stats::WorkerStats,
 };
 
 /// Most tasks in a worker's own queue; more go to the overflow. crossbeam's deque starts with room for 64 and allocates
 /// when it grows.
 const OWN_TASKS: usize = 60;
-/// The work after which the other workers are worth waking: about what a wake-up takes on a virtual machine.
-const WAKE_NS: u64 = 50_000;
-/// Looks around before a worker parks while others work.
-const SPINS: u32 = 200;
 
 /// One worker of a run.
 pub struct Worker<'r> {
@@ -48,11 +47,18 @@ pub struct Worker<'r> {
     ticket: Option<u32>,
     /// The source that is asked first next time.
     turn: usize,
+    /// The lane that is being served.
+    lane: Lane,
+    turns: Turns,
+    /// When to look for lanes that have waited too long.
+    look_for_aged: u64,
+    pub(crate) rest: Rest,
     now: u64,
 }
 
 impl<'r> Worker<'r> {
     pub(crate) fn new(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
+        let now = shared.now();
         Self {
             shared,
             id,
@@ -60,7 +66,11 @@ impl<'r> Worker<'r> {
             counts: &shared.counts[id],
             ticket: None,
             turn: id,
-            now: shared.now(),
+            lane: Lane::NORMAL,
+            turns: Turns::default(),
+            look_for_aged: AGE_NS,
+            rest: Rest::new(now),
+            now,
         }
     }
 
@@ -75,7 +85,12 @@ impl<'r> Worker<'r> {
 
     /// Leaves a batch in the worker's own queue: it runs it next, unless another worker steals it.
     pub fn post<T: 'static>(&mut self, carrier: Carrier<T>) {
-        let task = carrier.into_task();
+        let shared = self.shared;
+        let lane = shared.lanes.at(carrier.link(), shared.credits.lane(carrier.ticket()));
+        let task = match shared.lanes.push(lane, carrier.into_task()) {
+            Ok(()) => return shared.idle.wake_one(),
+            Err(task) => task,
+        };
         let waiting = self.queue.len();
         if waiting < OWN_TASKS {
             self.queue.push(task);
@@ -99,72 +114,75 @@ impl<'r> Worker<'r> {
         self.now
     }
 
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    pub(crate) fn stats(&self) -> &'r WorkerStats {
+        &self.shared.stats[self.id]
+    }
+
+    /// This worker has taken something from a source, and is about to work on it: another one may go on there, or with what
+    /// this one was looking for.
+    pub(crate) fn pass_on(&mut self, source: &SourceCtl) {
+        let searched = std::mem::take(&mut self.rest.searched);
+        if source.is_ready(self.now) || (searched && self.sees_work()) {
+            self.shared.idle.wake_one();
+        }
+    }
+
+    /// The next task of the lane that is being served.
     fn next_task(&mut self) -> Option<Task> {
-        if let Some(task) = self.queue.pop() {
-            return Some(task);
+        if self.lane != Lane::NORMAL {
+            return self.shared.lanes.pop(self.lane);
         }
-        if let Some(task) = self.shared.injector.pop() {
-            return Some(task);
-        }
+        self.queue.pop().or_else(|| self.shared.injector.pop()).or_else(|| self.steal())
+    }
+
+    fn steal(&mut self) -> Option<Task> {
         let stealers = self.shared.stealers.get()?;
         let others = (1..stealers.len()).map(|i| &stealers[(self.id + i) % stealers.len()]);
         for other in others {
             loop {
                 match other.steal() {
-                    Steal::Success(task) => return Some(task),
+                    Steal::Success(task) => {
+                        self.stats().stolen.add(1);
+                        return Some(task);
+                    }
                     Steal::Empty => break,
                     // Another thief got in between; it made progress, so this ends.
                     Steal::Retry => {}
                 }
             }
         }
+        self.stats().failed_scans.add(1);
         None
     }
 
-    /// Is there anything to do that this worker could see from outside?
-    fn sees_work(&self) -> bool {
+    /// Is there a task that this worker could take?
+    pub(crate) fn sees_tasks(&self) -> bool {
         let shared = self.shared;
-        if shared.is_finished()
-            || shared.is_stopping()
-            || !shared.injector.is_empty()
-            || !self.queue.is_empty()
-        {
-            return true;
-        }
-        if shared
-            .stealers
-            .get()
-            .is_some_and(|all| all.iter().any(|queue| !queue.is_empty()))
-        {
-            return true;
-        }
-        let free = shared.credits.free();
-        let enough = if shared.is_parallel() {
-            free > 0
-        } else {
-            free == shared.credits.total()
-        };
-        let now = shared.now();
-        enough && (shared.sources.iter().any(|source| source.is_ready(now)) || shared.is_over())
+        let others = || shared.stealers.get().is_some_and(|all| all.iter().any(|queue| !queue.is_empty()));
+        !self.queue.is_empty() || !shared.injector.is_empty() || !shared.lanes.is_empty() || others()
     }
 
-    fn idle(&mut self) {
-        if self.shared.is_parallel() {
-            for _ in 0..SPINS {
-                if self.sees_work() {
-                    return;
-                }
-                crate::spin();
+    /// The lane at which this look begins.
+    fn first_lane(&mut self) -> Lane {
+        if self.now >= self.look_for_aged {
+            self.look_for_aged = self.now + AGE_NS / 4;
+            if let Some(lane) = self.aged() {
+                return lane;
             }
         }
-        // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
-        let retry = self.shared.sources.iter().filter_map(|source| source.retry_time()).min();
-        let mine = retry.filter(|at| self.shared.take_clock(*at));
-        let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(self.shared.now()).max(1)));
-        self.shared.idle.park(self.id, timeout, || self.sees_work());
-        if let Some(at) = mine {
-            self.shared.give_clock_back(at);
-        }
+        self.turns.next()
     }
 }
 
@@ -243,26 +261,53 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
         if shared.is_stopping() {
             break;
         }
-        if let Some(task) = w.next_task() {
-            w.tick();
-            let _ticket = shared.keep(task.ticket());
-            shelf.get().task(task, local, w);
-            continue;
-        }
-        if pull(shelf, local, w) {
+        let begun = w.now;
+        if step(shelf, local, w) {
+            w.rest.worked(begun, w.now);
             continue;
         }
         if shared.is_over() {
             shared.finish();
             break;
         }
-        w.idle();
+        w.rest();
     }
     // What is left in the queues after a stop is dropped and counted there.
-    while w.next_task().is_some() {}
+    for lane in Lane::ALL {
+        w.lane = lane;
+        while w.next_task().is_some() {}
+    }
 }
 
-/// Pulls from a source; false if there was nothing to pull.
+/// Does one piece of work, of the most urgent lane that has any; false if there is none.
+fn step<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+    let shared = w.shared;
+    let first = w.first_lane();
+    for lane in shared.lanes.used().from(first) {
+        w.lane = lane;
+        if let Some(task) = w.next_task() {
+            run(shelf, local, w, task);
+        } else if !pull(shelf, local, w) {
+            continue;
+        }
+        shared.lanes.served(lane, w.now);
+        return true;
+    }
+    false
+}
+
+fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, task: Task) {
+    w.stats().executed.add(1);
+    if std::mem::take(&mut w.rest.searched) && w.sees_work() {
+        w.shared.idle.wake_one();
+    }
+    w.tick();
+    let _ticket = w.shared.keep(task.ticket());
+    shelf.get().task(task, local, w);
+    w.tick();
+}
+
+/// Pulls from a source of the lane that is being served; false if there was nothing to pull.
 fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     if w.shared.is_parallel() {
         pull_one(shelf, local, w)
@@ -277,10 +322,10 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
     let now = w.tick();
     for i in 0..sources {
         let source = (w.turn + i) % sources;
-        if !shared.sources[source].is_ready(now) {
+        if !shared.sources[source].is_ready_in(w.lane, now) {
             continue;
         }
-        let Some(ticket) = shared.credits.take(source as u32) else {
+        let Some(ticket) = shared.credits.take(source as u32, w.lane) else {
             return false;
         };
         w.ticket = Some(ticket);
@@ -291,6 +336,7 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
         }
         match pulled {
             Pulled::More => {
+                w.stats().pulled.add(1);
                 w.turn = source + 1;
                 if shared.sources.iter().all(|source| source.is_cheap()) {
                     shared.set_parallel(false);
@@ -308,9 +354,13 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
 fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let begun = w.tick();
-    if !shared.sources.iter().any(|source| source.is_ready(begun)) || !shared.credits.take_all() {
+    let ready = shared.sources.iter().any(|source| source.is_ready_in(w.lane, begun));
+    if !ready || !shared.credits.take_all() {
         return false;
     }
+    // Nobody is woken for what this worker looks at again before it gives the tickets back.
+    w.rest.searched = false;
+    let looks = shared.idle.start_search();
     let graph = shelf.alone();
     loop {
         let more = round(graph, local, w);
@@ -329,25 +379,37 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
         }
     }
     shared.credits.open();
+    if looks {
+        shared.idle.stop_search();
+    }
     if shared.is_parallel() {
         shared.idle.wake_all();
     }
     true
 }
 
-/// Asks each source once; false if none had anything.
+/// Asks the sources of the most urgent lane that has something; false if none had anything.
 fn round<G: Graph>(graph: &mut G, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
-    let mut more = false;
-    for source in 0..shared.sources.len() {
-        if shared.is_stopping() {
-            return false;
+    let first = w.first_lane();
+    for lane in shared.lanes.used().from(first) {
+        w.lane = lane;
+        let mut more = false;
+        for source in 0..shared.sources.len() {
+            if shared.is_stopping() {
+                return false;
+            }
+            if shared.sources[source].is_ready_in(lane, w.now) {
+                more |= graph.solo(source, local, w) == Pulled::More;
+            }
         }
-        if shared.sources[source].is_ready(w.now) {
-            more |= graph.solo(source, local, w) == Pulled::More;
+        if more {
+            w.stats().pulled.add(1);
+            shared.lanes.served(lane, w.now);
+            return true;
         }
     }
-    more
+    false
 }
 
 impl fmt::Debug for Worker<'_> {

@@ -65,7 +65,7 @@ fn it_counts_and_delivers_what_a_run_with_threads_does() {
         .workers(2)
         .start(threads.clone())
         .unwrap();
-    run.send_batch(0..2000).unwrap();
+    run.send_all(0..2000).unwrap();
     let with_threads = run.drain().unwrap();
 
     let alone = Seen::new();

@@ -188,7 +188,7 @@ fn a_batch_that_never_ends_does_not_keep_a_drain_from_ending() {
         std::thread::scope(|scope| {
             let sent = Arc::clone(&given);
             let sender = scope.spawn(move || {
-                input.send_batch((0..).inspect(|_| {
+                input.send_all((0..).inspect(|_| {
                     sent.fetch_add(1, Ordering::Relaxed);
                 }))
             });
@@ -209,7 +209,7 @@ fn what_is_sent_is_seen_before_the_batch_goes_on() {
     let run = pushed::pipeline().workers(2).start(seen.clone()).unwrap();
     let mut taken = 0;
     // Each item is made only when the one before has arrived.
-    let sent = run.send_batch((0..50u64).inspect(|n| {
+    let sent = run.send_all((0..50u64).inspect(|n| {
         while taken < *n {
             taken += seen.take().len() as u64;
             std::thread::yield_now();

@@ -78,7 +78,7 @@ fn what_several_threads_push_arrives_once_and_in_the_order_of_each() {
 fn a_batch_of_items_is_pushed_whole() {
     let seen = Seen::new();
     let run = pushed::pipeline().start(seen.clone()).unwrap();
-    assert_eq!(run.send_batch(0..10_000).unwrap(), 10_000);
+    assert_eq!(run.send_all(0..10_000).unwrap(), 10_000);
     let _ = run.drain().unwrap();
     assert_eq!(seen.take(), (0..10_000).map(|n| n * 2).collect::<Vec<_>>());
 }
@@ -90,7 +90,7 @@ fn a_drained_pipeline_gives_items_back() {
     let _ = run.drain().unwrap();
     assert_eq!(input.send(7).unwrap_err().into_inner(), 7);
     assert!(matches!(input.try_send(8), Err(TrySendError::Closed(8))));
-    assert_eq!(input.send_batch([1, 2, 3]).unwrap_err().into_inner(), 1);
+    assert_eq!(input.send_all([1, 2, 3]).unwrap_err().into_inner(), 1);
 }
 
 pub struct Valve {

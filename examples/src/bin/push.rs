@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     // Many at once are cheaper than one by one.
-    let sent = run.send_batch((0..500).map(|n| message("dee", n)))?;
+    let sent = run.send_all((0..500).map(|n| message("dee", n)))?;
     println!("dee sent {sent} at once");
 
     // A producer that would rather do something else than wait.

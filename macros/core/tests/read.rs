@@ -68,25 +68,25 @@ fn problems_have_a_place_and_a_snippet() {
     check(
         "#[pipeline] mod a {
     #[source] fn decode() -> impl Iterator<Item = u8> { 0..9 }
-    #[sink(from = decod, priority = high)] fn z(x: u8) {}
+    #[sink(from = decod, workers = 2)] fn z(x: u8) {}
 }",
         "",
         &["a: decode z"],
         &["error[E_UNKNOWN_STAGE]: no stage is called `decod`
  --> src/mempool.rs:3:19
   |
-3 |     #[sink(from = decod, priority = high)] fn z(x: u8) {}
+3 |     #[sink(from = decod, workers = 2)] fn z(x: u8) {}
   |                   ^^^^^
   |
   = help: did you mean `decode`?"],
         &[
-            "error[E_UNBUILT]: `priority` is not available in pipewright 0.1
+            "error[E_UNBUILT]: `workers` is not available in pipewright 0.1
  --> src/mempool.rs:3:26
   |
-3 |     #[sink(from = decod, priority = high)] fn z(x: u8) {}
-  |                          ^^^^^^^^
+3 |     #[sink(from = decod, workers = 2)] fn z(x: u8) {}
+  |                          ^^^^^^^
   |
-  = help: remove it; all stages are served alike",
+  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`",
         ],
     );
 }

@@ -1,7 +1,7 @@
 //! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
 
 pub use crate::model::{Kind, StateKind};
-pub use crate::options::{OnError, OnPanic};
+pub use crate::options::{OnError, OnPanic, Priority};
 pub use crate::plan::LinkKind as LinkKindInfo;
 
 /// Everything about a pipeline that is fixed when it is compiled.
@@ -59,6 +59,8 @@ pub struct StageInfo {
     pub idle_ns: Option<u64>,
     /// `queue`, where given.
     pub queue: Option<u32>,
+    /// `priority`, where given.
+    pub priority: Option<Priority>,
     /// `on_panic`, where given.
     pub on_panic: Option<OnPanic>,
     /// `on_error`, where given.

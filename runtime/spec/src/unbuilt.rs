@@ -30,7 +30,6 @@ fn instead(key: Key) -> &'static str {
             "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
         }
         Key::Cores | Key::Wait => "remove it; all stages run on the workers of the pool",
-        Key::Priority => "remove it; all stages are served alike",
         Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
         Key::Timeout => "remove it; let the function itself give up and return an `Err`",
         Key::Rate => "remove it; let the source make fewer items",
@@ -144,7 +143,6 @@ mod tests {
              @ jemalloc=group
              @ hw enforce",
             &[
-                "a.priority priority",
                 "a.cores cores",
                 "a.wait wait",
                 "a.rate rate",

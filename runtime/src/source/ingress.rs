@@ -1,35 +1,33 @@
-//! The push input: a bounded queue that user threads fill and workers empty.
+//! The push input: user threads push into the [intake](crate::intake), workers pull from it.
 //!
-//! **Order.** What one thread sends is taken in the order in which it was sent; the worker that takes items has the
-//! input's token and draws their sequence number under it.
+//! **Order.** What one thread sends in one lane is taken in the order in which it was sent; the worker that takes items has
+//! the input's token and draws their sequence number under it.
 //!
-//! **Nothing is lost at the end.** What was taken from a sender is in the queue before the input may end: see
-//! [`crate::door`].
+//! **Nothing is lost at the end.** The input ends when the intake is closed and empty; nothing comes after that.
 //!
-//! **Back-pressure.** A sender that finds the queue full parks until a worker has taken items. Workers wake senders when
-//! a quarter of the queue is free, so that a wake-up is paid for many items.
+//! **Back-pressure.** A sender that finds no room parks until a worker has taken items. Workers wake senders when a quarter
+//! of the queue is free, so that a wake-up is paid for many items.
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering, fence},
     },
     thread::Thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_queue::ArrayQueue;
-
 use super::{Place, Pulled, SourceCtl, Waiting};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    door::Door,
     drive::{HANDED, Segment},
-    error::{SendError, TrySendError},
+    error::{SendBatchError, SendError, TrySendError},
     graph::Site,
     idle::Idle,
+    intake::{Intake, Pushed, own_shard},
+    lane::Lane,
     token::Token,
     worker::Worker,
 };
@@ -37,10 +35,9 @@ use crate::{
 /// Longest sleep of a blocked sender before it looks again by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The queue of an input.
+/// The queue of an input, and those who wait for room in it.
 pub(crate) struct Ingress<T> {
-    items: ArrayQueue<T>,
-    door: Door,
+    intake: Intake<T>,
     /// Senders that sleep.
     waiting: AtomicUsize,
     sleepers: Mutex<Vec<Thread>>,
@@ -56,8 +53,7 @@ unsafe impl<T> Sync for Ingress<T> {}
 impl<T: 'static> Ingress<T> {
     pub(crate) fn new(capacity: u32, _: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
-            items: ArrayQueue::new(capacity.max(1) as usize),
-            door: Door::new(),
+            intake: Intake::new(capacity.max(1).into()),
             waiting: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
             run: OnceLock::new(),
@@ -70,80 +66,111 @@ impl<T: 'static> Ingress<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.intake.len()
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.items.capacity()
+        self.intake.capacity() as usize
     }
 
-    pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        let Some(_inside) = self.door.enter() else {
-            return Err(TrySendError::Closed(item));
-        };
-        self.items.push(item).map_err(TrySendError::Full)?;
-        self.tell();
-        Ok(())
+    #[inline]
+    pub(crate) fn try_send(&self, lane: Lane, item: T) -> Result<(), TrySendError<T>> {
+        let mut item = Some(item);
+        let pushed = self.intake.push(own_shard(), lane, &mut item);
+        match item {
+            None => {
+                self.tell(pushed);
+                Ok(())
+            }
+            Some(item) if pushed == Pushed::Closed => Err(TrySendError::Closed(item)),
+            Some(item) => Err(TrySendError::Full(item)),
+        }
     }
 
     /// Sends, waiting for room until `deadline`.
+    #[inline]
     pub(crate) fn send(
         &self,
+        lane: Lane,
+        item: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), TrySendError<T>> {
+        match self.try_send(lane, item) {
+            Err(TrySendError::Full(item)) => self.send_later(lane, item, deadline),
+            done => done,
+        }
+    }
+
+    #[cold]
+    fn send_later(
+        &self,
+        lane: Lane,
         mut item: T,
         deadline: Option<Instant>,
     ) -> Result<(), TrySendError<T>> {
         loop {
-            match self.try_send(item) {
-                Err(TrySendError::Full(back)) => item = back,
-                done => return done,
-            }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return Err(TrySendError::Full(item));
             }
             self.sleep(left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN)));
+            match self.try_send(lane, item) {
+                Err(TrySendError::Full(back)) => item = back,
+                done => return done,
+            }
         }
     }
 
-    /// Sends many, waiting for room; on closing the first that was not taken comes back. Nothing is held while the
-    /// iterator makes an item: it may take its time, or wait for what was sent before.
-    pub(crate) fn send_batch(&self, items: &mut dyn Iterator<Item = T>) -> Result<u64, SendError<T>> {
+    /// Sends each item as soon as the iterator has made it, waiting for room. Nothing is held meanwhile: the iterator may
+    /// take its time, or wait for what was sent before.
+    pub(crate) fn send_all(
+        &self,
+        lane: Lane,
+        items: impl Iterator<Item = T>,
+    ) -> Result<u64, SendError<T>> {
         let mut sent = 0;
         for item in items {
-            self.send(item, None).map_err(|error| SendError(error.into_inner()))?;
+            self.send(lane, item, None).map_err(|error| SendError(error.into_inner()))?;
             sent += 1;
         }
         Ok(sent)
     }
 
-    /// Closes it and waits until nobody is on the way in; a sender there has nothing to wait for.
-    pub(crate) fn close_for_good(&self) {
-        self.close();
-        while !self.door.is_left() {
-            std::thread::yield_now();
+    /// Moves all items out of `items`, waiting for room; on closing the others stay there.
+    pub(crate) fn send_batch(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
+        while !items.is_empty() {
+            match self.intake.push_all(own_shard(), lane, items) {
+                Pushed::Closed => return Err(SendBatchError::closed(items.len())),
+                Pushed::Full => self.sleep(LOOK_AGAIN),
+                pushed => self.tell(pushed),
+            }
         }
+        Ok(())
     }
 
-    /// Makes sent items known to the workers.
-    fn tell(&self) {
-        if let Some(run) = self.run.get() {
+    /// Makes sent items known to the workers, if they are news.
+    #[inline]
+    fn tell(&self, pushed: Pushed) {
+        if pushed == (Pushed::Some { news: true })
+            && let Some(run) = self.run.get()
+        {
             run.wake_one();
         }
     }
 
     fn sleep(&self, most: Duration) {
         {
-            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sleepers = self.sleepers();
             sleepers.push(std::thread::current());
             self.waiting.store(sleepers.len(), Ordering::Relaxed);
         }
         // Pairs with the fence in `wake_senders`: either it sees this sleeper, or this sees the room that it made.
         fence(Ordering::SeqCst);
-        if self.items.is_full() && !self.door.is_closed() {
+        if self.intake.room() == 0 && !self.intake.is_closed() {
             std::thread::park_timeout(most);
         }
         let me = std::thread::current().id();
-        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sleepers = self.sleepers();
         sleepers.retain(|sleeper| sleeper.id() != me);
         self.waiting.store(sleepers.len(), Ordering::Relaxed);
     }
@@ -154,12 +181,11 @@ impl<T: 'static> Ingress<T> {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let free = self.items.capacity() - self.items.len();
-        if free * 4 < self.items.capacity() && !self.door.is_closed() {
+        if self.intake.room() * 4 < self.intake.capacity() && !self.intake.is_closed() {
             return;
         }
         let sleepers = {
-            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sleepers = self.sleepers();
             self.waiting.store(0, Ordering::Relaxed);
             std::mem::take(&mut *sleepers)
         };
@@ -168,20 +194,24 @@ impl<T: 'static> Ingress<T> {
         }
     }
 
-    /// Is it closed and empty for good?
-    fn has_ended(&self) -> bool {
-        self.door.is_left() && self.items.is_empty()
+    fn sleepers(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes it for whoever still has a handle, when the run is over.
+    pub(crate) fn close_for_good(&self) {
+        self.close();
     }
 }
 
 impl<T: 'static> Waiting for Ingress<T> {
-    fn is_empty(&self) -> bool {
+    fn is_ready(&self, lane: Lane) -> bool {
         // A closed input must be asked once more, to end.
-        self.items.is_empty() && !self.door.is_closed()
+        self.intake.waits_in(lane) || (self.intake.is_closed() && self.intake.is_empty())
     }
 
     fn close(&self) {
-        self.door.close();
+        self.intake.close();
         self.wake_senders();
     }
 }
@@ -239,7 +269,7 @@ impl<T: 'static> IngressSource<T> {
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
-            take(&end.queue, self.place.ctl(w), carrier.items(), limit);
+            take(&end.queue, w, self.place.ctl(w), carrier.items(), limit);
         };
         self.place.pull(w, &self.end, &self.home, fill, run)
     }
@@ -254,21 +284,23 @@ impl<T: 'static> IngressSource<T> {
         let begun = w.tick();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
-        take(&end.queue, ctl, &mut end.taken, ctl.limit(true));
+        take(&end.queue, w, ctl, &mut end.taken, ctl.limit(true));
         self.place.all(w, end.taken.drain(..), begun, cx, step)
     }
 }
 
-fn take<T: 'static>(queue: &Ingress<T>, ctl: &SourceCtl, into: &mut Vec<T>, limit: u64) {
-    while (into.len() as u64) < limit {
-        match queue.items.pop() {
-            Some(item) => into.push(item),
-            None => break,
-        }
-    }
-    if !into.is_empty() {
+/// Takes at most `limit` items of the lane that the worker serves.
+fn take<T: 'static>(
+    queue: &Ingress<T>,
+    w: &Worker<'_>,
+    ctl: &SourceCtl,
+    into: &mut Vec<T>,
+    limit: u64,
+) {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    if queue.intake.take(w.lane(), most, into) > 0 {
         queue.wake_senders();
-    } else if queue.has_ended() {
+    } else if queue.intake.has_ended() {
         ctl.end();
     }
 }
@@ -276,7 +308,8 @@ fn take<T: 'static>(queue: &Ingress<T>, ctl: &SourceCtl, into: &mut Vec<T>, limi
 impl<T> fmt::Debug for Ingress<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ingress")
-            .field("len", &self.items.len())
+            .field("capacity", &self.intake.capacity())
+            .field("room", &self.intake.room())
             .finish_non_exhaustive()
     }
 }

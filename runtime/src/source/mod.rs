@@ -27,7 +27,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, settings::PULL, shared::Shared, token::Token,
+    carrier::{Carrier, Home}, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared, token::Token,
     worker::Worker,
 };
 
@@ -68,6 +68,8 @@ pub(crate) struct SourceCtl {
     next: AtomicU64,
     /// Most items of a pull, where `batch` says so.
     batch: Option<u32>,
+    /// The lane of what it gives; an input has items of every lane.
+    lane: Lane,
     kind: Kind,
     /// Can pieces be cut off and worked on without handing items over at all?
     free: AtomicBool,
@@ -83,7 +85,8 @@ pub(crate) enum Kind {
 
 /// An input, as far as workers need to know it.
 pub(crate) trait Waiting: Send + Sync {
-    fn is_empty(&self) -> bool;
+    /// Is there something in this lane, or has it ended and must be asked once more?
+    fn is_ready(&self, lane: Lane) -> bool;
     /// Takes no more items.
     fn close(&self);
 }
@@ -98,7 +101,7 @@ impl fmt::Debug for Kind {
 }
 
 impl SourceCtl {
-    pub(crate) fn new(kind: Kind, batch: Option<u32>) -> Self {
+    pub(crate) fn new(kind: Kind, batch: Option<u32>, lane: Lane) -> Self {
         Self {
             done: AtomicBool::new(false),
             busy: AtomicBool::new(false),
@@ -106,6 +109,7 @@ impl SourceCtl {
             cost: AtomicU64::new(0),
             next: AtomicU64::new(FIRST_PULL),
             batch,
+            lane,
             kind,
             free: AtomicBool::new(false),
         }
@@ -132,13 +136,19 @@ impl SourceCtl {
         self.retry_at.store(0, Ordering::Relaxed);
     }
 
+    /// May it be asked for items of any lane?
     pub(crate) fn is_ready(&self, now: u64) -> bool {
+        Lane::ALL.into_iter().any(|lane| self.is_ready_in(lane, now))
+    }
+
+    /// May it be asked for items of this lane?
+    pub(crate) fn is_ready_in(&self, lane: Lane, now: u64) -> bool {
         if self.is_done() || self.busy.load(Ordering::Relaxed) {
             return false;
         }
         match &self.kind {
-            Kind::Input(input) => !input.is_empty(),
-            _ => self.retry_at.load(Ordering::Relaxed) <= now,
+            Kind::Input(input) => input.is_ready(lane),
+            Kind::Pulled => lane == self.lane && self.retry_at.load(Ordering::Relaxed) <= now,
         }
     }
 
@@ -275,9 +285,7 @@ impl Place {
         if items == 0 {
             return self.nothing(w);
         }
-        if !ctl.is_done() {
-            w.shared.idle.wake_one();
-        }
+        w.pass_on(ctl);
         run(carrier, w);
         ctl.learn(items, w.tick() - begun, w.shared.settings.quantum);
         Pulled::More

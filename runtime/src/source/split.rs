@@ -197,9 +197,7 @@ impl<S: Splittable> SplitSource<S> {
         let Some(piece) = piece else {
             return place.nothing(w);
         };
-        if !ctl.is_done() {
-            w.shared.idle.wake_one();
-        }
+        w.pass_on(ctl);
         let piece = Some(piece);
         run(Morsel { piece, ticket }, w);
         ctl.learn(limit, w.tick() - begun, w.shared.settings.quantum);

@@ -80,6 +80,7 @@ const fn plain(
         linger_ns: None,
         idle_ns: None,
         queue: None,
+        priority: None,
         on_panic: None,
         on_error: None,
         inputs,

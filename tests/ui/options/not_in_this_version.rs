@@ -9,7 +9,7 @@ mod shop {
         0..9
     }
 
-    #[sink(from = numbers, priority = high)]
+    #[sink(from = numbers, workers = 2)]
     pub fn print(n: u8) {
         println!("{n}");
     }

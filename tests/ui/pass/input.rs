@@ -19,7 +19,7 @@ fn main() {
     let run = shapes::pipeline().start(()).unwrap();
     run.send(1).unwrap();
     let input = run.input();
-    std::thread::spawn(move || input.send_batch([2, 3]).unwrap())
+    std::thread::spawn(move || input.send_all([2, 3]).unwrap())
         .join()
         .unwrap();
     let mut report = run.drain().unwrap();

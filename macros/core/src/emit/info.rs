@@ -111,6 +111,10 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     };
     let (batch, queue) = (count(&given.batch), count(&given.queue));
     let (linger, idle) = (time(&given.linger), time(&given.idle));
+    let priority = given
+        .priority
+        .as_ref()
+        .map(|given| variant(pipe, "Priority", given.value.name()));
     let on_panic = given
         .on_panic
         .as_ref()
@@ -119,12 +123,14 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         .on_error
         .as_ref()
         .map(|given| variant(pipe, "OnError", given.value.name()));
-    let (on_panic, on_error) = (option(on_panic), option(on_error));
+    let (priority, on_panic) = (option(priority), option(on_panic));
+    let on_error = option(on_error);
     quote! {
         batch: #batch,
         linger_ns: #linger,
         idle_ns: #idle,
         queue: #queue,
+        priority: #priority,
         on_panic: #on_panic,
         on_error: #on_error,
     }

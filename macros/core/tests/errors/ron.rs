@@ -170,14 +170,14 @@ fn the_text_of_the_file_is_checked() {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink] fn z(x: u8) {}
      }"#,
-        r#"(stages: {"a": (), "z": (from: "a", priority: high)})"#,
-        &[r#"`priority` is not available in pipewright 0.1
+        r#"(stages: {"a": (), "z": (from: "a", workers: 2)})"#,
+        &[r#"`workers` is not available in pipewright 0.1
  --> m.ron:1:37
   |
-1 | (stages: {"a": (), "z": (from: "a", priority: high)})
-  |                                     ^^^^^^^^
+1 | (stages: {"a": (), "z": (from: "a", workers: 2)})
+  |                                     ^^^^^^^
   |
-  = help: remove it; all stages are served alike"#],
+  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
     );
     check_ron(
         r#"#[pipeline("m.ron")] mod m {

@@ -31,10 +31,10 @@ help: give 4 cores, or at most 2 workers"#],
     check(
         r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, priority = high)] fn z(x: u8) {}
+     #[sink(from = a, workers = 2)] fn z(x: u8) {}
      }"#,
-        &[r#"`priority` is not available in pipewright 0.1
-help: remove it; all stages are served alike"#],
+        &[r#"`workers` is not available in pipewright 0.1
+help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
     );
     check(
         r#"#[pipeline] mod m {

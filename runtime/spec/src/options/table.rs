@@ -246,7 +246,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::Order, "order", READERS, ValueType::Word(Order::NAMES), "keep", Change::Shape, "Whether it sees its items in source order."),
     key(Key::OnError, "on_error", ALL, ValueType::Word(OnError::NAMES), "must be handled", Change::Shape, "What happens to an `Err` that no stage reads."),
     key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics."),
-    later(key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first.")),
+    key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first."),
     later(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Tuning, "How many workers run it at once.")),
     later(key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on.")),
     later(key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive", Change::Tuning, "How its pinned threads wait.")),

@@ -9,7 +9,8 @@ use crate::check::{Need, batch_need, idle_need, linger_need, needs, panic_misfit
 use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, STAGE_KEYS, StageOptions,
+    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Priority, STAGE_KEYS,
+    StageOptions,
 };
 use crate::report::{Problem, Problems, Source, Span};
 use crate::units::{Duration, short};
@@ -39,6 +40,8 @@ pub struct StageTuning {
     pub idle_ns: Option<Given<u64, Span>>,
     /// `queue`.
     pub queue: Option<Given<u32, Span>>,
+    /// `priority`.
+    pub priority: Option<Given<Priority, Span>>,
     /// `on_panic`.
     pub on_panic: Option<Given<OnPanic, Span>>,
 }
@@ -177,6 +180,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         linger_ns: options.linger.map(nanoseconds),
         idle_ns: options.idle.map(nanoseconds),
         queue: options.queue,
+        priority: options.priority,
         on_panic: options.on_panic,
     }
 }

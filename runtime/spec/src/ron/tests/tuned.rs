@@ -18,6 +18,7 @@ const SOURCE: StageInfo = StageInfo {
     linger_ns: None,
     idle_ns: None,
     queue: None,
+    priority: None,
     on_panic: None,
     on_error: None,
     inputs: &[],

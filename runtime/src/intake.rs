@@ -1,0 +1,294 @@
+//! Where pushed items wait until a worker takes them: one bounded queue, made of many small ones.
+//!
+//! **Shards.** Every thread pushes into a shard of its own (two threads share one only when there are more than
+//! [`SHARDS`]), under the shard's lock, which nobody else wants most of the time. A worker that runs out of items takes the
+//! whole content of all shards at once, by swapping buffers. So an item costs its sender an uncontended lock and its taker
+//! next to nothing, what one thread sends stays in its order, and a sender that is descheduled holds up nobody but itself.
+//!
+//! **Announcing.** `pending` has a bit for each shard and lane. A sender sets it under the shard's lock if it is not set,
+//! and only then has to wake a worker: if the bit was set, whoever set it wakes one, and the items have not been taken
+//! since, because the taker clears the bit under the same lock when it takes them.
+//!
+//! **Room.** The whole queue holds `capacity` items. `room` is what is left of that; a shard takes some of it in advance, so
+//! that not every item has to be counted where all senders meet, and keeps at most `ahead` of it. All shards together keep
+//! at most a quarter of the capacity, or nothing if that is too little to be shared: so when there is no room, items are
+//! waiting, and taking them makes room.
+//!
+//! **Closing** takes each shard's lock once. Afterwards nothing can be pushed, and what was pushed is announced.
+
+use std::collections::VecDeque;
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    lane::{LANES, Lane},
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering},
+};
+
+/// Shards of a queue. With its lanes they fill a word of bits.
+#[cfg(not(loom))]
+pub(crate) const SHARDS: usize = 16;
+#[cfg(loom)]
+pub(crate) const SHARDS: usize = 2;
+
+/// Most room that a shard takes in advance.
+const MOST_AHEAD: u64 = 64;
+
+/// The queue.
+pub(crate) struct Intake<T> {
+    shards: Box<[CachePadded<Mutex<Shard<T>>>]>,
+    pending: CachePadded<AtomicU64>,
+    room: CachePadded<AtomicU64>,
+    /// Room that a shard takes at once.
+    ahead: u64,
+    capacity: u64,
+    closed: AtomicBool,
+    /// What workers have taken out of the shards.
+    taken: Mutex<Lined<T>>,
+    /// Lanes in which something of that is left: a bit each.
+    left: AtomicU64,
+}
+
+/// Items by lane.
+type Lined<T> = [VecDeque<T>; LANES];
+
+struct Shard<T> {
+    open: bool,
+    /// Room taken in advance.
+    room: u64,
+    lanes: Lined<T>,
+}
+
+/// What came of pushing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Some were pushed; `news`: workers do not know yet that there is something.
+    Some { news: bool },
+    /// There is no room.
+    Full,
+    /// Nothing is taken any more.
+    Closed,
+}
+
+impl<T> Intake<T> {
+    pub(crate) fn new(capacity: u64) -> Self {
+        let ahead = (capacity / (4 * SHARDS as u64)).clamp(1, MOST_AHEAD);
+        let shard = || Shard {
+            open: true,
+            room: 0,
+            lanes: Lined::default(),
+        };
+        Self {
+            shards: (0..SHARDS)
+                .map(|_| CachePadded::new(Mutex::new(shard())))
+                .collect(),
+            pending: CachePadded::new(AtomicU64::new(0)),
+            room: CachePadded::new(AtomicU64::new(capacity)),
+            ahead,
+            capacity,
+            closed: AtomicBool::new(false),
+            taken: Mutex::new(Lined::default()),
+            left: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Items that wait. Takes every lock for a moment.
+    pub(crate) fn len(&self) -> usize {
+        let in_shards: usize = (0..SHARDS)
+            .map(|shard| count(&self.shard(shard).lanes))
+            .sum();
+        in_shards + count(&lock(&self.taken))
+    }
+
+    /// Is there room that no shard has taken?
+    pub(crate) fn room(&self) -> u64 {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Does nothing wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.load(Ordering::Acquire) == 0 && self.left.load(Ordering::Acquire) == 0
+    }
+
+    /// Does something wait in this lane?
+    pub(crate) fn waits_in(&self, lane: Lane) -> bool {
+        self.pending.load(Ordering::Acquire) & (ALL_SHARDS << (lane.index() * SHARDS)) != 0
+            || self.left.load(Ordering::Acquire) & (1 << lane.index()) != 0
+    }
+
+    /// Pushes the item that `item` holds, and takes it out of there if there was room.
+    pub(crate) fn push(&self, shard: usize, lane: Lane, item: &mut Option<T>) -> Pushed {
+        let mut slot = self.shard(shard);
+        if !slot.open {
+            return Pushed::Closed;
+        }
+        if self.find_room(&mut slot, 1) == 0 {
+            return Pushed::Full;
+        }
+        let items = &mut slot.lanes[lane.index()];
+        // The option holds the item of one call; there is at most one.
+        items.extend(item.take());
+        slot.room -= 1;
+        self.announce(slot, shard, lane)
+    }
+
+    /// Pushes as many of the first items as there is room for, at most `most`, and takes them out of `items`.
+    pub(crate) fn push_all(&self, shard: usize, lane: Lane, items: &mut Vec<T>) -> Pushed {
+        let mut slot = self.shard(shard);
+        if !slot.open {
+            return Pushed::Closed;
+        }
+        let room = self.find_room(&mut slot, items.len() as u64);
+        let many = room.min(items.len() as u64);
+        if many == 0 {
+            return Pushed::Full;
+        }
+        slot.lanes[lane.index()].extend(items.drain(..many as usize));
+        slot.room -= many;
+        self.announce(slot, shard, lane)
+    }
+
+    /// Moves at most `most` items of a lane into `into`, and returns how many there were.
+    pub(crate) fn take(&self, lane: Lane, most: usize, into: &mut Vec<T>) -> usize {
+        let mut taken = lock(&self.taken);
+        let items = &mut taken[lane.index()];
+        if items.is_empty() {
+            self.gather(lane, items);
+        }
+        let many = most.min(items.len());
+        into.extend(items.drain(..many));
+        let bit = 1 << lane.index();
+        // Only whoever has the lock changes it. Release: with the bit go the items that it speaks of, and a closed queue
+        // that looks empty has none.
+        let left = self.left.load(Ordering::Relaxed);
+        let now = if items.is_empty() {
+            left & !bit
+        } else {
+            left | bit
+        };
+        if now != left {
+            self.left.store(now, Ordering::Release);
+        }
+        drop(taken);
+        self.room.fetch_add(many as u64, Ordering::Relaxed);
+        many
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&self) {
+        for shard in 0..SHARDS {
+            self.shard(shard).open = false;
+        }
+        // Release: whoever sees it sees the bits of everything that was pushed.
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Is it closed and empty for good?
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_closed() && self.is_empty()
+    }
+
+    /// Swaps or appends what the shards hold in this lane.
+    fn gather(&self, lane: Lane, items: &mut VecDeque<T>) {
+        let mut shards =
+            self.pending.load(Ordering::Acquire) >> (lane.index() * SHARDS) & ALL_SHARDS;
+        while shards != 0 {
+            let shard = shards.trailing_zeros() as usize;
+            shards &= shards - 1;
+            let mut slot = self.shard(shard);
+            // `left` says that something is there from now on; it must do so before the bit goes.
+            self.left.fetch_or(1 << lane.index(), Ordering::Release);
+            self.pending
+                .fetch_and(!bit_of(shard, lane), Ordering::Release);
+            let lane = &mut slot.lanes[lane.index()];
+            if items.is_empty() {
+                std::mem::swap(items, lane);
+            } else {
+                items.append(lane);
+            }
+        }
+    }
+
+    /// Room for `wanted` items in a shard, as far as there is any.
+    #[inline]
+    fn find_room(&self, slot: &mut Shard<T>, wanted: u64) -> u64 {
+        if slot.room < wanted {
+            self.take_room(slot, wanted);
+        }
+        slot.room
+    }
+
+    #[cold]
+    fn take_room(&self, slot: &mut Shard<T>, wanted: u64) {
+        let wanted = (wanted - slot.room).max(self.ahead);
+        let mut room = self.room.load(Ordering::Relaxed);
+        loop {
+            let some = room.min(wanted);
+            // Relaxed: it is a number; what it bounds is handed over under the locks.
+            match self.room.compare_exchange_weak(
+                room,
+                room - some,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return slot.room += some,
+                Err(now) => room = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn announce(&self, slot: MutexGuard<'_, Shard<T>>, shard: usize, lane: Lane) -> Pushed {
+        let bit = bit_of(shard, lane);
+        let news = self.pending.load(Ordering::Relaxed) & bit == 0;
+        if news {
+            self.pending.fetch_or(bit, Ordering::Release);
+        }
+        drop(slot);
+        Pushed::Some { news }
+    }
+
+    fn shard(&self, shard: usize) -> MutexGuard<'_, Shard<T>> {
+        lock(&self.shards[shard % SHARDS])
+    }
+}
+
+const ALL_SHARDS: u64 = (1 << SHARDS) - 1;
+
+fn bit_of(shard: usize, lane: Lane) -> u64 {
+    1 << (lane.index() * SHARDS + shard % SHARDS)
+}
+
+fn count<T>(lanes: &Lined<T>) -> usize {
+    lanes.iter().map(VecDeque::len).sum()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Under the locks only buffers grow: if memory runs out there, what they hold is still whole.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The shard of this thread.
+#[cfg(not(loom))]
+pub(crate) fn own_shard() -> usize {
+    use std::{cell::Cell, sync::atomic::AtomicUsize};
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: Cell<usize> = const { Cell::new(usize::MAX) });
+    OWN.with(|own| {
+        if own.get() == usize::MAX {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        }
+        own.get()
+    })
+}

@@ -1,0 +1,171 @@
+//! What a worker does when there is nothing to do: it looks for a while, then it sleeps.
+//!
+//! **How long it looks.** Sleeping costs a wake-up later, which takes [`WAKE_NS`]; looking costs the core meanwhile. Looking
+//! for as long as a wake-up takes is at most twice as expensive as knowing the future (Karlin et al., "Competitive
+//! snoopy caching", Algorithmica 1988). Where the past says that the next work is far away it looks for [`GLANCE_NS`] only;
+//! where another thread needed the core in the middle of it, not at all for the next [`QUIET`] times. One worker looks at a
+//! time (see [`crate::idle`]); nobody looks while a source rests, because the clock will tell.
+
+use std::time::Duration;
+
+use crate::{lane::Lane, worker::Worker};
+
+/// What waking a worker takes, until it runs: about 50 us on a virtual machine.
+pub(crate) const WAKE_NS: u64 = 50_000;
+/// A short look.
+const GLANCE_NS: u64 = 2_000;
+/// When the usual gap between two pieces of work is longer than this, looking does not pay.
+const FAR_NS: u64 = 4 * WAKE_NS;
+/// Two looks that are further apart than this: something else ran on this core meanwhile.
+const DESCHEDULED_NS: u64 = 50_000;
+/// Times that a worker does not look around after that.
+const QUIET: u32 = 64;
+/// Pauses of the processor between two looks.
+const PAUSES: u32 = 2;
+
+/// What a worker knows about its gaps.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// When it last had something to do.
+    worked: u64,
+    /// A moving average of the gaps between two pieces of work.
+    gap: u64,
+    /// Times that it will not look around.
+    quiet: u32,
+    /// It has looked for work until now, and others have relied on that.
+    pub(crate) searched: bool,
+}
+
+impl Rest {
+    pub(crate) fn new(now: u64) -> Self {
+        Self {
+            worked: now,
+            gap: 0,
+            quiet: 0,
+            searched: false,
+        }
+    }
+
+    /// It has worked until `now`.
+    #[inline]
+    pub(crate) fn worked(&mut self, begun: u64, now: u64) {
+        let gap = begun.saturating_sub(self.worked);
+        self.gap = (self.gap * 7 + gap) / 8;
+        self.worked = now;
+    }
+
+    /// How long to look around, counted from the last work.
+    fn budget(&mut self) -> u64 {
+        if self.quiet > 0 {
+            self.quiet -= 1;
+            return 0;
+        }
+        if self.gap > FAR_NS { GLANCE_NS } else { WAKE_NS }
+    }
+}
+
+impl Worker<'_> {
+    /// Is there anything to do that this worker could see from outside?
+    pub(crate) fn sees_work(&self) -> bool {
+        let shared = self.shared;
+        if shared.is_finished() || shared.is_stopping() || self.sees_tasks() {
+            return true;
+        }
+        let free = shared.credits.free();
+        let enough = if shared.is_parallel() {
+            free > 0
+        } else {
+            free == shared.credits.total()
+        };
+        let now = shared.now();
+        enough && (shared.sources.iter().any(|source| source.is_ready(now)) || shared.is_over())
+    }
+
+    /// Looks for work, then sleeps, until there may be something to do.
+    pub(crate) fn rest(&mut self) {
+        let begun = self.tick();
+        if !self.look() {
+            self.sleep();
+        }
+        let rested = self.tick() - begun;
+        self.charge(rested);
+    }
+
+    /// Looks around for as long as it pays; true if there is something.
+    fn look(&mut self) -> bool {
+        let shared = self.shared;
+        let resting = shared.sources.iter().any(|source| source.retry_time().is_some());
+        let budget = if resting { 0 } else { self.rest.budget() };
+        if self.now() - self.rest.worked >= budget || !shared.idle.start_search() {
+            return false;
+        }
+        let found = self.search(budget);
+        shared.idle.stop_search();
+        self.rest.searched = true;
+        found
+    }
+
+    fn search(&mut self, budget: u64) -> bool {
+        loop {
+            if self.sees_work() {
+                return true;
+            }
+            for _ in 0..PAUSES {
+                crate::spin();
+            }
+            let before = self.now();
+            let now = self.tick();
+            if now - before > DESCHEDULED_NS {
+                self.rest.quiet = QUIET;
+                return false;
+            }
+            if now - self.rest.worked >= budget {
+                return false;
+            }
+        }
+    }
+
+    fn sleep(&mut self) {
+        let shared = self.shared;
+        // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
+        let retry = shared.sources.iter().filter_map(|source| source.retry_time()).min();
+        let mine = retry.filter(|at| shared.take_clock(*at));
+        let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
+        self.stats().parks.add(1);
+        let woken = shared.idle.park(self.id(), timeout, || self.sees_work());
+        self.stats().wakes.add(u64::from(woken));
+        if let Some(at) = mine {
+            shared.give_clock_back(at);
+        }
+    }
+
+    /// Books time without work: as blocked if a source has something and no ticket was free, else as idle.
+    fn charge(&self, rested: u64) {
+        let shared = self.shared;
+        let stats = self.stats();
+        let blocked = shared.is_parallel()
+            && shared.credits.free() == 0
+            && shared.sources.iter().any(|source| source.is_ready(self.now()));
+        let on = if blocked { shared.credits.most_at(shared.info.links.len()) } else { None };
+        match on {
+            Some(link) => stats.blocked_ns[link].add(rested),
+            None => stats.idle_ns.add(rested),
+        }
+    }
+
+    /// The lane that is served next whatever its turn: one that has waited too long.
+    pub(crate) fn aged(&self) -> Option<Lane> {
+        let shared = self.shared;
+        let mut aged = None;
+        for lane in shared.lanes.used().from(Lane::LOW).filter(|lane| *lane != Lane::CRITICAL) {
+            let waits = shared.lanes.waits_in(lane)
+                || shared.sources.iter().any(|source| source.is_ready_in(lane, self.now()));
+            if !waits {
+                shared.lanes.served(lane, self.now());
+            } else if aged.is_none() && shared.lanes.is_aged(lane, self.now()) {
+                aged = Some(lane);
+            }
+        }
+        aged
+    }
+}

@@ -1,0 +1,103 @@
+//! What a worker counts about itself: how much it ran, what it took from others, and how it spent its time.
+//!
+//! Only the worker writes, once a batch or when it has nothing to do; anybody may read.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use pipewright_spec::info::TopologyInfo;
+
+/// The counters of one worker.
+#[derive(Debug)]
+pub(crate) struct WorkerStats {
+    pub(crate) executed: Cell,
+    pub(crate) pulled: Cell,
+    pub(crate) stolen: Cell,
+    pub(crate) failed_scans: Cell,
+    pub(crate) parks: Cell,
+    pub(crate) wakes: Cell,
+    pub(crate) idle_ns: Cell,
+    /// Time without a free ticket, by the link where most tickets were.
+    pub(crate) blocked_ns: Box<[Cell]>,
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    pub(crate) fn add(&self, n: u64) {
+        // Relaxed: one writer, and no other memory is read by what it says.
+        self.0.store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How one worker has spent its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Batches that it carried on which had been left at a link.
+    pub executed: u64,
+    /// Times that it pulled from a source.
+    pub pulled: u64,
+    /// Batches of `executed` that it took from another worker.
+    pub stolen: u64,
+    /// Times that it looked at all other workers and found nothing.
+    pub failed_scans: u64,
+    /// Times that it went to sleep.
+    pub parks: u64,
+    /// Times that another thread woke it.
+    pub wakes: u64,
+    /// Time in which it worked.
+    pub busy: Duration,
+    /// Time in which there was nothing to do.
+    pub idle: Duration,
+    /// Time in which it could not take more in, because too many batches were on their way.
+    pub blocked: Duration,
+    /// Where those batches were: the stages that were waited for, the longest first.
+    pub blocked_on: Vec<(&'static str, Duration)>,
+}
+
+impl WorkerStats {
+    pub(crate) fn new(info: &TopologyInfo) -> Self {
+        Self {
+            executed: Cell::default(),
+            pulled: Cell::default(),
+            stolen: Cell::default(),
+            failed_scans: Cell::default(),
+            parks: Cell::default(),
+            wakes: Cell::default(),
+            idle_ns: Cell::default(),
+            blocked_ns: info.links.iter().map(|_| Cell::default()).collect(),
+        }
+    }
+
+    /// At a run's age of `age`.
+    pub(crate) fn read(&self, info: &TopologyInfo, age: Duration) -> WorkerMetrics {
+        let time = |cell: &Cell| Duration::from_nanos(cell.get());
+        let named = |(link, cell): (usize, &Cell)| (info.stages[usize::from(info.links[link].to)].name, time(cell));
+        let mut blocked_on: Vec<_> = self.blocked_ns.iter().enumerate().map(named).collect();
+        blocked_on.retain(|(_, waited)| !waited.is_zero());
+        blocked_on.sort_by_key(|(_, waited)| std::cmp::Reverse(*waited));
+        let blocked = blocked_on.iter().map(|(_, waited)| *waited).sum();
+        let idle = time(&self.idle_ns);
+        WorkerMetrics {
+            executed: self.executed.get(),
+            pulled: self.pulled.get(),
+            stolen: self.stolen.get(),
+            failed_scans: self.failed_scans.get(),
+            parks: self.parks.get(),
+            wakes: self.wakes.get(),
+            busy: age.saturating_sub(idle).saturating_sub(blocked),
+            idle,
+            blocked,
+            blocked_on,
+        }
+    }
+}

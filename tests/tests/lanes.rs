@@ -1,0 +1,267 @@
+//! Who is served first: more urgent items overtake others, and nobody starves.
+
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
+
+use pipewright::{Priority, pipeline};
+use pipewright_tests::{Seen, WORKERS, work};
+
+/// Holds the first item in the sink until the test has filled the input.
+pub struct Valve {
+    open: Mutex<mpsc::Receiver<()>>,
+    reached: Arc<AtomicBool>,
+    seen: Seen<(Priority, u64)>,
+}
+
+impl Valve {
+    fn new() -> (Self, mpsc::Sender<()>, Seen<(Priority, u64)>) {
+        let (sender, open) = mpsc::channel();
+        let seen = Seen::new();
+        let valve = Self {
+            open: Mutex::new(open),
+            reached: Arc::default(),
+            seen: seen.clone(),
+        };
+        (valve, sender, seen)
+    }
+}
+
+// With a quantum this short every look takes one item.
+#[pipeline(env = Valve, quantum = "1us")]
+mod pushed {
+    use super::*;
+
+    #[sink(from = input, queue = "16Ki")]
+    pub fn last(item: (Priority, u64), env: &Valve) {
+        if !env.reached.swap(true, Ordering::Relaxed) {
+            // If the test has failed it has dropped the sender, and the run may end.
+            let _ = env.open.lock().unwrap().recv();
+        }
+        for _ in 0..20 {
+            work(());
+        }
+        env.seen.see(item);
+    }
+}
+
+/// Sends so many items of each lane while the worker is held up, and returns the order in which they were taken.
+fn order_of(sent: &[(Priority, u64)]) -> Vec<(Priority, u64)> {
+    let (valve, open, seen) = Valve::new();
+    let reached = Arc::clone(&valve.reached);
+    let run = pushed::pipeline().workers(1).start(valve).unwrap();
+    run.send((Priority::Normal, u64::MAX)).unwrap();
+    while !reached.load(Ordering::Relaxed) {
+        std::thread::yield_now();
+    }
+    for &(priority, count) in sent {
+        for n in 0..count {
+            run.send_at(priority, (priority, n)).unwrap();
+        }
+    }
+    open.send(()).unwrap();
+    let report = run.drain().unwrap();
+    let total: u64 = sent.iter().map(|(_, count)| count).sum();
+    assert_eq!(report.ledger().delivered, total + 1, "{report}");
+    seen.take()
+}
+
+#[test]
+fn urgent_items_overtake_those_that_wait() {
+    use Priority::{Critical, High, Low, Normal};
+    let order = order_of(&[(Low, 100), (Normal, 100), (High, 10), (Critical, 10)]);
+    let last = |of: Priority| {
+        order
+            .iter()
+            .rposition(|(priority, _)| *priority == of)
+            .unwrap()
+    };
+    let first = |of: Priority| {
+        order[1..]
+            .iter()
+            .position(|(priority, _)| *priority == of)
+            .unwrap()
+    };
+    // Other lanes have one look in eight.
+    assert!(last(Critical) <= 14, "{order:?}");
+    assert!(last(High) <= 28, "{order:?}");
+    assert!(
+        last(Normal) > last(High) && last(Low) > last(Normal),
+        "{order:?}"
+    );
+    assert!(first(Critical) <= 2, "{order:?}");
+    // Within a lane the sender's order stays.
+    for of in [Critical, High, Normal, Low] {
+        let mine = order[1..].iter().filter(|(priority, _)| *priority == of);
+        assert!(mine.map(|(_, n)| *n).is_sorted(), "{of}: {order:?}");
+    }
+}
+
+#[test]
+fn a_low_lane_gets_its_share_while_critical_items_never_end() {
+    let order = order_of(&[(Priority::Low, 100), (Priority::Critical, 8000)]);
+    let last = order
+        .iter()
+        .rposition(|(priority, _)| *priority == Priority::Critical)
+        .unwrap();
+    let low = order[..last]
+        .iter()
+        .filter(|(priority, _)| *priority == Priority::Low)
+        .count();
+    // One look in 128 is its own, and each look takes one item; the first looks may be spent while it waits.
+    assert!(
+        low >= 8000 / 128 - 1,
+        "{low} low items before the last critical one"
+    );
+    assert!(
+        low < 100,
+        "the low lane was served as often as it had items"
+    );
+}
+
+/// Two sources that always have something.
+#[pipeline(env = Seen<u64>, quantum = "1us")]
+mod sources {
+    use super::*;
+
+    #[source(priority = low)]
+    pub fn slow_lane() -> impl Iterator<Item = u64> {
+        1_000_000..1_000_200
+    }
+
+    #[source(priority = critical)]
+    pub fn fast_lane() -> impl Iterator<Item = u64> {
+        0..2000
+    }
+
+    #[sink(from = [slow_lane, fast_lane], order = any)]
+    pub fn last(n: u64, env: &Seen<u64>) {
+        for _ in 0..20 {
+            work(());
+        }
+        env.see(n);
+    }
+}
+
+#[test]
+fn an_urgent_source_is_asked_first_and_the_other_goes_on_too() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let report = sources::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap()
+            .wait()
+            .unwrap();
+        let order = seen.take();
+        assert_eq!(order.len(), 2200, "{report}");
+        let half = &order[..1000];
+        let low = half.iter().filter(|n| **n >= 1_000_000).count();
+        assert!(
+            (1..200).contains(&low),
+            "{low} low items in the first 1,000, {workers} workers"
+        );
+    }
+}
+
+/// The tasks of a link have the lane of the stages behind it.
+#[pipeline(env = Seen<u64>)]
+mod links {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..20_000
+    }
+
+    #[stage(from = numbers)]
+    pub fn count(n: u64, seen: &mut u64) -> u64 {
+        *seen += 1;
+        n
+    }
+
+    #[stage(from = count, priority = critical)]
+    pub fn urgent(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[stage(from = count, priority = low)]
+    pub fn patient(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[sink(from = urgent)]
+    pub fn first(n: u64, env: &Seen<u64>) {
+        env.see(2 * n);
+    }
+
+    #[sink(from = patient)]
+    pub fn second(n: u64, env: &Seen<u64>) {
+        env.see(2 * n + 1);
+    }
+}
+
+#[test]
+fn stages_of_different_lanes_see_all_items_in_order() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let run = links::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap();
+        let _ = run.wait().unwrap();
+        let items = seen.take();
+        assert_eq!(items.len(), 40_000);
+        for branch in 0..2 {
+            let mine = items.iter().filter(|n| **n % 2 == branch);
+            assert!(mine.is_sorted(), "branch {branch}, {workers} workers");
+        }
+    }
+}
+
+#[test]
+fn a_worker_tells_how_it_spent_its_time() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let run = links::pipeline().workers(workers).start(seen).unwrap();
+        let report = run.wait().unwrap();
+        let told = report.metrics().workers().to_vec();
+        assert_eq!(told.len(), workers);
+        assert!(
+            told.iter().map(|worker| worker.pulled).sum::<u64>() > 0,
+            "{told:?}"
+        );
+        assert!(told.iter().any(|worker| !worker.busy.is_zero()), "{told:?}");
+        for worker in &told {
+            let on: std::time::Duration = worker.blocked_on.iter().map(|(_, time)| *time).sum();
+            assert_eq!(on, worker.blocked, "{worker:?}");
+            assert!(worker.stolen <= worker.executed, "{worker:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_was_not_taken_is_still_there() {
+    let (valve, open, _) = Valve::new();
+    open.send(()).unwrap();
+    let run = pushed::pipeline().start(valve).unwrap();
+    let input = run.input();
+    let mut batch: Vec<_> = (0..1000).map(|n| (Priority::Normal, n)).collect();
+    input.send_batch(&mut batch).unwrap();
+    assert!(batch.is_empty());
+    let report = run.drain().unwrap();
+    assert_eq!(report.ledger().delivered, 1000);
+    batch.push((Priority::Low, 7));
+    assert_eq!(input.send_batch(&mut batch).unwrap_err().left, 1);
+    assert_eq!(batch, [(Priority::Low, 7)]);
+}
