@@ -23,6 +23,7 @@ use crate::{
     shared::Shared,
     source::{Ingress, Kind, SourceCtl, Waiting},
     tuning,
+    urgent::Interrupt,
     worker::{Shelf, Worker, work},
 };
 
@@ -244,7 +245,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         let mut started = 0;
         for (id, queue) in queues {
             let (ready, go) = (ready.clone(), &go);
-            let body = move || worker(shelf, Worker::new(shared, id, queue), states, &ready, go);
+            let body = move || worker(shelf, shared, id, queue, states, &ready, go);
             let name = thread_name(shared.info.name, id);
             match thread::Builder::new().name(name).spawn_scoped(scope, body) {
                 Ok(_) => started += 1,
@@ -260,7 +261,8 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
             }
         }
         let Some((id, queue)) = first else { return };
-        let mut w = Worker::new(shared, id, queue);
+        let urgent = Interrupt::new(shelf, shared, id);
+        let mut w = Worker::new(shared, id, queue, &urgent);
         let local = guarded(|| shelf.local(&w));
         let local = match (local, problem) {
             (Ok(local), None) => local,
@@ -273,17 +275,21 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         };
         let _ = told.send(Ok(()));
         go.say(true);
-        work(shelf, local, &mut w, states);
+        work(shelf, local, &mut w, &urgent, states);
     });
 }
 
 fn worker<G: Graph>(
     shelf: &Shelf<G>,
-    mut w: Worker<'_>,
+    shared: &Shared,
+    id: usize,
+    queue: Queue<Task>,
     states: &States,
     ready: &mpsc::Sender<Result<(), StartError>>,
     go: &Go,
 ) {
+    let urgent = Interrupt::new(shelf, shared, id);
+    let mut w = Worker::new(shared, id, queue, &urgent);
     let local = guarded(|| shelf.local(&w));
     let (local, answer) = match local {
         Ok(local) => (Some(local), Ok(())),
@@ -292,6 +298,6 @@ fn worker<G: Graph>(
     // The first thread waits for one answer of each worker.
     let _ = ready.send(answer);
     if let (true, Some(local)) = (go.wait(), local) {
-        work(shelf, local, &mut w, states);
+        work(shelf, local, &mut w, &urgent, states);
     }
 }

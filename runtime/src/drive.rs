@@ -7,6 +7,7 @@
 
 use std::{
     any::Any,
+    fmt,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
@@ -15,7 +16,9 @@ use crate::{
     batch::Due,
     counts::Counts,
     error::{InitError, RunError},
+    lane::Lane,
     shared::Shared,
+    urgent::{LookUp, Urgent},
 };
 
 /// The counts of one run of a segment's loop. Generated, one per segment: a field for every place where the number of
@@ -62,12 +65,22 @@ pub trait Load {
 }
 
 /// A worker's view of the run that generated code hands from call to call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Watch<'r> {
     pub(crate) shared: &'r Shared,
     pub(crate) counts: &'r Counts,
     /// Time of the run at the last boundary, in nanoseconds.
     pub(crate) now: u64,
+    /// The lane that is being served.
+    pub(crate) lane: Lane,
+    /// What serves a more urgent lane in the middle of a batch, where that is possible.
+    pub(crate) urgent: Option<&'r dyn Urgent>,
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("now", &self.now).finish_non_exhaustive()
+    }
 }
 
 impl Watch<'_> {
@@ -154,6 +167,9 @@ pub(crate) struct Progress {
     pub(crate) ended: bool,
 }
 
+/// A limit that no loop reaches.
+const ENDLESS: u64 = u64::MAX >> 1;
+
 /// Runs at most `limit` items through `step`, going on behind items that panic. `source` is the stage that panics if
 /// taking an item does.
 pub(crate) fn pump<I: Iterator, C: Segment>(
@@ -165,14 +181,16 @@ pub(crate) fn pump<I: Iterator, C: Segment>(
     step: &impl Fn(&mut C, I::Item, &mut C::Tally),
     progress: &mut Progress,
 ) {
+    let mut look_up = LookUp::new(w);
     while progress.items < limit {
-        let left = limit - progress.items;
-        let attempt = catch_unwind(AssertUnwindSafe(|| match limit {
-            u64::MAX => burst::<false, I, C>(w.counts, items, left, source, cx, step, progress),
+        let left = (limit - progress.items).min(look_up.items);
+        let attempt = catch_unwind(AssertUnwindSafe(|| match left {
+            ENDLESS.. => burst::<false, I, C>(w.counts, items, left, source, cx, step, progress),
             _ => burst::<true, I, C>(w.counts, items, left, source, cx, step, progress),
         }));
         match attempt {
-            Ok(()) => return,
+            Ok(()) if progress.ended || progress.items >= limit => return,
+            Ok(()) => look_up.look(w),
             Err(payload) => {
                 if caught(w, cx, payload) == Next::Stop {
                     return;

@@ -51,6 +51,7 @@ built_on_them! {
     mod source;
     mod stage;
     mod tuning;
+    mod urgent;
     mod worker;
     mod worker_stats;
 

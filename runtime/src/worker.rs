@@ -26,10 +26,11 @@ use crate::{
     drive::{Load, Watch, panic_message},
     error::{InitError, RunError},
     graph::{Graph, States},
-    lane::{AGE_NS, Lane, Turns},
+    lane::{AGE_NS, Lane, Lanes, Turns},
     rest::{Rest, WAKE_NS},
     shared::Shared,
     source::{Pulled, SourceCtl},
+    urgent::{Interrupt, Urgent},
     worker_stats::WorkerStats,
 };
 
@@ -54,10 +55,29 @@ pub struct Worker<'r> {
     look_for_aged: u64,
     pub(crate) rest: Rest,
     now: u64,
+    urgent: Option<&'r dyn Urgent>,
+    nested: bool,
+    /// Has this worker the whole pipeline to itself?
+    alone: bool,
 }
 
 impl<'r> Worker<'r> {
-    pub(crate) fn new(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
+    /// `urgent` serves urgent lanes in the middle of a batch.
+    pub(crate) fn new(
+        shared: &'r Shared,
+        id: usize,
+        queue: Queue<Task>,
+        urgent: &'r dyn Urgent,
+    ) -> Self {
+        let mut worker = Self::nested(shared, id, queue);
+        worker.nested = false;
+        // Where all lanes are alike nothing has to be looked up for.
+        worker.urgent = (shared.lanes.used() != Lanes::NORMAL).then_some(urgent);
+        worker
+    }
+
+    /// For work in the middle of other work of worker `id`. Nobody steals from its queue, and it leaves nothing there.
+    pub(crate) fn nested(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
         let now = shared.now();
         Self {
             shared,
@@ -71,6 +91,9 @@ impl<'r> Worker<'r> {
             look_for_aged: AGE_NS,
             rest: Rest::new(now),
             now,
+            urgent: None,
+            nested: true,
+            alone: false,
         }
     }
 
@@ -80,6 +103,8 @@ impl<'r> Worker<'r> {
             shared: self.shared,
             counts: self.counts,
             now: self.now,
+            lane: self.lane,
+            urgent: if self.alone { None } else { self.urgent },
         }
     }
 
@@ -91,7 +116,7 @@ impl<'r> Worker<'r> {
             Ok(()) => return shared.idle.wake_one(),
             Err(task) => task,
         };
-        let waiting = self.queue.len();
+        let waiting = if self.nested { OWN_TASKS } else { self.queue.len() };
         if waiting < OWN_TASKS {
             self.queue.push(task);
         } else if let Err(task) = self.shared.injector.push(task) {
@@ -238,6 +263,7 @@ pub(crate) fn work<G: Graph>(
     shelf: &Shelf<G>,
     mut local: G::Local,
     w: &mut Worker<'_>,
+    urgent: &Interrupt<'_, G>,
     states: &States,
 ) {
     let shared = w.shared;
@@ -253,6 +279,7 @@ pub(crate) fn work<G: Graph>(
         shared.finish();
     }
     G::retire(local, states);
+    urgent.retire(states);
 }
 
 fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) {
@@ -292,6 +319,26 @@ fn step<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) ->
         }
         shared.lanes.served(lane, w.now);
         return true;
+    }
+    false
+}
+
+/// As [`step`], in the middle of a batch of `lane`: with more urgent work only.
+pub(crate) fn step_above<G: Graph>(
+    shelf: &Shelf<G>,
+    local: &mut G::Local,
+    w: &mut Worker<'_>,
+    lane: Lane,
+) -> bool {
+    for above in Lane::ALL.into_iter().filter(|above| *above < lane.min(Lane::NORMAL)) {
+        w.lane = above;
+        if let Some(task) = w.next_task() {
+            run(shelf, local, w, task);
+            return true;
+        }
+        if w.shared.is_parallel() && pull_one(shelf, local, w) {
+            return true;
+        }
     }
     false
 }
@@ -362,6 +409,7 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
     w.rest.searched = false;
     let looks = shared.idle.start_search();
     let graph = shelf.alone();
+    w.alone = true;
     loop {
         let more = round(graph, local, w);
         let now = w.tick();
@@ -378,6 +426,7 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
             break;
         }
     }
+    w.alone = false;
     shared.credits.open();
     if looks {
         shared.idle.stop_search();

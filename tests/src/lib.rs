@@ -46,6 +46,16 @@ impl<T> Seen<T> {
             .push(item);
     }
 
+    /// How much it is.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Is it nothing?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All of it, in order.
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -9,7 +9,7 @@
 )]
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, Ordering},
     mpsc,
 };
@@ -264,4 +264,50 @@ fn a_batch_that_was_not_taken_is_still_there() {
     batch.push((Priority::Low, 7));
     assert_eq!(input.send_batch(&mut batch).unwrap_err().left, 1);
     assert_eq!(batch, [(Priority::Low, 7)]);
+}
+
+/// Sends an urgent item in the middle of a batch.
+pub struct Sender {
+    input: OnceLock<pipewright::Input<u64>>,
+    seen: Seen<u64>,
+}
+
+#[pipeline(env = Arc<Sender>, quantum = "100ms")]
+mod long_batches {
+    use super::*;
+
+    #[sink(from = input, queue = "64Ki", order = any)]
+    pub fn last(n: u64, env: &Arc<Sender>) {
+        work(n);
+        env.seen.see(n);
+        if n == 15_000 {
+            let input = env.input.wait();
+            input.send_at(Priority::Critical, u64::MAX).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_suspended_for_an_urgent_item() {
+    let seen = Seen::new();
+    let env = Arc::new(Sender {
+        input: OnceLock::new(),
+        seen: seen.clone(),
+    });
+    let run = long_batches::pipeline()
+        .workers(2)
+        .start(Arc::clone(&env))
+        .unwrap();
+    env.input.set(run.input()).unwrap();
+    run.send_all(0..20_000).unwrap();
+    while seen.len() < 20_001 {
+        std::thread::yield_now();
+    }
+    let report = run.drain().unwrap();
+    let items = seen.take();
+    let sent = items.iter().position(|n| *n == 15_000).unwrap();
+    let served = items.iter().position(|n| *n == u64::MAX).unwrap();
+    // A batch has up to 4,096 items; a worker looks up from it every 16 us or 64 items, whichever is longer.
+    assert!(served - sent < 1000, "{sent} {served}\n{report}");
+    assert_eq!(report.ledger().delivered, 20_001);
 }
