@@ -156,14 +156,15 @@ impl<T> Intake<T> {
         self.announce(slot, shard, lane)
     }
 
-    /// Moves at most `most` items of a lane into `into`, and returns how many there were.
-    pub(crate) fn take(&self, lane: Lane, most: usize, into: &mut Vec<T>) -> usize {
+    /// Moves at most `most` items of a lane into `into`, and at most one in `sharers` of those at hand, so that as many
+    /// workers find something. Returns how many there were.
+    pub(crate) fn take(&self, lane: Lane, most: usize, sharers: usize, into: &mut Vec<T>) -> usize {
         let mut taken = lock(&self.taken);
         let items = &mut taken[lane.index()];
         if items.is_empty() {
             self.gather(lane, items);
         }
-        let many = most.min(items.len());
+        let many = most.min(items.len().div_ceil(sharers));
         into.extend(items.drain(..many));
         let bit = 1 << lane.index();
         // Only whoever has the lock changes it. Release: with the bit go the items that it speaks of, and a closed queue

@@ -298,7 +298,8 @@ fn take<T: 'static>(
     limit: u64,
 ) {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    if queue.intake.take(w.lane(), most, into) > 0 {
+    let sharers = if w.shared.is_parallel() { w.shared.settings.workers } else { 1 };
+    if queue.intake.take(w.lane(), most, sharers, into) > 0 {
         queue.wake_senders();
     } else if queue.intake.has_ended() {
         ctl.end();
