@@ -109,7 +109,7 @@ fn urgent_items_overtake_those_that_wait() {
 
 #[test]
 fn a_low_lane_gets_its_share_while_critical_items_never_end() {
-    let order = order_of(&[(Priority::Low, 100), (Priority::Critical, 8000)]);
+    let order = order_of(&[(Priority::Low, 2000), (Priority::Critical, 8000)]);
     let last = order
         .iter()
         .rposition(|(priority, _)| *priority == Priority::Critical)
@@ -123,10 +123,8 @@ fn a_low_lane_gets_its_share_while_critical_items_never_end() {
         low >= 8000 / 128 - 1,
         "{low} low items before the last critical one"
     );
-    assert!(
-        low < 100,
-        "the low lane was served as often as it had items"
-    );
+    // And little more than that, but for what its age brings.
+    assert!(low < 1000, "{low} low items before the last critical one");
 }
 
 /// Two sources that always have something.
