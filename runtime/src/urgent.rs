@@ -87,6 +87,7 @@ impl<G: Graph> Urgent for Interrupt<'_, G> {
             return;
         };
         let (w, local) = &mut *ready;
+        w.tick();
         while !self.shared.is_stopping() && step_above(self.shelf, local, w, lane) {}
         self.inner.replace(Some(Inner::Ready(ready)));
     }

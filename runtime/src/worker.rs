@@ -133,7 +133,8 @@ impl<'r> Worker<'r> {
         self.ticket.take()
     }
 
-    /// Reads the clock and returns the time of the run in nanoseconds.
+    /// Reads the clock and returns the time of the run in nanoseconds. Every piece of work and every rest ends with this, so
+    /// that its end is the beginning of the next.
     pub(crate) fn tick(&mut self) -> u64 {
         self.now = self.shared.now();
         self.now
@@ -348,7 +349,6 @@ fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, tas
     if std::mem::take(&mut w.rest.searched) && w.sees_work() {
         w.shared.idle.wake_one();
     }
-    w.tick();
     let _ticket = w.shared.keep(task.ticket());
     shelf.get().task(task, local, w);
     w.tick();
@@ -366,7 +366,7 @@ fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) ->
 fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let sources = shared.sources.len();
-    let now = w.tick();
+    let now = w.now;
     for i in 0..sources {
         let source = (w.turn + i) % sources;
         if !shared.sources[source].is_ready_in(w.lane, now) {
@@ -400,7 +400,7 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
 /// Runs the whole pipeline in one loop while nobody else has a ticket. False if that could not be, or nothing was there.
 fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
-    let begun = w.tick();
+    let begun = w.now;
     let ready = shared.sources.iter().any(|source| source.is_ready_in(w.lane, begun));
     if !ready || !shared.credits.take_all() {
         return false;
@@ -412,7 +412,7 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
     w.alone = true;
     loop {
         let more = round(graph, local, w);
-        let now = w.tick();
+        let now = w.now;
         graph.flush(local, w, if more { Due::At(now) } else { Due::All });
         if !more || shared.is_stopping() {
             break;

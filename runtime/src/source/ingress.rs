@@ -281,7 +281,7 @@ impl<T: 'static> IngressSource<T> {
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
         take(&end.queue, w, ctl, &mut end.taken, ctl.limit(true));

@@ -67,7 +67,7 @@ where
         cx: &mut C,
         step: impl Fn(&mut C, I::Item, &mut C::Tally),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let ctl = self.place.ctl(w);
         if w.shared.is_closing() {
             ctl.end();

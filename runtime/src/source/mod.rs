@@ -251,7 +251,7 @@ impl Place {
         fill: impl FnOnce(&Worker<'w>, &mut S, &mut Carrier<T>, u64),
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };

@@ -87,7 +87,7 @@ where
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let ctl = self.place.ctl(w);
         let limit = ctl.limit(false);
         let (poll, place) = (&self.poll, &self.place);

@@ -170,7 +170,7 @@ impl<S: Splittable> SplitSource<S> {
         w: &mut Worker<'w>,
         run: impl FnOnce(Morsel<'w, S::Piece>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };
@@ -211,7 +211,7 @@ impl<S: Splittable> SplitSource<S> {
         cx: &mut C,
         step: impl Fn(&mut C, S::Item, &mut C::Tally),
     ) -> Pulled {
-        let begun = w.tick();
+        let begun = w.now();
         let ctl = self.place.ctl(w);
         let Some(piece) = self.place.cut(w, self.whole.get_mut(), ctl.limit(false)) else {
             return self.place.nothing(w);
