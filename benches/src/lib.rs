@@ -4,4 +4,6 @@
 
 pub mod heavy;
 pub mod linear;
+pub mod load;
 pub mod paired;
+pub mod tasks;

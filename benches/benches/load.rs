@@ -1,0 +1,222 @@
+//! What several threads cost, how latency grows with the load, and memory: patterns of access, and a cache.
+
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    reason = "pipelines of a benchmark are written as users write theirs"
+)]
+
+use std::{
+    hint::black_box,
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pipewright::pipeline;
+use pipewright_benches::{
+    load::{Load, cost_of},
+    tasks::{Pool, Sum},
+};
+use quick_cache::sync::Cache;
+
+/// Threads that stay send 1,000 empty tasks each in batches of 64; the time from their common start until all are done.
+fn thread_scaling(c: &mut Criterion) {
+    const EACH: u64 = 1000;
+    let mut group = c.benchmark_group("thread_scaling");
+    for threads in [1u64, 2, 4, 8] {
+        group.throughput(Throughput::Elements(threads * EACH));
+        group.bench_function(BenchmarkId::from_parameter(threads), |b| {
+            b.iter_custom(|rounds| send_together(threads, EACH, rounds));
+        });
+    }
+}
+
+fn send_together(threads: u64, each: u64, rounds: u64) -> Duration {
+    let pool = Pool::new(2);
+    let barrier = Arc::new(Barrier::new(threads as usize + 1));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (input, barrier) = (pool.input(), Arc::clone(&barrier));
+            scope.spawn(move || {
+                let mut batch = Vec::with_capacity(64);
+                for _ in 0..rounds {
+                    barrier.wait();
+                    for begin in (0..each).step_by(64) {
+                        batch.extend((begin..each.min(begin + 64)).map(|_| 0));
+                        input.send_batch(&mut batch).expect("the pipeline runs");
+                    }
+                }
+            });
+        }
+        let mut took = Duration::ZERO;
+        for _ in 0..rounds {
+            barrier.wait();
+            let begun = Instant::now();
+            pool.wait(threads * each);
+            took += begun.elapsed();
+        }
+        took
+    })
+}
+
+/// Poisson arrivals of 20 us of work at shares of what one worker can do; what one sample measures is the median latency. At
+/// load factor 5.0 most requests are shed, which `try_send` says.
+fn load_factors(c: &mut Criterion) {
+    const ROUNDS: u64 = 20_000;
+    let mut group = c.benchmark_group("latency_p50_by_load_factor");
+    group.sample_size(10);
+    let cost = cost_of(ROUNDS);
+    for factor in [0.5, 0.8, 0.95, 1.0, 2.0, 5.0] {
+        group.bench_function(BenchmarkId::from_parameter(factor), |b| {
+            b.iter_custom(|rounds| {
+                let load = |seed| Load {
+                    count: 2000,
+                    rounds: ROUNDS,
+                    gap: cost.div_f64(factor),
+                    seed,
+                };
+                (0..rounds)
+                    .map(|seed| load(seed).run(1).quantile(0.5))
+                    .sum()
+            });
+        });
+    }
+}
+
+/// Where a stage reads in a table that does not fit into the caches.
+#[pipeline(env = Table)]
+mod reads {
+    use super::*;
+
+    #[source]
+    pub fn places(env: &Table) -> Vec<u32> {
+        env.places.clone()
+    }
+
+    #[sink(from = places, per_worker, order = any)]
+    pub fn read(place: u32, env: &Table, sum: &mut Sum) {
+        sum.0 = sum.0.wrapping_add(env.words[place as usize]);
+    }
+}
+
+/// A table, and the order in which it is read.
+#[derive(Clone)]
+pub struct Table {
+    words: Arc<[u64]>,
+    places: Vec<u32>,
+}
+
+fn memory_patterns(c: &mut Criterion) {
+    const WORDS: u32 = 8 << 20;
+    let words: Arc<[u64]> = (0..u64::from(WORDS)).collect();
+    // A multiplier that is 5 mod 8 and an odd addend visit every place once (Hull and Dobell, 1962).
+    let scattered = |n: u32| n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % WORDS;
+    let patterns: [(&str, Box<dyn Fn(u32) -> u32>); 3] = [
+        ("sequential", Box::new(|n| n)),
+        ("random", Box::new(scattered)),
+        (
+            "bursts of 64",
+            Box::new(|n| (scattered(n / 64) & !63) + n % 64),
+        ),
+    ];
+    let mut group = c.benchmark_group("memory_pattern");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(1 << 20));
+    for (name, place) in patterns {
+        let table = Table {
+            words: Arc::clone(&words),
+            places: (0..1 << 20).map(place).collect(),
+        };
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || table.clone(),
+                |table| {
+                    let run = reads::pipeline()
+                        .workers(2)
+                        .start(table)
+                        .expect("the workers can be started");
+                    black_box(
+                        run.wait()
+                            .expect("no stage fails")
+                            .take_state::<reads::read>(),
+                    )
+                },
+                criterion::BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
+/// Stages that share a cache.
+#[pipeline(env = Shelf)]
+mod cached {
+    use super::*;
+
+    #[source]
+    pub fn keys(env: &Shelf) -> std::ops::Range<u64> {
+        0..env.count
+    }
+
+    #[sink(from = keys, per_worker, order = any)]
+    pub fn touch(key: u64, env: &Shelf, sum: &mut Sum) {
+        let key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50;
+        if env.set {
+            env.cache.insert(key, key);
+        } else {
+            sum.0 = sum.0.wrapping_add(env.cache.get(&key).unwrap_or(1));
+        }
+    }
+}
+
+/// A cache that stages read or write `count` times.
+#[derive(Clone)]
+pub struct Shelf {
+    cache: Arc<Cache<u64, u64>>,
+    count: u64,
+    set: bool,
+}
+
+fn cache(c: &mut Criterion) {
+    let cache = Arc::new(Cache::new(1 << 15));
+    for key in 0..1 << 14 {
+        cache.insert(key, key);
+    }
+    let mut group = c.benchmark_group("cache");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(1 << 20));
+    for (name, set) in [("get", false), ("set", true)] {
+        for workers in [1, 2] {
+            let shelf = Shelf {
+                cache: Arc::clone(&cache),
+                count: 1 << 20,
+                set,
+            };
+            group.bench_function(BenchmarkId::new(name, workers), |b| {
+                b.iter(|| {
+                    let run = cached::pipeline().workers(workers).start(shelf.clone());
+                    let report = run.expect("the workers can be started").wait();
+                    black_box(
+                        report
+                            .expect("no stage fails")
+                            .take_state::<cached::touch>(),
+                    )
+                });
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = load;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20);
+    targets = thread_scaling, load_factors, memory_patterns, cache
+}
+criterion_main!(load);

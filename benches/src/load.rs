@@ -1,0 +1,155 @@
+//! Open-loop load: tasks that arrive when they do, and how long each takes from its intended arrival.
+//!
+//! Arrivals are Poisson, from a seed. The generator does not wait for answers, so a pipeline that falls behind shows it
+//! (see Gil Tene on coordinated omission). What finds the input full is shed and counted.
+
+use std::time::{Duration, Instant};
+
+use pipewright::{Merge, Running, TrySendError, pipeline};
+
+use crate::tasks::work;
+
+/// A request: when it should have arrived, and its rounds of [`work`].
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    intended: Instant,
+    rounds: u64,
+}
+
+/// Latencies in nanoseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies(Vec<u64>);
+
+impl Merge for Latencies {
+    fn merge(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
+/// Requests that are sent and served by whichever worker is free.
+#[pipeline]
+pub mod served {
+    use super::*;
+
+    /// Does the work of a request and notes how long it took.
+    #[sink(from = input, order = any, queue = 256, per_worker)]
+    pub fn serve(request: Request, latencies: &mut Latencies) {
+        std::hint::black_box(work(request.rounds));
+        latencies
+            .0
+            .push(request.intended.elapsed().as_nanos() as u64);
+    }
+}
+
+/// What came of a load.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    latencies: Vec<u64>,
+    /// Requests that found the input full.
+    pub shed: u64,
+    /// Requests that arrived.
+    pub offered: u64,
+    /// From the first arrival to the last answer.
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// The latency that `share` of the served requests did not exceed.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let at = (self.latencies.len().saturating_sub(1) as f64 * share) as usize;
+        Duration::from_nanos(self.latencies.get(at).copied().unwrap_or(0))
+    }
+
+    /// Served requests a second.
+    pub fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// A load: how many requests of how much work, how many a second, from which seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests.
+    pub count: u64,
+    /// Rounds of work of each.
+    pub rounds: u64,
+    /// Mean time between two arrivals.
+    pub gap: Duration,
+    /// Seed of the arrivals.
+    pub seed: u64,
+}
+
+impl Load {
+    /// Sends it to a fresh pipeline.
+    ///
+    /// # Panics
+    ///
+    /// If the pipeline cannot be started or fails.
+    pub fn run(self, workers: usize) -> Outcome {
+        let run = served::pipeline()
+            .workers(workers)
+            .start(())
+            .expect("the workers can be started");
+        let begun = Instant::now();
+        let shed = self.send(&run, begun);
+        let mut report = run.drain().expect("no stage fails");
+        let took = begun.elapsed();
+        let served = report.take_state::<served::serve>().unwrap_or_default();
+        let mut latencies = served.0;
+        latencies.sort_unstable();
+        Outcome {
+            latencies,
+            shed,
+            offered: self.count,
+            took,
+        }
+    }
+
+    fn send(self, run: &Running<served::Pipeline>, begun: Instant) -> u64 {
+        let mut random = Random(self.seed);
+        let mut intended = begun;
+        let mut shed = 0;
+        for _ in 0..self.count {
+            intended += self.gap.mul_f64(-(1.0 - random.unit()).ln());
+            while Instant::now() < intended {
+                std::hint::spin_loop();
+            }
+            let request = Request {
+                intended,
+                rounds: self.rounds,
+            };
+            match run.try_send(request) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => shed += 1,
+                Err(error) => panic!("the pipeline runs: {error}"),
+            }
+        }
+        shed
+    }
+}
+
+/// splitmix64 (Steele et al., OOPSLA 2014).
+struct Random(u64);
+
+impl Random {
+    /// In [0, 1).
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// How long `rounds` of work take on this machine now: the least of some tries.
+pub fn cost_of(rounds: u64) -> Duration {
+    let once = || {
+        let begun = Instant::now();
+        for _ in 0..100 {
+            std::hint::black_box(work(rounds));
+        }
+        begun.elapsed() / 100
+    };
+    (0..20).map(|_| once()).min().unwrap_or_default()
+}
