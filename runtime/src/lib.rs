@@ -40,6 +40,7 @@ built_on_them! {
     mod error;
     mod graph;
     mod link;
+    pub mod machine;
     mod metrics;
     mod report;
     mod running;
