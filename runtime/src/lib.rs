@@ -42,6 +42,8 @@ built_on_them! {
     mod link;
     pub mod machine;
     mod metrics;
+    #[cfg(test)]
+    mod placed;
     mod report;
     mod running;
     mod settings;

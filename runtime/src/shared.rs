@@ -14,8 +14,15 @@ use crossbeam_queue::ArrayQueue;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
-    carrier::Task, counts::Counts, credit::Credits, drive::AfterPanic, error::RunError, idle::Idle,
-    settings::Settings, source::SourceCtl,
+    carrier::Task,
+    counts::Counts,
+    credit::Credits,
+    drive::AfterPanic,
+    error::RunError,
+    idle::Idle,
+    machine::{Placement, Seating},
+    settings::Settings,
+    source::SourceCtl,
 };
 
 /// Most panic messages that a report keeps.
@@ -25,6 +32,8 @@ const PANICS_KEPT: usize = 8;
 pub(crate) struct Shared {
     pub(crate) info: &'static TopologyInfo,
     pub(crate) settings: Settings,
+    /// Where the workers sit.
+    pub(crate) seating: Seating,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
     /// One set of counters per worker.
@@ -73,6 +82,7 @@ impl Shared {
     pub(crate) fn new(
         info: &'static TopologyInfo,
         settings: Settings,
+        placement: Placement,
         sources: Box<[SourceCtl]>,
     ) -> Arc<Self> {
         let workers = settings.workers;
@@ -98,6 +108,7 @@ impl Shared {
             outcome: Mutex::new(Outcome::default()),
             epoch: Instant::now(),
             settings,
+            seating: Seating::new(placement),
         })
     }
 

@@ -26,6 +26,7 @@ use crate::{
     drive::{Watch, panic_message},
     error::{InitError, RunError},
     graph::{Graph, States},
+    machine::Victims,
     shared::Shared,
     source::Pulled,
 };
@@ -49,6 +50,8 @@ pub struct Worker<'r> {
     /// The source that is asked first next time.
     turn: usize,
     now: u64,
+    /// Whom it steals from.
+    victims: Victims,
 }
 
 impl<'r> Worker<'r> {
@@ -61,6 +64,7 @@ impl<'r> Worker<'r> {
             ticket: None,
             turn: id,
             now: shared.now(),
+            victims: shared.seating.seat(id).victims.clone(),
         }
     }
 
@@ -70,7 +74,17 @@ impl<'r> Worker<'r> {
             shared: self.shared,
             counts: self.counts,
             now: self.now,
+            node: self.node(),
         }
+    }
+
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
+    /// Its memory node, by the count of its run.
+    pub(crate) fn node(&self) -> u16 {
+        self.shared.seating.seat(self.id).node
     }
 
     /// Leaves a batch in the worker's own queue: it runs it next, unless another worker steals it.
@@ -106,19 +120,22 @@ impl<'r> Worker<'r> {
         if let Some(task) = self.shared.injector.pop() {
             return Some(task);
         }
+        self.steal()
+    }
+
+    /// A task of another worker, the nearest first.
+    pub(crate) fn steal(&mut self) -> Option<Task> {
         let stealers = self.shared.stealers.get()?;
-        let others = (1..stealers.len()).map(|i| &stealers[(self.id + i) % stealers.len()]);
-        for other in others {
+        self.victims.find(|victim| {
             loop {
-                match other.steal() {
+                match stealers[victim].steal() {
                     Steal::Success(task) => return Some(task),
-                    Steal::Empty => break,
+                    Steal::Empty => return None,
                     // Another thief got in between; it made progress, so this ends.
                     Steal::Retry => {}
                 }
             }
-        }
-        None
+        })
     }
 
     /// Is there anything to do that this worker could see from outside?

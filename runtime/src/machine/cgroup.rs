@@ -69,7 +69,10 @@ fn up(files: &Files, mount: &str, path: &str) -> Vec<String> {
 /// The cpus that the groups leave to this process; `None` if they say nothing.
 pub(super) fn cpuset(reader: &mut Reader) -> Option<Vec<u32>> {
     let levels = Levels::of(&reader.files, "cpuset");
-    let v2 = levels.v2.iter().map(|dir| format!("{dir}/cpuset.cpus.effective"));
+    let v2 = levels
+        .v2
+        .iter()
+        .map(|dir| format!("{dir}/cpuset.cpus.effective"));
     let v1 = levels.v1.iter().flat_map(|dir| {
         ["cpuset.effective_cpus", "cpuset.cpus"].map(|name| format!("{dir}/{name}"))
     });
@@ -104,7 +107,9 @@ pub(super) fn quota(reader: &mut Reader) -> Option<f64> {
 fn cpu_max(text: &str) -> Option<Option<f64>> {
     let mut words = text.split_whitespace();
     let quota = words.next()?;
-    let period: u64 = words.next().map_or(Some(100_000), |word| word.parse().ok())?;
+    let period: u64 = words
+        .next()
+        .map_or(Some(100_000), |word| word.parse().ok())?;
     if quota == "max" {
         return Some(None);
     }
@@ -121,7 +126,10 @@ pub(super) fn allowed(reader: &mut Reader) -> Option<Vec<u32>> {
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     let cpus = parse_list(line);
     if cpus.is_none() {
-        reader.note(format!("the affinity mask is not a list of cpus: `{}`", line.trim()));
+        reader.note(format!(
+            "the affinity mask is not a list of cpus: `{}`",
+            line.trim()
+        ));
     }
     cpus.filter(|cpus| !cpus.is_empty())
 }

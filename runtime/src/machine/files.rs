@@ -98,7 +98,10 @@ impl Reader {
         let parsed = parse(&text);
         if parsed.is_none() {
             let shown: String = text.chars().take(40).collect();
-            self.note(format!("`/{path}` is not {what}: `{}`", shown.escape_debug()));
+            self.note(format!(
+                "`/{path}` is not {what}: `{}`",
+                shown.escape_debug()
+            ));
         }
         parsed
     }

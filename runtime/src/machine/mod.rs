@@ -6,15 +6,39 @@
 
 mod cgroup;
 mod files;
+mod placement;
+mod realtime;
+mod seating;
 mod simulate;
+mod steal;
 mod sysfs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeSet, fmt, path::Path};
 
-use self::files::Files;
-pub use self::simulate::TopologyError;
+pub(crate) use self::{
+    files::Files,
+    placement::{Placement, Wish},
+    seating::Seating,
+    steal::Victims,
+};
+pub use self::{
+    placement::PlaceError,
+    realtime::{REALTIME, RealtimeError, realtime},
+    simulate::TopologyError,
+};
+
+/// The environment variable that replaces the machine by a made-up one.
+const VARIABLE: &str = "PIPEWRIGHT_TOPO";
+
+/// The machine that runs are placed on: the one that `PIPEWRIGHT_TOPO` describes, or this one.
+pub(crate) fn here() -> Result<Machine, TopologyError> {
+    match std::env::var_os(VARIABLE) {
+        Some(text) => Machine::simulate(&text.to_string_lossy()),
+        None => Ok(Machine::read()),
+    }
+}
 
 /// A machine as this process sees it.
 ///

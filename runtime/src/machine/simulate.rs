@@ -7,7 +7,9 @@ const MOST_CPUS: u32 = 4096;
 
 /// The text of a made-up machine cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a machine: write `nodes x cores`, like `2x4`, or with the threads of each core, like `2x4x2`; at most {MOST_CPUS} cpus in all")]
+#[error(
+    "`{text}` is not a machine: write `nodes x cores`, like `2x4`, or with the threads of each core, like `2x4x2`; at most {MOST_CPUS} cpus in all"
+)]
 #[non_exhaustive]
 pub struct TopologyError {
     /// What was written, shortened.
@@ -29,7 +31,9 @@ pub(super) fn machine(text: &str) -> Result<Machine, TopologyError> {
         Some([nodes, cores, threads]) => (*nodes, *cores, *threads),
         _ => return Err(wrong()),
     };
-    let all = nodes.checked_mul(cores).and_then(|n| n.checked_mul(threads));
+    let all = nodes
+        .checked_mul(cores)
+        .and_then(|n| n.checked_mul(threads));
     let all = all.filter(|n| *n <= MOST_CPUS).ok_or_else(wrong)?;
     let cpu = |id: u32| {
         let core = id % (nodes * cores);

@@ -61,11 +61,17 @@ fn without_sysfs(reader: &mut Reader, allowed: Option<&[u32]>) -> Vec<Cpu> {
 }
 
 fn with_sysfs(reader: &mut Reader, ids: &[u32]) -> Vec<Cpu> {
-    let online = reader.list(&format!("{CPUS}/online")).filter(|online| !online.is_empty());
+    let online = reader
+        .list(&format!("{CPUS}/online"))
+        .filter(|online| !online.is_empty());
     if online.is_none() {
         reader.note("it is not known which cpus are online; all are taken to be");
     }
-    let is_online = |id: u32| online.as_ref().is_none_or(|online| online.binary_search(&id).is_ok());
+    let is_online = |id: u32| {
+        online
+            .as_ref()
+            .is_none_or(|online| online.binary_search(&id).is_ok())
+    };
     let up: Vec<u32> = ids.iter().copied().filter(|id| is_online(*id)).collect();
     let isolated = reader.list(&format!("{CPUS}/isolated")).unwrap_or_default();
     let cores = cores(reader, &up);
@@ -80,7 +86,11 @@ fn with_sysfs(reader: &mut Reader, ids: &[u32]) -> Vec<Cpu> {
         package: of(&packages, id, 0),
         l3: of(&caches, id, id),
         node: of(&nodes, id, 0),
-        kind: if slow.contains(&id) { CoreKind::Efficient } else { CoreKind::Performance },
+        kind: if slow.contains(&id) {
+            CoreKind::Efficient
+        } else {
+            CoreKind::Performance
+        },
         online: is_online(id),
         isolated: isolated.contains(&id),
         usable: is_online(id),
@@ -97,7 +107,9 @@ fn cores(reader: &mut Reader, ids: &[u32]) -> BTreeMap<u32, u32> {
         }
         let topology = format!("{CPUS}/cpu{id}/topology");
         let names = ["thread_siblings_list", "core_cpus_list"];
-        let siblings = names.iter().find_map(|name| reader.list(&format!("{topology}/{name}")));
+        let siblings = names
+            .iter()
+            .find_map(|name| reader.list(&format!("{topology}/{name}")));
         if siblings.is_none() {
             reader.note("not every cpu names the threads of its core; such a cpu is taken as a core of its own");
         }
@@ -109,18 +121,20 @@ fn cores(reader: &mut Reader, ids: &[u32]) -> BTreeMap<u32, u32> {
 /// Puts `id` and `members` into one group, named by its lowest member; members of other groups stay there.
 fn group(groups: &mut BTreeMap<u32, u32>, id: u32, members: Option<Vec<u32>>) {
     // A list that does not hold the cpu whose list it is says nothing about it.
-    let members = members.filter(|members| members.contains(&id)).unwrap_or_else(|| vec![id]);
-    let name = members.iter().copied().find(|member| !groups.contains_key(member)).unwrap_or(id);
+    let members = members
+        .filter(|members| members.contains(&id))
+        .unwrap_or_else(|| vec![id]);
+    let name = members
+        .iter()
+        .copied()
+        .find(|member| !groups.contains_key(member))
+        .unwrap_or(id);
     for member in members {
         groups.entry(member).or_insert(name);
     }
 }
 
-fn packages(
-    reader: &mut Reader,
-    ids: &[u32],
-    cores: &BTreeMap<u32, u32>,
-) -> BTreeMap<u32, u32> {
+fn packages(reader: &mut Reader, ids: &[u32], cores: &BTreeMap<u32, u32>) -> BTreeMap<u32, u32> {
     let mut packages: BTreeMap<u32, u32> = BTreeMap::new();
     for &id in ids {
         let core = cores.get(&id).copied().unwrap_or(id);
@@ -142,7 +156,10 @@ fn packages(
 fn nodes(reader: &mut Reader, ids: &[u32]) -> BTreeMap<u32, u32> {
     let mut nodes = BTreeMap::new();
     for node in reader.files.numbered(NODES, "node") {
-        for cpu in reader.list(&format!("{NODES}/node{node}/cpulist")).unwrap_or_default() {
+        for cpu in reader
+            .list(&format!("{NODES}/node{node}/cpulist"))
+            .unwrap_or_default()
+        {
             nodes.entry(cpu).or_insert(node);
         }
     }
@@ -174,7 +191,11 @@ fn caches(
         reader.note("not every cpu names a third-level cache; the other cpus of its package and node are taken to share one");
         let place = (packages.get(&id), nodes.get(&id));
         let same = |other: &&u32| (packages.get(*other), nodes.get(*other)) == place;
-        group(&mut caches, id, Some(ids.iter().filter(same).copied().collect()));
+        group(
+            &mut caches,
+            id,
+            Some(ids.iter().filter(same).copied().collect()),
+        );
     }
     caches
 }
@@ -193,7 +214,11 @@ fn cache_of(reader: &mut Reader, id: u32) -> Option<Vec<u32>> {
 fn slow(reader: &mut Reader, ids: &[u32]) -> Vec<u32> {
     let atoms = ["sys/devices/cpu_atom/cpus", "sys/devices/cpu_lowpower/cpus"];
     if reader.files.has("sys/devices/cpu_core/cpus") {
-        return atoms.iter().filter_map(|path| reader.list(path)).flatten().collect();
+        return atoms
+            .iter()
+            .filter_map(|path| reader.list(path))
+            .flatten()
+            .collect();
     }
     let mut capacities = Vec::new();
     for &id in ids {
@@ -204,7 +229,9 @@ fn slow(reader: &mut Reader, ids: &[u32]) -> Vec<u32> {
         capacities.push((id, capacity));
     }
     let most = capacities.iter().map(|(_, capacity)| *capacity).max();
-    let slower = capacities.iter().filter(|(_, capacity)| Some(*capacity) < most);
+    let slower = capacities
+        .iter()
+        .filter(|(_, capacity)| Some(*capacity) < most);
     slower.map(|(id, _)| *id).collect()
 }
 

@@ -245,7 +245,7 @@ impl Place {
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };
-        let mut carrier = home.carrier(ticket, 0);
+        let mut carrier = home.carrier(w.node(), ticket, 0);
         let ctl = self.ctl(w);
         let taken = token.grab(|source| {
             ctl.busy.store(true, Ordering::Relaxed);
