@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},
     machine::{self, Machine, Placement},
+    pressure::{MemoryWatch, Sampler},
     running::Running,
     settings::Settings,
     shared::Shared,
@@ -36,6 +37,7 @@ pub struct Builder<P> {
     workers: Option<usize>,
     machine: Option<Machine>,
     pin: Option<bool>,
+    watch: Option<MemoryWatch>,
     pipeline: PhantomData<fn() -> P>,
 }
 
@@ -52,6 +54,7 @@ impl<P: Blueprint> Builder<P> {
             workers: None,
             machine: None,
             pin: None,
+            watch: None,
             pipeline: PhantomData,
         }
     }
@@ -123,18 +126,29 @@ impl<P: Blueprint> Builder<P> {
         self
     }
 
+    /// Watches how scarce memory is, with a thread of its own, and works in smaller batches, frees spare buffers or pauses
+    /// the sources accordingly; see [`crate::pressure`]. Without it, memory is not watched.
+    ///
+    /// Where there is neither a memory limit nor PSI to look at, no thread is started, and
+    /// [`Running::warnings`] says so.
+    pub fn watch_memory(mut self, watch: MemoryWatch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// Starts the run: opens the sources, makes the states, and starts the workers. All or nothing.
     ///
     /// # Errors
     ///
     /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
-    pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+    pub fn start(mut self, env: P::Env) -> Result<Running<P>, StartError> {
+        let watch = self.watch.take();
         let (settings, placement) = self.settled()?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
-        let shared = Shared::new(P::TOPOLOGY, settings, placement, sources);
+        let shared = Shared::new(P::TOPOLOGY, settings, placement, sources, watch);
         input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
@@ -285,6 +299,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         .stealers
         .set(queues.iter().map(Queue::stealer).collect());
     let go = Go(Mutex::new(None), Condvar::new());
+    let over = AtomicBool::new(false);
     let (ready, all_ready) = mpsc::channel();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
@@ -303,6 +318,11 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
                 }
             }
         }
+        // Ends when this is left, in whatever way.
+        let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
+            problem.get_or_insert(StartError::Thread(error));
+            None
+        });
         for _ in 0..started {
             if let Ok(Err(error)) = all_ready.recv() {
                 problem.get_or_insert(error);
@@ -325,6 +345,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         let _ = told.send(Ok(()));
         go.say(true);
         work(shelf, local, &mut w, states);
+        drop(sampler);
     });
 }
 

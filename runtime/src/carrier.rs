@@ -13,7 +13,7 @@ use std::{
     mem::ManuallyDrop,
     ops::Deref,
     ptr::NonNull,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -22,7 +22,7 @@ use crate::{
     diagnose::Crossing,
     drive::Load,
     ring::Ring,
-    shared::Shared,
+    shared::{Shared, Spares},
 };
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
@@ -91,7 +91,10 @@ impl<T: 'static> Home<T> {
                 drop(home.free[node].push(home.make(node as u16)));
             }
         }
-        Arc::new(home)
+        let home = Arc::new(home);
+        let spares: Weak<dyn Spares> = Arc::downgrade(&home) as Weak<dyn Spares>;
+        shared.add_spares(spares);
+        home
     }
 
     /// An empty carrier for a worker on memory node `at`, which takes over one reference to `ticket` from the caller.
@@ -136,6 +139,14 @@ impl<T: 'static> Home<T> {
             tags: Vec::new(),
             home: None,
         })
+    }
+}
+
+impl<T: 'static> Spares for Home<T> {
+    fn free_all(&self) {
+        for list in &self.free {
+            while list.pop().is_some() {}
+        }
     }
 }
 

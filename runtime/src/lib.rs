@@ -44,6 +44,7 @@ built_on_them! {
     mod metrics;
     #[cfg(test)]
     mod placed;
+    pub mod pressure;
     mod report;
     mod running;
     mod settings;

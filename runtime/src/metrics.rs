@@ -4,11 +4,15 @@ use std::fmt;
 
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
-use crate::{counts::Seen, diagnose::StageOf, graph::Blueprint, running::Of, shared::Shared};
+use crate::{
+    counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
+    shared::Shared,
+};
 
 /// What every stage of a pipeline has counted at one moment.
 pub struct Metrics<P> {
     pub(crate) stages: Box<[StageMetrics]>,
+    pub(crate) memory: Option<MemoryPressure>,
     pipeline: Of<P>,
 }
 
@@ -43,6 +47,7 @@ impl<P: Blueprint> Metrics<P> {
     pub(crate) fn read(shared: &Shared) -> Self {
         Self {
             stages: read(shared),
+            memory: shared.memory.is_some().then(|| shared.pressure.seen()),
             pipeline: Of::default(),
         }
     }
@@ -51,6 +56,7 @@ impl<P: Blueprint> Metrics<P> {
     pub(crate) fn of_stages(stages: Box<[StageMetrics]>) -> Self {
         Self {
             stages,
+            memory: None,
             pipeline: Of::default(),
         }
     }
@@ -65,6 +71,12 @@ impl<P: Blueprint> Metrics<P> {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// How scarce memory was; `None` for a run that does not watch it (see
+    /// [`Builder::watch_memory`](crate::Builder::watch_memory)).
+    pub fn memory(&self) -> Option<MemoryPressure> {
+        self.memory
+    }
+
     /// All stages, in the order in which they are written.
     pub fn stages(&self) -> &[StageMetrics] {
         &self.stages
@@ -75,6 +87,7 @@ impl<P> fmt::Debug for Metrics<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics")
             .field("stages", &self.stages)
+            .field("memory", &self.memory)
             .finish()
     }
 }

@@ -21,11 +21,11 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     drawing: "",
 };
 
-fn shared(machine: &str) -> Arc<Shared> {
+pub(crate) fn shared(machine: &str) -> Arc<Shared> {
     let mut settings = Settings::of(&TOPOLOGY);
     let machine = Machine::simulate(machine).expect("a machine");
     let placement = settings.place(&machine).expect("a worker for each core");
-    Shared::new(&TOPOLOGY, settings, placement, Box::default())
+    Shared::new(&TOPOLOGY, settings, placement, Box::default(), None)
 }
 
 /// The shared state, and a run queue for each worker.
@@ -103,4 +103,19 @@ fn a_machine_of_one_node_has_one_list_of_spare_buffers() {
         drop(home.carrier(w.node(), ticket, 0));
         assert_eq!(home.spare(), [8]);
     }
+}
+
+#[test]
+fn spare_buffers_can_be_freed_while_others_are_in_use() {
+    let shared = shared("2x1");
+    let home = Home::new(&shared, 0, 4, crosses_threads::<u64>());
+    let ticket = shared.credits.take(0).expect("a free ticket");
+    let mut carrier = home.carrier(1, ticket, 0);
+    carrier.push(7);
+    assert_eq!(home.spare(), [2, 1]);
+    shared.free_spares();
+    assert_eq!(home.spare(), [0, 0]);
+    assert_eq!(carrier.items().pop(), Some(7));
+    drop(carrier);
+    assert_eq!(home.spare(), [0, 1]);
 }

@@ -299,6 +299,9 @@ impl<P> fmt::Display for Report<P> {
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
         }
+        if let Some(memory) = self.metrics.memory {
+            writeln!(f, "  {memory}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;
         }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ use crate::{
     error::RunError,
     idle::Idle,
     machine::{Placement, Seating},
+    pressure::{Gauge, Level, MemoryWatch, Pressure},
     settings::Settings,
     source::SourceCtl,
 };
@@ -34,6 +35,12 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// Where the workers sit.
     pub(crate) seating: Seating,
+    /// How memory is watched, if it is.
+    pub(crate) memory: Option<(MemoryWatch, Gauge)>,
+    /// How scarce memory is.
+    pub(crate) pressure: Pressure,
+    /// What lies ready to be used again.
+    spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
     /// One set of counters per worker.
@@ -68,6 +75,12 @@ struct Outcome {
     panics: Vec<PanicNote>,
 }
 
+/// Buffers that lie ready, and that can be freed.
+pub(crate) trait Spares: Send + Sync {
+    /// Frees them all.
+    fn free_all(&self);
+}
+
 /// A panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -84,9 +97,16 @@ impl Shared {
         settings: Settings,
         placement: Placement,
         sources: Box<[SourceCtl]>,
+        watch: Option<MemoryWatch>,
     ) -> Arc<Self> {
         let workers = settings.workers;
         let bound = settings.most_carriers(info);
+        let seating = Seating::new(placement);
+        let watched = watch.is_some();
+        let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
+        if watched && memory.is_none() {
+            seating.warn("there is no memory limit and no pressure information (PSI), so memory is not watched");
+        }
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
@@ -108,7 +128,10 @@ impl Shared {
             outcome: Mutex::new(Outcome::default()),
             epoch: Instant::now(),
             settings,
-            seating: Seating::new(placement),
+            seating,
+            memory,
+            pressure: Pressure::default(),
+            spares: Mutex::new(Vec::new()),
         })
     }
 
@@ -151,6 +174,43 @@ impl Shared {
     pub(crate) fn give_clock_back(&self, at: u64) {
         // If it fails, another one has taken the clock for an earlier time.
         let _ = self.clock.compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// How long a worker works before it looks around, in nanoseconds: shorter while memory is scarce, so that it has less
+    /// on its way.
+    pub(crate) fn quantum(&self) -> u64 {
+        let quantum = self.settings.quantum;
+        match self.pressure.level() {
+            Level::None => quantum,
+            Level::Some => quantum / 4,
+            Level::High | Level::Critical => quantum / 16,
+        }
+    }
+
+    /// Are the sources left alone until there is memory again? Not when the run ends, which needs what they hold.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pressure.level() == Level::Critical && !self.is_closing()
+    }
+
+    /// Is memory so plentiful that items may wait for others?
+    pub(crate) fn may_linger(&self) -> bool {
+        self.pressure.level() == Level::None
+    }
+
+    /// Adds buffers that are freed when memory is scarce.
+    pub(crate) fn add_spares(&self, spares: Weak<dyn Spares>) {
+        self.spares().push(spares);
+    }
+
+    /// Frees the buffers that lie ready.
+    pub(crate) fn free_spares(&self) {
+        for spares in self.spares().iter().filter_map(Weak::upgrade) {
+            spares.free_all();
+        }
+    }
+
+    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Spares>>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_closing(&self) -> bool {

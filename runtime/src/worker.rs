@@ -162,7 +162,8 @@ impl<'r> Worker<'r> {
             free == shared.credits.total()
         };
         let now = shared.now();
-        enough && (shared.sources.iter().any(|source| source.is_ready(now)) || shared.is_over())
+        let ready = || shared.sources.iter().any(|source| source.is_ready(now));
+        enough && (!shared.is_paused() && ready() || shared.is_over())
     }
 
     fn idle(&mut self) {
@@ -175,7 +176,9 @@ impl<'r> Worker<'r> {
             }
         }
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
-        let retry = self.shared.sources.iter().filter_map(|source| source.retry_time()).min();
+        // While sources are paused nobody asks them; the sampler wakes the sleepers when that ends.
+        let asked = self.shared.sources.iter().filter(|_| !self.shared.is_paused());
+        let retry = asked.filter_map(|source| source.retry_time()).min();
         let mine = retry.filter(|at| self.shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(self.shared.now()).max(1)));
         self.shared.idle.park(self.id, timeout, || self.sees_work());
@@ -281,6 +284,9 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
 
 /// Pulls from a source; false if there was nothing to pull.
 fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+    if w.shared.is_paused() {
+        return false;
+    }
     if w.shared.is_parallel() {
         pull_one(shelf, local, w)
     } else {
@@ -332,8 +338,9 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
     loop {
         let more = round(graph, local, w);
         let now = w.tick();
-        graph.flush(local, w, if more { Due::At(now) } else { Due::All });
-        if !more || shared.is_stopping() {
+        let linger = more && shared.may_linger();
+        graph.flush(local, w, if linger { Due::At(now) } else { Due::All });
+        if !more || shared.is_stopping() || shared.is_paused() {
             break;
         }
         if shared.settings.workers > 1

@@ -18,6 +18,7 @@ pub(crate) mod tests;
 use std::{collections::BTreeSet, fmt, path::Path};
 
 pub(crate) use self::{
+    cgroup::Levels,
     files::Files,
     placement::{Placement, Wish},
     seating::Seating,

@@ -279,7 +279,7 @@ impl Place {
             w.shared.idle.wake_one();
         }
         run(carrier, w);
-        ctl.learn(items, w.tick() - begun, w.shared.settings.quantum);
+        ctl.learn(items, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 
@@ -303,7 +303,7 @@ impl Place {
         if progress.items == 0 {
             return self.nothing(w);
         }
-        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 

@@ -202,7 +202,7 @@ impl<S: Splittable> SplitSource<S> {
         }
         let piece = Some(piece);
         run(Morsel { piece, ticket }, w);
-        ctl.learn(limit, w.tick() - begun, w.shared.settings.quantum);
+        ctl.learn(limit, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 
