@@ -141,8 +141,8 @@ impl<P: Blueprint> Builder<P> {
     /// # Errors
     ///
     /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
-    pub fn start(mut self, env: P::Env) -> Result<Running<P>, StartError> {
-        let watch = self.watch.take();
+    pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+        let watch = self.watch.clone();
         let (settings, placement) = self.settled()?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
@@ -330,7 +330,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         }
         let Some((id, queue)) = first else { return };
         // Now that the others are started, which would inherit it.
-        shared.seating.sit(id);
+        shared.seating.sit(id, &shared.warnings);
         let mut w = Worker::new(shared, id, queue);
         let local = guarded(|| shelf.local(&w));
         let local = match (local, problem) {
@@ -356,7 +356,7 @@ fn worker<G: Graph>(
     ready: &mpsc::Sender<Result<(), StartError>>,
     go: &Go,
 ) {
-    w.shared.seating.sit(w.id());
+    w.shared.seating.sit(w.id(), &w.shared.warnings);
     let local = guarded(|| shelf.local(&w));
     let (local, answer) = match local {
         Ok(local) => (Some(local), Ok(())),

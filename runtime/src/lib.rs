@@ -52,6 +52,7 @@ built_on_them! {
     mod source;
     mod stage;
     mod tuning;
+    mod warnings;
     mod worker;
 
     #[doc(hidden)]

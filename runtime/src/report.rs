@@ -89,7 +89,7 @@ impl<P: Blueprint> Report<P> {
             metrics,
             ledger,
             panics: shared.panics(),
-            warnings: shared.seating.warnings(),
+            warnings: shared.warnings.list(),
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,

@@ -85,7 +85,7 @@ impl<P: Blueprint> Running<P> {
     /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at
     /// the end by the report, too.
     pub fn warnings(&self) -> Vec<String> {
-        self.shared.seating.warnings()
+        self.shared.warnings.list()
     }
 
     /// Has everything been done, or has the run failed?

@@ -24,6 +24,7 @@ use crate::{
     pressure::{Gauge, Level, MemoryWatch, Pressure},
     settings::Settings,
     source::SourceCtl,
+    warnings::Warnings,
 };
 
 /// Most panic messages that a report keeps.
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// Where the workers sit.
     pub(crate) seating: Seating,
+    /// What it does otherwise than asked.
+    pub(crate) warnings: Warnings,
     /// How memory is watched, if it is.
     pub(crate) memory: Option<(MemoryWatch, Gauge)>,
     /// How scarce memory is.
@@ -101,11 +104,12 @@ impl Shared {
     ) -> Arc<Self> {
         let workers = settings.workers;
         let bound = settings.most_carriers(info);
-        let seating = Seating::new(placement);
+        let warnings = Warnings::default();
+        let seating = Seating::new(placement, &warnings);
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
         if watched && memory.is_none() {
-            seating.warn("there is no memory limit and no pressure information (PSI), so memory is not watched");
+            warnings.add("there is no memory limit and no pressure information (PSI), so memory is not watched");
         }
         Arc::new(Self {
             info,
@@ -129,6 +133,7 @@ impl Shared {
             epoch: Instant::now(),
             settings,
             seating,
+            warnings,
             memory,
             pressure: Pressure::default(),
             spares: Mutex::new(Vec::new()),

@@ -143,6 +143,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     /// The real-time priority and the policy of the calling thread, as the system tells them.
     fn scheduling() -> (i64, i64) {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux");

@@ -4,10 +4,7 @@
 //! would take the same cpus, and a run that has little to do keeps one cpu only. So of all runs of a process one at a time
 //! binds its workers unasked.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_affinity::CoreId;
 
@@ -15,36 +12,34 @@ use super::{
     Placement,
     placement::{Pin, Seat},
 };
-
-/// Most warnings that a run keeps.
-const MOST_WARNINGS: usize = 16;
+use crate::warnings::Warnings;
 
 /// Has a run of this process bound its workers unasked?
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The placement of a run, and what went otherwise than planned.
+/// The placement of a run.
 #[derive(Debug)]
 pub(crate) struct Seating {
     placement: Placement,
     bound: bool,
     /// Given back when the run ends.
     _claim: Option<Claim>,
-    warnings: Mutex<Vec<String>>,
 }
 
 impl Seating {
-    pub(crate) fn new(mut placement: Placement) -> Self {
+    pub(crate) fn new(placement: Placement, warnings: &Warnings) -> Self {
         let claim = if placement.pin == Pin::Auto {
             Claim::take()
         } else {
             None
         };
-        let warnings = std::mem::take(&mut placement.warnings);
+        for warning in &placement.warnings {
+            warnings.add(warning);
+        }
         Self {
             bound: placement.pin == Pin::Asked || claim.is_some(),
             placement,
             _claim: claim,
-            warnings: Mutex::new(warnings),
         }
     }
 
@@ -59,27 +54,11 @@ impl Seating {
 
     /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run goes on
     /// unbound, and says so once.
-    pub(crate) fn sit(&self, worker: usize) {
+    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
         let id = self.seat(worker).cpu as usize;
         if self.bound && !core_affinity::set_for_current(CoreId { id }) {
-            self.warn("the system did not let workers be bound to their cpus, so it decides where they run");
+            warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");
         }
-    }
-
-    /// Notes something that the run does otherwise than asked; each text once.
-    pub(crate) fn warn(&self, warning: impl Into<String>) {
-        let warning = warning.into();
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if warnings.len() < MOST_WARNINGS && !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    }
-
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
@@ -123,17 +102,18 @@ mod tests {
             pin: Some(true),
             ..Wish::default()
         };
-        let seating = Seating::new(machine.place(&wish).expect("a pool"));
+        let warnings = Warnings::default();
+        let seating = Seating::new(machine.place(&wish).expect("a pool"), &warnings);
         let last = machine.parallelism() - 1;
         let (bound, cpu) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                seating.sit(last);
+                seating.sit(last, &warnings);
                 (allowed(), seating.seat(last).cpu)
             });
             worker.join().expect("it does not panic")
         });
         assert_eq!(bound, format!("Cpus_allowed_list:\t{cpu}"));
-        assert!(seating.warnings().is_empty());
+        assert!(warnings.list().is_empty());
     }
 
     #[test]
@@ -144,16 +124,18 @@ mod tests {
             cores: Some([1023].into()),
             ..Wish::default()
         };
-        let seating = Seating::new(recorded("high_ids").place(&wish).expect("a pool"));
+        let warnings = Warnings::default();
+        let placement = recorded("high_ids").place(&wish).expect("a pool");
+        let seating = Seating::new(placement, &warnings);
         if Machine::read().cpu(1023).is_some() {
             return;
         }
         let before = allowed();
-        seating.sit(0);
-        seating.sit(0);
+        seating.sit(0, &warnings);
+        seating.sit(0, &warnings);
         assert_eq!(allowed(), before);
         assert_eq!(
-            seating.warnings(),
+            warnings.list(),
             ["the system did not let workers be bound to their cpus, so it decides where they run"]
         );
     }
@@ -163,7 +145,7 @@ mod tests {
         // No other test of this binary starts a run on a recorded machine.
         let place = || {
             let placement = recorded("one_node").place(&Wish::default());
-            Seating::new(placement.expect("a pool"))
+            Seating::new(placement.expect("a pool"), &Warnings::default())
         };
         let first = place();
         assert!(first.bound && !place().bound);
