@@ -108,6 +108,57 @@ fn there_is_a_worker_for_every_cpu_that_the_pool_may_use() {
     check("32x4", "()", 64);
 }
 
+#[pipeline(env = Arc<Seen>)]
+mod bound {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[sink(from = numbers)]
+    pub fn note(_n: u64, env: &Arc<Seen>) {
+        let mask = mask();
+        let mut threads = env.threads.lock().unwrap();
+        if !threads.contains(&mask) {
+            threads.push(mask);
+        }
+    }
+}
+
+/// The cpus that the calling thread may run on, as the system lists them; empty where it does not.
+fn mask() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn bound_workers_run_on_one_cpu_each_and_others_wherever_the_system_says() {
+    let (before, cores) = (mask(), Machine::read().parallelism());
+    for pin in [true, false] {
+        let seen = Arc::new(Seen::default());
+        let builder = bound::pipeline().workers(cores).pin(pin);
+        let report = builder.start(Arc::clone(&seen)).unwrap().wait().unwrap();
+        assert!(report.warnings().is_empty(), "{report}");
+        let masks = seen.threads.lock().unwrap();
+        if pin {
+            assert!(
+                masks.iter().all(|mask| mask.parse::<u32>().is_ok()),
+                "{masks:?}"
+            );
+            assert!(masks.len() <= cores);
+        } else {
+            assert_eq!(*masks, [before.as_str()]);
+        }
+    }
+    assert_eq!(mask(), before);
+}
+
 #[test]
 fn workers_that_share_cores_against_the_wish_are_told_in_the_report() {
     let run = spread::pipeline()
