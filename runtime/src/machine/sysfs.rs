@@ -137,18 +137,30 @@ fn group(groups: &mut BTreeMap<u32, u32>, id: u32, members: Option<Vec<u32>>) {
 fn packages(reader: &mut Reader, ids: &[u32], cores: &BTreeMap<u32, u32>) -> BTreeMap<u32, u32> {
     let mut packages: BTreeMap<u32, u32> = BTreeMap::new();
     for &id in ids {
-        let core = cores.get(&id).copied().unwrap_or(id);
-        if let Some(&known) = packages.get(&core) {
-            packages.insert(id, known);
+        if packages.contains_key(&id) {
             continue;
         }
-        let path = format!("{CPUS}/cpu{id}/topology/physical_package_id");
-        let package = reader.number(&path);
+        let topology = format!("{CPUS}/cpu{id}/topology");
+        let package = reader.number(&format!("{topology}/physical_package_id"));
         if package.is_none() {
             reader.note("not every cpu names its package; such a cpu is taken to be in package 0");
         }
         // Some machines say -1 for a package that they do not number.
-        packages.insert(id, package.and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
+        let package = package.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        // One look at the list spares a look at each of its cpus; without one, the threads of a core are known.
+        let names = ["package_cpus_list", "core_siblings_list"];
+        let listed = names
+            .iter()
+            .find_map(|name| reader.list(&format!("{topology}/{name}")));
+        let core = cores.get(&id);
+        let together = |other: &&u32| match &listed {
+            Some(listed) => listed.binary_search(other).is_ok(),
+            None => cores.get(*other) == core,
+        };
+        for &other in ids.iter().filter(together) {
+            packages.entry(other).or_insert(package);
+        }
+        packages.insert(id, package);
     }
     packages
 }
