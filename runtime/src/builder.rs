@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread,
 };
 
@@ -18,6 +18,8 @@ use crate::{
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},
     lane::Lane,
+    machine::{self, Machine, Placement},
+    pressure::{MemoryWatch, Sampler},
     running::Running,
     settings::Settings,
     shared::Shared,
@@ -35,6 +37,9 @@ use crate::{
 pub struct Builder<P> {
     pub(crate) settings: Settings,
     workers: Option<usize>,
+    machine: Option<Machine>,
+    pin: Option<bool>,
+    watch: Option<MemoryWatch>,
     pipeline: PhantomData<fn() -> P>,
 }
 
@@ -49,6 +54,9 @@ impl<P: Blueprint> Builder<P> {
         Self {
             settings: Settings::of(P::TOPOLOGY),
             workers: None,
+            machine: None,
+            pin: None,
+            watch: None,
             pipeline: PhantomData,
         }
     }
@@ -73,9 +81,60 @@ impl<P: Blueprint> Builder<P> {
         Ok(self)
     }
 
-    /// How many workers run the pipeline: 1 to 64. Without it, as many as the machine lets this process run at once.
+    /// How many workers run the pipeline: 1 to 64. Without it, one for each physical core that this process may use, or as
+    /// many as its cpu quota pays for; see [`Machine::parallelism`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Binds each worker to its cpu, or leaves it to the system where workers run.
+    ///
+    /// Without it, workers are bound if `pool(cores = ..)` or `pool(numa = ..)` is given, or if there is a worker for every
+    /// core that this process may use, on more than two cores and without a cpu quota; of several runs of one process, the
+    /// first. A thread that a stage starts inherits the binding of its worker: where stages start pools of their own, say
+    /// `pin(false)`.
+    pub fn pin(mut self, pin: bool) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
+    /// Places the workers as if on this machine, instead of the one that it runs on or that `PIPEWRIGHT_TOPO` describes.
+    /// Workers are never bound to the cpus of a machine that is made up.
+    ///
+    /// ```
+    /// use pipewright::{machine::Machine, pipeline};
+    ///
+    /// #[pipeline]
+    /// mod doubled {
+    ///     #[source]
+    ///     pub fn numbers() -> std::ops::Range<u64> {
+    ///         0..1000
+    ///     }
+    ///
+    ///     #[sink(from = numbers)]
+    ///     pub fn check(n: u64) {
+    ///         assert!(n < 1000);
+    ///     }
+    /// }
+    ///
+    /// let machine = Machine::simulate("2x2").expect("two nodes of two cores");
+    /// let run = doubled::pipeline().machine(machine).start(()).expect("a run of four workers");
+    /// let report = run.wait().expect("nothing fails");
+    /// assert!(report.to_string().contains("on 4 workers"));
+    /// ```
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// Watches how scarce memory is, with a thread of its own, and works in smaller batches, frees spare buffers or pauses
+    /// the sources accordingly; see [`crate::pressure`]. Without it, memory is not watched.
+    ///
+    /// Where there is neither a memory limit nor PSI to look at, no thread is started, and
+    /// [`Running::warnings`] says so.
+    pub fn watch_memory(mut self, watch: MemoryWatch) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -85,12 +144,13 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
-        let settings = self.settled()?;
+        let watch = self.watch.clone();
+        let (settings, placement) = self.settled()?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
-        let shared = Shared::new(P::TOPOLOGY, settings, sources);
+        let shared = Shared::new(P::TOPOLOGY, settings, placement, sources, watch);
         input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
@@ -116,17 +176,23 @@ impl<P: Blueprint> Builder<P> {
         }
     }
 
-    /// The numbers, with those from the environment and from code over them.
-    pub(crate) fn settled(mut self) -> Result<Settings, StartError> {
+    /// The numbers, with those from the environment and from code over them, and where the workers sit.
+    pub(crate) fn settled(mut self) -> Result<(Settings, Placement), StartError> {
         if let Some(path) = std::env::var_os(tuning::VARIABLE) {
             let (path, text) = tuning::read(Path::new(&path))?;
             tuning::apply(&mut self.settings, P::TOPOLOGY, &path, &text)?;
         }
         if let Some(workers) = self.workers {
-            self.settings.set_workers(workers);
+            self.settings.pool.workers = Some(workers);
         }
+        let machine = match self.machine {
+            Some(machine) => machine,
+            None => machine::here().map_err(StartError::Topology)?,
+        };
+        self.settings.pool.pin = self.pin;
+        let placement = self.settings.place(&machine)?;
         self.settings.check(P::TOPOLOGY)?;
-        Ok(self.settings)
+        Ok((self.settings, placement))
     }
 }
 
@@ -237,6 +303,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         .stealers
         .set(queues.iter().map(Queue::stealer).collect());
     let go = Go(Mutex::new(None), Condvar::new());
+    let over = AtomicBool::new(false);
     let (ready, all_ready) = mpsc::channel();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
@@ -255,12 +322,19 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
                 }
             }
         }
+        // Ends when this is left, in whatever way.
+        let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
+            problem.get_or_insert(StartError::Thread(error));
+            None
+        });
         for _ in 0..started {
             if let Ok(Err(error)) = all_ready.recv() {
                 problem.get_or_insert(error);
             }
         }
         let Some((id, queue)) = first else { return };
+        // Now that the others are started, which would inherit it.
+        shared.seating.sit(id, &shared.warnings);
         let urgent = Interrupt::new(shelf, shared, id);
         let mut w = Worker::new(shared, id, queue, &urgent);
         let local = guarded(|| shelf.local(&w));
@@ -276,6 +350,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         let _ = told.send(Ok(()));
         go.say(true);
         work(shelf, local, &mut w, &urgent, states);
+        drop(sampler);
     });
 }
 
@@ -288,6 +363,7 @@ fn worker<G: Graph>(
     ready: &mpsc::Sender<Result<(), StartError>>,
     go: &Go,
 ) {
+    shared.seating.sit(id, &shared.warnings);
     let urgent = Interrupt::new(shelf, shared, id);
     let mut w = Worker::new(shared, id, queue, &urgent);
     let local = guarded(|| shelf.local(&w));

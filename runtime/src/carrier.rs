@@ -7,11 +7,23 @@
 //! A [`Task`] is a carrier whose item type is not known: one pointer, for the run queues. It remembers its type and is
 //! opened again with a check, so a wrong link is an error and never a wrong cast.
 
-use std::{any::TypeId, fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt,
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::NonNull,
+    sync::{Arc, Weak},
+};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::{diagnose::Crossing, drive::Load, ring::Ring, shared::Shared};
+use crate::{
+    diagnose::Crossing,
+    drive::Load,
+    ring::Ring,
+    shared::{Shared, Spares},
+};
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
 const RESERVED_BYTES: usize = 32 << 10;
@@ -30,6 +42,8 @@ struct Header {
     part: u16,
     ticket: u32,
     number: u64,
+    /// The memory node of the worker that used it first, to which it returns.
+    node: u16,
 }
 
 /// A carrier's buffer with its header first, so that a pointer to the one is a pointer to the other.
@@ -48,7 +62,8 @@ unsafe impl<T> Send for Node<T> {}
 
 /// The pool of one link's buffers, and what a returning carrier must reach.
 pub(crate) struct Home<T> {
-    free: ArrayQueue<Box<Node<T>>>,
+    /// Spare buffers, by the memory node that their pages are on: those of the worker that touched them first.
+    free: Box<[ArrayQueue<Box<Node<T>>>]>,
     shared: Arc<Shared>,
     link: u16,
 }
@@ -60,24 +75,33 @@ impl<T: 'static> Home<T> {
         buffers: usize,
         _: Crossing<T>,
     ) -> Arc<Self> {
+        let nodes = shared.seating.nodes();
+        let spare = |_| ArrayQueue::new(buffers.clamp(1, MOST_KEPT));
         let home = Self {
-            free: ArrayQueue::new(buffers.clamp(1, MOST_KEPT)),
+            free: (0..nodes).map(spare).collect(),
             shared: Arc::clone(shared),
             link,
         };
         // One worker has the pipeline to itself and carries nothing.
         if shared.settings.workers > 1 {
-            for _ in 0..buffers.min(MADE_AHEAD) {
-                // There is room: no more are made than the pool holds.
-                drop(home.free.push(home.make()));
+            for i in 0..buffers.min(MADE_AHEAD) {
+                // There is room: no more are made than a list holds. Only their headers are touched here; the pages for
+                // items come from the node whose worker fills them first.
+                let node = i % nodes;
+                drop(home.free[node].push(home.make(node as u16)));
             }
         }
-        Arc::new(home)
+        let home = Arc::new(home);
+        let spares: Weak<dyn Spares> = Arc::downgrade(&home) as Weak<dyn Spares>;
+        shared.add_spares(spares);
+        home
     }
 
-    /// An empty carrier that takes over one reference to `ticket` from the caller.
-    pub(crate) fn carrier(self: &Arc<Self>, ticket: u32, part: u16) -> Carrier<T> {
-        let mut node = self.free.pop().unwrap_or_else(|| self.make());
+    /// An empty carrier for a worker on memory node `at`, which takes over one reference to `ticket` from the caller.
+    pub(crate) fn carrier(self: &Arc<Self>, at: u16, ticket: u32, part: u16) -> Carrier<T> {
+        let mut node = self.free[usize::from(at)]
+            .pop()
+            .unwrap_or_else(|| self.make(at));
         node.home = Some(Arc::clone(self));
         node.header.ticket = ticket;
         self.shared.credits.set_at(ticket, self.link);
@@ -94,7 +118,13 @@ impl<T: 'static> Home<T> {
         self.link
     }
 
-    fn make(&self) -> Box<Node<T>> {
+    /// Spare buffers of each node, for tests.
+    #[cfg(test)]
+    pub(crate) fn spare(&self) -> Vec<usize> {
+        self.free.iter().map(ArrayQueue::len).collect()
+    }
+
+    fn make(&self, node: u16) -> Box<Node<T>> {
         let header = Header {
             item: TypeId::of::<T>(),
             free: free::<T>,
@@ -102,6 +132,7 @@ impl<T: 'static> Home<T> {
             part: 0,
             ticket: 0,
             number: 0,
+            node,
         };
         Box::new(Node {
             header,
@@ -109,6 +140,14 @@ impl<T: 'static> Home<T> {
             tags: Vec::new(),
             home: None,
         })
+    }
+}
+
+impl<T: 'static> Spares for Home<T> {
+    fn free_all(&self) {
+        for list in &self.free {
+            while list.pop().is_some() {}
+        }
     }
 }
 
@@ -198,8 +237,9 @@ impl<T: 'static> Drop for Carrier<T> {
         }
         node.tags.clear();
         let ticket = node.header.ticket;
-        // A full pool means that more buffers were made than it was sized for; then this one is freed.
-        drop(home.free.push(node));
+        // A full list means that more buffers were made than it was sized for; then this one is freed.
+        let spare = &home.free[usize::from(node.header.node)];
+        drop(spare.push(node));
         home.shared.release(ticket);
     }
 }

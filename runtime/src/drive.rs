@@ -71,6 +71,8 @@ pub struct Watch<'r> {
     pub(crate) counts: &'r Counts,
     /// Time of the run at the last boundary, in nanoseconds.
     pub(crate) now: u64,
+    /// The worker's memory node, by the count of its run.
+    pub(crate) node: u16,
     /// The lane that is being served.
     pub(crate) lane: Lane,
     /// What serves a more urgent lane in the middle of a batch, where that is possible.

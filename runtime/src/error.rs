@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::machine::{PlaceError, TopologyError};
+
 /// The state of a stage could not be made.
 #[derive(Debug)]
 pub struct InitError {
@@ -57,6 +59,12 @@ pub enum StartError {
     /// A number is out of its range.
     #[error("{0}")]
     Number(String),
+    /// The pool does not fit the machine.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The environment variable `PIPEWRIGHT_TOPO` does not describe a machine.
+    #[error("`PIPEWRIGHT_TOPO`: {0}")]
+    Topology(#[source] TopologyError),
     /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
     #[error(transparent)]
     Tuning(#[from] TuningError),

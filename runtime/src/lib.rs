@@ -42,7 +42,11 @@ built_on_them! {
     mod graph;
     mod lane_queues;
     mod link;
+    pub mod machine;
     mod metrics;
+    #[cfg(test)]
+    mod placed;
+    pub mod pressure;
     mod report;
     mod rest;
     mod running;
@@ -52,6 +56,7 @@ built_on_them! {
     mod stage;
     mod tuning;
     mod urgent;
+    mod warnings;
     mod worker;
     mod worker_stats;
 

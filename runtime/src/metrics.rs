@@ -4,12 +4,16 @@ use std::fmt;
 
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
-use crate::{counts::Seen, diagnose::StageOf, graph::Blueprint, running::Of, shared::Shared, worker_stats::WorkerMetrics};
+use crate::{
+    counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
+    shared::Shared, worker_stats::WorkerMetrics,
+};
 
 /// What every stage of a pipeline has counted at one moment.
 pub struct Metrics<P> {
     pub(crate) stages: Box<[StageMetrics]>,
     pub(crate) workers: Box<[WorkerMetrics]>,
+    pub(crate) memory: Option<MemoryPressure>,
     pipeline: Of<P>,
 }
 
@@ -45,6 +49,7 @@ impl<P: Blueprint> Metrics<P> {
         Self {
             stages: read(shared),
             workers: workers(shared),
+            memory: shared.memory.is_some().then(|| shared.pressure.seen()),
             pipeline: Of::default(),
         }
     }
@@ -54,6 +59,7 @@ impl<P: Blueprint> Metrics<P> {
         Self {
             stages,
             workers: Box::default(),
+            memory: None,
             pipeline: Of::default(),
         }
     }
@@ -73,6 +79,12 @@ impl<P: Blueprint> Metrics<P> {
         &self.workers
     }
 
+    /// How scarce memory was; `None` for a run that does not watch it (see
+    /// [`Builder::watch_memory`](crate::Builder::watch_memory)).
+    pub fn memory(&self) -> Option<MemoryPressure> {
+        self.memory
+    }
+
     /// All stages, in the order in which they are written.
     pub fn stages(&self) -> &[StageMetrics] {
         &self.stages
@@ -84,6 +96,7 @@ impl<P> fmt::Debug for Metrics<P> {
         f.debug_struct("Metrics")
             .field("stages", &self.stages)
             .field("workers", &self.workers)
+            .field("memory", &self.memory)
             .finish()
     }
 }

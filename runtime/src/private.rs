@@ -3,7 +3,7 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Kind, LinkInfo, LinkKindInfo, SourceInfo, StageInfo, StateKind, TopologyInfo,
+        DoorInfo, Kind, LinkInfo, LinkKindInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind, TopologyInfo,
     },
     options::{OnError, OnPanic, Priority},
 };

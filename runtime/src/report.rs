@@ -20,6 +20,7 @@ pub struct Report<P> {
     metrics: Metrics<P>,
     ledger: Ledger,
     panics: Vec<PanicNote>,
+    warnings: Vec<String>,
     elapsed: Duration,
     name: &'static str,
     workers: usize,
@@ -88,6 +89,7 @@ impl<P: Blueprint> Report<P> {
             metrics,
             ledger,
             panics: shared.panics(),
+            warnings: shared.warnings.list(),
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,
@@ -111,6 +113,7 @@ impl<P: Blueprint> Report<P> {
             metrics,
             ledger,
             panics,
+            warnings: Vec::new(),
             elapsed,
             name: P::TOPOLOGY.name,
             workers: 1,
@@ -131,6 +134,11 @@ impl<P: Blueprint> Report<P> {
     /// The first panics that were caught.
     pub fn panics(&self) -> &[PanicNote] {
         &self.panics
+    }
+
+    /// What the run did otherwise than asked, such as workers that the system did not let be bound to their cpus.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// How long the run took, from start to end.
@@ -290,6 +298,12 @@ impl<P> fmt::Display for Report<P> {
                 "  {:width$}  {:>12}  {:>12}  {:>10}  {:>10}  {:>10}  {:>10}",
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
+        }
+        if let Some(memory) = self.metrics.memory {
+            writeln!(f, "  {memory}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "  warning: {warning}")?;
         }
         for note in &self.panics {
             writeln!(f, "  `{}` panicked: {}", note.stage, note.message)?;

@@ -78,7 +78,8 @@ impl Worker<'_> {
             free == shared.credits.total()
         };
         let now = shared.now();
-        enough && (shared.sources.iter().any(|source| source.is_ready(now)) || shared.is_over())
+        let ready = || shared.sources.iter().any(|source| source.is_ready(now));
+        enough && (!shared.is_paused() && ready() || shared.is_over())
     }
 
     /// Looks for work, then sleeps, until there may be something to do.
@@ -128,7 +129,9 @@ impl Worker<'_> {
     fn sleep(&mut self) {
         let shared = self.shared;
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
-        let retry = shared.sources.iter().filter_map(|source| source.retry_time()).min();
+        // While sources are paused nobody asks them; the sampler wakes the sleepers when that ends.
+        let asked = shared.sources.iter().filter(|_| !shared.is_paused());
+        let retry = asked.filter_map(|source| source.retry_time()).min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
         self.stats().parks.add(1);

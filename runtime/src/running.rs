@@ -109,6 +109,12 @@ impl<P: Blueprint> Running<P> {
         Metrics::read(&self.shared)
     }
 
+    /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at
+    /// the end by the report, too.
+    pub fn warnings(&self) -> Vec<String> {
+        self.shared.warnings.list()
+    }
+
     /// Has everything been done, or has the run failed?
     pub fn is_finished(&self) -> bool {
         self.main.as_ref().is_none_or(JoinHandle::is_finished)

@@ -9,6 +9,7 @@ use crate::{
     error::StartError,
     idle::MAX_WORKERS,
     lane::{Lane, Lanes},
+    machine::{Machine, Placement, Wish},
 };
 
 /// How long a worker works before it looks around, by default: 64 us.
@@ -35,6 +36,8 @@ const PARTITIONS: std::ops::RangeInclusive<usize> = 16..=1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) workers: usize,
+    /// What was asked of the workers; `workers` follows from it and from the machine.
+    pub(crate) pool: Wish,
     pub(crate) quantum: u64,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
@@ -53,9 +56,8 @@ pub(crate) struct StageSettings {
 }
 
 impl Settings {
-    /// What the topology says, with this many workers if it names none.
+    /// What the topology says, for one worker until [`Self::set_workers`] is called.
     pub(crate) fn of(info: &TopologyInfo) -> Self {
-        let workers = info.workers.map_or_else(default_workers, |n| n as usize);
         let stages = info.stages.iter().map(|stage| StageSettings {
             batch: stage.batch,
             linger: stage.linger_ns.unwrap_or(LINGER_NS),
@@ -68,12 +70,19 @@ impl Settings {
         });
         let mut settings = Self {
             workers: 1,
+            pool: Wish {
+                workers: info.pool.workers.map(|n| n as usize),
+                cores: info.pool.cores.map(Box::from),
+                smt: info.pool.smt,
+                numa: info.pool.numa,
+                pin: None,
+            },
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             credits: 0,
             partitions: 0,
             stages: stages.collect(),
         };
-        settings.set_workers(workers);
+        settings.set_workers(1);
         settings
     }
 
@@ -86,14 +95,22 @@ impl Settings {
         self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
     }
 
-    /// Refuses what a run cannot do.
-    pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
-        if self.workers == 0 || self.workers > MAX_WORKERS {
-            let workers = self.workers;
+    /// Gives the workers their seats on a machine.
+    pub(crate) fn place(&mut self, machine: &Machine) -> Result<Placement, StartError> {
+        if let Some(workers) = self.pool.workers
+            && (workers == 0 || workers > MAX_WORKERS)
+        {
             return Err(StartError::Number(format!(
                 "a pool has 1 to {MAX_WORKERS} workers, not {workers}"
             )));
         }
+        let placement = machine.place(&self.pool)?;
+        self.set_workers(placement.seats.len());
+        Ok(placement)
+    }
+
+    /// Refuses what a run cannot do.
+    pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
         for link in 0..info.links.len() {
             let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });
             let gates = if keyed { self.partitions } else { 1 };
@@ -168,13 +185,6 @@ impl Settings {
             .sum();
         sum.clamp(1, MOST_CARRIERS)
     }
-}
-
-/// As many workers as the machine lets this process run at once.
-fn default_workers() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MAX_WORKERS)
 }
 
 /// A stateless stage loses one item, per-worker state is made anew, and state that items share stops the run.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,8 +15,19 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
-    carrier::Task, counts::Counts, credit::Credits, drive::AfterPanic, error::RunError, idle::Idle,
-    lane_queues::LaneQueues, settings::Settings, source::SourceCtl, worker_stats::WorkerStats,
+    carrier::Task,
+    counts::Counts,
+    credit::Credits,
+    drive::AfterPanic,
+    error::RunError,
+    idle::Idle,
+    lane_queues::LaneQueues,
+    machine::{Placement, Seating},
+    pressure::{Gauge, Level, MemoryWatch, Pressure},
+    settings::Settings,
+    source::SourceCtl,
+    warnings::Warnings,
+    worker_stats::WorkerStats,
 };
 
 /// Most panic messages that a report keeps.
@@ -26,6 +37,16 @@ const PANICS_KEPT: usize = 8;
 pub(crate) struct Shared {
     pub(crate) info: &'static TopologyInfo,
     pub(crate) settings: Settings,
+    /// Where the workers sit.
+    pub(crate) seating: Seating,
+    /// What it does otherwise than asked.
+    pub(crate) warnings: Warnings,
+    /// How memory is watched, if it is.
+    pub(crate) memory: Option<(MemoryWatch, Gauge)>,
+    /// How scarce memory is.
+    pub(crate) pressure: Pressure,
+    /// What lies ready to be used again.
+    spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
     /// One set of counters per worker.
@@ -64,6 +85,12 @@ struct Outcome {
     panics: Vec<PanicNote>,
 }
 
+/// Buffers that lie ready, and that can be freed.
+pub(crate) trait Spares: Send + Sync {
+    /// Frees them all.
+    fn free_all(&self);
+}
+
 /// A panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,10 +105,19 @@ impl Shared {
     pub(crate) fn new(
         info: &'static TopologyInfo,
         settings: Settings,
+        placement: Placement,
         sources: Box<[SourceCtl]>,
+        watch: Option<MemoryWatch>,
     ) -> Arc<Self> {
         let workers = settings.workers;
         let bound = settings.most_carriers(info);
+        let warnings = Warnings::default();
+        let seating = Seating::new(placement, &warnings);
+        let watched = watch.is_some();
+        let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
+        if watched && memory.is_none() {
+            warnings.add("there is no memory limit and no pressure information (PSI), so memory is not watched");
+        }
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
@@ -105,6 +141,11 @@ impl Shared {
             outcome: Mutex::new(Outcome::default()),
             epoch: Instant::now(),
             settings,
+            seating,
+            warnings,
+            memory,
+            pressure: Pressure::default(),
+            spares: Mutex::new(Vec::new()),
         })
     }
 
@@ -147,6 +188,43 @@ impl Shared {
     pub(crate) fn give_clock_back(&self, at: u64) {
         // If it fails, another one has taken the clock for an earlier time.
         let _ = self.clock.compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// How long a worker works before it looks around, in nanoseconds: shorter while memory is scarce, so that it has less
+    /// on its way.
+    pub(crate) fn quantum(&self) -> u64 {
+        let quantum = self.settings.quantum;
+        match self.pressure.level() {
+            Level::None => quantum,
+            Level::Some => quantum / 4,
+            Level::High | Level::Critical => quantum / 16,
+        }
+    }
+
+    /// Are the sources left alone until there is memory again? Not when the run ends, which needs what they hold.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pressure.level() == Level::Critical && !self.is_closing()
+    }
+
+    /// Is memory so plentiful that items may wait for others?
+    pub(crate) fn may_linger(&self) -> bool {
+        self.pressure.level() == Level::None
+    }
+
+    /// Adds buffers that are freed when memory is scarce.
+    pub(crate) fn add_spares(&self, spares: Weak<dyn Spares>) {
+        self.spares().push(spares);
+    }
+
+    /// Frees the buffers that lie ready.
+    pub(crate) fn free_spares(&self) {
+        for spares in self.spares().iter().filter_map(Weak::upgrade) {
+            spares.free_all();
+        }
+    }
+
+    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Spares>>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -31,8 +31,17 @@ pub(crate) fn apply(
     let source = Source::new(name, text);
     let file = ron::tuning_of(&source, info)
         .map_err(|problems| TuningError::Wrong(problems.render(&source)))?;
-    if let Some(workers) = &file.workers {
-        settings.set_workers(workers.value as usize);
+    if let Some(workers) = &file.pool.workers {
+        settings.pool.workers = Some(workers.value as usize);
+    }
+    if let Some(cores) = &file.pool.cores {
+        settings.pool.cores = Some(cores.value.as_slice().into());
+    }
+    if let Some(smt) = &file.pool.smt {
+        settings.pool.smt = Some(smt.value);
+    }
+    if let Some(numa) = &file.pool.numa {
+        settings.pool.numa = Some(numa.value);
     }
     if let Some(quantum) = &file.quantum_ns {
         settings.quantum = quantum.value;

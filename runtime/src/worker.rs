@@ -27,6 +27,7 @@ use crate::{
     error::{InitError, RunError},
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
+    machine::Victims,
     rest::{Rest, WAKE_NS},
     shared::Shared,
     source::{Pulled, SourceCtl},
@@ -59,6 +60,8 @@ pub struct Worker<'r> {
     nested: bool,
     /// Has this worker the whole pipeline to itself?
     alone: bool,
+    /// Whom it steals from.
+    victims: Victims,
 }
 
 impl<'r> Worker<'r> {
@@ -94,6 +97,7 @@ impl<'r> Worker<'r> {
             urgent: None,
             nested: true,
             alone: false,
+            victims: shared.seating.seat(id).victims.clone(),
         }
     }
 
@@ -103,9 +107,15 @@ impl<'r> Worker<'r> {
             shared: self.shared,
             counts: self.counts,
             now: self.now,
+            node: self.node(),
             lane: self.lane,
             urgent: if self.alone { None } else { self.urgent },
         }
+    }
+
+    /// Its memory node, by the count of its run.
+    pub(crate) fn node(&self) -> u16 {
+        self.shared.seating.seat(self.id).node
     }
 
     /// Leaves a batch in the worker's own queue: it runs it next, unless another worker steals it.
@@ -173,24 +183,24 @@ impl<'r> Worker<'r> {
         self.queue.pop().or_else(|| self.shared.injector.pop()).or_else(|| self.steal())
     }
 
-    fn steal(&mut self) -> Option<Task> {
+    /// A task of another worker, the nearest first.
+    pub(crate) fn steal(&mut self) -> Option<Task> {
         let stealers = self.shared.stealers.get()?;
-        let others = (1..stealers.len()).map(|i| &stealers[(self.id + i) % stealers.len()]);
-        for other in others {
+        let stolen = self.victims.find(|victim| {
             loop {
-                match other.steal() {
-                    Steal::Success(task) => {
-                        self.stats().stolen.add(1);
-                        return Some(task);
-                    }
-                    Steal::Empty => break,
+                match stealers[victim].steal() {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Empty => return None,
                     // Another thief got in between; it made progress, so this ends.
                     Steal::Retry => {}
                 }
             }
+        });
+        match stolen {
+            Some(_) => self.stats().stolen.add(1),
+            None => self.stats().failed_scans.add(1),
         }
-        self.stats().failed_scans.add(1);
-        None
+        stolen
     }
 
     /// Is there a task that this worker could take?
@@ -337,7 +347,8 @@ pub(crate) fn step_above<G: Graph>(
             run(shelf, local, w, task);
             return true;
         }
-        if w.shared.is_parallel() && pull_one(shelf, local, w) {
+        let open = w.shared.is_parallel() && !w.shared.is_paused();
+        if open && pull_one(shelf, local, w) {
             return true;
         }
     }
@@ -356,6 +367,9 @@ fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, tas
 
 /// Pulls from a source of the lane that is being served; false if there was nothing to pull.
 fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+    if w.shared.is_paused() {
+        return false;
+    }
     if w.shared.is_parallel() {
         pull_one(shelf, local, w)
     } else {
@@ -413,8 +427,9 @@ fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -
     loop {
         let more = round(graph, local, w);
         let now = w.now;
-        graph.flush(local, w, if more { Due::At(now) } else { Due::All });
-        if !more || shared.is_stopping() {
+        let linger = more && shared.may_linger();
+        graph.flush(local, w, if linger { Due::At(now) } else { Due::All });
+        if !more || shared.is_stopping() || shared.is_paused() {
             break;
         }
         if shared.settings.workers > 1

@@ -34,6 +34,8 @@ pub(crate) enum Value {
     Expr(Box<Expr>),
     /// `env = Type`
     Type(Box<Type>),
+    /// `key = use`: a word that is no expression
+    Word(Ident),
     /// `key(a = b, ..)`
     List(Vec<Arg>, Span),
 }
@@ -130,6 +132,9 @@ fn value(input: ParseStream<'_>, name: &str, key: Span, errors: &mut Errors) -> 
         if name == info(Key::Env).name && input.fork().parse::<Type>().is_ok() {
             return input.parse().ok().map(|ty| Value::Type(Box::new(ty)));
         }
+        if let Some(word) = keyword(input) {
+            return Some(Value::Word(word));
+        }
         return match input.parse::<Expr>() {
             Ok(expr) => Some(Value::Expr(Box::new(expr))),
             Err(_) => {
@@ -148,6 +153,17 @@ fn value(input: ParseStream<'_>, name: &str, key: Span, errors: &mut Errors) -> 
         return Some(Value::List(args(&content, errors), span));
     }
     Some(Value::Flag)
+}
+
+/// A word that Rust keeps for itself and that is no expression, such as the `use` of `smt = use`.
+fn keyword(input: ParseStream<'_>) -> Option<Ident> {
+    let ahead = input.fork();
+    ahead.call(Ident::parse_any).ok()?;
+    let alone = ahead.is_empty() || ahead.peek(Token![,]);
+    if !alone || input.fork().parse::<Expr>().is_ok() {
+        return None;
+    }
+    input.call(Ident::parse_any).ok()
 }
 
 fn parenthesized<'i>(input: ParseStream<'i>) -> Option<(syn::parse::ParseBuffer<'i>, Span)> {
@@ -202,6 +218,7 @@ impl Arg {
             Value::Flag => self.span,
             Value::Expr(expr) => expr.span(),
             Value::Type(ty) => ty.span(),
+            Value::Word(word) => word.span(),
             Value::List(_, span) => *span,
         }
     }

@@ -179,6 +179,7 @@ fn raw_value(value: &Value) -> RawValue<Place> {
     match value {
         Value::Flag => RawValue::Flag,
         Value::Type(_) => RawValue::Code,
+        Value::Word(word) => RawValue::Ident(plain(word)),
         Value::Expr(expr) => raw_expr(expr),
         Value::List(args, _) => RawValue::Group(args.iter().map(raw_field).collect()),
     }

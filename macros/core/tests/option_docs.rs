@@ -30,6 +30,9 @@ fn table(keys: &[KeyInfo]) -> String {
     text
 }
 
+/// Most fields of a group that the table names.
+const MOST_FIELDS: usize = 4;
+
 /// What is written for a key.
 fn value(value: ValueType) -> String {
     match value {
@@ -45,7 +48,13 @@ fn value(value: ValueType) -> String {
             .join(", "),
         ValueType::Group(fields) => {
             let names: Vec<&str> = fields.iter().map(|field: &Field| field.name).collect();
-            format!("`({} = ..)`", names.first().copied().unwrap_or_default())
+            let more = if names.len() > MOST_FIELDS {
+                ", .."
+            } else {
+                ""
+            };
+            let shown = &names[..names.len().min(MOST_FIELDS)];
+            format!("`({} = ..{more})`", shown.join(" = .., "))
         }
         other => format!("{other:?}"),
     }

@@ -1,7 +1,7 @@
 //! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
 
 pub use crate::model::{Kind, StateKind};
-pub use crate::options::{OnError, OnPanic, Priority};
+pub use crate::options::{OnError, OnPanic, Priority, Smt};
 pub use crate::plan::LinkKind as LinkKindInfo;
 
 /// Everything about a pipeline that is fixed when it is compiled.
@@ -15,8 +15,8 @@ pub struct TopologyInfo {
     pub links: &'static [LinkInfo],
     /// Its sources, the push input last.
     pub sources: &'static [SourceInfo],
-    /// `pool(workers)`, where given.
-    pub workers: Option<u32>,
+    /// `pool(..)`.
+    pub pool: PoolInfo,
     /// `quantum`, where given.
     pub quantum_ns: Option<u64>,
     /// The drawing of the pipeline as text.
@@ -28,6 +28,29 @@ impl TopologyInfo {
     pub fn find(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name == name)
     }
+}
+
+/// What the pipeline says about its workers; each is `None` where it was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolInfo {
+    /// How many there are.
+    pub workers: Option<u32>,
+    /// The cores that they run on, ascending.
+    pub cores: Option<&'static [u32]>,
+    /// Whether they share physical cores.
+    pub smt: Option<Smt>,
+    /// The memory node that they run on.
+    pub numa: Option<u32>,
+}
+
+impl PoolInfo {
+    /// Nothing was given.
+    pub const NONE: Self = Self {
+        workers: None,
+        cores: None,
+        smt: None,
+        numa: None,
+    };
 }
 
 /// What is fixed about a stage, and the numbers it starts with.

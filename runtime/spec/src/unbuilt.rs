@@ -1,7 +1,7 @@
 //! The options that this version reads and checks, but does not have.
 
-use crate::model::{Given, Model, Place, Stage};
-use crate::options::{Key, KeyInfo, Overflow, Pool, STAGE_KEYS, info};
+use crate::model::{Model, Place, Stage};
+use crate::options::{Key, KeyInfo, Overflow, STAGE_KEYS, info};
 use crate::report::{Problem, Problems};
 
 /// A problem for each option that this version does not have.
@@ -13,7 +13,6 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
         future(stage, &mut problems);
     }
     pipeline_keys(model, &mut problems);
-    pool(&model.options.pool, &mut problems);
     problems
 }
 
@@ -41,7 +40,6 @@ fn instead(key: Key) -> &'static str {
         Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         Key::Hw => "remove it; check the machine by other means",
-        Key::Pool => "remove it; only `workers` of the pool can be given",
         _ => "remove it",
     }
 }
@@ -81,22 +79,6 @@ fn pipeline_keys<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
-/// Of the pool only the number of workers can be given.
-pub(crate) fn pool<P: Place>(pool: &Pool<P>, problems: &mut Problems<P>) {
-    fn key<T, P: Clone>(given: &Option<Given<T, P>>) -> Option<P> {
-        given.as_ref().map(|given| given.key.clone())
-    }
-    for (name, place) in [
-        ("cores", key(&pool.cores)),
-        ("smt", key(&pool.smt)),
-        ("numa", key(&pool.numa)),
-    ] {
-        if let Some(place) = place {
-            problems.push(problem(name, Key::Pool, place));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +107,7 @@ mod tests {
             "a: source poll | | idle=\"20us\" batch=8
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
              c: sink | b, input | queue=64 overflow=block on_error=drop
-             @ pool workers=4
+             @ pool workers=4 cores=\"0-3\" smt=auto numa=0
              @ quantum=\"64us\"",
             &[],
         );
@@ -137,7 +119,6 @@ mod tests {
             "a: source | | cores=\"1\" wait=spin priority=low rate=\"1k/s\"
              b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group prefetch=8 simd=avx2
              c: sink async | input | overflow=drop_oldest
-             @ pool cores=\"0\" smt=auto numa=0
              @ reply=b
              @ memory=\"64Mi\"
              @ jemalloc=group
@@ -159,9 +140,6 @@ mod tests {
                 "@memory memory",
                 "@jemalloc jemalloc",
                 "@hw hw",
-                "@pool.cores cores",
-                "@pool.smt smt",
-                "@pool.numa numa",
             ],
         );
     }

@@ -30,7 +30,7 @@ impl<T: 'static> Direct<T> {
     /// An empty carrier for the outputs of `load`.
     pub fn carrier(&self, w: Watch<'_>, load: &impl Load, base: u16) -> Carrier<T> {
         w.shared.credits.share(load.ticket());
-        self.home.carrier(load.ticket(), base + load.part())
+        self.home.carrier(w.node, load.ticket(), base + load.part())
     }
 
     /// Leaves a filled carrier for whichever worker is free first.

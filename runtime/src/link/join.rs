@@ -33,13 +33,14 @@ impl<T: 'static> Join<T> {
         }
     }
 
-    /// Leaves a part. If it was the ticket's last, returns all of them as one.
+    /// Leaves a part, for a worker on memory node `node`. If it was the ticket's last, returns all of them as one.
     pub(super) fn bring(
         &self,
         number: u64,
         carrier: Carrier<T>,
         shared: &Shared,
         home: &Arc<Home<T>>,
+        node: u16,
     ) -> Option<Carrier<T>> {
         let source = shared.credits.source(carrier.ticket()) as usize;
         let expected = self.expected.get(source).copied().map_or(1, u32::from);
@@ -49,7 +50,7 @@ impl<T: 'static> Join<T> {
             .bring(number, part, carrier.into_box(), expected, |part| {
                 let part = Carrier::from_box(part);
                 whole = Some(match whole.take() {
-                    Some(first) => merge(first, part, shared, home),
+                    Some(first) => merge(first, part, shared, home, node),
                     None => part,
                 });
             });
@@ -69,6 +70,7 @@ fn merge<T: 'static>(
     mut b: Carrier<T>,
     shared: &Shared,
     home: &Arc<Home<T>>,
+    node: u16,
 ) -> Carrier<T> {
     if b.is_empty() {
         return a;
@@ -77,7 +79,7 @@ fn merge<T: 'static>(
         return b;
     }
     shared.credits.share(a.ticket());
-    let mut whole = home.carrier(a.ticket(), a.part());
+    let mut whole = home.carrier(node, a.ticket(), a.part());
     {
         let (tags, items) = a.parts();
         let mut first = tags.drain(..).zip(items.drain(..)).peekable();

@@ -189,7 +189,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         let p = partition_of(hash, self.partitions.len());
         let part = parts[p].get_or_insert_with(|| {
             w.shared.credits.share(ticket);
-            self.home.carrier(ticket, p as u16)
+            self.home.carrier(w.node(), ticket, p as u16)
         });
         part.push(Hashed { hash, item });
     }

@@ -55,7 +55,7 @@ impl<T: 'static, S> Serial<T, S> {
     /// An empty carrier for the outputs of `load`.
     pub fn carrier(&self, w: Watch<'_>, load: &impl Load, base: u16) -> Carrier<T> {
         w.shared.credits.share(load.ticket());
-        self.home.carrier(load.ticket(), base + load.part())
+        self.home.carrier(w.node, load.ticket(), base + load.part())
     }
 
     /// Brings a carrier to the gate. If nobody serves, `serve` is called for it and for all that come meanwhile.
@@ -65,7 +65,7 @@ impl<T: 'static, S> Serial<T, S> {
         w: &mut Worker<'w>,
         mut serve: impl FnMut(&mut S, Carrier<T>, &mut Worker<'w>),
     ) {
-        let Some(carrier) = self.numbered(carrier) else {
+        let Some(carrier) = self.numbered(carrier, w.node()) else {
             return;
         };
         let Some(mut hold) = self.ring.arrive(carrier.number(), carrier.into_box()) else {
@@ -107,7 +107,7 @@ impl<T: 'static, S> Serial<T, S> {
     }
 
     /// The carrier with its number at the gate; `None` if it needs no turn or waits for other parts.
-    fn numbered(&self, mut carrier: Carrier<T>) -> Option<Carrier<T>> {
+    fn numbered(&self, mut carrier: Carrier<T>, node: u16) -> Option<Carrier<T>> {
         if !self.ordered {
             if carrier.number() == 0 {
                 if carrier.is_empty() {
@@ -125,7 +125,7 @@ impl<T: 'static, S> Serial<T, S> {
             .credits
             .number_at(carrier.ticket(), self.home.link().into());
         let mut whole = match &self.join {
-            Some(join) => join.bring(number, carrier, shared, &self.home)?,
+            Some(join) => join.bring(number, carrier, shared, &self.home, node)?,
             None => carrier,
         };
         whole.set_number(number);

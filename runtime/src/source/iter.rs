@@ -84,7 +84,7 @@ where
             &step,
             &mut progress,
         );
-        ctl.learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        ctl.learn(progress.items, w.tick() - begun, w.shared.quantum());
         if progress.ended {
             ctl.end();
             return Pulled::Done;

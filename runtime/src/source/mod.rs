@@ -255,7 +255,7 @@ impl Place {
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };
-        let mut carrier = home.carrier(ticket, 0);
+        let mut carrier = home.carrier(w.node(), ticket, 0);
         let ctl = self.ctl(w);
         let taken = token.grab(|source| {
             ctl.busy.store(true, Ordering::Relaxed);
@@ -287,7 +287,7 @@ impl Place {
         }
         w.pass_on(ctl);
         run(carrier, w);
-        ctl.learn(items, w.tick() - begun, w.shared.settings.quantum);
+        ctl.learn(items, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 
@@ -311,7 +311,7 @@ impl Place {
         if progress.items == 0 {
             return self.nothing(w);
         }
-        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.settings.quantum);
+        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 

@@ -200,7 +200,7 @@ impl<S: Splittable> SplitSource<S> {
         w.pass_on(ctl);
         let piece = Some(piece);
         run(Morsel { piece, ticket }, w);
-        ctl.learn(limit, w.tick() - begun, w.shared.settings.quantum);
+        ctl.learn(limit, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 

@@ -104,7 +104,7 @@ const fn topology(name: &'static str, stages: &'static [rt::StageInfo]) -> rt::T
         stages,
         links: &[],
         sources: &[],
-        workers: None,
+        pool: rt::PoolInfo::NONE,
         quantum_ns: None,
         drawing: "",
     }

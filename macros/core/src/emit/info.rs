@@ -2,6 +2,7 @@
 
 use pipewright_spec::{
     model::{Given, Kind, StateKind},
+    options::Smt,
     plan::{INPUT, LinkKind},
     units::Duration,
 };
@@ -28,13 +29,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let links = (0..pipe.plan.links.len()).map(|at| link(pipe, at));
     let sources = sources(pipe);
     let options = &pipe.model.options;
-    let workers = option(
-        options
-            .pool
-            .workers
-            .as_ref()
-            .map(|given| Literal::u32_unsuffixed(given.value)),
-    );
+    let pool = pool(pipe);
     let quantum = option(
         options
             .quantum
@@ -47,10 +42,41 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             stages: &[#(#stages),*],
             links: &[#(#links),*],
             sources: &[#(#sources),*],
-            workers: #workers,
+            pool: #pool,
             quantum_ns: #quantum,
             drawing: #drawing,
         }
+    }
+}
+
+/// What was given about the workers, over nothing.
+fn pool(pipe: &Pipe<'_>) -> TokenStream {
+    let rt = pipe.rt();
+    let pool = &pipe.model.options.pool;
+    let number = |given: &Given<u32, Place>| Literal::u32_unsuffixed(given.value);
+    let mut fields = Vec::new();
+    if let Some(workers) = pool.workers.as_ref().map(number) {
+        fields.push(quote!(workers: Some(#workers)));
+    }
+    if let Some(cores) = &pool.cores {
+        let cores = cores.value.iter().map(Literal::u32_unsuffixed);
+        fields.push(quote!(cores: Some(&[#(#cores),*])));
+    }
+    if let Some(smt) = &pool.smt {
+        let word = match smt.value {
+            Smt::Auto => quote!(Auto),
+            Smt::Use => quote!(Use),
+            Smt::Avoid => quote!(Avoid),
+        };
+        fields.push(quote!(smt: Some(#rt::Smt::#word)));
+    }
+    if let Some(numa) = pool.numa.as_ref().map(number) {
+        fields.push(quote!(numa: Some(#numa)));
+    }
+    match fields.len() {
+        0 => quote!(#rt::PoolInfo::NONE),
+        4 => quote!(#rt::PoolInfo { #(#fields),* }),
+        _ => quote!(#rt::PoolInfo { #(#fields,)* ..#rt::PoolInfo::NONE }),
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
                     stages: &[],
                     links: &[],
                     sources: &[],
-                    workers: ::core::option::Option::None,
+                    pool: rt::PoolInfo::NONE,
                     quantum_ns: ::core::option::Option::None,
                     drawing: "",
                 };

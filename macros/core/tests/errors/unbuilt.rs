@@ -118,14 +118,6 @@ help: remove it; `queue` and `batch` bound what is in flight"#],
 help: remove it; check the machine by other means"#],
     );
     check(
-        r#"#[pipeline(pool(cores = "0-3"))] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#,
-        &[r#"`cores` is not available in pipewright 0.1
-help: remove it; only `workers` of the pool can be given"#],
-    );
-    check(
         r#"#[pipeline(jemalloc(arenas = 4))] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}

@@ -22,7 +22,7 @@ pub struct PipelineOptions<P> {
 }
 
 /// The workers of a pipeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pool<P> {
     /// Where `pool` itself is written.
     pub key: Option<P>,

@@ -269,7 +269,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
 pub const PIPELINE_KEYS: &[KeyInfo] = &[
     rust(key(Key::Env, "env", &[], ValueType::Code, "()", Change::Shape, "The type of the shared read-only context.")),
     later(key(Key::Reply, "reply", &[], ValueType::Doors, "none", Change::Shape, "The stage whose output answers `call`.")),
-    key(Key::Pool, "pool", &[], ValueType::Group(POOL), "all cores", Change::Tuning, "The workers that run the pipeline."),
+    key(Key::Pool, "pool", &[], ValueType::Group(POOL), "a worker for each core", Change::Tuning, "The workers that run the pipeline."),
     key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work."),
     later(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "none", Change::Tuning, "The most memory that items in flight may take.")),
     later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
@@ -288,8 +288,8 @@ const PART: ValueType = ValueType::Count { min: 0, max: 100 };
 #[rustfmt::skip]
 const POOL: &[Field] = &[
     field("workers", count(1024), "How many workers there are."),
-    field("cores", ValueType::Cores, "The cores that they run on."),
-    field("smt", ValueType::Word(Smt::NAMES), "Whether they share physical cores."),
+    field("cores", ValueType::Cores, "The cores that they run on, each on its own."),
+    field("smt", ValueType::Word(Smt::NAMES), "Whether they share physical cores: `auto` shares them when all have a worker."),
     field("numa", ValueType::Count { min: 0, max: 1023 }, "The memory node that they run on."),
 ];
 

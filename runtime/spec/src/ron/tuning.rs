@@ -9,7 +9,7 @@ use crate::check::{Need, batch_need, idle_need, linger_need, needs, panic_misfit
 use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Priority, STAGE_KEYS,
+    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority, STAGE_KEYS,
     StageOptions,
 };
 use crate::report::{Problem, Problems, Source, Span};
@@ -21,8 +21,8 @@ use crate::{suggest, unbuilt};
 pub struct TuningFile {
     /// The stages it names, in its order.
     pub stages: Vec<StageTuning>,
-    /// `pool: (workers: ..)`.
-    pub workers: Option<Given<u32, Span>>,
+    /// `pool: (..)`.
+    pub pool: Pool<Span>,
     /// `quantum`, in nanoseconds.
     pub quantum_ns: Option<Given<u64, Span>>,
 }
@@ -80,8 +80,7 @@ fn parts(source: &Source) -> Result<(TuningFile, Problems<Span>), Problems<Span>
             _ => pipeline_key(field, &mut options, &mut problems),
         }
     }
-    unbuilt::pool(&options.pool, &mut problems);
-    file.workers = options.pool.workers;
+    file.pool = options.pool;
     file.quantum_ns = options.quantum.map(nanoseconds);
     Ok((file, problems))
 }

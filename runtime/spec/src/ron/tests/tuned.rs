@@ -1,7 +1,8 @@
 //! Tests of tuning files.
 
 use super::{codes, tuning};
-use crate::info::{DoorInfo, Kind, OnPanic, StageInfo, StateKind, TopologyInfo};
+use crate::info::{DoorInfo, Kind, OnPanic, PoolInfo, Smt, StageInfo, StateKind, TopologyInfo};
+use crate::options::Pool;
 use crate::report::Source;
 
 const SOURCE: StageInfo = StageInfo {
@@ -72,7 +73,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     ],
     links: &[],
     sources: &[],
-    workers: None,
+    pool: PoolInfo::NONE,
     quantum_ns: None,
     drawing: "",
 };
@@ -82,13 +83,26 @@ const GOOD: &str = r#"( stages: {
     "verify": (batch: 128, linger: "40us"),
     "parse": (queue: "64Ki", on_panic: stop),
     "dedup": (linger: "1ms"),
-}, pool: (workers: 2), quantum: "64us" )"#;
+}, pool: (workers: 2, cores: "0,2-3", smt: avoid, numa: 1), quantum: "64us" )"#;
 
 #[test]
 fn a_tuning_file_holds_typed_numbers() {
     let file = tuning(&Source::new("fast.tuning.ron", GOOD)).expect("a good file");
     assert!(file.check_against(&TOPOLOGY).is_empty());
-    assert_eq!(file.workers.as_ref().map(|workers| workers.value), Some(2));
+    let Pool {
+        workers,
+        cores,
+        smt,
+        numa,
+        ..
+    } = &file.pool;
+    assert_eq!(workers.as_ref().map(|workers| workers.value), Some(2));
+    assert_eq!(
+        cores.as_ref().map(|cores| cores.value.as_slice()),
+        Some([0, 2, 3].as_slice())
+    );
+    assert_eq!(smt.as_ref().map(|smt| smt.value), Some(Smt::Avoid));
+    assert_eq!(numa.as_ref().map(|numa| numa.value), Some(1));
     assert_eq!(
         file.quantum_ns.as_ref().map(|quantum| quantum.value),
         Some(64_000)
@@ -183,9 +197,9 @@ fn shape_and_missing_options_are_refused() {
         &unbuilt("breaker"),
     );
     check(
-        r#"(pool: (workers: 2, smt: avoid, numa: 0))"#,
-        "E_UNBUILT 1:21, E_UNBUILT 1:33",
-        &unbuilt("smt"),
+        r#"(pool: (workers: 2, cores: "3-1", smt: never))"#,
+        "E_CORES 1:28, E_UNKNOWN_WORD 1:40",
+        "the range `3-1` counts down",
     );
     check(r#"(memory: "1Gi")"#, "E_UNBUILT 1:2", &unbuilt("memory"));
     check(

@@ -1,0 +1,125 @@
+//! Reading what the kernel tells in files, below a root that tests choose.
+//!
+//! Nothing here fails: what is missing is `None`, what makes no sense is a note.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use pipewright_spec::cores::MAX_CORE;
+
+/// Most bytes read of one file; the kernel's are far shorter.
+const MOST_BYTES: u64 = 1 << 20;
+/// Most notes kept; a machine whose files are all broken needs no more to be understood.
+const MOST_NOTES: usize = 32;
+
+/// Files below a root.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    root: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn at(root: &Path) -> Self {
+        let root = root.to_path_buf();
+        Self { root }
+    }
+
+    /// What a file says, without the space around it; `None` if it cannot be read.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        let file = File::open(self.root.join(path)).ok()?;
+        let mut text = String::new();
+        file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+        text.truncate(text.trim_end().len());
+        Some(text)
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
+    /// The numbers N of the entries `{prefix}N` of a folder, ascending.
+    pub(crate) fn numbered(&self, folder: &str, prefix: &str) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(self.root.join(folder)) else {
+            return Vec::new();
+        };
+        let number = |entry: fs::DirEntry| -> Option<u32> {
+            let name = entry.file_name();
+            let digits = name.to_str()?.strip_prefix(prefix)?;
+            let plain = digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse().ok().filter(|n| plain && *n <= MAX_CORE)
+        };
+        let mut numbers: Vec<u32> = entries.flatten().filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+/// Files, and what was strange about them.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) files: Files,
+    pub(super) notes: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(files: Files) -> Self {
+        let notes = Vec::new();
+        Self { files, notes }
+    }
+
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// A list of cpus; an empty file is an empty list.
+    pub(super) fn list(&mut self, path: &str) -> Option<Vec<u32>> {
+        self.read(path, "a list of cpus", parse_list)
+    }
+
+    /// A whole number.
+    pub(super) fn number(&mut self, path: &str) -> Option<i64> {
+        self.read(path, "a number", |text| text.trim().parse().ok())
+    }
+
+    /// A file in the form that `parse` reads. A file that is there and makes no sense leaves a note.
+    pub(super) fn read<T>(
+        &mut self,
+        path: &str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.files.text(path)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            let shown: String = text.chars().take(40).collect();
+            self.note(format!(
+                "`/{path}` is not {what}: `{}`",
+                shown.escape_debug()
+            ));
+        }
+        parsed
+    }
+}
+
+/// Reads a list of cpus as the kernel writes it, `0-3,8`; ascending, each once.
+pub(super) fn parse_list(text: &str) -> Option<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u32>().ok();
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last || last > MAX_CORE {
+            return None;
+        }
+        all.extend(first..=last);
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
+}

@@ -1,0 +1,284 @@
+//! Where workers sit: how many there are, on which cpu each of them, whether they are bound to it, and whom they steal
+//! from. Pure: it knows the machine and the wish, and touches neither.
+//!
+//! Seats are given out core by core: the first thread of every core, fast cores before efficient ones and node by node,
+//! then the second threads. So few workers are near each other, and a core is shared last.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use pipewright_spec::options::Smt;
+
+use super::{Cpu, Machine, steal::Victims};
+use crate::idle::MAX_WORKERS;
+
+/// The highest cpu that a thread can be bound to: the width of the system's cpu set.
+pub(crate) const MOST_PINNED: u32 = 1023;
+/// On so few cores the scheduler of the system does better than fixed seats, which cannot give way to other programs.
+const FEW_CORES: usize = 2;
+
+/// What the pool asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    pub(crate) workers: Option<usize>,
+    pub(crate) cores: Option<Box<[u32]>>,
+    pub(crate) smt: Option<Smt>,
+    pub(crate) numa: Option<u32>,
+    pub(crate) pin: Option<bool>,
+}
+
+/// Where the workers of a run sit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// One for each worker; never empty.
+    pub(crate) seats: Box<[Seat]>,
+    /// Memory nodes that have a worker.
+    pub(crate) nodes: usize,
+    pub(crate) pin: Pin,
+    /// What could not be done as asked.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Are workers bound to their cpus?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    /// The system moves them.
+    No,
+    /// They are, because the run has the machine to itself, as far as can be told.
+    Auto,
+    /// They are, because the pool names cores or a node, or says so.
+    Asked,
+}
+
+/// Where one worker sits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) cpu: u32,
+    /// Its memory node, counted among those that have a worker.
+    pub(crate) node: u16,
+    pub(crate) victims: Victims,
+}
+
+/// A pool that does not fit the machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// A core that the machine has not.
+    #[error("this machine has no core {core}; write some of `{usable}`")]
+    NoCore {
+        /// The core.
+        core: u32,
+        /// Those that can be written.
+        usable: String,
+    },
+    /// A core that is switched off.
+    #[error("core {core} is offline; write some of `{usable}`")]
+    Offline {
+        /// The core.
+        core: u32,
+        /// Those that can be written.
+        usable: String,
+    },
+    /// A core outside of the affinity mask or the cpuset of this process.
+    #[error(
+        "this process may not run on core {core}; write some of `{usable}`, or start it with another cpuset or affinity mask"
+    )]
+    NotAllowed {
+        /// The core.
+        core: u32,
+        /// Those that can be written.
+        usable: String,
+    },
+    /// A core that no thread can be bound to.
+    #[error(
+        "no thread can be bound to core {core}; cores above {MOST_PINNED} do not fit the system's cpu set"
+    )]
+    TooHigh {
+        /// The core.
+        core: u32,
+    },
+    /// A memory node without a usable core.
+    #[error("memory node {node} has no core that this process may use; write one of `{usable}`")]
+    NoNode {
+        /// The node.
+        node: u32,
+        /// Those that can be written.
+        usable: String,
+    },
+    /// More workers than cores that the pool may use.
+    #[error("the pool has {workers} workers on {cores} {}; write at most `workers = {cores}`, or name more cores", if *cores == 1 { "core" } else { "cores" })]
+    FewCores {
+        /// The workers.
+        workers: usize,
+        /// The cores.
+        cores: usize,
+    },
+}
+
+impl Machine {
+    /// Can threads be bound to all of these cores?
+    pub(crate) fn check_cores(&self, cores: &[u32]) -> Result<(), PlaceError> {
+        let usable = || listed(self.usable().map(|cpu| cpu.id));
+        for &core in cores {
+            match self.cpu(core) {
+                _ if core > MOST_PINNED => return Err(PlaceError::TooHigh { core }),
+                None => {
+                    return Err(PlaceError::NoCore {
+                        core,
+                        usable: usable(),
+                    });
+                }
+                Some(cpu) if !cpu.online => {
+                    return Err(PlaceError::Offline {
+                        core,
+                        usable: usable(),
+                    });
+                }
+                Some(cpu) if !cpu.usable => {
+                    return Err(PlaceError::NotAllowed {
+                        core,
+                        usable: usable(),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives workers their seats.
+    pub(crate) fn place(&self, wish: &Wish) -> Result<Placement, PlaceError> {
+        let seats = self.seats(wish)?;
+        let cores = seats.iter().filter(|seat| seat.rank == 0).count();
+        let asked = wish.cores.is_some() || wish.numa.is_some();
+        let workers = match wish.workers {
+            Some(workers) if asked && workers > seats.len() => {
+                let cores = seats.len();
+                return Err(PlaceError::FewCores { workers, cores });
+            }
+            Some(workers) => workers.max(1),
+            None => self
+                .within_quota(wish.most(seats.len(), cores))
+                .min(MAX_WORKERS),
+        };
+        let mut warnings = Vec::new();
+        if workers > seats.len() && wish.smt == Some(Smt::Avoid) {
+            warnings.push(format!(
+                "{workers} workers share {cores} cores, though `smt = avoid`"
+            ));
+        }
+        let cpus: Vec<Cpu> = seats
+            .iter()
+            .cycle()
+            .take(workers)
+            .map(|seat| seat.cpu)
+            .collect();
+        let whole = cores > FEW_CORES && (cores..=seats.len()).contains(&workers);
+        let mut pin = match wish.pin {
+            _ if self.is_simulated() => Pin::No,
+            Some(false) => Pin::No,
+            Some(true) => Pin::Asked,
+            None if asked => Pin::Asked,
+            None if whole && self.quota().is_none() => Pin::Auto,
+            None => Pin::No,
+        };
+        if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {
+            warnings.push(format!("workers are not bound to cpus, because a thread cannot be bound to one above {MOST_PINNED}"));
+            pin = Pin::No;
+        }
+        Ok(placement(&cpus, pin, warnings))
+    }
+
+    /// The cpus that workers may sit on, in the order in which they are taken.
+    fn seats(&self, wish: &Wish) -> Result<Vec<Candidate>, PlaceError> {
+        if let Some(cores) = &wish.cores {
+            self.check_cores(cores)?;
+        }
+        let named = |cpu: &&Cpu| {
+            wish.cores
+                .as_ref()
+                .is_none_or(|cores| cores.contains(&cpu.id))
+        };
+        let near = |cpu: &&Cpu| wish.numa.is_none_or(|node| node == cpu.node);
+        let mut threads: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut seats: Vec<Candidate> = Vec::new();
+        for &cpu in self.usable().filter(named).filter(near) {
+            let taken = threads.entry(cpu.core).or_default();
+            seats.push(Candidate { rank: *taken, cpu });
+            *taken += 1;
+        }
+        if wish.smt == Some(Smt::Avoid) {
+            seats.retain(|seat| seat.rank == 0);
+        }
+        seats.sort_by_key(|Candidate { rank, cpu }| {
+            (
+                *rank,
+                cpu.kind,
+                cpu.node,
+                cpu.package,
+                cpu.l3,
+                cpu.core,
+                cpu.id,
+            )
+        });
+        match wish.numa {
+            Some(node) if seats.is_empty() => {
+                let usable = listed(self.nodes().into_iter());
+                Err(PlaceError::NoNode { node, usable })
+            }
+            _ => Ok(seats),
+        }
+    }
+}
+
+/// A cpu that a worker may sit on, and how many threads of its core come before it.
+struct Candidate {
+    rank: usize,
+    cpu: Cpu,
+}
+
+impl Wish {
+    /// Most workers that nobody asked for: a core is shared where the list of cores or `smt` says so.
+    fn most(&self, seats: usize, cores: usize) -> usize {
+        match self.smt {
+            Some(Smt::Use) => seats,
+            _ if self.cores.is_some() => seats,
+            _ => cores,
+        }
+    }
+}
+
+fn placement(cpus: &[Cpu], pin: Pin, warnings: Vec<String>) -> Placement {
+    let mut nodes: Vec<u32> = cpus.iter().map(|cpu| cpu.node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let seat = |(me, cpu): (usize, &Cpu)| Seat {
+        cpu: cpu.id,
+        node: nodes.binary_search(&cpu.node).unwrap_or(0) as u16,
+        victims: Victims::of(me, cpus),
+    };
+    Placement {
+        seats: cpus.iter().enumerate().map(seat).collect(),
+        nodes: nodes.len(),
+        pin,
+        warnings,
+    }
+}
+
+/// The shortest list that means these numbers, which ascend.
+fn listed(numbers: impl Iterator<Item = u32>) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for n in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => runs.push((n, n)),
+        }
+    }
+    let run = |&(first, last): &(u32, u32)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(",")
+}

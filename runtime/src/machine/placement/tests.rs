@@ -1,0 +1,212 @@
+//! Pools on recorded and made-up machines.
+
+use pipewright_spec::cores::CoreSet;
+
+use super::*;
+use crate::machine::tests::recorded;
+
+/// `workers=4 cores=0-3 smt=use numa=1`
+fn wish(text: &str) -> Wish {
+    let mut wish = Wish::default();
+    for part in text.split_whitespace() {
+        let (key, value) = part.split_once('=').expect("key=value");
+        match key {
+            "workers" => wish.workers = value.parse().ok(),
+            "cores" => wish.cores = CoreSet::parse(value).ok().map(|set| set.as_slice().into()),
+            "smt" => wish.smt = Smt::from_name(value),
+            "numa" => wish.numa = value.parse().ok(),
+            "pin" => wish.pin = value.parse().ok(),
+            _ => panic!("no key {key}"),
+        }
+    }
+    wish
+}
+
+/// A recording, or a made-up machine where the name says how.
+fn machine(name: &str) -> Machine {
+    Machine::simulate(name).unwrap_or_else(|_| recorded(name))
+}
+
+#[track_caller]
+fn check(name: &str, text: &str, cpus: &[u32], pin: Pin) {
+    let placement = machine(name).place(&wish(text)).expect("a pool that fits");
+    let taken: Vec<u32> = placement.seats.iter().map(|seat| seat.cpu).collect();
+    assert_eq!(
+        (taken.as_slice(), placement.pin),
+        (cpus, pin),
+        "{name}, {text}"
+    );
+    assert!(placement.warnings.is_empty(), "{:?}", placement.warnings);
+}
+
+#[test]
+fn workers_take_one_cpu_of_every_core_first() {
+    check("one_node", "", &[0, 1, 2, 3], Pin::Auto);
+    check("hybrid", "", &[0, 2, 4, 5, 6, 7], Pin::Auto);
+    check("hybrid", "smt=use", &[0, 2, 4, 5, 6, 7, 1, 3], Pin::Auto);
+    check("hybrid", "smt=avoid", &[0, 2, 4, 5, 6, 7], Pin::Auto);
+    check("hybrid", "workers=3", &[0, 2, 4], Pin::No);
+    check("hybrid", "workers=7", &[0, 2, 4, 5, 6, 7, 1], Pin::Auto);
+    check("capacities", "workers=3", &[4, 5, 0], Pin::No);
+    check("two_nodes_smt", "", &[0, 1, 2], Pin::Auto);
+    check("two_nodes_smt", "smt=use", &[0, 1, 2, 4, 5, 6], Pin::Auto);
+    check("2x2x2", "smt=use", &[0, 1, 2, 3, 4, 5, 6, 7], Pin::No);
+    check("1x2", "workers=3", &[0, 1, 0], Pin::No);
+    check("1x1", "", &[0], Pin::No);
+    check("offline", "", &[0, 1], Pin::No);
+    check("no_sysfs", "", &[0, 1, 2, 5], Pin::Auto);
+}
+
+#[test]
+fn a_quota_bounds_the_workers_that_nobody_asked_for() {
+    check("four_nodes", "", &[0, 1, 2, 3, 4, 5], Pin::No);
+    check("container", "", &[2, 3], Pin::No);
+    check("container", "smt=use", &[2, 3], Pin::No);
+    check("container", "workers=3", &[2, 3, 6], Pin::No);
+    check("container_v1", "", &[1], Pin::No);
+}
+
+#[test]
+fn named_cores_and_nodes_are_taken_and_bound_to() {
+    check("one_node", "cores=1,3", &[1, 3], Pin::Asked);
+    check("one_node", "cores=0-3 workers=2", &[0, 1], Pin::Asked);
+    check("hybrid", "cores=0-3", &[0, 2, 1, 3], Pin::Asked);
+    check("hybrid", "cores=0-3 smt=avoid", &[0, 2], Pin::Asked);
+    check("two_nodes_smt", "numa=1", &[2], Pin::Asked);
+    check("two_nodes_smt", "numa=0 smt=use", &[0, 1, 4, 5], Pin::Asked);
+    check("container", "cores=2,6", &[2, 6], Pin::Asked);
+    check("2x4", "cores=5-6", &[5, 6], Pin::No);
+    check("high_ids", "cores=1022-1023", &[1022, 1023], Pin::Asked);
+    check("one_node", "pin=false", &[0, 1, 2, 3], Pin::No);
+    check("one_node", "cores=0-3 pin=false", &[0, 1, 2, 3], Pin::No);
+    check("offline", "pin=true", &[0, 1], Pin::Asked);
+    check("2x4", "cores=0 pin=true", &[0], Pin::No);
+}
+
+#[test]
+fn a_pool_that_does_not_fit_the_machine_is_refused() {
+    #[track_caller]
+    fn check(name: &str, text: &str, message: &str) {
+        let error = machine(name)
+            .place(&wish(text))
+            .expect_err("a pool that does not fit");
+        assert_eq!(error.to_string(), message);
+    }
+    check(
+        "one_node",
+        "cores=2-5",
+        "this machine has no core 4; write some of `0-3`",
+    );
+    check(
+        "offline",
+        "cores=0,2",
+        "core 2 is offline; write some of `0-1`",
+    );
+    check(
+        "container",
+        "cores=0",
+        "this process may not run on core 0; write some of `2-3,6-7`, or start it with another cpuset or affinity mask",
+    );
+    check(
+        "two_nodes_smt",
+        "cores=3",
+        "this process may not run on core 3; write some of `0-2,4-6`, or start it with another cpuset or affinity mask",
+    );
+    check(
+        "high_ids",
+        "cores=1024",
+        "no thread can be bound to core 1024; cores above 1023 do not fit the system's cpu set",
+    );
+    check(
+        "2x4",
+        "numa=2",
+        "memory node 2 has no core that this process may use; write one of `0-1`",
+    );
+    check(
+        "2x4",
+        "numa=1 workers=5",
+        "the pool has 5 workers on 4 cores; write at most `workers = 4`, or name more cores",
+    );
+    check(
+        "one_node",
+        "cores=0,8191",
+        "no thread can be bound to core 8191; cores above 1023 do not fit the system's cpu set",
+    );
+}
+
+#[test]
+fn workers_that_share_cores_against_the_wish_are_warned_of() {
+    let placement = machine("2x2x2")
+        .place(&wish("workers=6 smt=avoid"))
+        .expect("a pool");
+    assert_eq!(
+        placement.warnings,
+        ["6 workers share 4 cores, though `smt = avoid`"]
+    );
+    let cpus: Vec<u32> = placement.seats.iter().map(|seat| seat.cpu).collect();
+    assert_eq!(cpus, [0, 1, 2, 3, 0, 1]);
+}
+
+#[test]
+fn workers_on_cpus_that_no_set_holds_are_not_bound() {
+    let placement = machine("high_ids").place(&wish("numa=7")).expect("a pool");
+    assert_eq!(placement.pin, Pin::No);
+    assert_eq!(
+        placement.warnings,
+        ["workers are not bound to cpus, because a thread cannot be bound to one above 1023"]
+    );
+}
+
+#[test]
+fn workers_steal_from_the_nearest_first() {
+    #[track_caller]
+    fn check(name: &str, text: &str, worker: usize, node: u16, levels: &[&[usize]]) {
+        let placement = machine(name).place(&wish(text)).expect("a pool that fits");
+        let seat = &placement.seats[worker];
+        assert_eq!(seat.victims.levels(), levels, "{name}, {text}");
+        assert_eq!(seat.node, node, "{name}, {text}");
+    }
+    check("2x4", "", 0, 0, &[&[1, 2, 3], &[4, 5, 6, 7]]);
+    check("2x4", "", 5, 1, &[&[4, 6, 7], &[0, 1, 2, 3]]);
+    // Workers 0 to 3 have the first threads of cores 0 to 3, workers 4 to 7 the second ones.
+    check("2x2x2", "smt=use", 1, 0, &[&[5], &[0, 4], &[2, 3, 6, 7]]);
+    check("four_nodes", "workers=6", 2, 0, &[&[3], &[0, 1], &[4, 5]]);
+    check("four_nodes", "workers=6", 4, 1, &[&[5], &[0, 1, 2, 3]]);
+    check("1x1", "workers=3", 0, 0, &[&[1, 2]]);
+    check("1x1", "", 0, 0, &[]);
+    // Nodes are counted among those that have workers.
+    check("high_ids", "cores=1022-1023", 1, 0, &[&[0]]);
+}
+
+#[test]
+fn within_a_level_the_first_victim_varies() {
+    let placement = machine("2x4").place(&Wish::default()).expect("a pool");
+    let mut victims = placement.seats[0].victims.clone();
+    let mut first = [0; 8];
+    for _ in 0..300 {
+        let mut asked = Vec::new();
+        let none: Option<()> = victims.find(|victim| {
+            asked.push(victim);
+            None
+        });
+        assert!(none.is_none());
+        first[asked[0]] += 1;
+        let (near, far) = asked.split_at(3);
+        let sorted = |part: &[usize]| {
+            let mut part = part.to_vec();
+            part.sort_unstable();
+            part
+        };
+        assert_eq!(
+            (sorted(near), sorted(far)),
+            (vec![1, 2, 3], vec![4, 5, 6, 7])
+        );
+    }
+    assert!(first[1..4].iter().all(|&n| n > 50), "{first:?}");
+    assert_eq!(
+        victims
+            .find(|victim| (victim > 3).then_some(victim))
+            .map(|v| v > 3),
+        Some(true)
+    );
+}
