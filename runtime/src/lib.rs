@@ -14,6 +14,7 @@ mod credit;
 mod door;
 mod idle;
 mod meet;
+pub mod memory;
 mod ring;
 mod sync;
 mod token;
