@@ -5,3 +5,4 @@
 pub mod heavy;
 pub mod linear;
 pub mod paired;
+pub mod pools;

@@ -80,9 +80,9 @@ fn take(rack: &Rack) -> Option<Round> {
 }
 
 fn give(rack: &Rack, round: &Round) {
-    let given = rack.give(round) || {
+    let given = rack.give(round.block()) || {
         rack.make_room();
-        rack.give(round)
+        rack.give(round.block())
     };
     if !given {
         depot::give_one(round);

@@ -137,9 +137,9 @@ impl Rack {
         Some(self.depot.round(block))
     }
 
-    /// Takes the block back if the loaded magazine has room; then the round is the rack's and must not be used again.
+    /// Takes a round's block back if the loaded magazine has room; then the round is the rack's and must not be used again.
     #[inline(always)]
-    pub(super) fn give(&self, round: &Round) -> bool {
+    pub(super) fn give(&self, block: NonNull<u8>) -> bool {
         let word = self.counters.word.load(Ordering::Relaxed);
         let len = word & LENGTH;
         if len >= self.counters.limit.load(Ordering::Relaxed) {
@@ -149,7 +149,7 @@ impl Rack {
         let at = len as usize;
         // SAFETY: as in `take`.
         self.loaded
-            .with_mut(|loaded| unsafe { (*loaded).set(at, round.block) });
+            .with_mut(|loaded| unsafe { (*loaded).set(at, block) });
         true
     }
 

@@ -57,9 +57,9 @@ pub(super) fn take(depot: &DepotRef) -> Option<Round> {
 /// Takes a block back, in whatever thread this is.
 #[inline(always)]
 pub(super) fn give(round: Round) {
-    let given = near(round.depot(), |rack| rack.give(&round));
+    let given = near(round.depot(), |rack| rack.give(round.block()));
     if given != Some(true) {
-        give_slowly(&round);
+        give_slowly(round);
     }
 }
 
@@ -105,21 +105,21 @@ fn take_slowly(depot: &DepotRef) -> Option<Round> {
 
 #[cold]
 #[inline(never)]
-fn give_slowly(round: &Round) {
+fn give_slowly(round: Round) {
     if round.depot().is_closed() {
         let gone = remove(|rack| rack.is_of(round.depot()));
-        depot::give_one(round);
+        depot::give_one(&round);
         // Only now, because with the last reference the memory goes, and with it objects that may be users of pools.
         return drop(gone);
     }
     let given = with_rack(round.depot(), |rack| {
-        rack.give(round) || {
+        rack.give(round.block()) || {
             rack.make_room();
-            rack.give(round)
+            rack.give(round.block())
         }
     });
     if given != Some(true) {
-        depot::give_one(round);
+        depot::give_one(&round);
     }
 }
 
