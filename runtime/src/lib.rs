@@ -13,6 +13,7 @@
 mod credit;
 mod door;
 mod idle;
+mod jemalloc;
 mod meet;
 pub mod memory;
 mod ring;

@@ -13,9 +13,10 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 24] = [
+pub(super) const UNSAFE_MODULES: [&str; 25] = [
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
+    "runtime/src/jemalloc.rs",
     "runtime/src/link/join.rs",
     "runtime/src/link/keyed.rs",
     "runtime/src/link/serial.rs",
