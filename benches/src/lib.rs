@@ -6,4 +6,5 @@ pub mod heavy;
 pub mod linear;
 pub mod load;
 pub mod paired;
+pub mod pools;
 pub mod tasks;

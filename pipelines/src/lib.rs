@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod allocator;
 pub mod cli;
 pub mod txpool;

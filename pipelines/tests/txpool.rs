@@ -49,6 +49,7 @@ fn the_json_object_has_these_keys() {
         .map(String::as_str)
         .collect();
     let expect = [
+        "allocator",
         "blocks",
         "by_kind",
         "elapsed_s",
@@ -144,6 +145,7 @@ fn results_do_not_depend_on_workers_or_order() {
         for varies in ["elapsed_s", "transactions_per_s"] {
             assert!(object[varies].take().is_number());
         }
+        assert!(object["allocator"].take().is_object());
         object
     };
     let expect = run("keep", "1");

@@ -13,8 +13,10 @@
 mod credit;
 mod idle;
 mod intake;
+mod jemalloc;
 mod lane;
 mod meet;
+pub mod memory;
 mod ring;
 mod sync;
 mod token;

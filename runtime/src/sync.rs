@@ -1,6 +1,8 @@
 //! The atomics and cells of the concurrent modules: std's, or loom's when built with `--cfg loom`.
 
 #[cfg(loom)]
+pub(crate) use self::queue::Queue;
+#[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
     sync::{
@@ -11,6 +13,8 @@ pub(crate) use loom::{
 
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;
+#[cfg(not(loom))]
+pub(crate) use crossbeam_queue::ArrayQueue as Queue;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
@@ -42,6 +46,41 @@ mod cell {
 
         pub(crate) fn into_inner(self) -> T {
             self.0.into_inner()
+        }
+    }
+}
+
+#[cfg(loom)]
+mod queue {
+    use std::collections::VecDeque;
+
+    use loom::sync::Mutex;
+
+    /// The interface of crossbeam's bounded queue, which loom cannot look into, over a lock that it can.
+    pub(crate) struct Queue<T> {
+        items: Mutex<VecDeque<T>>,
+        capacity: usize,
+    }
+
+    impl<T> Queue<T> {
+        pub(crate) fn new(capacity: usize) -> Self {
+            Self {
+                items: Mutex::new(VecDeque::new()),
+                capacity,
+            }
+        }
+
+        pub(crate) fn push(&self, item: T) -> Result<(), T> {
+            let mut items = self.items.lock().unwrap();
+            if items.len() == self.capacity {
+                return Err(item);
+            }
+            items.push_back(item);
+            Ok(())
+        }
+
+        pub(crate) fn pop(&self) -> Option<T> {
+            self.items.lock().unwrap().pop_front()
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocks;
+
 use std::{
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},

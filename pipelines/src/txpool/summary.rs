@@ -7,6 +7,7 @@ use pipewright::Ledger;
 use serde_json::{Value, json};
 
 use super::types::{Kind, Scored};
+use crate::allocator;
 
 /// What came out of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Summary {
     /// The object that `--json` prints; `ledger` is the run's own account of its items.
     pub fn to_json(&self, elapsed: Duration, ledger: &Ledger) -> Value {
         json!({
+            "allocator": allocator::to_json(),
             "blocks": self.blocks,
             "transactions": self.transactions,
             "hash_matched": self.hash_matched,

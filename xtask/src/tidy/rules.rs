@@ -13,15 +13,27 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 14] = [
+pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
+    "runtime/src/jemalloc.rs",
     "runtime/src/link/join.rs",
     "runtime/src/link/keyed.rs",
     "runtime/src/link/serial.rs",
     "runtime/src/loom_models.rs",
     "runtime/src/machine/realtime.rs",
     "runtime/src/meet.rs",
+    "runtime/src/memory/arena/heap.rs",
+    "runtime/src/memory/arena/linux.rs",
+    "runtime/src/memory/arena/mod.rs",
+    "runtime/src/memory/batch.rs",
+    "runtime/src/memory/block.rs",
+    "runtime/src/memory/depot.rs",
+    "runtime/src/memory/loom_models.rs",
+    "runtime/src/memory/magazine.rs",
+    "runtime/src/memory/objects.rs",
+    "runtime/src/memory/rack.rs",
+    "runtime/src/memory/thread.rs",
     "runtime/src/ring.rs",
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
