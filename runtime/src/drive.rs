@@ -135,7 +135,7 @@ fn through<I: Iterator, C: Segment>(
 ) {
     let mut items = Some(items);
     let mut progress = Progress::default();
-    pump(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+    pump::<ALL, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
     if w.shared.is_stopping() {
         w.shared
             .dropped(link, items.into_iter().flatten().count() as u64);
@@ -144,6 +144,11 @@ fn through<I: Iterator, C: Segment>(
 
 /// Marks items that were handed over and do not come from a source's `next`.
 pub(crate) const HANDED: u16 = u16::MAX;
+
+/// A loop that has no limit: it compares once an item, where its iterator ends.
+pub(crate) const ALL: bool = false;
+/// A loop that ends at a limit too.
+pub(crate) const LIMITED: bool = true;
 
 /// How far a loop came.
 #[derive(Debug, Default)]
@@ -155,8 +160,8 @@ pub(crate) struct Progress {
 }
 
 /// Runs at most `limit` items through `step`, going on behind items that panic. `source` is the stage that panics if
-/// taking an item does.
-pub(crate) fn pump<I: Iterator, C: Segment>(
+/// taking an item does. `HOW` is [`ALL`], with `u64::MAX` as the limit, or [`LIMITED`].
+pub(crate) fn pump<const HOW: bool, I: Iterator, C: Segment>(
     w: Watch<'_>,
     items: &mut Option<I>,
     limit: u64,
@@ -167,9 +172,8 @@ pub(crate) fn pump<I: Iterator, C: Segment>(
 ) {
     while progress.items < limit {
         let left = limit - progress.items;
-        let attempt = catch_unwind(AssertUnwindSafe(|| match limit {
-            u64::MAX => burst::<false, I, C>(w.counts, items, left, source, cx, step, progress),
-            _ => burst::<true, I, C>(w.counts, items, left, source, cx, step, progress),
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            burst::<HOW, I, C>(w.counts, items, left, source, cx, step, progress);
         }));
         match attempt {
             Ok(()) => return,
@@ -184,7 +188,7 @@ pub(crate) fn pump<I: Iterator, C: Segment>(
 
 /// The loop itself. Out of line, so that its registers are its own.
 #[inline(never)]
-fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
+fn burst<const HOW: bool, I: Iterator, C: Segment>(
     counts: &Counts,
     items: &mut Option<I>,
     limit: u64,
@@ -193,6 +197,8 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
     step: &impl Fn(&mut C, I::Item, &mut C::Tally),
     progress: &mut Progress,
 ) {
+    // A constant needs no register in a loop that has none to spare; what is taken is a difference of two counts.
+    let limit = if HOW == LIMITED { limit } else { u64::MAX };
     let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), limit, source, counts);
     let Guard {
         items: Some(items),
@@ -213,7 +219,7 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
         };
         step(cx, item, tally);
         *left -= 1;
-        if LIMITED && *left == 0 {
+        if HOW == LIMITED && *left == 0 {
             break;
         }
     }
