@@ -41,6 +41,7 @@ built_on_them! {
     mod graph;
     mod link;
     mod metrics;
+    pub mod prefetch;
     mod report;
     mod running;
     mod settings;

@@ -13,7 +13,7 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 13] = [
+pub(super) const UNSAFE_MODULES: [&str; 14] = [
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/link/join.rs",
@@ -21,6 +21,7 @@ pub(super) const UNSAFE_MODULES: [&str; 13] = [
     "runtime/src/link/serial.rs",
     "runtime/src/loom_models.rs",
     "runtime/src/meet.rs",
+    "runtime/src/prefetch.rs",
     "runtime/src/ring.rs",
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
