@@ -27,6 +27,7 @@ macro_rules! built_on_them {
 }
 
 built_on_them! {
+    mod ahead;
     mod batch;
     mod builder;
     mod call;
