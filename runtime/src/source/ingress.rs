@@ -158,12 +158,10 @@ impl<T: 'static> Ingress<T> {
         if free * 4 < self.items.capacity() && !self.door.is_closed() {
             return;
         }
-        let sleepers = {
-            let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-            self.waiting.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *sleepers)
-        };
-        for sleeper in sleepers {
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.store(0, Ordering::Relaxed);
+        // The list keeps its memory, so that the next sender that sleeps allocates nothing.
+        for sleeper in sleepers.drain(..) {
             sleeper.unpark();
         }
     }
