@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod gather;
 pub mod heavy;
 pub mod linear;
+pub mod links;
 pub mod paired;

@@ -9,11 +9,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::{fs, hint::black_box, process::ExitCode};
+use std::{fs, hint::black_box, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use pipewright::prefetch::{PrefetchExt as _, prefetch};
-use pipewright_benches::paired::{Contender, Outcome, compare};
+use pipewright_benches::{
+    gather::{self, Record, work},
+    paired::{Contender, Outcome, compare},
+};
 
 /// What prefetching gives on a random walk, in paired runs.
 #[derive(Parser)]
@@ -29,14 +32,12 @@ struct Args {
     thousands: usize,
 }
 
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Record([u64; 8]);
-
 /// Distances placed by hand.
 const BY_HAND: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// The least speed against the best of them.
 const AGAINST_BEST: f64 = 0.97;
+/// The least speed of a pipeline against a loop by hand.
+const PIPELINE: f64 = 0.90;
 
 /// What is done with a record, given what came of those before it.
 type Body = fn(u64, &Record) -> u64;
@@ -49,26 +50,14 @@ fn light(sum: u64, record: &Record) -> u64 {
         .fold(sum, |sum, word| sum.wrapping_add(*word))
 }
 
-/// About 45 ns, each step of which needs the one before.
-#[inline(always)]
-fn work(sum: u64, record: &Record) -> u64 {
-    (0..3).fold(sum, |x, _| {
-        record.0.iter().fold(x, |x, word| {
-            (x ^ word)
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .rotate_left(23)
-        })
-    })
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let len = (args.mib << 20) / size_of::<Record>();
-    let table: Vec<Record> = (0..len as u64)
+    let table: Arc<[Record]> = (0..len as u64)
         .map(|n| Record(std::array::from_fn(|k| n + k as u64)))
         .collect();
     let mut dice = 0x2545_F491_4F6C_DD1D_u64;
-    let walk: Vec<u32> = (0..args.thousands * 1000)
+    let walk: Arc<[u32]> = (0..args.thousands * 1000)
         .map(|_| {
             dice = dice
                 .wrapping_mul(0x5851_F42D_4C95_7F2D)
@@ -94,11 +83,44 @@ fn main() -> ExitCode {
         &case::<{ WORK }>(args.rounds, &table, &walk),
         Some(3.0),
     );
+    met &= show_pipelines(&pipelines(args.rounds, &table, &walk));
     if met {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The same walk as a pipeline of one worker, with and without `prefetch` on its stage.
+fn pipelines(rounds: usize, table: &Arc<[Record]>, walk: &Arc<[u32]>) -> Vec<Outcome> {
+    let expected = plain::<WORK>(table, walk);
+    compare(
+        rounds,
+        Contender::new("pipeline without `prefetch`", || {
+            assert_eq!(gather::plain(table, walk), expected);
+        }),
+        vec![
+            Contender::new("pipeline with `prefetch`", || {
+                assert_eq!(gather::ahead(table, walk), expected);
+            }),
+            Contender::new("loop by hand, 16 ahead", || {
+                assert_eq!(
+                    by_hand::<WORK, 16>(black_box(table), black_box(walk)),
+                    expected
+                );
+            }),
+        ],
+    )
+}
+
+fn show_pipelines(outcomes: &[Outcome]) -> bool {
+    println!("working body, in a pipeline");
+    for outcome in outcomes {
+        println!("  {outcome}");
+    }
+    let (ahead, hand) = (outcomes[1].ratios[0], outcomes[2].ratios[0]);
+    let over_none = bar("against no prefetch", ahead, 3.0);
+    over_none & bar("against the loop by hand", ahead / hand, PIPELINE)
 }
 
 /// The bodies are chosen at compile time, so that each loop has its own copy.
