@@ -6,7 +6,7 @@
     missing_docs,
     clippy::manual_is_multiple_of,
     clippy::unwrap_used,
-    clippy::box_collection,
+    clippy::boxed_local,
     reason = "pipelines of a test are written as users write theirs"
 )]
 
