@@ -30,6 +30,7 @@ use crate::{
     error::{SendError, TrySendError},
     graph::Site,
     idle::Idle,
+    settings::PULL,
     token::Token,
     worker::Worker,
 };
@@ -48,6 +49,9 @@ pub(crate) struct Ingress<T> {
     run: OnceLock<Arc<Idle>>,
 }
 
+/// Senders that can sleep at a full input before the list of them grows.
+const SENDERS: usize = 16;
+
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
 unsafe impl<T> Send for Ingress<T> {}
 // SAFETY: as above.
@@ -59,7 +63,7 @@ impl<T: 'static> Ingress<T> {
             items: ArrayQueue::new(capacity.max(1) as usize),
             door: Door::new(),
             waiting: AtomicUsize::new(0),
-            sleepers: Mutex::new(Vec::new()),
+            sleepers: Mutex::new(Vec::with_capacity(SENDERS)),
             run: OnceLock::new(),
         })
     }
@@ -220,7 +224,8 @@ impl<T: 'static> IngressSource<T> {
         Self {
             end: Token::new(End {
                 queue: Arc::clone(queue),
-                taken: Vec::new(),
+                // As much as there can be at once, so that it does not grow late in a run.
+                taken: Vec::with_capacity(queue.items.capacity().min(PULL as usize)),
             }),
             home,
             place: Place {
