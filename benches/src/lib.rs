@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod gather;
 pub mod heavy;
 pub mod linear;
+pub mod links;
 pub mod load;
 pub mod paired;
 pub mod pools;

@@ -134,10 +134,13 @@ impl<T: 'static> Home<T> {
             number: 0,
             node,
         };
+        let reserved = (RESERVED_BYTES / size_of::<T>().max(1)).clamp(4, 4096);
+        // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
+        let tagged = self.shared.info.links.iter().any(|link| link.tagged);
         Box::new(Node {
             header,
-            items: Vec::with_capacity((RESERVED_BYTES / size_of::<T>().max(1)).clamp(4, 4096)),
-            tags: Vec::new(),
+            items: Vec::with_capacity(reserved),
+            tags: Vec::with_capacity(if tagged { reserved } else { 0 }),
             home: None,
         })
     }

@@ -303,3 +303,54 @@ where
         self(env).map_err(Into::into)
     }
 }
+
+/// A function that finds the memory that an item leads to: from the item, from the item and the environment, or a method of the
+/// environment.
+#[diagnostic::on_unimplemented(
+    message = "`prefetch = ..` must name a function that leads from a `{Item}` to a reference",
+    label = "does not lead from a `{Item}` to a reference",
+    note = "write `fn(&{Item}) -> &T`, `fn(&{Item}, &Env) -> &T`, or a method `fn(&self, item: &{Item}) -> &T` of the environment"
+)]
+pub trait FindsMemory<Item, Env: ?Sized, Marker> {
+    /// What is found.
+    type Found: ?Sized;
+    /// Finds it.
+    fn find<'x>(self, item: &'x Item, env: &'x Env) -> &'x Self::Found;
+}
+
+/// Marks `fn(&Item) -> &T`.
+#[derive(Debug)]
+pub struct OfItem<T: ?Sized>(PhantomData<T>);
+/// Marks `fn(&Item, &Env) -> &T`.
+#[derive(Debug)]
+pub struct OfItemInEnv<T: ?Sized>(PhantomData<T>);
+/// Marks `fn(&Env, &Item) -> &T`, which a method of the environment is.
+#[derive(Debug)]
+pub struct OfEnv<T: ?Sized>(PhantomData<T>);
+
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I) -> &'a T> FindsMemory<I, E, OfItem<T>> for F {
+    type Found = T;
+
+    #[inline(always)]
+    fn find<'x>(self, item: &'x I, _: &'x E) -> &'x T {
+        self(item)
+    }
+}
+
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I, &'a E) -> &'a T> FindsMemory<I, E, OfItemInEnv<T>> for F {
+    type Found = T;
+
+    #[inline(always)]
+    fn find<'x>(self, item: &'x I, env: &'x E) -> &'x T {
+        self(item, env)
+    }
+}
+
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a E, &'a I) -> &'a T> FindsMemory<I, E, OfEnv<T>> for F {
+    type Found = T;
+
+    #[inline(always)]
+    fn find<'x>(self, item: &'x I, env: &'x E) -> &'x T {
+        self(env, item)
+    }
+}

@@ -150,7 +150,11 @@ fn through<I: Iterator, C: Segment>(
 ) {
     let mut items = Some(items);
     let mut progress = Progress::default();
-    pump(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+    match w.urgent {
+        // A loop that looks up has to count to the next look.
+        Some(_) => pump::<LIMITED, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress),
+        None => pump::<ALL, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress),
+    }
     if w.shared.is_stopping() {
         w.shared
             .dropped(link, items.into_iter().flatten().count() as u64);
@@ -159,6 +163,11 @@ fn through<I: Iterator, C: Segment>(
 
 /// Marks items that were handed over and do not come from a source's `next`.
 pub(crate) const HANDED: u16 = u16::MAX;
+
+/// A loop that has no limit: it compares once an item, where its iterator ends.
+pub(crate) const ALL: bool = false;
+/// A loop that ends at a limit too.
+pub(crate) const LIMITED: bool = true;
 
 /// How far a loop came.
 #[derive(Debug, Default)]
@@ -169,12 +178,9 @@ pub(crate) struct Progress {
     pub(crate) ended: bool,
 }
 
-/// A limit that no loop reaches.
-const ENDLESS: u64 = u64::MAX >> 1;
-
 /// Runs at most `limit` items through `step`, going on behind items that panic. `source` is the stage that panics if
-/// taking an item does.
-pub(crate) fn pump<I: Iterator, C: Segment>(
+/// taking an item does. `HOW` is [`ALL`], with `u64::MAX` as the limit, or [`LIMITED`].
+pub(crate) fn pump<const HOW: bool, I: Iterator, C: Segment>(
     w: Watch<'_>,
     items: &mut Option<I>,
     limit: u64,
@@ -185,13 +191,15 @@ pub(crate) fn pump<I: Iterator, C: Segment>(
 ) {
     let mut look_up = LookUp::new(w);
     while progress.items < limit {
-        let left = (limit - progress.items).min(look_up.items);
-        let attempt = catch_unwind(AssertUnwindSafe(|| match left {
-            ENDLESS.. => burst::<false, I, C>(w.counts, items, left, source, cx, step, progress),
-            _ => burst::<true, I, C>(w.counts, items, left, source, cx, step, progress),
+        let left = match HOW {
+            LIMITED => (limit - progress.items).min(look_up.items),
+            ALL => limit,
+        };
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            burst::<HOW, I, C>(w.counts, items, left, source, cx, step, progress);
         }));
         match attempt {
-            Ok(()) if progress.ended || progress.items >= limit => return,
+            Ok(()) if HOW == ALL || progress.ended || progress.items >= limit => return,
             Ok(()) => look_up.look(w),
             Err(payload) => {
                 if caught(w, cx, payload) == Next::Stop {
@@ -204,7 +212,7 @@ pub(crate) fn pump<I: Iterator, C: Segment>(
 
 /// The loop itself. Out of line, so that its registers are its own.
 #[inline(never)]
-fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
+fn burst<const HOW: bool, I: Iterator, C: Segment>(
     counts: &Counts,
     items: &mut Option<I>,
     limit: u64,
@@ -213,6 +221,8 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
     step: &impl Fn(&mut C, I::Item, &mut C::Tally),
     progress: &mut Progress,
 ) {
+    // A constant needs no register in a loop that has none to spare; what is taken is a difference of two counts.
+    let limit = if HOW == LIMITED { limit } else { u64::MAX };
     let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), limit, source, counts);
     let Guard {
         items: Some(items),
@@ -233,7 +243,7 @@ fn burst<const LIMITED: bool, I: Iterator, C: Segment>(
         };
         step(cx, item, tally);
         *left -= 1;
-        if LIMITED && *left == 0 {
+        if HOW == LIMITED && *left == 0 {
             break;
         }
     }

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::{
+    ahead::Ahead,
     batch::Collector,
     counts::Counts,
     drive::{Next, Segment, Stopped, Tally as _, Watch, caught},
@@ -94,6 +95,23 @@ pub fn each_left<C: Segment, T>(
 ) {
     each_or(w, cx, tally, stage, batch.drain(), step, |left| left.len());
     collector(cx).give(batch);
+}
+
+/// As [`each`], for the items that wait in front of a stage with `prefetch`, each with its position in the source's batch.
+#[inline(always)]
+pub fn each_ahead<C: Segment, T>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    ahead: impl Fn(&mut C) -> &mut Ahead<T>,
+    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
+) {
+    let mut waiting = ahead(cx).take();
+    each_or(w, cx, tally, stage, waiting.drain(..), step, |left| {
+        left.len()
+    });
+    ahead(cx).give(waiting);
 }
 
 /// A call that is given `items` items at once: if it panics, all of them are counted, not one.

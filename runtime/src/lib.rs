@@ -30,6 +30,7 @@ macro_rules! built_on_them {
 }
 
 built_on_them! {
+    mod ahead;
     mod batch;
     mod builder;
     mod call;
@@ -49,6 +50,7 @@ built_on_them! {
     #[cfg(test)]
     mod placed;
     pub mod pressure;
+    pub mod prefetch;
     mod report;
     mod rest;
     mod running;

@@ -9,6 +9,7 @@ pub use pipewright_spec::{
 };
 
 pub use crate::{
+    ahead::Ahead,
     batch::{Collector, Due},
     call::{Call, CallBatch, Outlet, Routed, no_env, routed, routed_copied},
     carrier::{Carrier, Task},
@@ -16,16 +17,17 @@ pub use crate::{
     diagnose::*,
     drive::{Load, Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
     dry_run::DryAssembly,
-    each::{at_once, each, each_emitted, each_left},
+    each::{at_once, each, each_ahead, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
+    prefetch::{DISTANCE, prefetch},
     source::{
         ArcPieces, IngressSource, IntoSplittable, IterSource, Morsel, Pieces, PollSource, Pulled,
         SplitSource, Splittable,
     },
     stage::{
-        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, StageFn, copy, env_for,
+        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
         err_link, key_of, link, make_state, shown, slice_link,
     },
     worker::Worker,

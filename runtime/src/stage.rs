@@ -3,10 +3,11 @@
 use std::{hash::Hash, marker::PhantomData};
 
 use crate::{
-    diagnose::{Copies, IsEnv, Key, MakesState, Receives, ReceivesOne, Shown, StageKey},
+    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesOne, Shown, StageKey},
     error::InitError,
     graph::States,
     link::Merge,
+    prefetch::{Handle, prefetch},
 };
 
 /// A stage, source or sink, as a type. Its traits are implemented by the attributes.
@@ -35,6 +36,44 @@ pub trait Init<E: ?Sized>: StageFn {
 pub trait Keyed: StageFn {
     /// The key of an item.
     fn key(item: &Self::In) -> impl StageKey + use<Self>;
+}
+
+/// How a stage with `prefetch = ..` finds the memory that an item leads to.
+pub trait LooksAhead<E: ?Sized>: StageFn {
+    /// Asks for it.
+    fn ask(item: &Self::In, env: &E);
+}
+
+/// Asks for what an item that is a handle leads to.
+#[inline(always)]
+pub fn ask_target<H: Handle>(item: &H) {
+    prefetch(item.target());
+}
+
+/// What a closure of the item finds.
+#[inline(always)]
+pub fn found_of<I, T: ?Sized>(item: &I, find: impl for<'a> FnOnce(&'a I) -> &'a T) -> &T {
+    find(item)
+}
+
+/// What a closure of the item and the environment finds.
+#[inline(always)]
+pub fn found_in<'x, I, E: ?Sized, T: ?Sized>(
+    item: &'x I,
+    env: &'x E,
+    find: impl for<'a> FnOnce(&'a I, &'a E) -> &'a T,
+) -> &'x T {
+    find(item, env)
+}
+
+/// What a function with a name finds, whatever it takes.
+#[inline(always)]
+pub fn found_by<'x, I, E: ?Sized, M, F: FindsMemory<I, E, M>>(
+    item: &'x I,
+    env: &'x E,
+    find: F,
+) -> &'x F::Found {
+    find.find(item, env)
 }
 
 /// Hands an item from stage `P` to stage `C`: where the two types must meet.

@@ -14,7 +14,10 @@ use std::{
     },
 };
 
-use pipewright_benches::heavy::{Env, Probe, keyed, ordered};
+use pipewright_benches::{
+    heavy::{Env, Probe, keyed, ordered},
+    links::{broadcast, direct, polled, pushed, routed},
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -43,23 +46,31 @@ impl Probe for Reader {
     }
 }
 
+/// Runs one pipeline over the items of its environment.
+macro_rules! run {
+    ($pipeline:ident, $workers:expr) => {
+        |env| {
+            let run = $pipeline::pipeline()
+                .workers($workers)
+                .start(env)
+                .expect("the pipeline starts");
+            let _ = run.wait().expect("nothing fails");
+        }
+    };
+}
+
 fn main() -> ExitCode {
     let mut clean = true;
     println!("allocations while the sink takes {STEADY} items, after {WARM}");
     for workers in [1, 2] {
-        clean &= show("ordered", workers, |env| {
-            let run = ordered::pipeline()
-                .workers(workers)
-                .start(env)
-                .expect("the pipeline starts");
-            let _ = run.wait().expect("nothing fails");
-        });
-        clean &= show("keyed", workers, |env| {
-            let run = keyed::pipeline()
-                .workers(workers)
-                .start(env)
-                .expect("the pipeline starts");
-            let _ = run.wait().expect("nothing fails");
+        clean &= show("ordered, from an iterator", workers, run!(ordered, workers));
+        clean &= show("keyed, from a range", workers, run!(keyed, workers));
+        clean &= show("serial, then direct", workers, run!(direct, workers));
+        clean &= show("broadcast and join", workers, run!(broadcast, workers));
+        clean &= show("route and join", workers, run!(routed, workers));
+        clean &= show("polled, by `Emit`", workers, run!(polled, workers));
+        clean &= show("pushed, prefetch, batches", workers, |env| {
+            push(env, workers)
         });
     }
     if clean {
@@ -67,6 +78,18 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn push(env: Env, workers: usize) {
+    let items = env.items;
+    let run = pushed::pipeline()
+        .workers(workers)
+        .start(env)
+        .expect("the pipeline starts");
+    for n in 0..items {
+        run.send(n).expect("the input is open");
+    }
+    let _ = run.drain().expect("nothing fails");
 }
 
 fn show(name: &str, workers: usize, run: impl FnOnce(Env)) -> bool {
@@ -77,6 +100,6 @@ fn show(name: &str, workers: usize, run: impl FnOnce(Env)) -> bool {
         probe: Box::new(Reader(Arc::clone(&marks))),
     });
     let count = marks.after.load(Ordering::Relaxed) - marks.before.load(Ordering::Relaxed);
-    println!("  {name:<8} {workers} workers   {count}");
+    println!("  {name:<28} {workers} workers   {count}");
     count == 0
 }

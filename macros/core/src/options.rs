@@ -32,6 +32,8 @@ pub(crate) struct StageArgs {
     pub(crate) key: Option<Expr>,
     /// `state = ..`
     pub(crate) state: Option<Expr>,
+    /// `prefetch = ..`, where it is code.
+    pub(crate) prefetch: Option<Expr>,
 }
 
 /// The arguments of `#[pipeline]` behind the path.
@@ -112,6 +114,7 @@ impl StageArgs {
             }
             _ => {
                 let (raw, place) = (raw(info, &arg), arg.value_span().into());
+                let is_code = matches!(raw, RawValue::Code);
                 if let Err(problems) = self.options.set(info, raw, arg.span.into(), place) {
                     errors.extend(problems);
                     return;
@@ -119,6 +122,7 @@ impl StageArgs {
                 match (info.key, arg.value) {
                     (Key::Key, Value::Expr(code)) => self.key = Some(*code),
                     (Key::State, Value::Expr(code)) => self.state = Some(*code),
+                    (Key::Prefetch, Value::Expr(code)) if is_code => self.prefetch = Some(*code),
                     _ => {}
                 }
             }
@@ -171,6 +175,10 @@ impl PipelineArgs {
 fn raw(info: &KeyInfo, arg: &Arg) -> RawValue<Place> {
     match (&arg.value, info.value) {
         (Value::Expr(expr), ValueType::Code) if !matches!(**expr, Expr::Lit(_)) => RawValue::Code,
+        (Value::Expr(expr), ValueType::CountOrCode { .. }) => match raw_expr(expr) {
+            RawValue::Ident(_) => RawValue::Code,
+            other => other,
+        },
         (value, _) => raw_value(value),
     }
 }

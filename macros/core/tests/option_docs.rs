@@ -40,6 +40,7 @@ fn value(value: ValueType) -> String {
         ValueType::Code => "path or closure".to_owned(),
         ValueType::Flag => "nothing".to_owned(),
         ValueType::Count { .. } => "count".to_owned(),
+        ValueType::CountOrCode { .. } => "count, path or closure".to_owned(),
         ValueType::Time { .. } => "time".to_owned(),
         ValueType::Word(words) => words
             .iter()

@@ -198,6 +198,20 @@ fn batch_stages_collect_and_are_flushed() {
 }
 
 #[test]
+fn items_wait_in_front_of_a_stage_with_prefetch() {
+    check(
+        "prefetch",
+        "#[pipeline(env = Env)] mod walk {
+             #[source] fn places() -> impl Iterator<Item = u32> { 0..9 }
+             #[stage(from = places, prefetch = Env::record)] fn lookup(at: u32, env: &Env) -> Box<Record> { env.load(at) }
+             #[stage(from = lookup, prefetch = 16)] fn keep(record: &Box<Record>) -> bool { record.0 > 0 }
+             #[sink(from = keep)] fn store(record: Box<Record>, db: &mut Db) {}
+         }",
+        Part::Loops,
+    );
+}
+
+#[test]
 fn variants_are_arms_and_join_again_in_a_method() {
     check(
         "route",

@@ -34,7 +34,7 @@ fn instead(key: Key) -> &'static str {
         Key::Rate => "remove it; let the source make fewer items",
         Key::Retry => "remove it; try again inside of the function",
         Key::Breaker => "remove it; read `::Err` and decide there",
-        Key::Prefetch | Key::Simd => "remove it; use it inside of the function",
+        Key::Simd => "remove it; use it inside of the function",
         Key::Overflow => "write `block`, which is the default",
         Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
         Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
@@ -106,7 +106,8 @@ mod tests {
         check(
             "a: source poll | | idle=\"20us\" batch=8
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
-             c: sink | b, input | queue=64 overflow=block on_error=drop
+             c: stage | b | prefetch=8
+             d: sink | c, input | queue=64 overflow=block on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
              @ quantum=\"64us\"",
             &[],
@@ -117,7 +118,7 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source | | cores=\"1\" wait=spin priority=low rate=\"1k/s\"
-             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group prefetch=8 simd=avx2
+             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group simd=avx2
              c: sink async | input | overflow=drop_oldest
              @ reply=b
              @ memory=\"64Mi\"
@@ -132,7 +133,6 @@ mod tests {
                 "b.timeout timeout",
                 "b.retry retry",
                 "b.breaker breaker",
-                "b.prefetch prefetch",
                 "b.simd simd",
                 "c.overflow= drop_oldest",
                 "c async fn",

@@ -28,6 +28,7 @@ use crate::{
     idle::Idle,
     intake::{Intake, Pushed, own_shard},
     lane::Lane,
+    settings::PULL,
     token::Token,
     worker::Worker,
 };
@@ -45,6 +46,9 @@ pub(crate) struct Ingress<T> {
     run: OnceLock<Arc<Idle>>,
 }
 
+/// Senders that can sleep at a full input before the list of them grows.
+const SENDERS: usize = 16;
+
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
 unsafe impl<T> Send for Ingress<T> {}
 // SAFETY: as above.
@@ -55,7 +59,7 @@ impl<T: 'static> Ingress<T> {
         Arc::new(Self {
             intake: Intake::new(capacity.max(1).into()),
             waiting: AtomicUsize::new(0),
-            sleepers: Mutex::new(Vec::new()),
+            sleepers: Mutex::new(Vec::with_capacity(SENDERS)),
             run: OnceLock::new(),
         })
     }
@@ -184,12 +188,10 @@ impl<T: 'static> Ingress<T> {
         if self.intake.room() * 4 < self.intake.capacity() && !self.intake.is_closed() {
             return;
         }
-        let sleepers = {
-            let mut sleepers = self.sleepers();
-            self.waiting.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *sleepers)
-        };
-        for sleeper in sleepers {
+        let mut sleepers = self.sleepers();
+        self.waiting.store(0, Ordering::Relaxed);
+        // The list keeps its memory, so that the next sender that sleeps allocates nothing.
+        for sleeper in sleepers.drain(..) {
             sleeper.unpark();
         }
     }
@@ -252,7 +254,8 @@ impl<T: 'static> IngressSource<T> {
         Self {
             end: Token::new(End {
                 queue: Arc::clone(queue),
-                taken: Vec::new(),
+                // As much as there can be at once, so that it does not grow late in a run.
+                taken: Vec::with_capacity(queue.capacity().min(PULL as usize)),
             }),
             home,
             place: Place {

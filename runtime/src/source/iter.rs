@@ -6,7 +6,7 @@ use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{Progress, Segment, pump},
+    drive::{LIMITED, Progress, Segment, pump},
     graph::Site,
     token::Token,
     worker::Worker,
@@ -75,7 +75,7 @@ where
         }
         let mut progress = Progress::default();
         let limit = ctl.limit(false);
-        pump(
+        pump::<LIMITED, I, C>(
             w.watch(),
             self.items.get_mut(),
             limit,

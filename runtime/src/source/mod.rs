@@ -27,7 +27,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, drive::{HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared, token::Token,
+    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared, token::Token,
     worker::Worker,
 };
 
@@ -303,7 +303,7 @@ impl Place {
     ) -> Pulled {
         let mut progress = Progress::default();
         let mut items = Some(items);
-        pump(w.watch(), &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+        pump::<ALL, I, C>(w.watch(), &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
         if w.shared.is_stopping() {
             let left = items.into_iter().flatten().count();
             w.shared.dropped(w.shared.source_link(self.source), left as u64);

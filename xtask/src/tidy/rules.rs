@@ -34,6 +34,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/memory/objects.rs",
     "runtime/src/memory/rack.rs",
     "runtime/src/memory/thread.rs",
+    "runtime/src/prefetch.rs",
     "runtime/src/ring.rs",
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",

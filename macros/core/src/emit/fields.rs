@@ -26,6 +26,8 @@ pub(crate) enum Field {
     Buffer(usize),
     /// What a batch stage will be called with.
     Batch(usize),
+    /// The items in front of a stage with `prefetch`.
+    Ahead(usize),
     /// The carrier for the link to a stage.
     Out(usize),
 }
@@ -41,7 +43,7 @@ pub(crate) struct Names {
     watch: Ident,
     env: Ident,
     tag: Ident,
-    stages: Vec<[Ident; 3]>,
+    stages: Vec<[Ident; 4]>,
 }
 
 impl Names {
@@ -59,6 +61,7 @@ impl Names {
                     own,
                     name(&format!("{stage}_sent")),
                     name(&format!("{stage}_batch")),
+                    name(&format!("{stage}_ahead")),
                 ]
             })
             .collect();
@@ -79,6 +82,7 @@ impl Names {
             Field::State(stage) | Field::Out(stage) => &self.stages[stage][0],
             Field::Buffer(stage) => &self.stages[stage][1],
             Field::Batch(stage) => &self.stages[stage][2],
+            Field::Ahead(stage) => &self.stages[stage][3],
         }
     }
 }
@@ -134,6 +138,10 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         Field::Batch(stage) => {
             let item = pipe.projection(stage, "In");
             hygienic!(&'a mut #rt::Collector<#item>)
+        }
+        Field::Ahead(stage) => {
+            let item = pipe.projection(stage, "In");
+            hygienic!(&'a mut #rt::Ahead<#item>)
         }
         Field::Out(stage) => {
             let item = pipe.projection(stage, "In");

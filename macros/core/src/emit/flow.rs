@@ -4,6 +4,7 @@
 //! One emitter serves both modes. In a segment, what a stage of another segment reads is pushed to the link
 //! between them; alone, a worker calls every stage directly.
 
+pub(crate) mod ahead;
 mod batch;
 mod gives;
 
@@ -53,6 +54,7 @@ pub(crate) struct Flow<'p> {
 #[derive(PartialEq, Eq, Hash)]
 enum Method {
     Enter(usize),
+    Ahead(usize),
     Flush(usize),
 }
 
@@ -102,7 +104,11 @@ impl<'p> Flow<'p> {
     /// served, which cannot; then the stages of this loop.
     fn counted(&mut self, output: Output<'_>, count: TokenStream, me: &Ident) -> TokenStream {
         let mut readers = self.pipe.readers(output);
-        readers.sort_by_key(|reader| self.runs(reader.stage));
+        // A stage with `prefetch` is called with an earlier item, whose panic must not keep this one from other readers.
+        readers.sort_by_key(|reader| {
+            let waits = self.pipe.prefetch(reader.stage).is_some();
+            (self.runs(reader.stage), waits)
+        });
         let Some((last, others)) = readers.split_last() else {
             return count;
         };
@@ -235,6 +241,15 @@ impl<'p> Flow<'p> {
         if node.is_batch() {
             return self.collect(stage, value, me);
         }
+        if self.pipe.prefetch(stage).is_some() {
+            return self.look_ahead(stage, value, me);
+        }
+        self.call_now(stage, value, me)
+    }
+
+    /// As [`Self::call`], for an item whose turn it is.
+    fn call_now(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
+        let node = &self.pipe.nodes[stage];
         let id = &node.id;
         let (before, item) = match node.sig.takes {
             Takes::ItemMut => (hygienic!(let mut x = #value;), hygienic!(&mut x)),

@@ -13,7 +13,7 @@ use quote::quote_spanned;
 
 use super::{
     fields::Field,
-    flow::{Mode, hygienic},
+    flow::{Mode, ahead, hygienic},
     pipe::{Pipe, mixed},
     segment::{Loop, head_type, mentions},
     tally::heads,
@@ -185,7 +185,7 @@ impl Glue<'_, '_> {
         let pipe = self.pipe;
         let own = |field: &Field| match field {
             Field::State(stage) => pipe.nodes[*stage].state == StateKind::PerWorker,
-            Field::Buffer(_) | Field::Batch(_) => true,
+            Field::Buffer(_) | Field::Batch(_) | Field::Ahead(_) => true,
             _ => false,
         };
         self.loops
@@ -209,6 +209,10 @@ impl Glue<'_, '_> {
                     let item = pipe.projection(stage, "In");
                     hygienic!(#rt::Collector<#item>)
                 }
+                Field::Ahead(stage) => {
+                    let item = pipe.projection(stage, "In");
+                    hygienic!(#rt::Ahead<#item>)
+                }
                 Field::State(stage) => pipe.projection(stage, "State"),
                 _ => TokenStream::new(),
             };
@@ -229,6 +233,10 @@ impl Glue<'_, '_> {
                 Field::Batch(stage) => {
                     let id = &pipe.nodes[stage].id;
                     hygienic!(w.collector(#id))
+                }
+                Field::Ahead(stage) => {
+                    let distance = ahead::distance(pipe, stage);
+                    hygienic!(#rt::Ahead::new(#distance))
                 }
                 Field::State(stage) => {
                     let ident = &pipe.nodes[stage].ident;

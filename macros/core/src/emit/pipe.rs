@@ -259,6 +259,12 @@ impl<'p> Pipe<'p> {
             .map(|reader| reader.from.resolved_at(Span::mixed_site()))
     }
 
+    /// The `prefetch` of a stage: its distance, or nothing where it is code.
+    pub(crate) fn prefetch(&self, stage: usize) -> Option<Option<u32>> {
+        let given = self.model.stages[stage].options.prefetch.as_ref()?;
+        Some(given.value)
+    }
+
     /// The type parameter that stands for the key function of a stage.
     pub(crate) fn key_param(&self, stage: usize) -> Ident {
         self.item(format!("K{stage}"))

@@ -245,12 +245,17 @@ fn flush(flow: &mut Flow<'_>, stages: &[usize]) -> (TokenStream, bool) {
         let method = flow.flush_method(stage);
         calls.extend(hygienic!(if self.#batch.is_due(due) { self.#method(t); }));
     }
+    for &stage in stages.iter().filter(|at| pipe.prefetch(**at).is_some()) {
+        let ahead = flow.fields.use_of(pipe, Field::Ahead(stage));
+        let method = flow.flush_ahead(stage);
+        calls.extend(hygienic!(if !self.#ahead.is_empty() { self.#method(t); }));
+    }
     let flushes = !calls.is_empty();
-    let (t, due) = if flushes {
-        (hygienic!(t), hygienic!(due))
-    } else {
-        (hygienic!(_), hygienic!(_))
+    let used = |name: &str| match mentions(&calls, name) {
+        true => mixed(name),
+        false => Ident::new("_", Span::mixed_site()),
     };
+    let (t, due) = (used("t"), used("due"));
     let tokens = hygienic! {
         fn flush(&mut self, #t: &mut #tally, #due: #rt::Due) {
             #calls

@@ -1,10 +1,11 @@
 //! What goes beside a stage function: a marker type of the same name, and what the runtime must know about it.
 
 use pipewright_spec::model::StateKind;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, Ident, Type, parse_quote, spanned::Spanned};
+use syn::{Attribute, Expr, Ident, Type, parse_quote, spanned::Spanned};
 
+use super::flow::hygienic;
 use crate::{signature::StageSig, stage::StageDef};
 
 /// The function, its marker and the marker's traits. `pipeline` and `env` are the name and the environment of the
@@ -47,6 +48,7 @@ fn traits(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Vec<TokenStream
     let mut traits = vec![stage_fn(ident, sig)];
     traits.extend(init(def, sig, env));
     traits.extend(keyed(def, sig));
+    traits.extend(looks_ahead(def, sig, env));
     traits.extend(super::call::call(def, sig));
     traits
 }
@@ -146,6 +148,32 @@ fn keyed(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
                 #[allow(unused_imports)]
                 use ::pipewright::__private::OwnedKey as _;
                 #of
+            }
+        }
+    })
+}
+
+/// How the memory that an item leads to is found, for `prefetch`.
+fn looks_ahead(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Option<TokenStream> {
+    let code = def.args.prefetch.as_ref()?;
+    let (ident, item) = (&def.item.sig.ident, &sig.item);
+    let (generics, env) = env_or_any(env);
+    let span = code.span().resolved_at(Span::mixed_site());
+    let found = match code {
+        Expr::Closure(closure) if closure.inputs.len() == 1 => {
+            quote_spanned!(span=> ::pipewright::__private::found_of(item, #code))
+        }
+        Expr::Closure(_) => {
+            quote_spanned!(span=> ::pipewright::__private::found_in(item, env, #code))
+        }
+        path => quote_spanned!(span=> ::pipewright::__private::found_by(item, env, #path)),
+    };
+    Some(hygienic! {
+        impl #generics ::pipewright::__private::LooksAhead<#env> for #ident {
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn ask(item: &#item, env: &#env) {
+                ::pipewright::__private::prefetch(#found);
             }
         }
     })

@@ -89,7 +89,9 @@ impl Tally {
     /// `true` if a stage sends just what it receives.
     fn shares(&self, pipe: &Pipe<'_>, stage: usize) -> bool {
         let node = &pipe.nodes[stage];
-        let all = matches!(node.sig.gives, Gives::One | Gives::Unit) && !node.is_batch();
+        let all = matches!(node.sig.gives, Gives::One | Gives::Unit)
+            && !node.is_batch()
+            && pipe.prefetch(stage).is_none();
         all && !self.exact && pipe.variants(stage).is_empty()
     }
 

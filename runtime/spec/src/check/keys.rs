@@ -76,7 +76,7 @@ pub(super) fn shape_of_function<P: Place>(model: &Model<P>, problems: &mut Probl
 /// Key, whether it fits, what it needs, and what to do.
 pub(crate) type Need = (Key, bool, &'static str, &'static str);
 
-fn function_needs(source: bool, signature: &Signature) -> [Need; 7] {
+fn function_needs(source: bool, signature: &Signature) -> [Need; 8] {
     let (batch, keyed) = (signature.is_batch(), signature.state == StateKind::Keyed);
     let (poll, fallible) = (signature.is_poll(), signature.fallible());
     let result = (
@@ -87,6 +87,7 @@ fn function_needs(source: bool, signature: &Signature) -> [Need; 7] {
         batch_need(source, batch),
         linger_need(batch, keyed),
         idle_need(poll),
+        prefetch_need(batch, keyed),
         (
             Key::InFlight,
             signature.is_async,
@@ -245,6 +246,16 @@ pub(crate) fn idle_need(poll: bool) -> Need {
         poll,
         "a source that returns `Flow`",
         "return `Flow`, or remove it",
+    )
+}
+
+/// `prefetch` is for functions that take one item, wherever it runs.
+pub(crate) fn prefetch_need(batch: bool, keyed: bool) -> Need {
+    (
+        Key::Prefetch,
+        !batch && !keyed,
+        "a function that takes one item at a time and has no `key`",
+        "put it on a stage of its own in front, or remove it; in a function that takes many use `prefetching`",
     )
 }
 

@@ -3,6 +3,7 @@
 //! Rules that look at names come first. Where a name is wrong, the rules that follow the graph would
 //! report its consequences, so they wait until the names are right.
 
+mod ahead;
 mod errors;
 mod graph;
 mod keys;
@@ -78,7 +79,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 8] {
     ]
 }
 
-fn graph_rules<P: Place>() -> [Rule<P>; 11] {
+fn graph_rules<P: Place>() -> [Rule<P>; 12] {
     [
         graph::no_input,
         graph::no_output,
@@ -86,6 +87,7 @@ fn graph_rules<P: Place>() -> [Rule<P>; 11] {
         graph::cycle,
         graph::unread,
         graph::mixed_doors,
+        ahead::order,
         errors::no_err_door,
         errors::unhandled,
         errors::handled_twice,

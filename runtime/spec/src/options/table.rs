@@ -260,7 +260,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     later(key(Key::Rate, "rate", ALL, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time.")),
     later(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries again after an error.")),
     later(key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while.")),
-    later(key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "How many items ahead it asks for memory.")),
+    key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "The memory that its items lead to is asked for ahead: a function that finds it, or, where items are handles, how many items ahead."),
     later(key(Key::Simd, "simd", STAGE, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that it is compiled for.")),
 ];
 

@@ -108,3 +108,61 @@ fn there_are_cores_for_all_workers() {
         "give 2 cores, or at most 1 workers",
     );
 }
+
+#[test]
+fn prefetch_is_for_functions_that_take_one_item() {
+    check(
+        "a: source
+         b: stage batch | a | prefetch=8
+         c: stage keyed | b | key=code prefetch=code
+         d: sink | c | prefetch=8",
+        &[
+            "E_WRONG_KIND at d.prefetch: `prefetch` is for stages, and `d` is a sink",
+            "E_NEEDS at b.prefetch: `prefetch` of `b` needs a function that takes one item at a time and has no `key`",
+            "E_NEEDS at c.prefetch: `prefetch` of `c` needs a function that takes one item at a time and has no `key`",
+        ],
+        "remove it",
+    );
+}
+
+#[test]
+fn items_that_wait_for_memory_are_not_overtaken() {
+    check(
+        "a: source
+         b: stage | a
+         c: stage | a | prefetch=8
+         d: stage | c
+         e: sink | b, d",
+        &[
+            "E_PREFETCH_ORDER at c.prefetch: items wait in front of `c`, and others would overtake them on their way to `e`",
+        ],
+        "put `prefetch` on a stage that all of them pass, or write `order = any` on `e`",
+    );
+    check(
+        "a: stage result | input
+         b: stage | a::Err | prefetch=8
+         c: sink | a, b",
+        &[
+            "E_PREFETCH_ORDER at b.prefetch: items wait in front of `b`, and others would overtake them on their way to `c`",
+        ],
+        "put `prefetch` on a stage that all of them pass, or write `order = any` on `c`",
+    );
+}
+
+#[test]
+fn prefetch_goes_where_ways_do_not_meet_again_or_all_of_them_wait() {
+    good(
+        "a: source
+         b: stage | a | prefetch=8
+         c: stage result | b | prefetch=8
+         d: stage | c::Err
+         e: stage | c, d | prefetch=8
+         f: sink | e
+         g: stage | e | prefetch=8
+         h: sink | g
+         i: source
+         j: stage | i | prefetch=8
+         k: sink | e, j
+         l: sink | g, e | order=any",
+    );
+}
