@@ -18,7 +18,7 @@ use crate::{
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},
     running::Running,
-    settings::Settings,
+    settings::Settings, simd::Level,
     shared::Shared,
     source::{Ingress, Kind, SourceCtl, Waiting},
     tuning,
@@ -74,6 +74,13 @@ impl<P: Blueprint> Builder<P> {
     /// How many workers run the pipeline: 1 to 64. Without it, as many as the machine lets this process run at once.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// The highest vector level that segments with `simd = ..` use, where they are compiled for it and the machine has it.
+    /// Without it, the best. [`Level::Baseline`] switches vector code off, to compare or to rule it out.
+    pub fn simd_up_to(mut self, most: Level) -> Self {
+        self.settings.machine = self.settings.machine.up_to(most);
         self
     }
 

@@ -11,7 +11,7 @@ use std::{any::TypeId, fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull, sync::A
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::{diagnose::Crossing, drive::Load, ring::Ring, shared::Shared};
+use crate::{diagnose::Crossing, drive::Load, ring::Ring, shared::Shared, simd::Feed};
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
 const RESERVED_BYTES: usize = 32 << 10;
@@ -287,6 +287,10 @@ impl<T: 'static> Load for Carrier<T> {
     type Item = T;
 
     fn open(&mut self) -> impl Iterator<Item = T> {
+        self.0.items.drain(..)
+    }
+
+    fn feed(&mut self) -> impl Feed<Item = T> {
         self.0.items.drain(..)
     }
 

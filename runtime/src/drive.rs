@@ -16,6 +16,7 @@ use crate::{
     counts::Counts,
     error::{InitError, RunError},
     shared::Shared,
+    simd::Feed,
 };
 
 /// The counts of one run of a segment's loop. Generated, one per segment: a field for every place where the number of
@@ -50,6 +51,8 @@ pub trait Load {
     type Item;
     /// The items, in order.
     fn open(&mut self) -> impl Iterator<Item = Self::Item>;
+    /// The items, in order, for a loop over blocks.
+    fn feed(&mut self) -> impl Feed<Item = Self::Item>;
     /// The items with their position in the source's batch.
     fn open_tagged(&mut self) -> impl Iterator<Item = (u32, Self::Item)>;
     /// The ticket that the outputs share.

@@ -45,6 +45,7 @@ built_on_them! {
     mod running;
     mod settings;
     mod shared;
+    mod simd;
     mod source;
     mod stage;
     mod tuning;
@@ -69,6 +70,7 @@ built_on_them! {
         report::{Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,
+        simd::Level,
         source::Splittable,
     };
 }

@@ -5,7 +5,7 @@ use pipewright_spec::{
     options::OnPanic,
 };
 
-use crate::{error::StartError, idle::MAX_WORKERS};
+use crate::{error::StartError, idle::MAX_WORKERS, simd::Machine};
 
 /// How long a worker works before it looks around, by default: 64 us.
 pub(crate) const QUANTUM_NS: u64 = 64_000;
@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) quantum: u64,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
+    /// The vector levels that segments may use.
+    pub(crate) machine: Machine,
     pub(crate) stages: Box<[StageSettings]>,
 }
 
@@ -65,6 +67,7 @@ impl Settings {
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             credits: 0,
             partitions: 0,
+            machine: Machine::detected(),
             stages: stages.collect(),
         };
         settings.set_workers(workers);

@@ -7,9 +7,10 @@
 use std::{hint::black_box, process::ExitCode};
 
 use clap::Parser;
+use pipewright::Level;
 use pipewright_benches::{
     heavy,
-    linear::{by_hand, by_hand_on_two, run_cut, run_serial},
+    linear::{by_hand, by_hand_on_two, run_cut, run_serial, run_vector},
     paired::{Contender, Outcome, compare},
 };
 
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
     let mut met = true;
     met &= show(one_worker(args.rounds, items));
     met &= show(two_workers(args.rounds, items));
+    println!("linear pipeline, `simd = [avx2, avx512]`, 1 worker");
+    met &= show(vector_levels(args.rounds, items));
     println!(
         "heavy pipeline, about 50 ns an item, {} rounds",
         args.rounds
@@ -89,6 +92,28 @@ fn two_workers(rounds: usize, items: u64) -> Vec<Outcome> {
                 assert_eq!(run_serial(items, 2), expected)
             }),
         ],
+    )
+}
+
+fn vector_levels(rounds: usize, items: u64) -> Vec<Outcome> {
+    let expected = by_hand(0..items);
+    let up_to = |most| move || assert_eq!(run_vector(items, 1, most), expected);
+    let mut contenders = vec![
+        Contender::new("without `simd`", || assert_eq!(run_cut(items, 1), expected)),
+        Contender::new("baseline", up_to(Level::Baseline)).bar(0.95),
+    ];
+    if Level::Avx2.is_available() {
+        contenders.push(Contender::new("AVX2", up_to(Level::Avx2)));
+    }
+    if Level::Avx512.is_available() {
+        contenders.push(Contender::new("AVX-512", up_to(Level::Avx512)).bar(1.5));
+    }
+    compare(
+        rounds,
+        Contender::new("loop by hand", || {
+            assert_eq!(by_hand(0..black_box(items)), expected)
+        }),
+        contenders,
     )
 }
 
