@@ -20,11 +20,23 @@ pub struct Block<T> {
 }
 
 /// What waits behind the maps and filters until it is a block again.
-pub struct Sieve<T> {
-    /// Those from `at` to `len` are there.
-    items: [MaybeUninit<T>; BLOCK + ROOM],
+pub struct Sieve<'a, T> {
+    /// Those from `at` to `len` are there. They are not in here: LLVM keeps a struct in registers only if nothing in it is
+    /// indexed.
+    items: &'a mut Places<T>,
     at: usize,
     /// Less than [`BLOCK`] between two blocks, so that what one block gives has room.
+    len: usize,
+}
+
+/// Room for what waits, and for what one more block gives.
+pub(super) type Places<T> = [MaybeUninit<T>; BLOCK + ROOM];
+
+/// What waited when a panic interrupted the loop.
+pub(super) struct Waiting<T> {
+    /// Those from `at` to `len` are there.
+    items: Places<T>,
+    at: usize,
     len: usize,
 }
 
@@ -86,7 +98,7 @@ impl<T: 'static> Block<T> {
         self,
         map: impl Fn(T) -> U,
         keep: impl Fn(&U) -> bool,
-        out: &mut Sieve<U>,
+        out: &mut Sieve<'_, U>,
     ) {
         // SAFETY: `len` is less than `BLOCK` between two blocks, which leaves `ROOM` places.
         let to = unsafe { out.items.as_mut_ptr().add(out.len) };
@@ -96,7 +108,7 @@ impl<T: 'static> Block<T> {
 
     /// Hands on what came out of the last map of a loop without filters.
     #[inline(always)]
-    pub fn into_sieve(self, out: &mut Sieve<T>) {
+    pub fn into_sieve(self, out: &mut Sieve<'_, T>) {
         let places = out.items[out.len..].iter_mut();
         for (place, item) in places.zip(&self.items[..self.len]) {
             // SAFETY: the first `len` are there, and each is moved out once.
@@ -183,9 +195,8 @@ fn is_number<T: 'static>() -> bool {
         || ty == TypeId::of::<f32>()
 }
 
-impl<T> Sieve<T> {
-    #[inline(always)]
-    pub(super) const fn new() -> Self {
+impl<T> Waiting<T> {
+    pub(super) const fn nothing() -> Self {
         Self {
             items: [const { MaybeUninit::uninit() }; BLOCK + ROOM],
             at: 0,
@@ -194,15 +205,36 @@ impl<T> Sieve<T> {
     }
 
     /// How many items wait.
-    #[inline(always)]
-    pub(super) fn waiting(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len - self.at
     }
+}
 
-    /// The first block of what waits, if there is one. [`Self::close`] comes after it.
+impl<'a, T> Sieve<'a, T> {
     #[inline(always)]
-    pub(super) fn full_block(&mut self) -> Option<FullBlock<'_, T>> {
-        (self.at == 0 && self.len >= BLOCK).then_some(FullBlock(self))
+    pub(super) const fn new(items: &'a mut Places<T>) -> Self {
+        Self {
+            items,
+            at: 0,
+            len: 0,
+        }
+    }
+
+    /// Moves what waits, if anything does.
+    pub(super) fn leave(&mut self, to: &mut Waiting<T>) {
+        if self.at < self.len {
+            std::mem::swap(self.items, &mut to.items);
+            (to.at, to.len) = (self.at, self.len);
+        }
+    }
+
+    /// The first block of what waits, if there is one, of a sieve from which nothing was taken. [`Self::close`] comes after it.
+    #[inline(always)]
+    pub(super) fn full_block(&mut self) -> Option<FullBlock<'_, 'a, T>> {
+        (self.len >= BLOCK).then_some(FullBlock {
+            sieve: self,
+            next: 0,
+        })
     }
 
     /// Moves what is left, less than a block, to the beginning, in one short run of vector copies.
@@ -211,49 +243,68 @@ impl<T> Sieve<T> {
         let (front, back) = self.items.split_at_mut(BLOCK);
         // SAFETY: both parts are at least a block long, and what is copied is not looked at.
         unsafe { front.as_mut_ptr().copy_from_nonoverlapping(back.as_ptr(), BLOCK) };
-        self.len -= self.at;
+        self.len -= BLOCK;
         self.at = 0;
-    }
-
-    /// Forgets what was taken out, when everything was.
-    #[inline(always)]
-    pub(super) fn reset(&mut self) {
-        self.at = 0;
-        self.len = 0;
     }
 }
 
 /// Takes what waits out, one by one.
-impl<T> Iterator for Sieve<T> {
+impl<T> Iterator for Sieve<'_, T> {
     type Item = T;
 
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
         if self.at >= self.len {
+            self.at = 0;
+            self.len = 0;
             return None;
         }
         let at = self.at;
         self.at += 1;
+        // SAFETY: `len` is at most the length of the array. A check could panic, for which the loop would keep everything.
+        let place = unsafe { self.items.get_unchecked(at) };
         // SAFETY: those from `at` to `len` are there, and each is moved out once.
-        Some(unsafe { self.items[at].assume_init_read() })
+        Some(unsafe { place.assume_init_read() })
+    }
+}
+
+impl<T> Iterator for Waiting<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let at = self.at;
+        if at >= self.len {
+            return None;
+        }
+        self.at += 1;
+        // SAFETY: `len` is at most the length of the array; see [`Sieve::next`].
+        let place = unsafe { self.items.get_unchecked(at) };
+        // SAFETY: those from `at` to `len` are there, and each is moved out once.
+        Some(unsafe { place.assume_init_read() })
     }
 }
 
 /// Takes [`BLOCK`] items out of a sieve.
-pub(super) struct FullBlock<'s, T>(&'s mut Sieve<T>);
+pub(super) struct FullBlock<'s, 'a, T> {
+    sieve: &'s mut Sieve<'a, T>,
+    next: usize,
+}
 
-impl<T> Iterator for FullBlock<'_, T> {
+impl<T> Iterator for FullBlock<'_, '_, T> {
     type Item = T;
 
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
-        let at = self.0.at;
-        if at == BLOCK {
+        if self.next == BLOCK {
             return None;
         }
-        self.0.at = at + 1;
+        let at = self.next;
+        self.next = at + 1;
+        self.sieve.at = at + 1;
+        // SAFETY: `at` is less than `BLOCK`.
+        let place = unsafe { self.sieve.items.get_unchecked(at) };
         // SAFETY: there were at least `BLOCK`, from the beginning on, and each is moved out once.
-        Some(unsafe { self.0.items[at].assume_init_read() })
+        Some(unsafe { place.assume_init_read() })
     }
 }
 
@@ -324,8 +375,10 @@ impl<T> Iterator for Again<T> {
         }
         let at = self.at;
         self.at += 1;
+        // SAFETY: `len` is at most the length of the array; see [`Sieve::next`].
+        let place = unsafe { self.items.get_unchecked(at) };
         // SAFETY: those from `at` to `len` are there, and each is moved out once.
-        Some(unsafe { self.items[at].assume_init_read() })
+        Some(unsafe { place.assume_init_read() })
     }
 }
 
@@ -335,10 +388,10 @@ impl<T> fmt::Debug for Block<T> {
     }
 }
 
-impl<T> fmt::Debug for Sieve<T> {
+impl<T> fmt::Debug for Sieve<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sieve")
-            .field("waiting", &self.waiting())
+            .field("waiting", &(self.len - self.at))
             .finish_non_exhaustive()
     }
 }

@@ -139,68 +139,70 @@ impl Machine {
 
 /// Something that is compiled for every level.
 pub(crate) trait Body {
+    /// What it works on. A parameter of its own, so that LLVM knows that nothing else refers to it.
+    type Context;
     /// Does it, on a machine that has the level of `L`. Implementations are `#[inline(always)]`.
-    fn run<L: Lanes>(self);
+    fn run<L: Lanes>(self, cx: &mut Self::Context);
 }
 
 /// Runs `body` at the best of `levels` that `machine` has.
 #[inline(always)]
-pub(crate) fn dispatch<B: Body>(machine: Machine, levels: Levels, body: B) {
+pub(crate) fn dispatch<B: Body>(machine: Machine, levels: Levels, body: B, cx: &mut B::Context) {
     #[cfg(target_arch = "x86_64")]
     {
         if levels.has(Level::Avx512) && machine.has(Level::Avx512) {
             // SAFETY: `Machine` holds only levels that were detected, and this one asks for the same features.
-            return unsafe { avx512(body) };
+            return unsafe { avx512(body, cx) };
         }
         if levels.has(Level::Avx2) && machine.has(Level::Avx2) {
             // SAFETY: as above.
-            return unsafe { avx2(body) };
+            return unsafe { avx2(body, cx) };
         }
         if levels.has(Level::Sse42) && machine.has(Level::Sse42) {
             // SAFETY: as above.
-            return unsafe { sse42(body) };
+            return unsafe { sse42(body, cx) };
         }
     }
     #[cfg(target_arch = "aarch64")]
     if levels.has(Level::Neon) && machine.has(Level::Neon) {
         // SAFETY: as above.
-        return unsafe { neon(body) };
+        return unsafe { neon(body, cx) };
     }
-    baseline(body);
+    baseline(body, cx);
 }
 
 #[inline(never)]
-fn baseline<B: Body>(body: B) {
-    body.run::<Baseline>();
+fn baseline<B: Body>(body: B, cx: &mut B::Context) {
+    body.run::<Baseline>(cx);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse4.2,ssse3,popcnt")]
 #[inline(never)]
-fn sse42<B: Body>(body: B) {
-    body.run::<Sse42>();
+fn sse42<B: Body>(body: B, cx: &mut B::Context) {
+    body.run::<Sse42>(cx);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe,f16c,fma,sse4.2,ssse3,popcnt")]
 #[inline(never)]
-fn avx2<B: Body>(body: B) {
-    body.run::<Avx2>();
+fn avx2<B: Body>(body: B, cx: &mut B::Context) {
+    body.run::<Avx2>(cx);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe,f16c,fma,sse4.2,ssse3,popcnt")]
 #[inline(never)]
-fn avx512<B: Body>(body: B) {
-    body.run::<Avx512>();
+fn avx512<B: Body>(body: B, cx: &mut B::Context) {
+    body.run::<Avx512>(cx);
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 #[inline(never)]
-fn neon<B: Body>(body: B) {
-    body.run::<Neon>();
+fn neon<B: Body>(body: B, cx: &mut B::Context) {
+    body.run::<Neon>(cx);
 }
 
 #[cfg(test)]
@@ -223,16 +225,17 @@ mod tests {
 
     #[test]
     fn a_level_is_entered_only_if_it_was_asked_for_and_the_machine_has_it() {
-        struct Note<'a>(&'a mut &'static str);
-        impl Body for Note<'_> {
+        struct Note;
+        impl Body for Note {
+            type Context = &'static str;
             #[inline(always)]
-            fn run<L: Lanes>(self) {
-                *self.0 = L::NAME;
+            fn run<L: Lanes>(self, name: &mut &'static str) {
+                *name = L::NAME;
             }
         }
         let entered = |machine, levels: &[Level]| {
             let mut name = "";
-            dispatch(machine, Levels::of(levels), Note(&mut name));
+            dispatch(machine, Levels::of(levels), Note, &mut name);
             name
         };
         let machine = Machine::detected();

@@ -14,12 +14,12 @@
 
 use std::{
     marker::PhantomData,
-    mem::{ManuallyDrop, MaybeUninit, needs_drop},
+    mem::{MaybeUninit, needs_drop},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use super::{
-    block::{Again, Block, Sieve},
+    block::{Again, Block, Places, Sieve, Waiting},
     lanes::{BLOCK, Lanes},
     level::{Body, Levels, dispatch},
 };
@@ -49,7 +49,7 @@ pub trait Vector<const ENTRY: usize>: Segment {
     /// Runs one item through the whole loop.
     fn item(&mut self, x: Self::In, t: &mut Self::Tally);
     /// Runs a block through the stages that take blocks. Counts only when nothing can panic any more.
-    fn sift<L: Lanes>(&self, x: Block<Self::In>, out: &mut Sieve<Self::Mid>, t: &mut Self::Tally);
+    fn sift<L: Lanes>(&self, x: Block<Self::In>, out: &mut Sieve<'_, Self::Mid>, t: &mut Self::Tally);
     /// Runs an item that came out of them through the rest of the loop.
     fn rest(&mut self, x: Self::Mid, t: &mut Self::Tally);
 }
@@ -233,13 +233,14 @@ pub(super) struct Limits {
     pub(super) link: u16,
 }
 
-/// Where a loop was when it panicked.
+/// What a loop that panicked leaves to the next one.
 struct Home<F, T, U> {
-    /// The items of a block, the first of which were taken out.
+    feed: Option<F>,
+    /// The items of a block that go through the loop one by one.
     again: Again<T>,
-    sieve: Sieve<U>,
-    feed: F,
-    /// The panic was in a block, whose items go through the loop one by one.
+    /// What came out of the maps and filters, and waits.
+    waiting: Waiting<U>,
+    /// The panic was in a block. It is not counted: its item is going to panic again.
     replays: bool,
 }
 
@@ -255,38 +256,31 @@ pub(super) fn pump<const ENTRY: usize, F, C, K>(
     C: Vector<ENTRY>,
     K: Copies<C::In>,
 {
-    let Some(taken) = feed.take() else { return };
-    let mut home = Some(Home {
+    let mut home = Home {
+        feed: feed.take(),
         again: Again::none(),
-        sieve: Sieve::new(),
-        feed: taken,
+        waiting: Waiting::nothing(),
         replays: false,
-    });
+    };
     loop {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let burst = Burst::<'_, ENTRY, F, C, K> {
                 counts: w.counts,
                 home: &mut home,
                 run,
-                cx,
                 progress,
                 copies: PhantomData,
             };
-            dispatch(w.shared.settings.machine, C::LEVELS, burst);
+            dispatch(w.shared.settings.machine, C::LEVELS, burst, cx);
         }));
         let Err(payload) = attempt else { break };
-        if let Some(home) = &mut home
-            && std::mem::take(&mut home.replays)
-        {
-            continue;
-        }
-        if caught(w, cx, payload) == Next::Stop {
+        let again = std::mem::take(&mut home.replays);
+        if !again && caught(w, cx, payload) == Next::Stop {
             break;
         }
     }
-    let Some(home) = home else { return };
-    abandon::<ENTRY, C>(w, run.link, home.again.left(), home.sieve.waiting());
-    *feed = Some(home.feed);
+    abandon::<ENTRY, C>(w, run.link, home.again.left(), home.waiting.len());
+    *feed = home.feed;
 }
 
 /// Counts what a run that stops leaves behind: items of a block that did not go through the loop again, and items that
@@ -302,11 +296,10 @@ fn abandon<const ENTRY: usize, C: Vector<ENTRY>>(w: Watch<'_>, link: u16, again:
 /// One run of the loop, until the items end, the limit is reached, or something panics.
 struct Burst<'a, const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>, K> {
     counts: &'a Counts,
-    home: &'a mut Option<Home<F, C::In, C::Mid>>,
+    home: &'a mut Home<F, C::In, C::Mid>,
     run: Limits,
-    cx: &'a mut C,
     progress: &'a mut Progress,
-    copies: PhantomData<K>,
+    copies: PhantomData<fn(&mut C, K)>,
 }
 
 impl<const ENTRY: usize, F, C, K> Body for Burst<'_, ENTRY, F, C, K>
@@ -315,11 +308,16 @@ where
     C: Vector<ENTRY>,
     K: Copies<C::In>,
 {
+    type Context = C;
+
     #[inline(always)]
-    fn run<L: Lanes>(self) {
+    fn run<L: Lanes>(self, cx: &mut C) {
         let limit = self.run.limit - self.progress.items;
+        // Beside the guard, not in it: see `Sieve`.
+        let mut block = MaybeUninit::uninit();
+        let mut places: Places<C::Mid> = [const { MaybeUninit::uninit() }; _];
         let mut guard = Guard::<'_, ENTRY, F, C> {
-            here: self.home.take(),
+            feed: self.home.feed.take(),
             home: self.home,
             progress: self.progress,
             tally: C::Tally::default(),
@@ -327,16 +325,21 @@ where
             left: limit,
             ended: false,
             phase: Phase::Item,
-            block: MaybeUninit::uninit(),
+            block: &mut block,
+            sieve: Sieve::new(&mut places),
             source: self.run.source,
             counts: self.counts,
         };
         if const { takes_blocks::<ENTRY, L, C, K>() } {
-            guard.in_blocks::<L, K>(self.cx);
+            guard.left_over(cx);
+            guard.in_blocks::<L, K>(cx);
         }
-        guard.one_by_one(self.cx);
-        // Everything that is left of the guard is moved out, so that nothing after the loop reads where it was.
-        ManuallyDrop::new(guard).settle();
+        guard.one_by_one(cx);
+        let (mut tally, taken) = guard.close();
+        // Nothing of it is read any more: what follows may panic as far as LLVM knows, which must not keep the guard alive.
+        std::mem::forget(guard);
+        tally.seen(taken);
+        tally.settle(self.counts);
     }
 }
 
@@ -356,10 +359,11 @@ enum Phase {
     Behind,
 }
 
-/// Position and counts of a running loop, as in [`crate::drive`].
+/// Position and counts of a running loop, as in [`crate::drive`]. It is never moved, so its parts can be registers, and
+/// what only a panic would read is not kept at all where nothing can panic.
 struct Guard<'a, const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> {
-    here: Option<Home<F, C::In, C::Mid>>,
-    home: &'a mut Option<Home<F, C::In, C::Mid>>,
+    feed: Option<F>,
+    home: &'a mut Home<F, C::In, C::Mid>,
     progress: &'a mut Progress,
     tally: C::Tally,
     limit: u64,
@@ -368,129 +372,119 @@ struct Guard<'a, const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> {
     ended: bool,
     phase: Phase,
     /// There in [`Phase::Block`].
-    block: MaybeUninit<[C::In; BLOCK]>,
+    block: &'a mut MaybeUninit<[C::In; BLOCK]>,
+    sieve: Sieve<'a, C::Mid>,
     source: u16,
     counts: &'a Counts,
 }
 
 impl<const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> Guard<'_, ENTRY, F, C> {
+    /// After a panic: first what waits, which is ahead of everything else, then the items of the block.
+    #[inline(always)]
+    fn left_over(&mut self, cx: &mut C) {
+        self.phase = Phase::Behind;
+        for item in self.home.waiting.by_ref() {
+            cx.rest(item, &mut self.tally);
+        }
+        self.phase = Phase::Item;
+        for item in self.home.again.by_ref() {
+            self.tally.set_at(self.source);
+            cx.item(item, &mut self.tally);
+            self.left -= 1;
+        }
+    }
+
     /// Takes blocks as long as there are any. What waits when it returns has gone on.
     #[inline(always)]
     fn in_blocks<L: Lanes, K: Copies<C::In>>(&mut self, cx: &mut C) {
-        let Self {
-            here: Some(here),
-            tally,
-            left,
-            phase,
-            block,
-            source,
-            ..
-        } = self
-        else {
-            return;
-        };
-        // After a panic: first what waits, which is ahead of everything else, then the items of the block.
-        *phase = Phase::Behind;
-        for item in here.sieve.by_ref() {
-            cx.rest(item, tally);
-        }
-        here.sieve.reset();
-        *phase = Phase::Item;
-        for item in here.again.by_ref() {
-            tally.set_at(*source);
-            cx.item(item, tally);
-            *left -= 1;
-        }
-        *phase = Phase::Behind;
-        while *left >= BLOCK as u64 {
-            tally.set_at(*source);
-            let Some(items) = next_block::<F, K>(&mut here.feed, &mut here.again) else {
+        let Some(feed) = &mut self.feed else { return };
+        self.phase = Phase::Behind;
+        while self.left >= BLOCK as u64 {
+            self.tally.set_at(self.source);
+            let Some(items) = next_block::<F, K>(feed, &mut self.home.again) else {
                 break;
             };
             let Some(copy) = K::again(&items) else { break };
-            block.write(copy);
-            *phase = Phase::Block;
-            cx.sift::<L>(Block::full(items), &mut here.sieve, tally);
-            *left -= BLOCK as u64;
-            *phase = Phase::Behind;
-            if let Some(full) = here.sieve.full_block() {
+            self.block.write(copy);
+            self.phase = Phase::Block;
+            cx.sift::<L>(Block::full(items), &mut self.sieve, &mut self.tally);
+            self.left -= BLOCK as u64;
+            self.phase = Phase::Behind;
+            if let Some(full) = self.sieve.full_block() {
                 for item in full {
-                    cx.rest(item, tally);
+                    cx.rest(item, &mut self.tally);
                 }
-                here.sieve.close();
+                self.sieve.close();
             }
         }
-        for item in here.sieve.by_ref() {
-            cx.rest(item, tally);
+        for item in self.sieve.by_ref() {
+            cx.rest(item, &mut self.tally);
         }
-        here.sieve.reset();
-        *phase = Phase::Item;
+        self.phase = Phase::Item;
     }
 
     /// Takes single items.
     #[inline(always)]
     fn one_by_one(&mut self, cx: &mut C) {
-        let Self {
-            here: Some(here),
-            tally,
-            left,
-            ended,
-            source,
-            ..
-        } = self
-        else {
-            return;
-        };
         // Of a block that the feed promised and had not.
-        for item in here.again.by_ref() {
-            tally.set_at(*source);
-            cx.item(item, tally);
-            *left -= 1;
+        for item in self.home.again.by_ref() {
+            self.tally.set_at(self.source);
+            cx.item(item, &mut self.tally);
+            self.left -= 1;
         }
-        while *left != 0 {
-            tally.set_at(*source);
-            let Some(item) = here.feed.next() else {
-                *ended = true;
+        let Some(feed) = &mut self.feed else { return };
+        while self.left != 0 {
+            self.tally.set_at(self.source);
+            let Some(item) = feed.next() else {
+                self.ended = true;
                 break;
             };
-            cx.item(item, tally);
-            *left -= 1;
+            cx.item(item, &mut self.tally);
+            self.left -= 1;
         }
-        tally.set_at(HANDED);
     }
 
+    /// Writes the position back, and gives the counts and the number of items that were taken.
     #[inline(always)]
-    fn settle(&mut self) {
+    fn close(&mut self) -> (C::Tally, u64) {
         let taken = self.limit - self.left;
-        self.tally.seen(taken);
         self.progress.items += taken;
         self.progress.ended |= self.ended;
-        *self.home = self.here.take();
-        self.tally.settle(self.counts);
+        self.home.feed = self.feed.take();
+        (std::mem::take(&mut self.tally), taken)
+    }
+
+    /// While unwinding.
+    #[cold]
+    #[inline(never)]
+    fn interrupted(&mut self) {
+        let at = self.tally.at();
+        match self.phase {
+            // The item that panicked was taken, though the loop has not counted it yet.
+            Phase::Item if at != self.source => self.left -= 1,
+            Phase::Block => {
+                // SAFETY: the block is there in this phase. Its items can be copied, or `K::again` had given none, so it
+                // is no matter that they went into the maps as well.
+                self.home.again = Again::all(unsafe { self.block.assume_init_read() });
+                self.home.replays = true;
+            }
+            _ => {}
+        }
+        self.sieve.leave(&mut self.home.waiting);
+        self.counts.set_at(at);
+        if self.phase != Phase::Block {
+            self.tally.recount(self.counts);
+        }
+        let (mut tally, taken) = self.close();
+        tally.seen(taken);
+        tally.settle(self.counts);
     }
 }
 
 impl<const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> Drop for Guard<'_, ENTRY, F, C> {
-    #[cold]
+    #[inline(always)]
     fn drop(&mut self) {
-        match self.phase {
-            // The item that panicked was taken, though the loop has not counted it yet.
-            Phase::Item if self.tally.at() != self.source => self.left -= 1,
-            Phase::Block => {
-                if let Some(here) = &mut self.here {
-                    // SAFETY: the block is there in this phase; its items can be copied, so it is no matter that those
-                    // which went into the maps were moved.
-                    here.again = Again::all(unsafe { self.block.assume_init_read() });
-                    here.replays = true;
-                }
-            }
-            Phase::Item | Phase::Behind => {}
-        }
-        self.settle();
-        self.counts.set_at(self.tally.at());
-        if self.phase != Phase::Block {
-            self.tally.recount(self.counts);
-        }
+        self.interrupted();
     }
 }
 

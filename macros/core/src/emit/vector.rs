@@ -154,7 +154,7 @@ fn entry(flow: &mut Flow<'_>, source: usize) -> TokenStream {
             self.#enter(x, t);
         }
         #[inline(always)]
-        fn sift<L: #rt::Lanes>(&self, x: #rt::Block<Self::In>, out: &mut #rt::Sieve<Self::Mid>, #t_of_sift: &mut Self::Tally) {
+        fn sift<L: #rt::Lanes>(&self, x: #rt::Block<Self::In>, out: &mut #rt::Sieve<'_, Self::Mid>, #t_of_sift: &mut Self::Tally) {
             #sift
         }
         #[inline(always)]
