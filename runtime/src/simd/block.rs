@@ -60,6 +60,12 @@ impl<T: 'static> Block<T> {
         }
     }
 
+    /// The places where an item is. Slicing could panic, for which LLVM would keep more of the loop than it needs.
+    #[inline(always)]
+    fn there(&self) -> impl Iterator<Item = &MaybeUninit<T>> {
+        self.items.iter().take(self.len)
+    }
+
     /// How many items there are.
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "only generated code asks")]
@@ -71,7 +77,7 @@ impl<T: 'static> Block<T> {
     #[inline(always)]
     pub fn map<U: 'static>(self, map: impl Fn(T) -> U) -> Block<U> {
         let mut out = Block::none();
-        for (item, place) in self.items[..self.len].iter().zip(&mut out.items) {
+        for (item, place) in self.there().zip(&mut out.items) {
             // SAFETY: the first `len` are there, and each is moved out once.
             place.write(map(unsafe { item.assume_init_read() }));
         }
@@ -109,8 +115,8 @@ impl<T: 'static> Block<T> {
     /// Hands on what came out of the last map of a loop without filters.
     #[inline(always)]
     pub fn into_sieve(self, out: &mut Sieve<'_, T>) {
-        let places = out.items[out.len..].iter_mut();
-        for (place, item) in places.zip(&self.items[..self.len]) {
+        let places = out.items.iter_mut().skip(out.len);
+        for (place, item) in places.zip(self.there()) {
             // SAFETY: the first `len` are there, and each is moved out once.
             place.write(unsafe { item.assume_init_read() });
         }
@@ -171,8 +177,7 @@ impl<T: 'static> Block<T> {
         mapped: &mut [MaybeUninit<U>; BLOCK],
         flags: &mut [F; BLOCK],
     ) {
-        let items = self.items[..self.len].iter();
-        for ((item, place), to) in items.zip(mapped).zip(flags) {
+        for ((item, place), to) in self.there().zip(mapped).zip(flags) {
             // SAFETY: the first `len` are there, and `through` moves each out once.
             let item = map(unsafe { item.assume_init_read() });
             *to = flag(&item);
@@ -228,13 +233,30 @@ impl<'a, T> Sieve<'a, T> {
         }
     }
 
-    /// The first block of what waits, if there is one, of a sieve from which nothing was taken. [`Self::close`] comes after it.
+    /// A copy of the first block of what waits, if there is one, of a sieve from which nothing was taken: [`Self::move_out`] moves
+    /// its items out, and [`Self::close`] comes after that. Nothing else refers to the copy, so LLVM may load several of its
+    /// items at once, whatever is written to states meanwhile.
     #[inline(always)]
-    pub(super) fn full_block(&mut self) -> Option<FullBlock<'_, 'a, T>> {
-        (self.len >= BLOCK).then_some(FullBlock {
-            sieve: self,
-            next: 0,
-        })
+    pub(super) fn full_block(&self) -> Option<[MaybeUninit<T>; BLOCK]> {
+        if self.len < BLOCK {
+            return None;
+        }
+        let mut block = [const { MaybeUninit::uninit() }; BLOCK];
+        // SAFETY: there are more places than a block has, and what is copied is not looked at.
+        unsafe { block.as_mut_ptr().copy_from_nonoverlapping(self.items.as_ptr(), BLOCK) };
+        Some(block)
+    }
+
+    /// Moves the next item out, given its place in the copy.
+    ///
+    /// # Safety
+    ///
+    /// `place` is that of the next item, in what [`Self::full_block`] gave.
+    #[inline(always)]
+    pub(super) unsafe fn move_out(&mut self, place: &MaybeUninit<T>) -> T {
+        self.at += 1;
+        // SAFETY: the item is there, and from now on `at` says that it was taken.
+        unsafe { place.assume_init_read() }
     }
 
     /// Moves what is left, less than a block, to the beginning, in one short run of vector copies.
@@ -280,30 +302,6 @@ impl<T> Iterator for Waiting<T> {
         // SAFETY: `len` is at most the length of the array; see [`Sieve::next`].
         let place = unsafe { self.items.get_unchecked(at) };
         // SAFETY: those from `at` to `len` are there, and each is moved out once.
-        Some(unsafe { place.assume_init_read() })
-    }
-}
-
-/// Takes [`BLOCK`] items out of a sieve.
-pub(super) struct FullBlock<'s, 'a, T> {
-    sieve: &'s mut Sieve<'a, T>,
-    next: usize,
-}
-
-impl<T> Iterator for FullBlock<'_, '_, T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        if self.next == BLOCK {
-            return None;
-        }
-        let at = self.next;
-        self.next = at + 1;
-        self.sieve.at = at + 1;
-        // SAFETY: `at` is less than `BLOCK`.
-        let place = unsafe { self.sieve.items.get_unchecked(at) };
-        // SAFETY: there were at least `BLOCK`, from the beginning on, and each is moved out once.
         Some(unsafe { place.assume_init_read() })
     }
 }

@@ -411,7 +411,9 @@ impl<const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> Guard<'_, ENTR
             self.left -= BLOCK as u64;
             self.phase = Phase::Behind;
             if let Some(full) = self.sieve.full_block() {
-                for item in full {
+                for place in &full {
+                    // SAFETY: all places are taken, in order.
+                    let item = unsafe { self.sieve.move_out(place) };
                     cx.rest(item, &mut self.tally);
                 }
                 self.sieve.close();

@@ -13,7 +13,7 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 13] = [
+pub(super) const UNSAFE_MODULES: [&str; 17] = [
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/link/join.rs",
@@ -22,6 +22,10 @@ pub(super) const UNSAFE_MODULES: [&str; 13] = [
     "runtime/src/loom_models.rs",
     "runtime/src/meet.rs",
     "runtime/src/ring.rs",
+    "runtime/src/simd/block.rs",
+    "runtime/src/simd/lanes.rs",
+    "runtime/src/simd/level.rs",
+    "runtime/src/simd/run.rs",
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
     "runtime/src/source/poll.rs",

@@ -109,7 +109,7 @@ fn entry(flow: &mut Flow<'_>, source: usize) -> TokenStream {
         Mode::Solo => solo_entry(pipe, source),
         Mode::Segment(_) => mixed("item"),
     };
-    let names = levels(pipe, mode).into_iter().map(mixed);
+    let (names, lanes) = (levels(pipe, mode).into_iter().map(mixed), pipe.item("L"));
     let run = run(flow, source);
     let types = run.iter().map(|step| pipe.projection(step.stage, "Out"));
     let (mid, items, last) = match run.last() {
@@ -154,7 +154,7 @@ fn entry(flow: &mut Flow<'_>, source: usize) -> TokenStream {
             self.#enter(x, t);
         }
         #[inline(always)]
-        fn sift<L: #rt::Lanes>(&self, x: #rt::Block<Self::In>, out: &mut #rt::Sieve<'_, Self::Mid>, #t_of_sift: &mut Self::Tally) {
+        fn sift<#lanes: #rt::Lanes>(&self, x: #rt::Block<Self::In>, out: &mut #rt::Sieve<'_, Self::Mid>, #t_of_sift: &mut Self::Tally) {
             #sift
         }
         #[inline(always)]
@@ -246,7 +246,7 @@ fn sift(flow: &mut Flow<'_>, source: usize, run: &[Step]) -> TokenStream {
     if several {
         counts.extend(flow.tally.head_by(pipe, source, &phase.ask(&mut lines)));
     }
-    let me = mixed("self");
+    let (me, lanes) = (mixed("self"), pipe.item("L"));
     for (at, step) in run.iter().enumerate() {
         let value = match &step.from {
             Some((output, reader)) => flow.link(*output, reader, hygienic!(x)),
@@ -266,10 +266,10 @@ fn sift(flow: &mut Flow<'_>, source: usize, run: &[Step]) -> TokenStream {
         let maps = phase.closure();
         let keep = flow.function(step.stage, hygienic!(x), &me);
         if is_last {
-            lines.extend(hygienic!(x.sift_into::<L, _>(#maps, |x| #keep, out);));
+            lines.extend(hygienic!(x.sift_into::<#lanes, _>(#maps, |x| #keep, out);));
             continue;
         }
-        lines.extend(hygienic!(let x = x.sift::<L, _>(#maps, |x| #keep);));
+        lines.extend(hygienic!(let x = x.sift::<#lanes, _>(#maps, |x| #keep);));
         phase = phase.next();
         let n = phase.ask(&mut lines);
         counts.extend(flow.tally.sent_by(pipe, step.stage, &n));
