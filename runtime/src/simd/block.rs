@@ -25,12 +25,15 @@ pub struct Sieve<'a, T> {
     /// indexed.
     items: &'a mut Places<T>,
     at: usize,
-    /// Less than [`BLOCK`] between two blocks, so that what one block gives has room.
+    /// Less than [`FULL`] between two blocks, so that what one block gives has room.
     len: usize,
 }
 
 /// Room for what waits, and for what one more block gives.
-pub(super) type Places<T> = [MaybeUninit<T>; BLOCK + ROOM];
+pub(super) type Places<T> = [MaybeUninit<T>; FULL + ROOM];
+
+/// So many items that wait go on together.
+pub(super) const FULL: usize = BLOCK;
 
 /// What waited when a panic interrupted the loop.
 pub(super) struct Waiting<T> {
@@ -60,10 +63,11 @@ impl<T: 'static> Block<T> {
         }
     }
 
-    /// The places where an item is. Slicing could panic, for which LLVM would keep more of the loop than it needs.
+    /// The places where an item is.
     #[inline(always)]
-    fn there(&self) -> impl Iterator<Item = &MaybeUninit<T>> {
-        self.items.iter().take(self.len)
+    fn there(&self) -> &[MaybeUninit<T>] {
+        // SAFETY: `len` is at most `BLOCK`. A check could panic, for which LLVM would keep more of the loop than it needs.
+        unsafe { self.items.get_unchecked(..self.len) }
     }
 
     /// How many items there are.
@@ -77,7 +81,7 @@ impl<T: 'static> Block<T> {
     #[inline(always)]
     pub fn map<U: 'static>(self, map: impl Fn(T) -> U) -> Block<U> {
         let mut out = Block::none();
-        for (item, place) in self.there().zip(&mut out.items) {
+        for (item, place) in self.there().iter().zip(&mut out.items) {
             // SAFETY: the first `len` are there, and each is moved out once.
             place.write(map(unsafe { item.assume_init_read() }));
         }
@@ -106,7 +110,7 @@ impl<T: 'static> Block<T> {
         keep: impl Fn(&U) -> bool,
         out: &mut Sieve<'_, U>,
     ) {
-        // SAFETY: `len` is less than `BLOCK` between two blocks, which leaves `ROOM` places.
+        // SAFETY: `len` is less than `FULL` between two blocks, which leaves `ROOM` places.
         let to = unsafe { out.items.as_mut_ptr().add(out.len) };
         // SAFETY: as above.
         out.len += unsafe { self.through::<L, U>(map, keep, to.cast()) };
@@ -115,8 +119,9 @@ impl<T: 'static> Block<T> {
     /// Hands on what came out of the last map of a loop without filters.
     #[inline(always)]
     pub fn into_sieve(self, out: &mut Sieve<'_, T>) {
-        let places = out.items.iter_mut().skip(out.len);
-        for (place, item) in places.zip(self.there()) {
+        // SAFETY: `len` is less than `FULL` between two blocks; as above.
+        let places = unsafe { out.items.get_unchecked_mut(out.len..) };
+        for (place, item) in places.iter_mut().zip(self.there()) {
             // SAFETY: the first `len` are there, and each is moved out once.
             place.write(unsafe { item.assume_init_read() });
         }
@@ -177,7 +182,7 @@ impl<T: 'static> Block<T> {
         mapped: &mut [MaybeUninit<U>; BLOCK],
         flags: &mut [F; BLOCK],
     ) {
-        for ((item, place), to) in self.there().zip(mapped).zip(flags) {
+        for ((item, place), to) in self.there().iter().zip(mapped).zip(flags) {
             // SAFETY: the first `len` are there, and `through` moves each out once.
             let item = map(unsafe { item.assume_init_read() });
             *to = flag(&item);
@@ -203,7 +208,7 @@ fn is_number<T: 'static>() -> bool {
 impl<T> Waiting<T> {
     pub(super) const fn nothing() -> Self {
         Self {
-            items: [const { MaybeUninit::uninit() }; BLOCK + ROOM],
+            items: [const { MaybeUninit::uninit() }; FULL + ROOM],
             at: 0,
             len: 0,
         }
@@ -233,17 +238,17 @@ impl<'a, T> Sieve<'a, T> {
         }
     }
 
-    /// A copy of the first block of what waits, if there is one, of a sieve from which nothing was taken: [`Self::move_out`] moves
+    /// A copy of the first [`FULL`] items that wait, if there are as many, of a sieve from which nothing was taken: [`Self::move_out`] moves
     /// its items out, and [`Self::close`] comes after that. Nothing else refers to the copy, so LLVM may load several of its
     /// items at once, whatever is written to states meanwhile.
     #[inline(always)]
-    pub(super) fn full_block(&self) -> Option<[MaybeUninit<T>; BLOCK]> {
-        if self.len < BLOCK {
+    pub(super) fn full_block(&self) -> Option<[MaybeUninit<T>; FULL]> {
+        if self.len < FULL {
             return None;
         }
-        let mut block = [const { MaybeUninit::uninit() }; BLOCK];
-        // SAFETY: there are more places than a block has, and what is copied is not looked at.
-        unsafe { block.as_mut_ptr().copy_from_nonoverlapping(self.items.as_ptr(), BLOCK) };
+        let mut block = [const { MaybeUninit::uninit() }; FULL];
+        // SAFETY: there are more places than that, and what is copied is not looked at.
+        unsafe { block.as_mut_ptr().copy_from_nonoverlapping(self.items.as_ptr(), FULL) };
         Some(block)
     }
 
@@ -262,10 +267,10 @@ impl<'a, T> Sieve<'a, T> {
     /// Moves what is left, less than a block, to the beginning, in one short run of vector copies.
     #[inline(always)]
     pub(super) fn close(&mut self) {
-        let (front, back) = self.items.split_at_mut(BLOCK);
+        let (front, back) = self.items.split_at_mut(FULL);
         // SAFETY: both parts are at least a block long, and what is copied is not looked at.
         unsafe { front.as_mut_ptr().copy_from_nonoverlapping(back.as_ptr(), BLOCK) };
-        self.len -= BLOCK;
+        self.len -= FULL;
         self.at = 0;
     }
 }

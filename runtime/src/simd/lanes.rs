@@ -111,6 +111,34 @@ pub(super) struct Avx2;
 impl Lanes for Avx2 {
     const NAME: &'static str = "avx2";
     const BLOCKS: bool = true;
+
+    #[inline(always)]
+    fn mask8(flags: &[u8; BLOCK]) -> u64 {
+        // SAFETY: `Avx2` is named only by a function with its features, see the top of the file.
+        unsafe { avx2::mask8(flags) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    //! A mask from the signs of bytes, which LLVM makes of a loop of shifts only by luck.
+
+    use std::arch::x86_64::{_mm256_loadu_si256, _mm256_movemask_epi8, _mm256_slli_epi64};
+
+    use super::BLOCK;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn mask8(flags: &[u8; BLOCK]) -> u64 {
+        let mut mask = 0;
+        for (at, flags) in flags.as_chunks::<32>().0.iter().enumerate() {
+            // SAFETY: the chunk is 32 bytes long.
+            let flags = unsafe { _mm256_loadu_si256(flags.as_ptr().cast()) };
+            let signs = _mm256_movemask_epi8(_mm256_slli_epi64::<7>(flags));
+            mask |= u64::from(signs as u32) << (at * 32);
+        }
+        mask
+    }
 }
 
 /// Advanced SIMD.
@@ -143,6 +171,12 @@ impl Lanes for Avx512 {
     fn mask32(flags: &[u32; BLOCK]) -> u64 {
         // SAFETY: as above.
         unsafe { avx512::mask32(flags) }
+    }
+
+    #[inline(always)]
+    fn mask8(flags: &[u8; BLOCK]) -> u64 {
+        // SAFETY: as above; the level has AVX2 as well.
+        unsafe { avx2::mask8(flags) }
     }
 
     #[inline(always)]
@@ -248,7 +282,9 @@ mod tests {
         {
             use crate::simd::{Level, Machine};
             check::<Sse42>();
-            check::<Avx2>();
+            if Level::Avx2.is_available() {
+                check::<Avx2>();
+            }
             if Level::Avx512.is_available() {
                 check::<Avx512>();
             }

@@ -423,19 +423,23 @@ impl<const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> Guard<'_, ENTR
             cx.rest(item, &mut self.tally);
         }
         self.phase = Phase::Item;
-    }
-
-    /// Takes single items.
-    #[inline(always)]
-    fn one_by_one(&mut self, cx: &mut C) {
         // Of a block that the feed promised and had not.
         for item in self.home.again.by_ref() {
             self.tally.set_at(self.source);
             cx.item(item, &mut self.tally);
             self.left -= 1;
         }
+    }
+
+    /// Takes single items.
+    #[inline(always)]
+    fn one_by_one(&mut self, cx: &mut C) {
         let Some(feed) = &mut self.feed else { return };
-        while self.left != 0 {
+        if self.left == 0 {
+            return;
+        }
+        // As in `drive`: the one count goes down and is looked at where it changes.
+        loop {
             self.tally.set_at(self.source);
             let Some(item) = feed.next() else {
                 self.ended = true;
@@ -443,6 +447,9 @@ impl<const ENTRY: usize, F: Feed<Item = C::In>, C: Vector<ENTRY>> Guard<'_, ENTR
             };
             cx.item(item, &mut self.tally);
             self.left -= 1;
+            if self.left == 0 {
+                break;
+            }
         }
     }
 
