@@ -4,4 +4,5 @@
 
 pub mod heavy;
 pub mod linear;
+pub mod mandelbrot;
 pub mod paired;

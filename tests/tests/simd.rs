@@ -10,10 +10,18 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use pipewright::{Ledger, Level, RunError, pipeline};
 use pipewright_tests::{Seen, work};
+
+// A quantum is long, so that even a slow build takes whole blocks from its sources.
 
 /// What a run is given.
 #[derive(Clone)]
@@ -24,6 +32,8 @@ pub struct Plan {
     /// The numbers at which a stage panics.
     bad: Bad,
     seen: Seen<u64>,
+    /// How often the map was called.
+    maps: Arc<AtomicU64>,
 }
 
 /// The numbers at which the map, the filter and the sink panic.
@@ -41,11 +51,13 @@ impl Plan {
             kept,
             bad,
             seen: Seen::new(),
+            maps: Arc::default(),
         }
     }
 
     #[inline(always)]
     fn mix(&self, n: u64) -> u64 {
+        self.maps.fetch_add(1, Ordering::Relaxed);
         assert!(!self.bad.map.contains(&n), "in the map");
         n << 8 | n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58
     }
@@ -80,7 +92,7 @@ impl Plan {
 }
 
 /// Numbers of 8 bytes from a range, then of 4 bytes behind a second filter.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod numbers {
     use super::*;
 
@@ -121,7 +133,7 @@ mod numbers {
 }
 
 /// Numbers of 4 bytes from a vector.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod halves {
     use super::*;
 
@@ -147,7 +159,7 @@ mod halves {
 }
 
 /// Items that are no numbers, with padding, from an iterator, and a map behind which there is no filter.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod pairs {
     use super::*;
 
@@ -177,7 +189,7 @@ mod pairs {
 }
 
 /// Items that cannot be copied go one by one.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod texts {
     use super::*;
 
@@ -203,7 +215,7 @@ mod texts {
 }
 
 /// From two sources, with work, so that several workers take part, and a sink that sees the order.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod shared {
     use super::*;
 
@@ -301,7 +313,7 @@ const BADS: [Bad; 6] = [
 ];
 
 /// Runs a pipeline and compares what its sink saw, the panics and the ledger with the loop by hand.
-macro_rules! check {
+macro_rules! report {
     ($pipeline:ident, $plan:expr, $level:expr, $workers:expr, $sorted:expr) => {{
         let (plan, level, workers): (Plan, Level, usize) = ($plan, $level, $workers);
         let context = format!(
@@ -349,6 +361,11 @@ macro_rules! check {
     }};
 }
 
+/// As `report`, for the comparison alone.
+macro_rules! check {
+    ($($args:tt)*) => { drop(report!($($args)*)) };
+}
+
 #[test]
 fn every_level_sees_what_a_loop_by_hand_sees_at_every_length() {
     for level in levels() {
@@ -394,7 +411,7 @@ fn several_sources_and_workers_give_the_same() {
 fn every_stage_counts_what_it_would_count_without_blocks() {
     let counts = |level| {
         let plan = Plan::new(1000, 40, BADS[4]);
-        let report = check!(numbers, plan, level, 1, false);
+        let report = report!(numbers, plan, level, 1, false);
         let stages = report.metrics().stages().to_vec();
         let line = |s: &pipewright::StageMetrics| {
             format!(
@@ -410,8 +427,30 @@ fn every_stage_counts_what_it_would_count_without_blocks() {
     }
 }
 
+#[test]
+fn a_map_is_called_again_only_for_the_items_of_a_block_in_which_one_panicked() {
+    const LEN: u64 = 1000;
+    let bad = Bad {
+        map: &[500],
+        ..BADS[0]
+    };
+    for level in levels() {
+        let calls = |bad| {
+            let plan = Plan::new(LEN, 64, bad);
+            let maps = Arc::clone(&plan.maps);
+            check!(numbers, plan, level, 1, false);
+            maps.load(Ordering::Relaxed)
+        };
+        assert_eq!(calls(BADS[0]), LEN, "{level}");
+        let again = calls(bad) - LEN;
+        // Levels below AVX2 take no blocks.
+        let blocks = level >= Level::Avx2;
+        assert_eq!((1..=64).contains(&again), blocks, "{again} at {level}");
+    }
+}
+
 /// The sink stops the run.
-#[pipeline(env = Plan)]
+#[pipeline(env = Plan, quantum = "1s")]
 mod stopping {
     use super::*;
 

@@ -142,11 +142,11 @@ impl<T: 'static> Block<T> {
     ) -> usize {
         let mut mapped = [const { MaybeUninit::<U>::uninit() }; BLOCK];
         // Flags are as wide as the items where the mask is made from vectors of them; only one of the branches is compiled.
-        let mask = if L::PACKS && size_of::<U>() == 8 {
+        let mask = if L::WIDE && size_of::<U>() == 8 {
             let mut flags = [0u64; BLOCK];
             self.flag(map, |item| u64::from(keep(item)).wrapping_neg(), &mut mapped, &mut flags);
             L::mask64(&flags)
-        } else if L::PACKS && size_of::<U>() == 4 {
+        } else if L::WIDE && size_of::<U>() == 4 {
             let mut flags = [0u32; BLOCK];
             self.flag(map, |item| u32::from(keep(item)).wrapping_neg(), &mut mapped, &mut flags);
             L::mask32(&flags)

@@ -12,6 +12,8 @@ pub trait Lanes {
     const NAME: &'static str;
     /// Are blocks faster than single items?
     const BLOCKS: bool;
+    /// Are the flags of items of 4 and 8 bytes as wide as the items? Vectors of them become masks at once.
+    const WIDE: bool = false;
     /// Does it pack numbers of 4 and 8 bytes with vector instructions?
     const PACKS: bool = false;
 
@@ -111,33 +113,75 @@ pub(super) struct Avx2;
 impl Lanes for Avx2 {
     const NAME: &'static str = "avx2";
     const BLOCKS: bool = true;
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn mask64(flags: &[u64; BLOCK]) -> u64 {
+        // SAFETY: `Avx2` is named only by a function with its features, see the top of the file.
+        unsafe { avx2::mask64(flags) }
+    }
+
+    #[inline(always)]
+    fn mask32(flags: &[u32; BLOCK]) -> u64 {
+        // SAFETY: as above.
+        unsafe { avx2::mask32(flags) }
+    }
 
     #[inline(always)]
     fn mask8(flags: &[u8; BLOCK]) -> u64 {
-        // SAFETY: `Avx2` is named only by a function with its features, see the top of the file.
+        // SAFETY: as above.
         unsafe { avx2::mask8(flags) }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    //! A mask from the signs of bytes, which LLVM makes of a loop of shifts only by luck.
+    //! Masks from the signs of vectors, which LLVM makes of a loop of shifts only by luck.
 
-    use std::arch::x86_64::{_mm256_loadu_si256, _mm256_movemask_epi8, _mm256_slli_epi64};
+    use std::arch::x86_64::{
+        __m256i, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_loadu_si256,
+        _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_slli_epi64,
+    };
 
     use super::BLOCK;
 
+    macro_rules! mask {
+        ($name:ident $int:ty, $lanes:literal, $signs:ident) => {
+            #[inline]
+            #[target_feature(enable = "avx2")]
+            pub(super) fn $name(flags: &[$int; BLOCK]) -> u64 {
+                let mut mask = 0;
+                for (at, flags) in flags.as_chunks::<$lanes>().0.iter().enumerate() {
+                    // SAFETY: the chunk is 32 bytes long.
+                    let flags = unsafe { _mm256_loadu_si256(flags.as_ptr().cast()) };
+                    mask |= u64::from($signs(flags) as u32) << (at * $lanes);
+                }
+                mask
+            }
+        };
+    }
+
+    mask!(mask64 u64, 4, signs64);
+    mask!(mask32 u32, 8, signs32);
+    mask!(mask8 u8, 32, signs8);
+
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn mask8(flags: &[u8; BLOCK]) -> u64 {
-        let mut mask = 0;
-        for (at, flags) in flags.as_chunks::<32>().0.iter().enumerate() {
-            // SAFETY: the chunk is 32 bytes long.
-            let flags = unsafe { _mm256_loadu_si256(flags.as_ptr().cast()) };
-            let signs = _mm256_movemask_epi8(_mm256_slli_epi64::<7>(flags));
-            mask |= u64::from(signs as u32) << (at * 32);
-        }
-        mask
+    fn signs64(flags: __m256i) -> i32 {
+        _mm256_movemask_pd(_mm256_castsi256_pd(flags))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn signs32(flags: __m256i) -> i32 {
+        _mm256_movemask_ps(_mm256_castsi256_ps(flags))
+    }
+
+    /// These flags are 0 or 1: the lowest bit of each byte goes to its highest.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn signs8(flags: __m256i) -> i32 {
+        _mm256_movemask_epi8(_mm256_slli_epi64::<7>(flags))
     }
 }
 
@@ -159,6 +203,7 @@ pub(super) struct Avx512;
 impl Lanes for Avx512 {
     const NAME: &'static str = "avx512";
     const BLOCKS: bool = true;
+    const WIDE: bool = true;
     const PACKS: bool = true;
 
     #[inline(always)]
