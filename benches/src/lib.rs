@@ -7,6 +7,7 @@ pub mod heavy;
 pub mod linear;
 pub mod links;
 pub mod load;
+pub mod mandelbrot;
 pub mod paired;
 pub mod pools;
 pub mod tasks;

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, thread};
 
-use pipewright::{Merge, pipeline};
+use pipewright::{Level, Merge, pipeline};
 
 /// A record of one cache line.
 #[derive(Clone, Copy, Debug)]
@@ -19,25 +19,25 @@ impl Merge for Sum {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn mixed(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     n ^ (n >> 29)
 }
 
-#[inline]
+#[inline(always)]
 fn kept(n: &u64) -> bool {
     n.is_multiple_of(8)
 }
 
-#[inline]
+#[inline(always)]
 fn recorded(n: u64) -> Record {
     Record(std::array::from_fn(|k| {
         n.rotate_left(8 * k as u32) ^ k as u64
     }))
 }
 
-#[inline]
+#[inline(always)]
 fn folded(record: Record, sum: &mut Sum) {
     let words = record.0.iter().enumerate();
     sum.0 = words.fold(sum.0, |sum, (k, word)| {
@@ -104,6 +104,42 @@ pub mod cut {
     }
 }
 
+/// As [`cut`], compiled for vector levels: blocks go through `mix` and `keep`.
+#[pipeline(env = u64)]
+pub mod vector {
+    use super::*;
+
+    /// The numbers.
+    #[source]
+    pub fn numbers(env: &u64) -> Range<u64> {
+        0..*env
+    }
+
+    /// Scrambles a number.
+    #[stage(from = numbers, simd = [avx2, avx512])]
+    pub fn mix(n: u64) -> u64 {
+        mixed(n)
+    }
+
+    /// Keeps one in eight.
+    #[stage(from = mix, simd = [avx2, avx512])]
+    pub fn keep(n: &u64) -> bool {
+        kept(n)
+    }
+
+    /// Makes a record of it.
+    #[stage(from = keep, simd = [avx2, avx512])]
+    pub fn record(n: u64) -> Record {
+        recorded(n)
+    }
+
+    /// Adds it up.
+    #[sink(from = record, per_worker, simd = [avx2, avx512])]
+    pub fn fold(record: Record, sum: &mut Sum) {
+        folded(record, sum);
+    }
+}
+
 /// From an iterator, with one sum that sees the records in order.
 #[pipeline(env = u64)]
 pub mod serial {
@@ -153,6 +189,23 @@ pub fn run_cut(items: u64, workers: usize) -> Sum {
     let mut report = run.wait().expect("nothing fails");
     report
         .take_state::<cut::fold>()
+        .expect("the sink has a state")
+}
+
+/// Runs the pipeline that is compiled for vector levels, with the levels up to `most`.
+///
+/// # Panics
+///
+/// If the run fails, which it has no reason to.
+pub fn run_vector(items: u64, workers: usize, most: Level) -> Sum {
+    let run = vector::pipeline()
+        .workers(workers)
+        .simd_up_to(most)
+        .start(items)
+        .expect("the pipeline starts");
+    let mut report = run.wait().expect("nothing fails");
+    report
+        .take_state::<vector::fold>()
         .expect("the sink has a state")
 }
 

@@ -21,7 +21,7 @@ use crate::{
     machine::{self, Machine, Placement},
     pressure::{MemoryWatch, Sampler},
     running::Running,
-    settings::Settings,
+    settings::Settings, simd::Level,
     shared::Shared,
     source::{Ingress, Kind, SourceCtl, Waiting},
     tuning,
@@ -135,6 +135,13 @@ impl<P: Blueprint> Builder<P> {
     /// [`Running::warnings`] says so.
     pub fn watch_memory(mut self, watch: MemoryWatch) -> Self {
         self.watch = Some(watch);
+        self
+    }
+
+    /// The highest vector level that segments with `simd = ..` use, where they are compiled for it and the machine has it.
+    /// Without it, the best. [`Level::Baseline`] switches vector code off, to compare or to rule it out.
+    pub fn simd_up_to(mut self, most: Level) -> Self {
+        self.settings.available = self.settings.available.up_to(most);
         self
     }
 

@@ -23,6 +23,7 @@ use crate::{
     drive::Load,
     ring::Ring,
     shared::{Shared, Spares},
+    simd::Feed,
 };
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
@@ -331,6 +332,10 @@ impl<T: 'static> Load for Carrier<T> {
     type Item = T;
 
     fn open(&mut self) -> impl Iterator<Item = T> {
+        self.0.items.drain(..)
+    }
+
+    fn feed(&mut self) -> impl Feed<Item = T> {
         self.0.items.drain(..)
     }
 

@@ -18,6 +18,7 @@ use crate::{
     error::{InitError, RunError},
     lane::Lane,
     shared::Shared,
+    simd::Feed,
     urgent::{LookUp, Urgent},
 };
 
@@ -53,6 +54,8 @@ pub trait Load {
     type Item;
     /// The items, in order.
     fn open(&mut self) -> impl Iterator<Item = Self::Item>;
+    /// The items, in order, for a loop over blocks.
+    fn feed(&mut self) -> impl Feed<Item = Self::Item>;
     /// The items with their position in the source's batch.
     fn open_tagged(&mut self) -> impl Iterator<Item = (u32, Self::Item)>;
     /// The ticket that the outputs share.

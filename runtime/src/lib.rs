@@ -56,6 +56,7 @@ built_on_them! {
     mod running;
     mod settings;
     mod shared;
+    mod simd;
     mod source;
     mod stage;
     mod tuning;
@@ -87,6 +88,7 @@ built_on_them! {
         report::{Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,
+        simd::Level,
         source::Splittable,
     };
 }

@@ -22,6 +22,10 @@ pub use crate::{
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
     prefetch::{DISTANCE, prefetch},
+    simd::{
+        Block, Copied, CopiedNot, Copies as CopiesItems, CopiesNot, CopiesYes, Feed, Lanes, Levels, MayCopy, Sieve, Vector,
+        drive_tagged_vector, drive_vector,
+    },
     source::{
         ArcPieces, IngressSource, IntoSplittable, IterSource, Morsel, Pieces, PollSource, Pulled,
         SplitSource, Splittable,

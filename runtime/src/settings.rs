@@ -10,6 +10,7 @@ use crate::{
     idle::MAX_WORKERS,
     lane::{Lane, Lanes},
     machine::{Machine, Placement, Wish},
+    simd::Available,
 };
 
 /// How long a worker works before it looks around, by default: 64 us.
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) quantum: u64,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
+    /// The vector levels that segments may use.
+    pub(crate) available: Available,
     pub(crate) stages: Box<[StageSettings]>,
 }
 
@@ -80,6 +83,7 @@ impl Settings {
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             credits: 0,
             partitions: 0,
+            available: Available::detected(),
             stages: stages.collect(),
         };
         settings.set_workers(1);

@@ -7,9 +7,11 @@
 use std::{hint::black_box, process::ExitCode};
 
 use clap::Parser;
+use pipewright::Level;
 use pipewright_benches::{
     heavy,
-    linear::{by_hand, by_hand_on_two, run_cut, run_serial},
+    linear::{by_hand, by_hand_on_two, run_cut, run_serial, run_vector},
+    mandelbrot,
     paired::{Contender, Outcome, compare},
 };
 
@@ -34,11 +36,15 @@ fn main() -> ExitCode {
     let mut met = true;
     met &= show(one_worker(args.rounds, items));
     met &= show(two_workers(args.rounds, items));
+    println!("linear pipeline, `simd = [avx2, avx512]`, 1 worker");
+    met &= show(vector_levels(args.rounds, items));
     println!(
         "heavy pipeline, about 50 ns an item, {} rounds",
         args.rounds
     );
     met &= show(heavy_pipelines(args.rounds));
+    println!("Mandelbrot, {SIDE} rows in order, 1 worker; lane form with `simd = [avx2, avx512]`");
+    met &= show(mandelbrot_rows(args.rounds));
     if met {
         ExitCode::SUCCESS
     } else {
@@ -89,6 +95,59 @@ fn two_workers(rounds: usize, items: u64) -> Vec<Outcome> {
                 assert_eq!(run_serial(items, 2), expected)
             }),
         ],
+    )
+}
+
+fn vector_levels(rounds: usize, items: u64) -> Vec<Outcome> {
+    let expected = by_hand(0..items);
+    let up_to = |most| move || assert_eq!(run_vector(items, 1, most), expected);
+    let mut contenders = vec![
+        Contender::new("without `simd`", || assert_eq!(run_cut(items, 1), expected)),
+        Contender::new("baseline", up_to(Level::Baseline)),
+    ];
+    if Level::Avx2.is_available() {
+        contenders.push(Contender::new("AVX2", up_to(Level::Avx2)));
+    }
+    if Level::Avx512.is_available() {
+        contenders.push(Contender::new("AVX-512", up_to(Level::Avx512)).bar(1.5));
+    }
+    compare(
+        rounds,
+        Contender::new("loop by hand", || {
+            assert_eq!(by_hand(0..black_box(items)), expected)
+        }),
+        contenders,
+    )
+}
+
+/// Rows and columns of the picture.
+const SIDE: usize = 400;
+
+fn mandelbrot_rows(rounds: usize) -> Vec<Outcome> {
+    let expected = mandelbrot::by_hand(SIDE);
+    let up_to = |most| {
+        let expected = &expected;
+        move || assert!(mandelbrot::run_vector(SIDE, 1, most) == *expected)
+    };
+    let mut contenders = vec![
+        Contender::new("plain pipeline", || {
+            assert!(mandelbrot::run_plain(SIDE, 1) == expected)
+        })
+        .bar(0.95),
+        Contender::new("lane form, baseline", up_to(Level::Baseline)),
+    ];
+    if Level::Avx2.is_available() {
+        contenders.push(Contender::new("lane form, AVX2", up_to(Level::Avx2)));
+    }
+    if Level::Avx512.is_available() {
+        contenders.push(Contender::new("lane form, AVX-512", up_to(Level::Avx512)).bar(8.0));
+    }
+    compare(
+        rounds,
+        Contender::new("loop by hand, a point at a time", || {
+            assert!(mandelbrot::by_hand(black_box(SIDE)) == expected)
+        }),
+        contenders,
     )
 }
 

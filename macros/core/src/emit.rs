@@ -11,6 +11,7 @@ mod fields;
 mod flow;
 mod segment;
 mod tally;
+mod vector;
 
 mod dry;
 mod graph;

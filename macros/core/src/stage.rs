@@ -5,7 +5,6 @@ use pipewright_spec::{
     options::PipelineOptions,
 };
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
 use syn::{FnArg, Type};
 
 use crate::{
@@ -197,9 +196,14 @@ impl StageDef {
     }
 
     /// The function, with a paragraph about its place in the pipeline that it stands in.
+    ///
+    /// A stage with `simd` is inlined into loops that are compiled for several levels; elsewhere it would be compiled for
+    /// none of them. So it says so, unless it says something about that itself.
     pub(crate) fn function(&self, pipeline: Option<&str>) -> TokenStream {
+        let inline = self.is_inlined().then(|| quote::quote!(#[inline(always)]));
         let Some(pipeline) = pipeline else {
-            return self.item.to_token_stream();
+            let function = &self.item;
+            return quote::quote!(#inline #function);
         };
         let mut doc = format!(" A {} of [`{pipeline}`](self)", self.kind);
         let from: Vec<String> = self
@@ -217,7 +221,14 @@ impl StageDef {
             StateKind::PerWorker => " and has a state for each worker.",
             StateKind::Keyed => " and has a state for each key.",
         });
-        self.item.with_doc(&doc)
+        let function = self.item.with_doc(&doc);
+        quote::quote!(#inline #function)
+    }
+
+    fn is_inlined(&self) -> bool {
+        let own = ["inline", "target_feature", "cold"];
+        let says = |attr: &syn::Attribute| own.iter().any(|name| attr.path().is_ident(name));
+        self.args.options.simd.is_some() && !self.item.attrs.iter().any(says)
     }
 }
 

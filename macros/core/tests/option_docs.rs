@@ -47,6 +47,10 @@ fn value(value: ValueType) -> String {
             .map(|word| format!("`{word}`"))
             .collect::<Vec<_>>()
             .join(", "),
+        ValueType::Words(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            format!("one of {}, or a list of them", words.join(", "))
+        }
         ValueType::Group(fields) => {
             let names: Vec<&str> = fields.iter().map(|field: &Field| field.name).collect();
             let more = if names.len() > MOST_FIELDS {

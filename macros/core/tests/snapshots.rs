@@ -169,6 +169,23 @@ fn filters_and_changes_in_place_stay_in_the_loop() {
 }
 
 #[test]
+fn a_loop_for_vector_levels_takes_blocks_up_to_its_last_filter() {
+    check(
+        "vector",
+        "#[pipeline] mod vector {
+             #[source] fn numbers() -> std::ops::Range<u64> { 0..9 }
+             #[stage(from = numbers, simd = [avx2, avx512])] fn mix(n: u64) -> u64 { n }
+             #[stage(from = mix, simd = avx2)] fn even(n: &u64) -> bool { n % 2 == 0 }
+             #[stage(from = even, simd = avx2)] #[inline] fn half(n: u64) -> u32 { n as u32 / 2 }
+             #[stage(from = half, simd = avx2)] fn odd(n: &u32) -> bool { n % 2 == 1 }
+             #[stage(from = odd, simd = avx2)] fn text(n: u32) -> String { n.to_string() }
+             #[sink(from = text)] fn print(text: String) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn one_to_many_stages_get_an_inner_loop() {
     check(
         "many",

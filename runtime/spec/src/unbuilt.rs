@@ -34,7 +34,6 @@ fn instead(key: Key) -> &'static str {
         Key::Rate => "remove it; let the source make fewer items",
         Key::Retry => "remove it; try again inside of the function",
         Key::Breaker => "remove it; read `::Err` and decide there",
-        Key::Simd => "remove it; use it inside of the function",
         Key::Overflow => "write `block`, which is the default",
         Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
         Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
@@ -118,7 +117,7 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source | | cores=\"1\" wait=spin priority=low rate=\"1k/s\"
-             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group simd=avx2
+             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group
              c: sink async | input | overflow=drop_oldest
              @ reply=b
              @ memory=\"64Mi\"
@@ -133,7 +132,6 @@ mod tests {
                 "b.timeout timeout",
                 "b.retry retry",
                 "b.breaker breaker",
-                "b.simd simd",
                 "c.overflow= drop_oldest",
                 "c async fn",
                 "@reply reply",

@@ -284,11 +284,20 @@ impl<T: 'static> IngressSource<T> {
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
+        self.solo_by(w, |place, w, items, begun| place.all(w, items, begun, cx, step))
+    }
+
+    /// Takes a quantum of items and lets `run` run them. It is also told when the pull began.
+    pub(crate) fn solo_by<'w>(
+        &mut self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(&Place, &mut Worker<'w>, std::vec::Drain<'_, T>, u64) -> Pulled,
+    ) -> Pulled {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
         take(&end.queue, w, ctl, &mut end.taken, ctl.limit(true));
-        self.place.all(w, end.taken.drain(..), begun, cx, step)
+        run(&self.place, w, end.taken.drain(..), begun)
     }
 }
 

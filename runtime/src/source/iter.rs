@@ -67,6 +67,17 @@ where
         cx: &mut C,
         step: impl Fn(&mut C, I::Item, &mut C::Tally),
     ) -> Pulled {
+        self.solo_by(w, |place, w, items, limit, progress| {
+            pump::<LIMITED, I, C>(w.watch(), items, limit, place.stage, cx, &step, progress);
+        })
+    }
+
+    /// Lets `run` run a quantum of items, at most so many.
+    pub(crate) fn solo_by<'w>(
+        &mut self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(&Place, &mut Worker<'w>, &mut Option<I>, u64, &mut Progress),
+    ) -> Pulled {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         if w.shared.is_closing() {
@@ -75,15 +86,7 @@ where
         }
         let mut progress = Progress::default();
         let limit = ctl.limit(false);
-        pump::<LIMITED, I, C>(
-            w.watch(),
-            self.items.get_mut(),
-            limit,
-            self.place.stage,
-            cx,
-            &step,
-            &mut progress,
-        );
+        run(&self.place, w, self.items.get_mut(), limit, &mut progress);
         ctl.learn(progress.items, w.tick() - begun, w.shared.quantum());
         if progress.ended {
             ctl.end();

@@ -308,10 +308,15 @@ impl Place {
             let left = items.into_iter().flatten().count();
             w.shared.dropped(w.shared.source_link(self.source), left as u64);
         }
-        if progress.items == 0 {
+        self.learned(w, progress.items, begun)
+    }
+
+    /// Learns the cost of a pull of `items`.
+    pub(crate) fn learned(&self, w: &mut Worker<'_>, items: u64, begun: u64) -> Pulled {
+        if items == 0 {
             return self.nothing(w);
         }
-        self.ctl(w).learn(progress.items, w.tick() - begun, w.shared.quantum());
+        self.ctl(w).learn(items, w.tick() - begun, w.shared.quantum());
         Pulled::More
     }
 

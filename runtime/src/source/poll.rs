@@ -87,13 +87,22 @@ where
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
+        self.solo_by(w, |place, w, items, begun| place.all(w, items, begun, cx, step))
+    }
+
+    /// Asks for a quantum of items and lets `run` run them. It is also told when the pull began.
+    pub(crate) fn solo_by<'w>(
+        &mut self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(&Place, &mut Worker<'w>, std::vec::Drain<'_, T>, u64) -> Pulled,
+    ) -> Pulled {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let limit = ctl.limit(false);
         let (poll, place) = (&self.poll, &self.place);
         let inner = self.inner.get_mut();
         collect(w, place, poll, inner, limit);
-        place.all(w, inner.emit.items().drain(..), begun, cx, step)
+        run(place, w, inner.emit.items().drain(..), begun)
     }
 }
 

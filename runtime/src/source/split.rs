@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use super::{Place, Pulled, pieces::Pieces};
 use crate::{
-    drive::{Load, Segment},
+    drive::{Load, Segment}, simd::{Feed, PieceFeed},
     graph::Site,
     shared::Shared,
     token::Token,
@@ -32,6 +32,13 @@ pub trait Splittable: Send {
     type Piece: Iterator<Item = Self::Item>;
     /// Cuts the next at most `items` items off (at least one); `None` when nothing is left.
     fn cut(&mut self, items: usize) -> Option<Self::Piece>;
+    /// The next `N` items of a piece at once, where a loop over blocks is faster for it: a stage with `simd = ..` asks. `None`,
+    /// which is the default, if they are not at hand at once; then `piece` has not changed.
+    #[inline(always)]
+    fn block<const N: usize>(piece: &mut Self::Piece) -> Option<[Self::Item; N]> {
+        let _ = piece;
+        None
+    }
 }
 
 macro_rules! ranges {
@@ -50,6 +57,17 @@ macro_rules! ranges {
                 let piece = self.start..end;
                 self.start = end;
                 Some(piece)
+            }
+
+            #[inline(always)]
+            fn block<const N: usize>(piece: &mut Self::Piece) -> Option<[Self::Item; N]> {
+                // Every offset into a piece of so many items fits the type.
+                if piece.start >= piece.end || (piece.end.abs_diff(piece.start) as u128) < N as u128 {
+                    return None;
+                }
+                let start = piece.start;
+                piece.start = start.wrapping_add(N as $int);
+                Some(std::array::from_fn(|at| start.wrapping_add(at as $int)))
             }
         }
     )*};
@@ -168,7 +186,7 @@ impl<S: Splittable> SplitSource<S> {
     pub fn pull<'w>(
         &self,
         w: &mut Worker<'w>,
-        run: impl FnOnce(Morsel<'w, S::Piece>, &mut Worker<'w>),
+        run: impl FnOnce(Morsel<'w, S>, &mut Worker<'w>),
     ) -> Pulled {
         let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
@@ -211,12 +229,21 @@ impl<S: Splittable> SplitSource<S> {
         cx: &mut C,
         step: impl Fn(&mut C, S::Item, &mut C::Tally),
     ) -> Pulled {
+        self.solo_by(w, |place, w, piece, begun| place.all(w, piece, begun, cx, step))
+    }
+
+    /// Cuts a quantum of items off and lets `run` run them. It is also told when the pull began.
+    pub(crate) fn solo_by<'w>(
+        &mut self,
+        w: &mut Worker<'w>,
+        run: impl FnOnce(&Place, &mut Worker<'w>, S::Piece, u64) -> Pulled,
+    ) -> Pulled {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let Some(piece) = self.place.cut(w, self.whole.get_mut(), ctl.limit(false)) else {
             return self.place.nothing(w);
         };
-        self.place.all(w, piece, begun, cx, step)
+        run(&self.place, w, piece, begun)
     }
 }
 
@@ -234,9 +261,9 @@ impl Place {
 }
 
 /// A piece of a splittable source on its way, with its ticket.
-pub struct Morsel<'r, P> {
+pub struct Morsel<'r, S: Splittable> {
     /// Until it is opened.
-    piece: Option<P>,
+    piece: Option<S::Piece>,
     ticket: Held<'r>,
 }
 
@@ -253,14 +280,18 @@ impl Drop for Held<'_> {
     }
 }
 
-impl<P: Iterator> Load for Morsel<'_, P> {
-    type Item = P::Item;
+impl<S: Splittable> Load for Morsel<'_, S> {
+    type Item = S::Item;
 
-    fn open(&mut self) -> impl Iterator<Item = P::Item> {
+    fn open(&mut self) -> impl Iterator<Item = S::Item> {
         self.piece.take().expect("a load is opened once")
     }
 
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, P::Item)> {
+    fn feed(&mut self) -> impl Feed<Item = S::Item> {
+        PieceFeed::<S>(self.piece.take().expect("a load is opened once"))
+    }
+
+    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, S::Item)> {
         (0..=u32::MAX).zip(self.piece.take().expect("a load is opened once"))
     }
 
@@ -277,7 +308,7 @@ impl<P: Iterator> Load for Morsel<'_, P> {
     }
 }
 
-impl<P> fmt::Debug for Morsel<'_, P> {
+impl<S: Splittable> fmt::Debug for Morsel<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Morsel")
             .field("ticket", &self.ticket.ticket)

@@ -163,7 +163,12 @@ impl<'p> Flow<'p> {
     }
 
     /// The conversion that checks that the types meet, at the parameter of the reader.
-    fn link(&self, output: Output<'_>, reader: &Reader, value: TokenStream) -> TokenStream {
+    pub(super) fn link(
+        &self,
+        output: Output<'_>,
+        reader: &Reader,
+        value: TokenStream,
+    ) -> TokenStream {
         let rt = self.pipe.rt();
         let (reads, producer) = (
             &self.pipe.nodes[reader.stage],
@@ -298,7 +303,7 @@ impl<'p> Flow<'p> {
     }
 
     /// The call of the user's function.
-    fn function(&mut self, stage: usize, item: TokenStream, me: &Ident) -> TokenStream {
+    pub(super) fn function(&mut self, stage: usize, item: TokenStream, me: &Ident) -> TokenStream {
         let node = &self.pipe.nodes[stage];
         let (rt, ident) = (self.pipe.rt(), &node.ident);
         let args = node.sig.params.iter().map(|role| match role {

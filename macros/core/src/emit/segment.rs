@@ -12,6 +12,7 @@ use super::{
     flow::{Flow, Mode, hygienic},
     pipe::{Output, Pipe, mixed},
     tally::heads,
+    vector,
 };
 
 /// A loop that was emitted.
@@ -42,6 +43,7 @@ pub(crate) fn solo_entry(pipe: &Pipe<'_>, source: usize) -> Ident {
 pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
     let mut flow = Flow::new(pipe, mode);
     let entries = entries(&mut flow);
+    let vectors = vector::entries(&mut flow);
     let stages: Vec<usize> = pipe
         .plan
         .order
@@ -57,6 +59,13 @@ pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
     let (params, bounds) = generics(pipe, mode, &flow.fields);
     let lifetime = needs_lifetime(&flow.fields).then(|| quote_spanned!(Span::mixed_site()=> '_,));
     let methods = &flow.methods;
+    let vectors = vectors.iter().map(|(number, items)| {
+        hygienic! {
+            impl<#params> #rt::Vector<#number> for #name<#lifetime #params> #bounds {
+                #items
+            }
+        }
+    });
     let tokens = hygienic! {
         #tally
         #definition
@@ -71,6 +80,8 @@ pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
             #reset
             #flush
         }
+
+        #(#vectors)*
     };
     Loop {
         tokens,

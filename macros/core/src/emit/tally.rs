@@ -86,6 +86,34 @@ impl Tally {
         hygienic!(t.#field += 1;)
     }
 
+    /// `t.decode += n;`, for a whole block.
+    pub(crate) fn sent_by(
+        &mut self,
+        pipe: &Pipe<'_>,
+        stage: usize,
+        n: &TokenStream,
+    ) -> TokenStream {
+        let field = self.field(Count::Sent(stage), &pipe.nodes[stage].name);
+        hygienic!(t.#field += #n;)
+    }
+
+    /// As [`Self::head`], for a whole block.
+    pub(crate) fn head_by(
+        &mut self,
+        pipe: &Pipe<'_>,
+        source: usize,
+        n: &TokenStream,
+    ) -> TokenStream {
+        let name = pipe.nodes.get(source).map_or("input", |node| &node.name);
+        let field = self.field(Count::Head(source), name);
+        hygienic!(t.#field += #n;)
+    }
+
+    /// `true` if a stage has no count of its own.
+    pub(crate) fn is_shared(&self, pipe: &Pipe<'_>, stage: usize) -> bool {
+        self.shares(pipe, stage)
+    }
+
     /// `true` if a stage sends just what it receives.
     fn shares(&self, pipe: &Pipe<'_>, stage: usize) -> bool {
         let node = &pipe.nodes[stage];

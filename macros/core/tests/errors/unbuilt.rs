@@ -70,15 +70,6 @@ help: remove it; read `::Err` and decide there"#],
     );
     check(
         r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[stage(from = a, simd = avx2)] fn b(x: u8) -> u8 {}
-     #[sink(from = b)] fn z(x: u8) {}
-     }"#,
-        &[r#"`simd` is not available in pipewright 0.1
-help: remove it; use it inside of the function"#],
-    );
-    check(
-        r#"#[pipeline] mod m {
      #[sink(from = input, overflow = reject)] fn z(x: u8) {}
      }"#,
         &[r#"`reject` is not available in pipewright 0.1

@@ -1,6 +1,6 @@
 //! Rules about options: each key stands where it has an effect.
 
-use crate::model::{Model, Place, Signature, Stage, StateKind};
+use crate::model::{Gives, Model, Place, Signature, Stage, StateKind};
 use crate::options::{Key, KeyInfo, OnPanic, info};
 use crate::report::{Problem, Problems};
 
@@ -76,7 +76,7 @@ pub(super) fn shape_of_function<P: Place>(model: &Model<P>, problems: &mut Probl
 /// Key, whether it fits, what it needs, and what to do.
 pub(crate) type Need = (Key, bool, &'static str, &'static str);
 
-fn function_needs(source: bool, signature: &Signature) -> [Need; 8] {
+fn function_needs(source: bool, signature: &Signature) -> [Need; 9] {
     let (batch, keyed) = (signature.is_batch(), signature.state == StateKind::Keyed);
     let (poll, fallible) = (signature.is_poll(), signature.fallible());
     let result = (
@@ -93,6 +93,12 @@ fn function_needs(source: bool, signature: &Signature) -> [Need; 8] {
             signature.is_async,
             "an `async fn`",
             "write `async fn`, or remove it",
+        ),
+        (
+            Key::Simd,
+            !batch && signature.gives != Gives::Many,
+            "a function that takes one item and does its work in the call",
+            "take one item, and return a value or send through `Emit`; or remove it",
         ),
         (Key::Timeout, fallible, result.0, result.1),
         (Key::Retry, fallible, result.0, result.1),

@@ -261,7 +261,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     later(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries again after an error.")),
     later(key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while.")),
     key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "The memory that its items lead to is asked for ahead: a function that finds it, or, where items are handles, how many items ahead."),
-    later(key(Key::Simd, "simd", STAGE, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that it is compiled for.")),
+    key(Key::Simd, "simd", READERS, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that its loop is compiled for."),
 ];
 
 /// The keys of a pipeline as a whole.
@@ -334,4 +334,4 @@ const HW: &[Field] = &[
     field("enforce", ValueType::Bool, "Whether a machine that is not suitable is an error."),
 ];
 
-const TARGETS: &[&str] = &["sse4_2", "avx2", "avx512", "neon", "sve"];
+const TARGETS: &[&str] = &["sse4_2", "avx2", "avx512", "neon"];

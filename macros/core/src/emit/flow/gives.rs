@@ -80,7 +80,7 @@ impl Flow<'_> {
     }
 
     /// Counts `x` as sent, and goes on with it.
-    pub(super) fn sent(&mut self, stage: usize, me: &Ident) -> TokenStream {
+    pub(in crate::emit) fn sent(&mut self, stage: usize, me: &Ident) -> TokenStream {
         if !self.pipe.variants(stage).is_empty() {
             return self.route(stage, self.item_of(stage), me);
         }

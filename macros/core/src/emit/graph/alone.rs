@@ -9,6 +9,7 @@ use crate::emit::{
     fields::Field,
     flow::Mode,
     segment::{context, solo_entry},
+    vector,
 };
 
 impl Glue<'_, '_> {
@@ -67,13 +68,20 @@ impl Glue<'_, '_> {
     pub(super) fn solo(&self) -> TokenStream {
         let (pipe, rt, local) = (self.pipe, self.pipe.rt(), self.pipe.item("Local"));
         let context = self.solo_context();
+        let vector = !vector::levels(pipe, Mode::Solo).is_empty();
+        let using = vector.then(|| vector::using(pipe));
         let arms = self.sources().into_iter().enumerate().map(|(at, source)| {
             let (number, field) = (Literal::usize_unsuffixed(at), self.source_field(source));
+            if vector {
+                let copies = vector::copies(pipe, Mode::Solo, source);
+                return hygienic!(#number => self.#field.solo_vector::<#number, _, _>(w, &mut solo, #copies),);
+            }
             let entry = solo_entry(pipe, source);
             hygienic!(#number => self.#field.solo(w, &mut solo, |solo, x, t| solo.#entry(x, t)),)
         });
         hygienic! {
             fn solo(&mut self, source: usize, local: &mut #local, w: &mut #rt::Worker<'_>) -> #rt::Pulled {
+                #using
                 #context
                 match source {
                     #(#arms)*

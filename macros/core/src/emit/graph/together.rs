@@ -13,6 +13,7 @@ use crate::emit::{
     flow::Mode,
     pipe::mixed,
     segment::{context, head_type, mentions},
+    vector,
 };
 
 impl Glue<'_, '_> {
@@ -201,7 +202,7 @@ impl Glue<'_, '_> {
 
     /// Drives the items of `load` through a segment and hands its outputs on.
     pub(super) fn run(&self, segment: usize) -> TokenStream {
-        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let pipe = self.pipe;
         let plan = &pipe.plan.segments[segment];
         let outs = plan.outs.iter().map(|out| {
             let (field, base) = (
@@ -216,11 +217,7 @@ impl Glue<'_, '_> {
             let (name, value) = (pipe.fields.of(field), self.segment_field(field));
             initial(name, value)
         });
-        let drive = if plan.tagged {
-            mixed("drive_tagged")
-        } else {
-            mixed("drive")
-        };
+        let drive = self.drive(segment);
         let hand_on = plan
             .outs
             .iter()
@@ -229,8 +226,29 @@ impl Glue<'_, '_> {
             let watch = w.watch();
             #(#outs)*
             let mut cx = #name { #(#fields)* };
-            #rt::#drive(watch, load, &mut cx, |cx, x, t| cx.item(x, t));
+            #drive
             #(#hand_on)*
+        }
+    }
+
+    /// The call of the item loop.
+    fn drive(&self, segment: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let mode = Mode::Segment(segment);
+        let plain = vector::levels(pipe, mode).is_empty();
+        let name = mixed(match (pipe.plan.segments[segment].tagged, plain) {
+            (false, true) => "drive",
+            (true, true) => "drive_tagged",
+            (false, false) => "drive_vector",
+            (true, false) => "drive_tagged_vector",
+        });
+        if plain {
+            return hygienic!(#rt::#name(watch, load, &mut cx, |cx, x, t| cx.item(x, t)););
+        }
+        let (using, copies) = (vector::using(pipe), vector::copies(pipe, mode, INPUT));
+        hygienic! {
+            #using
+            #rt::#name::<0, _, _, _>(watch, load, &mut cx, #copies);
         }
     }
 

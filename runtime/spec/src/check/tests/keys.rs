@@ -43,7 +43,10 @@ fn keys_that_need_a_certain_function_have_it() {
          b: stage | a | batch=64
          c: stage | b | linger=\"1ms\"
          d: stage | c | in_flight=4
-         e: sink | d | timeout=\"1s\" retry=group breaker=group",
+         e: sink | d | timeout=\"1s\" retry=group breaker=group
+         f: stage batch | a | simd=avx2
+         g: stage many | f | simd=avx2
+         h: sink | g | simd=avx2",
         &[
             "E_NEEDS at a.idle: `idle` of `a` needs a source that returns `Flow`",
             "E_NEEDS at b.batch: `batch` of `b` needs a source or a function that takes many items at a time",
@@ -52,6 +55,8 @@ fn keys_that_need_a_certain_function_have_it() {
             "E_NEEDS at e.timeout: `timeout` of `e` needs a function that returns a `Result`",
             "E_NEEDS at e.retry: `retry` of `e` needs a function that returns a `Result`",
             "E_NEEDS at e.breaker: `breaker` of `e` needs a function that returns a `Result`",
+            "E_NEEDS at f.simd: `simd` of `f` needs a function that takes one item and does its work in the call",
+            "E_NEEDS at g.simd: `simd` of `g` needs a function that takes one item and does its work in the call",
         ],
         "return `Flow`, or remove it",
     );

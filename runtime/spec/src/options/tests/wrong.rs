@@ -227,7 +227,7 @@ fn wrong_values_are_refused_with_what_to_write() {
         text("avx9"),
         "E_TYPE",
         "`simd` is a word, not `\"avx9\"`",
-        "write one of sse4_2, avx2, avx512, neon, sve",
+        "write one of sse4_2, avx2, avx512, neon",
     );
     check(
         Key::PerWorker,
