@@ -44,18 +44,18 @@ pub type Je = Jemalloc;
 /// mimalloc.
 pub type Mi = MiMalloc;
 
-/// Memory of `SIZE` bytes from an allocator, aligned to 8; not initialised beyond its first word.
-pub struct Block<H: Heap, const SIZE: usize> {
+/// Memory of `WORDS` words from an allocator; not initialised beyond its first word.
+pub struct Block<H: Heap, const WORDS: usize> {
     memory: NonNull<u64>,
     heap: PhantomData<H>,
 }
 
 // SAFETY: the block owns its memory, and its allocator may be called from any thread.
-unsafe impl<H: Heap, const SIZE: usize> Send for Block<H, SIZE> {}
+unsafe impl<H: Heap, const WORDS: usize> Send for Block<H, WORDS> {}
 
-impl<H: Heap, const SIZE: usize> Block<H, SIZE> {
-    const LAYOUT: Layout = match Layout::from_size_align(SIZE, 8) {
-        Ok(layout) if SIZE >= 8 => layout,
+impl<H: Heap, const WORDS: usize> Block<H, WORDS> {
+    const LAYOUT: Layout = match Layout::array::<u64>(WORDS) {
+        Ok(layout) if WORDS > 0 => layout,
         _ => panic!("a block has room for a word"),
     };
 
@@ -85,7 +85,7 @@ impl<H: Heap, const SIZE: usize> Block<H, SIZE> {
     }
 }
 
-impl<H: Heap, const SIZE: usize> Drop for Block<H, SIZE> {
+impl<H: Heap, const WORDS: usize> Drop for Block<H, WORDS> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the memory is from this allocator with this layout, and is freed only here.

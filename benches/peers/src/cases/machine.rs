@@ -18,7 +18,7 @@ use hdrhistogram::Histogram;
 use pipewright_peers_raw::system::{futex_wait, futex_wake, getppid, time_stamp};
 
 use crate::harness::{
-    Contender, Sample, Scale, same,
+    Contender, Sample, Scale, same, stats,
     threads::{joined, on_core, on_two_cores, pin},
 };
 
@@ -173,7 +173,7 @@ fn wake_ups(count: u32, sleep: Duration) -> Result<Sample, String> {
         }
     };
     let waker = || {
-        let mut delays = Histogram::<u64>::new(3).map_err(|error| error.to_string())?;
+        let mut delays = stats::times()?;
         let mut calls = delays.clone();
         for wake in 0..count {
             while bed.word.load(Acquire) != 2 * wake + 1 {

@@ -1,5 +1,6 @@
 //! Medians with their spread.
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// The middle of some values, and how far they reach.
@@ -22,6 +23,11 @@ impl Spread {
             most: sorted[sorted.len() - 1],
         }
     }
+}
+
+/// A histogram of times in nanoseconds, up to a minute, with three digits.
+pub(crate) fn times() -> Result<Histogram<u64>, String> {
+    Histogram::new_with_max(60_000_000_000, 3).map_err(|error| error.to_string())
 }
 
 /// Four digits that matter.

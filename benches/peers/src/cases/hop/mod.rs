@@ -1,5 +1,7 @@
 //! `hop`: numbers from a thread on core 0 to a thread on core 1, 1024 at most between them.
 
+mod ours;
+
 use std::{hint::spin_loop, sync::mpsc};
 
 use crossbeam_queue::ArrayQueue;
@@ -250,7 +252,8 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
         items: scale.of(full, 5_000),
     };
     let (full, small) = (size(10_000_000), size(2_000_000));
-    vec![
+    let mut all = ours::contenders(full);
+    all.extend([
         Contender::limit("raw ring, index every 512", full.work(raw_ring)),
         Contender::peer(
             "disruptor batch 64 + poll",
@@ -301,5 +304,6 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
             "tokio mpsc (two current_thread runtimes)",
             small.work(tokio_two_runtimes),
         ),
-    ]
+    ]);
+    all
 }

@@ -1,5 +1,7 @@
 //! `hop_latency`: a number goes from core 0 to core 1 and back; the time of a round trip, with the clock's.
 
+mod ours;
+
 use std::{
     hint::spin_loop,
     sync::{
@@ -16,13 +18,12 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use disruptor::{BusySpin, Polling, Producer};
-use hdrhistogram::Histogram;
 
-use crate::harness::{Contender, Sample, Scale, same, threads::on_two_cores};
+use crate::harness::{Contender, Sample, Scale, same, stats, threads::on_two_cores};
 
 /// Measures `round`, which sends a number over and gives what came back.
 fn round_trips(count: u64, mut round: impl FnMut(u64) -> u64) -> Result<Sample, String> {
-    let mut times = Histogram::<u64>::new(3).map_err(|error| error.to_string())?;
+    let mut times = stats::times()?;
     // The first ones find cold caches and sleeping threads.
     let warm_up = count / 10;
     for number in 1..=count + warm_up {
@@ -231,7 +232,7 @@ fn tokio_tasks(runtime: &tokio::runtime::Runtime, count: u64) -> Result<Sample, 
         }
     });
     let here = runtime.spawn(async move {
-        let mut times = Histogram::<u64>::new(3).map_err(|error| error.to_string())?;
+        let mut times = stats::times()?;
         for number in 1..=count {
             let begun = Instant::now();
             ping.send(number).await.map_err(|error| error.to_string())?;
@@ -252,7 +253,8 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
         .worker_threads(2)
         .build();
     let runtime = runtime.expect("tokio starts");
-    vec![
+    let mut all = ours::contenders(spinning);
+    all.extend([
         Contender::limit("spinning atomics", move || atomics(spinning)),
         channel(
             "disruptor BusySpin + poll",
@@ -320,5 +322,6 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
         Contender::peer("tokio mpsc, tasks of one runtime (unpinned)", move || {
             tokio_tasks(&runtime, sleeping)
         }),
-    ]
+    ]);
+    all
 }
