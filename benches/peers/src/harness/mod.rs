@@ -11,5 +11,8 @@ pub(crate) mod table;
 pub(crate) mod threads;
 pub(crate) mod verdict;
 
+#[cfg(test)]
+mod verdict_tests;
+
 pub(crate) use catalogue::Case;
 pub(crate) use contender::{Contender, Sample, Scale, same};
