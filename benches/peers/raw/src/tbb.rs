@@ -37,7 +37,7 @@ pub fn version() -> Option<String> {
     {
         // SAFETY: it takes nothing and returns a constant.
         let version = unsafe { linked::peers_tbb_version() };
-        return Some(format!("interface {version}"));
+        Some(format!("interface {version}"))
     }
     #[cfg(not(peers_tbb))]
     None
@@ -54,7 +54,7 @@ pub fn mandelbrot(size: u32, iterations: [u32; 2], threads: u32, tokens: u32) ->
         let done = unsafe {
             linked::peers_tbb_mandelbrot(size, first, second, threads, tokens, picture.as_mut_ptr())
         };
-        return done.then_some(picture);
+        done.then_some(picture)
     }
     #[cfg(not(peers_tbb))]
     {
@@ -72,7 +72,7 @@ pub fn tokens(count: u64, parallel: bool, threads: u32, tokens: u32) -> Option<u
         // SAFETY: the place for the sum lives through the call.
         let done =
             unsafe { linked::peers_tbb_tokens(count, parallel, threads, tokens, &raw mut sum) };
-        return done.then_some(sum);
+        done.then_some(sum)
     }
     #[cfg(not(peers_tbb))]
     {

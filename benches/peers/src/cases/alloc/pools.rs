@@ -1,9 +1,7 @@
 //! Object pools of boxed blocks: what moves is a pointer, as with the vectors of their documentation.
 
-use std::sync::Arc;
-
 use crossbeam_queue::ArrayQueue;
-use lockfree_object_pool::{LinearObjectPool, LinearOwnedReusable};
+use lockfree_object_pool::{LinearObjectPool, LinearReusable};
 use opool::{PoolAllocator, RefGuard};
 use sharded_slab::Clear;
 
@@ -103,15 +101,14 @@ impl<const WORDS: usize> Store for ObjectPool<WORDS> {
     }
 }
 
-/// Owned handles, because the borrowed ones of this pool cannot go to another thread.
-struct Linear<const WORDS: usize>(Arc<LinearObjectPool<Words<WORDS>>>);
+struct Linear<const WORDS: usize>(LinearObjectPool<Words<WORDS>>);
 
 impl<const WORDS: usize> Store for Linear<WORDS> {
-    type Block<'s> = LinearOwnedReusable<Words<WORDS>>;
+    type Block<'s> = LinearReusable<'s, Words<WORDS>>;
 
     #[inline]
     fn take(&self, word: u64) -> Self::Block<'_> {
-        let mut block = self.0.pull_owned();
+        let mut block = self.0.pull();
         block[0] = word;
         block
     }
@@ -178,10 +175,7 @@ pub(super) fn contenders<const WORDS: usize>(task: Task) -> Vec<Contender> {
         task.contender("ArrayQueue free list", FreeList::<WORDS>(list)),
         task.contender("opool", Opool::<WORDS>(opool)),
         task.contender("object-pool", ObjectPool::<WORDS>(object_pool)),
-        task.contender(
-            "lockfree-object-pool Linear",
-            Linear::<WORDS>(Arc::new(linear)),
-        ),
+        task.contender("lockfree-object-pool Linear", Linear::<WORDS>(linear)),
         task.contender(
             "sharded-slab Pool",
             Sharded::<WORDS>(sharded_slab::Pool::new()),
