@@ -46,30 +46,33 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512dq,popcnt")]
     #[inline]
     fn mix_and_keep(start: u64, items: u64, kept: &mut [u64; BLOCK + LANES]) -> usize {
-        let factor = _mm512_set1_epi64(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
-        let low = _mm512_set1_epi64(7);
         let step = _mm512_set1_epi64(LANES as i64);
         let mut numbers = _mm512_add_epi64(
             _mm512_set1_epi64(start.cast_signed()),
             _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0),
         );
         let mut count = 0;
-        let mut left = items as usize;
-        while left > 0 {
-            let y = _mm512_mullo_epi64(numbers, factor);
-            let y = _mm512_xor_si512(y, _mm512_srli_epi64::<29>(y));
-            let there: __mmask8 = if left >= LANES { 0xFF } else { (1 << left) - 1 };
-            let keep = _mm512_mask_testn_epi64_mask(there, y, low);
-            let packed = _mm512_maskz_compress_epi64(keep, y);
-            // At most `BLOCK` items were kept before, so there is room for a register.
-            let place = kept[count..count + LANES].as_mut_ptr();
-            // SAFETY: `place` is the start of `LANES` numbers of `kept`, as the slice above has checked.
-            unsafe { _mm512_storeu_si512(place.cast(), packed) };
-            count += keep.count_ones() as usize;
+        let whole = items as usize / LANES;
+        for _ in 0..whole {
+            count += keep(numbers, 0xFF, &mut kept[count..]);
             numbers = _mm512_add_epi64(numbers, step);
-            left = left.saturating_sub(LANES);
         }
-        count
+        let rest = items as usize % LANES;
+        count + keep(numbers, (1 << rest) - 1, &mut kept[count..])
+    }
+
+    /// Mixes the numbers of a register, and leaves those of `there` that the filter keeps at the start of `place`.
+    #[target_feature(enable = "avx512f,avx512dq,popcnt")]
+    #[inline]
+    fn keep(numbers: __m512i, there: __mmask8, place: &mut [u64]) -> usize {
+        let factor = _mm512_set1_epi64(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
+        let y = _mm512_mullo_epi64(numbers, factor);
+        let y = _mm512_xor_si512(y, _mm512_srli_epi64::<29>(y));
+        let keep = _mm512_mask_testn_epi64_mask(there, y, _mm512_set1_epi64(7));
+        let place = place[..LANES].as_mut_ptr();
+        // SAFETY: `place` is the start of `LANES` numbers, as the slice above has checked.
+        unsafe { _mm512_storeu_si512(place.cast(), _mm512_maskz_compress_epi64(keep, y)) };
+        keep.count_ones() as usize
     }
 
     /// Makes a record of each number and adds it to the sums, a word of the record to a lane.

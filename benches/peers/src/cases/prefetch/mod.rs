@@ -26,9 +26,10 @@ impl Body {
             .fold(0, |sum: u64, word| sum.wrapping_add(*word));
         match self {
             Body::Light => state.wrapping_add(sum),
-            // A chain that needs the record before it can begin, and that the next record has to wait for.
-            Body::Work => (0..28).fold(state ^ sum, |state, _| {
-                state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1)
+            // A chain that needs the record before it can begin, and that the next record has to wait for. The shift keeps
+            // the compiler from folding the steps into one.
+            Body::Work => (0..30).fold(state ^ sum, |state, _| {
+                (state ^ (state >> 29)).wrapping_mul(0x5851_F42D_4C95_7F2D)
             }),
         }
     }

@@ -2,33 +2,29 @@
 
 use crossbeam_deque::Worker;
 
-use super::{Tasks, task};
+use super::{Tasks, numbers, task};
 use crate::harness::Contender;
 
 /// A task without a box: a function and its argument.
 type Plain = (fn(u64), u64);
 
 fn plain(number: u64) -> Plain {
-    (
-        |number| {
-            std::hint::black_box(number);
-            task();
-        },
-        number,
-    )
+    (task, number)
 }
 
 fn in_a_vec(count: u64) {
     let mut tasks: Vec<Plain> = Vec::with_capacity(count as usize);
-    tasks.extend((0..count).map(plain));
+    tasks.extend(numbers(count).map(plain));
     tasks.into_iter().for_each(|(run, number)| run(number));
 }
 
 fn through_a_worker(count: u64) {
-    const BURST: u64 = 256;
+    const BURST: usize = 256;
     let queue = Worker::new_fifo();
-    for start in (0..count).step_by(BURST as usize) {
-        (start..count.min(start + BURST))
+    let mut left = numbers(count);
+    while !left.is_empty() {
+        left.by_ref()
+            .take(BURST)
             .map(plain)
             .for_each(|task| queue.push(task));
         while let Some((run, number)) = queue.pop() {
@@ -38,12 +34,8 @@ fn through_a_worker(count: u64) {
 }
 
 fn boxed(count: u64) {
-    let tasks = (0..count).map(|number| -> Box<dyn FnOnce()> {
-        Box::new(move || {
-            std::hint::black_box(number);
-            task();
-        })
-    });
+    let tasks =
+        numbers(count).map(|number| -> Box<dyn FnOnce()> { Box::new(move || task(number)) });
     let tasks: Vec<_> = tasks.collect();
     tasks.into_iter().for_each(|task| task());
 }

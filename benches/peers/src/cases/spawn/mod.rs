@@ -1,12 +1,14 @@
 //! `spawn`: a million empty tasks, scheduled, run and joined, with two workers.
 //!
-//! A task counts itself in a counter of its thread, so that every run can be checked and no counter is shared.
+//! A task is given a number, as a real one is given something to work on, and adds it to a sum of its thread: so every run can
+//! be checked, and nothing is shared. Its number also keeps a boxed task from being a box of nothing.
 
 mod limits;
 mod ours;
 mod peers;
 
 use std::{
+    ops::Range,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -18,24 +20,24 @@ use crossbeam_utils::CachePadded;
 
 use crate::harness::{Contender, Sample, Scale};
 
-/// Threads that count at the same time; far more than any contender has.
+/// Threads that add at the same time; far more than any contender has.
 const THREADS: usize = 256;
 
-static COUNTS: [CachePadded<AtomicU64>; THREADS] =
+static SUMS: [CachePadded<AtomicU64>; THREADS] =
     [const { CachePadded::new(AtomicU64::new(0)) }; THREADS];
 
-/// Counters that no thread has.
+/// Sums that no thread has.
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A thread's counter, which the next thread goes on with when this one ends.
+/// A thread's sum, which the next thread goes on with when this one ends.
 struct Slot(usize);
 
 impl Slot {
     fn take() -> Self {
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let slot = free.unwrap_or_else(|| NEXT.fetch_add(1, Relaxed) as usize);
-        assert!(slot < THREADS, "more threads than counters");
+        assert!(slot < THREADS, "more threads than sums");
         Self(slot)
     }
 }
@@ -52,17 +54,27 @@ thread_local!(static SLOT: Slot = Slot::take());
 
 /// The task.
 #[inline]
-fn task() {
+fn task(number: u64) {
     SLOT.with(|slot| {
-        let count = &COUNTS[slot.0];
+        let sum = &SUMS[slot.0];
         // Only this thread writes it, so that it needs no locked addition.
-        count.store(count.load(Relaxed) + 1, Relaxed);
+        sum.store(sum.load(Relaxed) + number, Relaxed);
     });
 }
 
-/// Tasks that have run since the program began.
+/// The numbers of the tasks.
+fn numbers(count: u64) -> Range<u64> {
+    1..count + 1
+}
+
+/// What the tasks' numbers add up to.
+fn sum_of(count: u64) -> u64 {
+    count * (count + 1) / 2
+}
+
+/// The numbers of all tasks that have run since the program began, added up.
 fn ran() -> u64 {
-    COUNTS.iter().map(|count| count.load(Relaxed)).sum()
+    SUMS.iter().map(|sum| sum.load(Relaxed)).sum()
 }
 
 /// How many tasks.
@@ -79,7 +91,7 @@ impl Tasks {
         mut run: impl FnMut(u64) + 'static,
     ) -> impl FnMut() -> Result<Sample, String> + 'static {
         move || {
-            self.scale.rate(self.count, &self.count, || {
+            self.scale.rate(self.count, &sum_of(self.count), || {
                 let before = ran();
                 run(self.count);
                 ran() - before
@@ -87,13 +99,13 @@ impl Tasks {
         }
     }
 
-    /// The same for tasks that nobody can join: the one who schedules them waits until they are counted.
+    /// The same for tasks that nobody can join: the one who schedules them waits until their sum is there.
     fn counted(
         self,
         mut run: impl FnMut(u64) + 'static,
     ) -> impl FnMut() -> Result<Sample, String> + 'static {
         self.work(move |count| {
-            let end = ran() + count;
+            let end = ran() + sum_of(count);
             run(count);
             while ran() < end {
                 thread::yield_now();

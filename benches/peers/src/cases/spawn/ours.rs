@@ -1,8 +1,8 @@
-//! pipewright: empty items to a stage that every worker runs, from a source that sends them one by one and from outside.
+//! pipewright: items to a stage that every worker runs, from a source that sends them one by one and from outside.
 
 use pipewright::{Emit, Flow, pipeline};
 
-use super::{Tasks, task};
+use super::{Tasks, numbers, task};
 use crate::harness::Contender;
 
 /// Items of one call of the source. What a call sends leaves when it returns.
@@ -14,18 +14,18 @@ pub mod inside {
     use super::*;
 
     #[source]
-    pub fn tasks(env: &u64, sent: &mut u64, out: &mut Emit<()>) -> Flow {
+    pub fn tasks(env: &u64, sent: &mut u64, out: &mut Emit<u64>) -> Flow {
         let end = *env.min(&(*sent + BURST));
         while *sent < end {
-            out.send(());
             *sent += 1;
+            out.send(*sent);
         }
         if end < *env { Flow::More } else { Flow::Done }
     }
 
     #[sink(from = tasks)]
-    pub fn run(_: ()) {
-        task();
+    pub fn run(number: u64) {
+        task(number);
     }
 }
 
@@ -35,8 +35,8 @@ pub mod outside {
     use super::*;
 
     #[sink(from = input, queue = 65536)]
-    pub fn run(_: ()) {
-        task();
+    pub fn run(number: u64) {
+        task(number);
     }
 }
 
@@ -51,7 +51,7 @@ fn sent(count: u64) {
         .workers(2)
         .start(())
         .expect("the pipeline starts");
-    (0..count).for_each(|_| run.send(()).expect("it takes items"));
+    numbers(count).for_each(|number| run.send(number).expect("it takes items"));
     assert_eq!(
         run.drain().expect("nothing fails").ledger().delivered,
         count
@@ -63,8 +63,9 @@ fn sent_in_batches(count: u64) {
         .workers(2)
         .start(())
         .expect("the pipeline starts");
-    for start in (0..count).step_by(BURST as usize) {
-        let batch = (start..count.min(start + BURST)).map(|_| ());
+    let mut left = numbers(count);
+    while !left.is_empty() {
+        let batch = left.by_ref().take(BURST as usize);
         run.send_batch(batch).expect("it takes items");
     }
     assert_eq!(

@@ -13,14 +13,14 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use futures::future::pending;
 use rayon::prelude::*;
 
-use super::{Tasks, ran, task};
+use super::{Tasks, numbers, ran, sum_of, task};
 use crate::harness::{Contender, threads::Backoff};
 
 /// A task of the executor that is made of crossbeam's deques, as many write it.
 type Job = Box<dyn FnOnce() + Send>;
 
-fn job() -> Job {
-    Box::new(task)
+fn job(number: u64) -> Job {
+    Box::new(move || task(number))
 }
 
 /// One of two workers: its own jobs, then those of the other and of the injector, until all have run.
@@ -56,12 +56,12 @@ fn run_jobs(
 fn deque_from_a_worker(count: u64) {
     let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
     let (first, second) = (one.stealer(), two.stealer());
-    let (injector, end) = (Injector::new(), ran() + count);
+    let (injector, end) = (Injector::new(), ran() + sum_of(count));
     let done = move || ran() >= end;
     let (injector, first) = (&injector, &first);
     thread::scope(|scope| {
         scope.spawn(move || run_jobs(&two, first, injector, done));
-        (0..count).for_each(|_| one.push(job()));
+        numbers(count).for_each(|number| one.push(job(number)));
         run_jobs(&one, &second, injector, done);
     });
 }
@@ -70,13 +70,13 @@ fn deque_from_a_worker(count: u64) {
 fn deque_from_outside(count: u64) {
     let (one, two) = (Worker::new_lifo(), Worker::new_lifo());
     let (first, second) = (one.stealer(), two.stealer());
-    let (injector, end) = (Injector::new(), ran() + count);
+    let (injector, end) = (Injector::new(), ran() + sum_of(count));
     let done = move || ran() >= end;
     let (injector, first, second) = (&injector, &first, &second);
     thread::scope(|scope| {
         scope.spawn(move || run_jobs(&one, second, injector, done));
         scope.spawn(move || run_jobs(&two, first, injector, done));
-        (0..count).for_each(|_| injector.push(job()));
+        numbers(count).for_each(|number| injector.push(job(number)));
     });
 }
 
@@ -115,7 +115,7 @@ impl Smol {
     }
 
     fn run(&self, count: u64) {
-        let tasks = (0..count).map(|_| self.executor.spawn(async { task() }));
+        let tasks = numbers(count).map(|number| self.executor.spawn(async move { task(number) }));
         let tasks: Vec<_> = tasks.collect();
         futures::executor::block_on(async {
             for task in tasks {
@@ -149,7 +149,7 @@ fn rayon_peers(tasks: Tasks) -> Vec<Contender> {
         Contender::peer(
             "rayon par_iter (adaptive: few jobs, not tasks)",
             tasks.work(move |count| {
-                adaptive.install(|| (0..count).into_par_iter().for_each(|_| task()));
+                adaptive.install(|| numbers(count).into_par_iter().for_each(task));
             }),
         ),
         Contender::peer(
@@ -159,20 +159,22 @@ fn rayon_peers(tasks: Tasks) -> Vec<Contender> {
                     (0..count as usize)
                         .into_par_iter()
                         .with_max_len(1)
-                        .for_each(|_| task())
+                        .for_each(|at| task(at as u64 + 1))
                 });
             }),
         ),
         Contender::peer(
             "rayon scope.spawn (in pool)",
             tasks.work(move |count| {
-                scoped.scope(|scope| (0..count).for_each(|_| scope.spawn(|_| task())));
+                scoped.scope(|scope| {
+                    numbers(count).for_each(|number| scope.spawn(move |_| task(number)))
+                });
             }),
         ),
         Contender::peer(
             "rayon pool.spawn (from outside)",
             tasks.counted(move |count| {
-                (0..count).for_each(|_| outside.spawn(task));
+                numbers(count).for_each(|number| outside.spawn(move || task(number)));
             }),
         ),
     ]
@@ -192,8 +194,9 @@ fn async_peers(tasks: Tasks) -> Vec<Contender> {
             "tokio::spawn, handles awaited",
             tasks.work(move |count| {
                 let all = async move {
-                    let handles: Vec<_> =
-                        (0..count).map(|_| tokio::spawn(async { task() })).collect();
+                    let handles: Vec<_> = numbers(count)
+                        .map(|number| tokio::spawn(async move { task(number) }))
+                        .collect();
                     for handle in handles {
                         handle.await.expect("the task ends");
                     }
@@ -204,7 +207,7 @@ fn async_peers(tasks: Tasks) -> Vec<Contender> {
         Contender::peer(
             "tokio::spawn from outside, counted",
             tasks.counted(move |count| {
-                (0..count).for_each(|_| drop(outside.spawn(async { task() })));
+                numbers(count).for_each(|number| drop(outside.spawn(async move { task(number) })));
             }),
         ),
         Contender::peer(
@@ -224,7 +227,9 @@ pub(super) fn contenders(tasks: Tasks) -> Vec<Contender> {
         Contender::peer(
             "forte scope.spawn",
             tasks.work(|count| {
-                FORTE.scope(|scope| (0..count).for_each(|_| scope.spawn(|_| task())));
+                FORTE.scope(|scope| {
+                    numbers(count).for_each(|number| scope.spawn(move |_| task(number)))
+                });
             }),
         ),
         Contender::peer(
@@ -238,7 +243,7 @@ pub(super) fn contenders(tasks: Tasks) -> Vec<Contender> {
         Contender::peer(
             "threadpool crate",
             tasks.work(move |count| {
-                (0..count).for_each(|_| pool.execute(task));
+                numbers(count).for_each(|number| pool.execute(move || task(number)));
                 pool.join();
             }),
         ),
