@@ -71,19 +71,35 @@ fn forte_fib(worker: &forte::Worker, n: u64) -> u64 {
     a + b
 }
 
-/// forte's pool lives for ever; the caller is one of two workers.
+/// forte's pool has to live for ever.
 static FORTE: forte::ThreadPool = forte::ThreadPool::new();
+
+/// The caller is one of two workers.
+fn forte_peer(scale: Scale, n: u64) -> Contender {
+    let mut work = work(scale, n, |n| {
+        FORTE.with_worker(|worker| forte_fib(worker, n))
+    });
+    Contender::peer("forte", move || {
+        FORTE.resize_to(1);
+        work()
+    })
+}
+
+/// The caller is one of two workers. A pool for each run, so that its heartbeat is in no other row.
+fn chili_peer(scale: Scale, n: u64) -> Contender {
+    Contender::peer("chili", move || {
+        let pool = chili::ThreadPool::with_config(chili::Config {
+            thread_count: NonZero::new(2),
+            ..chili::Config::default()
+        });
+        work(scale, n, move |n| chili_fib(&mut pool.scope(), n))()
+    })
+}
 
 pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
     let n = scale.of(32, 18);
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(2).build();
     let rayon = rayon.expect("rayon starts its threads");
-    // The caller is one of the two workers.
-    let chili = chili::ThreadPool::with_config(chili::Config {
-        thread_count: NonZero::new(2),
-        ..chili::Config::default()
-    });
-    FORTE.resize_to(1);
     vec![
         Contender::limit("plain calls, 1 thread", work(scale, n, plain)),
         Contender::limit(
@@ -94,16 +110,8 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
             "rayon::join",
             work(scale, n, move |n| rayon.install(|| rayon_fib(n))),
         ),
-        Contender::peer(
-            "chili",
-            work(scale, n, move |n| chili_fib(&mut chili.scope(), n)),
-        ),
-        Contender::peer(
-            "forte",
-            work(scale, n, |n| {
-                FORTE.with_worker(|worker| forte_fib(worker, n))
-            }),
-        ),
+        chili_peer(scale, n),
+        forte_peer(scale, n),
     ]
 }
 

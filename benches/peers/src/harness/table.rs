@@ -3,6 +3,7 @@
 use comfy_table::{Cell, CellAlignment, Table, presets::ASCII_MARKDOWN};
 
 use super::{
+    catalogue::Measure,
     contender::Kind,
     rounds::{NoValue, Outcome, Row},
     stats::{Spread, shown},
@@ -35,19 +36,20 @@ pub(crate) fn rows(outcome: &Outcome<'_>) -> String {
 }
 
 fn header(outcome: &Outcome<'_>) -> Vec<String> {
-    let several = outcome.case.measures.len() > 1;
+    let measures = &outcome.case.measures;
+    let value =
+        |measure: &Measure| format!("{} ({}), median [min - max]", measure.name, measure.unit);
+    let names: Vec<&str> = measures
+        .iter()
+        .map(|measure| measure.name.as_str())
+        .collect();
+    let each = match names.as_slice() {
+        [_] => String::new(),
+        names => format!(" ({})", names.join(" / ")),
+    };
     let mut header = vec!["contender".to_owned(), "kind".to_owned()];
-    for measure in &outcome.case.measures {
-        let (name, unit) = (&measure.name, &measure.unit);
-        header.push(format!("{name} ({unit}), median [min - max]"));
-        let of = if several {
-            format!(", {name}")
-        } else {
-            String::new()
-        };
-        header.push(format!("against best peer{of}"));
-        header.push(format!("against the limit{of}"));
-    }
+    header.extend(measures.iter().map(value));
+    header.extend(["best peer", "the limit"].map(|other| format!("against {other}{each}")));
     header
 }
 
@@ -63,33 +65,32 @@ fn sorted<'o>(outcome: &'o Outcome<'_>) -> Vec<&'o Row> {
 }
 
 fn cells(outcome: &Outcome<'_>, row: &Row) -> Vec<Cell> {
-    let mut cells = vec![Cell::new(&row.name), Cell::new(row.kind.name())];
-    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    for (at, measure) in outcome.case.measures.iter().enumerate() {
-        let Some(values) = row.values(at) else {
-            cells.extend(["-", "-", "-"].map(|text| right(text.to_owned())));
-            continue;
-        };
-        let Spread {
+    let measures = || outcome.case.measures.iter().enumerate();
+    let spread = |at| row.values(at).map(Spread::of);
+    let value = |(at, _): (usize, &Measure)| match spread(at) {
+        None => "-".to_owned(),
+        Some(Spread {
             median,
             least,
             most,
-        } = Spread::of(values);
-        let against = |kind| {
-            against(outcome, at, kind).map_or_else(
-                || "-".to_owned(),
-                |other| format!("{:.2}x", measure.better.speed(median, other)),
-            )
+        }) => {
+            format!("{} [{} - {}]", shown(median), shown(least), shown(most))
+        }
+    };
+    let ratios = |kind| {
+        let ratio = |(at, measure): (usize, &Measure)| {
+            let speed = measure
+                .better
+                .speed(spread(at)?.median, against(outcome, at, kind)?);
+            Some(format!("{speed:.2}x"))
         };
-        cells.push(right(format!(
-            "{} [{} - {}]",
-            shown(median),
-            shown(least),
-            shown(most)
-        )));
-        cells.push(right(against(Kind::Peer)));
-        cells.push(right(against(Kind::Limit)));
-    }
+        let ratios = measures().map(|measure| ratio(measure).unwrap_or_else(|| "-".to_owned()));
+        ratios.collect::<Vec<_>>().join(" / ")
+    };
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let mut cells = vec![Cell::new(&row.name), Cell::new(row.kind.name())];
+    cells.extend(measures().map(value).map(right));
+    cells.extend([Kind::Peer, Kind::Limit].map(ratios).map(right));
     cells
 }
 

@@ -217,21 +217,26 @@ fn async_peers(tasks: Tasks) -> Vec<Contender> {
     ]
 }
 
-/// forte's pool lives for ever; the caller is one of two workers.
+/// forte's pool has to live for ever.
 static FORTE: forte::ThreadPool = forte::ThreadPool::new();
 
+/// The caller is one of two workers.
+fn forte_peer(tasks: Tasks) -> Contender {
+    let mut work = tasks.work(|count| {
+        FORTE.scope(|scope| {
+            numbers(count).for_each(|number| scope.spawn(move |_| task(number)));
+        });
+    });
+    Contender::peer("forte scope.spawn", move || {
+        FORTE.resize_to(1);
+        work()
+    })
+}
+
 pub(super) fn contenders(tasks: Tasks) -> Vec<Contender> {
-    FORTE.resize_to(1);
     let pool = threadpool::ThreadPool::new(2);
     let mut all = vec![
-        Contender::peer(
-            "forte scope.spawn",
-            tasks.work(|count| {
-                FORTE.scope(|scope| {
-                    numbers(count).for_each(|number| scope.spawn(move |_| task(number)))
-                });
-            }),
-        ),
+        forte_peer(tasks),
         Contender::peer(
             "crossbeam-deque mini executor, from a worker",
             tasks.work(deque_from_a_worker),
