@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,6 +47,17 @@ pub(crate) enum Command {
     },
     /// Run the loom models of the lock-free pieces
     Loom,
+    /// Measure pipewright against its peers, in a build of its own; `--list` shows the cases, `--help` the options
+    #[command(disable_help_flag = true)]
+    Peers {
+        /// Cases and options, as `cargo xtask peers --help` shows them
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARG"
+        )]
+        args: Vec<OsString>,
+    },
     /// Run the compile-error cases
     Ui {
         /// Rewrite the expected messages

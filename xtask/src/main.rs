@@ -11,6 +11,7 @@ mod read;
 
 mod ci;
 mod loom;
+mod peers;
 mod tidy;
 mod ui;
 
@@ -50,6 +51,7 @@ fn run(flags: Flags) -> Outcome {
         Command::Ci { skip } => Ok(ci::run(&skip)),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
+        Command::Peers { args } => peers::run(&args),
         Command::Ui { bless } => ui::run(bless),
     }
 }

@@ -66,7 +66,7 @@ fn collect(folder: &Path, above: &str, files: &mut Vec<File>) -> std::io::Result
 /// Not what cargo, git, an editor or trybuild puts there.
 fn is_ours(name: &str, shown: &str) -> bool {
     let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&name);
-    !hidden && !["target", "tests/wip"].contains(&shown)
+    !hidden && !["target", "benches/peers/target", "tests/wip"].contains(&shown)
 }
 
 fn is_text(name: &str, shown: &str) -> bool {

@@ -1,8 +1,8 @@
 //! Rules about packages.
 
-use super::{Finding, files::File, rules::UNSAFE_PACKAGE};
+use super::{Finding, files::File, rules::UNSAFE_PACKAGES};
 
-/// Every crate of every package but one forbids `unsafe` code.
+/// Every crate of every package but those of the list forbids `unsafe` code.
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
     let manifests = files
         .iter()
@@ -10,7 +10,9 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
     let folders: Vec<(&str, &str)> = manifests
         .filter_map(|file| Some((file.shown.strip_suffix("Cargo.toml")?, name(&file.text)?)))
         .collect();
-    let safe = folders.iter().filter(|(_, name)| *name != UNSAFE_PACKAGE);
+    let safe = folders
+        .iter()
+        .filter(|(_, name)| !UNSAFE_PACKAGES.contains(name));
     safe.flat_map(|(folder, _)| roots(files, folder))
         .filter_map(forbids)
         .collect()

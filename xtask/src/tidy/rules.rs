@@ -9,11 +9,18 @@ pub(super) const GOOD_LINES: usize = 450;
 /// No function is longer, counted from `fn` to its closing brace; tests aside.
 pub(super) const MAX_FUNCTION: usize = 80;
 
-/// The package that may have `unsafe` code.
-pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
+/// The packages that may have `unsafe` code: the runtime, and the limits by hand of the comparison with peers.
+pub(super) const UNSAFE_PACKAGES: [&str; 2] = ["pipewright", "pipewright-peers-raw"];
 
-/// The modules of it that have some.
+/// The modules of them that have some.
 pub(super) const UNSAFE_MODULES: &[&str] = &[
+    "benches/peers/raw/src/blocks.rs",
+    "benches/peers/raw/src/heap.rs",
+    "benches/peers/raw/src/lanes.rs",
+    "benches/peers/raw/src/pages.rs",
+    "benches/peers/raw/src/ring.rs",
+    "benches/peers/raw/src/system.rs",
+    "benches/peers/raw/src/tbb.rs",
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/jemalloc.rs",
