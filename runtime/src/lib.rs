@@ -15,6 +15,7 @@ mod door;
 mod idle;
 mod meet;
 mod ring;
+pub mod spsc;
 mod sync;
 mod token;
 

@@ -13,7 +13,7 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 13] = [
+pub(super) const UNSAFE_MODULES: [&str; 17] = [
     "runtime/src/carrier.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/link/join.rs",
@@ -25,6 +25,10 @@ pub(super) const UNSAFE_MODULES: [&str; 13] = [
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
     "runtime/src/source/poll.rs",
+    "runtime/src/spsc/burst.rs",
+    "runtime/src/spsc/consumer.rs",
+    "runtime/src/spsc/mod.rs",
+    "runtime/src/spsc/producer.rs",
     "runtime/src/token.rs",
     "runtime/src/worker.rs",
 ];
