@@ -17,6 +17,7 @@ use crate::{
     drive::panic_message,
     error::{InitError, StartError, TuningError},
     graph::{Blueprint, Graph, Site, States},
+    pin,
     running::Running,
     settings::Settings,
     shared::Shared,
@@ -83,12 +84,14 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
-        let settings = self.settled()?;
+        let mut settings = self.settled()?;
+        let placement = pin::place(&mut settings, P::TOPOLOGY)?;
+        settings.check_links(P::TOPOLOGY)?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
-        let shared = Shared::new(P::TOPOLOGY, settings, sources);
+        let shared = Shared::new(P::TOPOLOGY, settings, placement, sources);
         input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
@@ -155,7 +158,10 @@ fn source_ctls<P: Blueprint>(
 ) -> Box<[SourceCtl]> {
     let info = P::TOPOLOGY;
     let ctl = |stage: Option<u16>| match stage {
-        Some(stage) => SourceCtl::new(Kind::Pulled, settings.stages[usize::from(stage)].batch),
+        Some(stage) => {
+            let batch = settings.stages[usize::from(stage)].batch;
+            SourceCtl::new(Kind::Pulled, batch).pinned(info.pinned_with(stage).is_some())
+        }
         None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None),
     };
     info.sources
@@ -169,7 +175,7 @@ fn thread_name(pipeline: &str, worker: usize) -> String {
 }
 
 /// Lets the workers begin together, or not at all.
-struct Go(Mutex<Option<bool>>, Condvar);
+pub(crate) struct Go(Mutex<Option<bool>>, Condvar);
 
 impl Go {
     fn say(&self, go: bool) {
@@ -177,7 +183,7 @@ impl Go {
         self.1.notify_all();
     }
 
-    fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> bool {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let said = self
             .1
@@ -237,28 +243,23 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
-        let mut problem = None;
-        let mut started = 0;
-        for (id, queue) in queues {
-            let (ready, go) = (ready.clone(), &go);
-            let body = move || worker(shelf, Worker::new(shared, id, queue), states, &ready, go);
-            let name = thread_name(shared.info.name, id);
-            match thread::Builder::new().name(name).spawn_scoped(scope, body) {
-                Ok(_) => started += 1,
-                Err(error) => {
-                    problem = Some(StartError::Thread(error));
-                    break;
-                }
-            }
-        }
-        for _ in 0..started {
+        let mut crew = Crew {
+            scope,
+            shelf,
+            shared,
+            states,
+            ready: &ready,
+            go: &go,
+            started: 0,
+        };
+        let mut problem = crew.start(queues).err();
+        for _ in 0..crew.started {
             if let Ok(Err(error)) = all_ready.recv() {
                 problem.get_or_insert(error);
             }
         }
-        let Some((id, queue)) = first else { return };
-        let mut w = Worker::new(shared, id, queue);
-        let local = guarded(|| shelf.local(&w));
+        let mut own = first.map(|(id, queue)| Worker::new(shared, id, queue));
+        let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
         let local = match (local, problem) {
             (Ok(local), None) => local,
             (Err(error), _) | (Ok(_), Some(error)) => {
@@ -270,8 +271,64 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         };
         let _ = told.send(Ok(()));
         go.say(true);
-        work(shelf, local, &mut w, states);
+        // Where every stage is pinned, this thread only waits for the others.
+        if let (Some(w), Some(local)) = (&mut own, local) {
+            work(shelf, local, w, states);
+        }
     });
+    // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
+    while shared.injector.pop().is_some() {}
+}
+
+/// The threads of a run besides the first one, while they are started.
+struct Crew<'scope, 'env, G> {
+    scope: &'scope thread::Scope<'scope, 'env>,
+    shelf: &'scope Shelf<G>,
+    shared: &'scope Shared,
+    states: &'scope States,
+    ready: &'scope mpsc::Sender<Result<(), StartError>>,
+    go: &'scope Go,
+    started: usize,
+}
+
+impl<'scope, G: Graph> Crew<'scope, '_, G> {
+    /// Starts a worker for each queue, and the pinned threads.
+    fn start(
+        &mut self,
+        queues: impl Iterator<Item = (usize, Queue<Task>)>,
+    ) -> Result<(), StartError> {
+        let (shelf, shared, states) = (self.shelf, self.shared, self.states);
+        let (ready, go) = (self.ready, self.go);
+        for (id, queue) in queues {
+            let body = move || worker(shelf, Worker::new(shared, id, queue), states, ready, go);
+            self.spawn(thread_name(shared.info.name, id), body)?;
+        }
+        for (pin, info) in shared.pins.places().iter().zip(shared.info.pinned) {
+            let stage = shared.stage_name(info.stages[0]);
+            for index in 0..pin.cores.len() {
+                let id = pin.first() + index;
+                let body = move || {
+                    let w = Worker::new(shared, id, Queue::new_fifo());
+                    pin::live(shelf, w, states, ready, go);
+                };
+                self.spawn(thread_name(stage, index), body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        body: impl FnOnce() + Send + 'scope,
+    ) -> Result<(), StartError> {
+        let thread = thread::Builder::new().name(name);
+        thread
+            .spawn_scoped(self.scope, body)
+            .map_err(StartError::Thread)?;
+        self.started += 1;
+        Ok(())
+    }
 }
 
 fn worker<G: Graph>(

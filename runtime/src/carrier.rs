@@ -66,7 +66,7 @@ impl<T: 'static> Home<T> {
             link,
         };
         // One worker has the pipeline to itself and carries nothing.
-        if shared.settings.workers > 1 {
+        if shared.settings.workers > 1 || !shared.pins.is_empty() {
             for _ in 0..buffers.min(MADE_AHEAD) {
                 // There is room: no more are made than the pool holds.
                 drop(home.free.push(home.make()));

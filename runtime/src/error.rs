@@ -57,6 +57,9 @@ pub enum StartError {
     /// A number is out of its range.
     #[error("{0}")]
     Number(String),
+    /// A stage is pinned to cores that this process cannot use, or as it cannot be.
+    #[error("{0}")]
+    Cores(String),
     /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
     #[error(transparent)]
     Tuning(#[from] TuningError),

@@ -11,6 +11,7 @@
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;
+mod deposit;
 mod door;
 mod idle;
 mod meet;
@@ -42,6 +43,7 @@ built_on_them! {
     mod graph;
     mod link;
     mod metrics;
+    mod pin;
     mod report;
     mod running;
     mod settings;
@@ -67,6 +69,7 @@ built_on_them! {
         graph::{Blueprint, NoInput},
         link::Merge,
         metrics::{Metrics, StageMetrics},
+        pin::Warning,
         report::{Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,

@@ -3,7 +3,8 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Kind, LinkInfo, LinkKindInfo, SourceInfo, StageInfo, StateKind, TopologyInfo,
+        DoorInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, SourceInfo, StageInfo, StateKind,
+        TopologyInfo, Wait,
     },
     options::{OnError, OnPanic},
 };
@@ -19,7 +20,8 @@ pub use crate::{
     each::{at_once, each, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
-    link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
+    link::{Deposit, Direct, Hashed, KeyedLink, KeyedSolo, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard},
+    pin::{Start, feed},
     source::{
         ArcPieces, IngressSource, IntoSplittable, IterSource, Morsel, Pieces, PollSource, Pulled,
         SplitSource, Splittable,

@@ -8,6 +8,7 @@ use crate::{
     error::RunError,
     graph::{Blueprint, States},
     metrics::{Metrics, StageMetrics, input_received},
+    pin::Warning,
     shared::{PanicNote, Shared},
     stage::StageFn,
 };
@@ -20,9 +21,11 @@ pub struct Report<P> {
     metrics: Metrics<P>,
     ledger: Ledger,
     panics: Vec<PanicNote>,
+    warnings: Vec<Warning>,
     elapsed: Duration,
     name: &'static str,
     workers: usize,
+    pinned: usize,
     states: States,
 }
 
@@ -88,9 +91,11 @@ impl<P: Blueprint> Report<P> {
             metrics,
             ledger,
             panics: shared.panics(),
+            warnings: shared.warnings(),
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,
+            pinned: shared.pins.threads(),
             states,
         };
         match shared.error().or(wrong) {
@@ -111,9 +116,11 @@ impl<P: Blueprint> Report<P> {
             metrics,
             ledger,
             panics,
+            warnings: Vec::new(),
             elapsed,
             name: P::TOPOLOGY.name,
             workers: 1,
+            pinned: 0,
             states,
         }
     }
@@ -131,6 +138,11 @@ impl<P: Blueprint> Report<P> {
     /// The first panics that were caught.
     pub fn panics(&self) -> &[PanicNote] {
         &self.panics
+    }
+
+    /// What the run did otherwise than it was told, because of the machine.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// How long the run took, from start to end.
@@ -266,12 +278,20 @@ fn problem_of(stage: &StageMetrics, many: bool) -> Option<String> {
 impl<P> fmt::Display for Report<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs_f64();
-        let plural = if self.workers == 1 { "" } else { "s" };
-        writeln!(
+        let counted = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        write!(
             f,
-            "{} ran {seconds:.3} s on {} worker{plural}",
-            self.name, self.workers
+            "{} ran {seconds:.3} s on {}",
+            self.name,
+            counted(self.workers, "worker")
         )?;
+        if self.pinned > 0 {
+            write!(f, " and {}", counted(self.pinned, "pinned thread"))?;
+        }
+        writeln!(f)?;
+        for warning in &self.warnings {
+            writeln!(f, "  warning: {warning}")?;
+        }
         let stages = &self.metrics.stages;
         let width = stages
             .iter()

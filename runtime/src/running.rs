@@ -13,6 +13,7 @@ use crate::{
     error::{RunError, SendError, TrySendError},
     graph::{Blueprint, States},
     metrics::Metrics,
+    pin::Warning,
     report::{Failed, Report},
     shared::Shared,
     source::Ingress,
@@ -80,6 +81,11 @@ impl<P: Blueprint> Running<P> {
     /// What every stage has counted so far. It never shows an item that was received before it was sent.
     pub fn metrics(&self) -> Metrics<P> {
         Metrics::read(&self.shared)
+    }
+
+    /// What the run does otherwise than it was told, because of the machine.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.shared.warnings()
     }
 
     /// Has everything been done, or has the run failed?

@@ -1,8 +1,9 @@
 //! The numbers of one run: what the topology says, changed by tuning files, by the environment and by code.
 
 use pipewright_spec::{
+    cores::CoreSet,
     info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
-    options::OnPanic,
+    options::{OnPanic, Wait},
 };
 
 use crate::{error::StartError, idle::MAX_WORKERS};
@@ -15,6 +16,8 @@ pub(crate) const LINGER_NS: u64 = 150_000;
 pub(crate) const IDLE_NS: u64 = 50_000;
 /// Items that an input holds, by default.
 pub(crate) const QUEUE: u32 = 4096;
+/// Items that a ring between two pinned threads holds, by default.
+pub(crate) const RING: u32 = 1024;
 /// Items of a full batch of a batch stage, by default.
 pub(crate) const BATCH: u32 = 64;
 /// Most items that a worker takes from a source into one carrier, by default.
@@ -31,6 +34,8 @@ const PARTITIONS: std::ops::RangeInclusive<usize> = 16..=1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) workers: usize,
+    /// Was the number of workers given?
+    pub(crate) workers_given: bool,
     pub(crate) quantum: u64,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
@@ -45,36 +50,52 @@ pub(crate) struct StageSettings {
     pub(crate) idle: u64,
     pub(crate) queue: u32,
     pub(crate) on_panic: OnPanic,
+    /// The cores of its own threads.
+    pub(crate) cores: Option<CoreSet>,
+    pub(crate) wait: Wait,
 }
 
 impl Settings {
     /// What the topology says, with this many workers if it names none.
     pub(crate) fn of(info: &TopologyInfo) -> Self {
         let workers = info.workers.map_or_else(default_workers, |n| n as usize);
-        let stages = info.stages.iter().map(|stage| StageSettings {
+        let stages = info.stages.iter().enumerate().map(|(id, stage)| StageSettings {
             batch: stage.batch,
             linger: stage.linger_ns.unwrap_or(LINGER_NS),
             idle: stage.idle_ns.unwrap_or(IDLE_NS),
-            queue: stage.queue.unwrap_or(QUEUE),
+            queue: stage.queue.unwrap_or(match info.reads_ring(id as u16) {
+                true => RING,
+                false => QUEUE,
+            }),
+            cores: stage.cores.and_then(CoreSet::of),
+            wait: stage.wait.unwrap_or(Wait::Adaptive),
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
         });
         let mut settings = Self {
             workers: 1,
+            workers_given: false,
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             credits: 0,
             partitions: 0,
             stages: stages.collect(),
         };
-        settings.set_workers(workers);
+        settings.set_threads(workers, 0);
+        settings.workers_given = info.workers.is_some();
         settings
     }
 
-    /// Sets the number of workers and everything that follows from it.
+    /// Sets the number of workers, as it was given, and everything that follows from it.
     pub(crate) fn set_workers(&mut self, workers: usize) {
+        self.workers_given = true;
+        self.set_threads(workers, 0);
+    }
+
+    /// Sets the number of workers and of pinned threads, and everything that follows from it.
+    pub(crate) fn set_threads(&mut self, workers: usize, pinned: usize) {
         self.workers = workers;
-        let wanted = (4 * workers as u32).next_power_of_two();
+        let wanted = (4 * (workers + pinned) as u32).next_power_of_two();
         self.credits = wanted.clamp(*CREDITS.start(), *CREDITS.end());
         let wanted = (PARTITIONS_PER_WORKER * workers).next_power_of_two();
         self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
@@ -88,6 +109,11 @@ impl Settings {
                 "a pool has 1 to {MAX_WORKERS} workers, not {workers}"
             )));
         }
+        self.check_links(info)
+    }
+
+    /// Refuses more batches on their way than gates can have slots for.
+    pub(crate) fn check_links(&self, info: &TopologyInfo) -> Result<(), StartError> {
         for link in 0..info.links.len() {
             let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });
             let gates = if keyed { self.partitions } else { 1 };

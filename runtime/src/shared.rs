@@ -15,7 +15,7 @@ use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
     carrier::Task, counts::Counts, credit::Credits, drive::AfterPanic, error::RunError, idle::Idle,
-    settings::Settings, source::SourceCtl,
+    pin::{Pins, Placement, Warning}, settings::Settings, source::SourceCtl,
 };
 
 /// Most panic messages that a report keeps.
@@ -27,7 +27,9 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
-    /// One set of counters per worker.
+    /// The segments with threads of their own.
+    pub(crate) pins: Pins,
+    /// One set of counters per worker, then one per pinned thread.
     pub(crate) counts: Box<[Counts]>,
     pub(crate) sources: Box<[SourceCtl]>,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
 struct Outcome {
     error: Option<RunError>,
     panics: Vec<PanicNote>,
+    warnings: Vec<Warning>,
 }
 
 /// A panic that was caught.
@@ -73,18 +76,24 @@ impl Shared {
     pub(crate) fn new(
         info: &'static TopologyInfo,
         settings: Settings,
+        placement: Placement,
         sources: Box<[SourceCtl]>,
     ) -> Arc<Self> {
         let workers = settings.workers;
+        let pins = Pins::new(info, &placement, workers);
         let bound = settings.most_carriers(info);
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
             idle: Arc::new(Idle::new(workers)),
-            counts: (0..workers).map(|_| Counts::new(info)).collect(),
+            counts: (0..workers + pins.threads())
+                .map(|_| Counts::new(info))
+                .collect(),
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
-            parallel: AtomicBool::new(false),
+            // Nobody has a pipeline with pinned threads to itself.
+            parallel: AtomicBool::new(!pins.is_empty()),
+            pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -95,7 +104,10 @@ impl Shared {
             dropped_inside: info.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
             sources,
-            outcome: Mutex::new(Outcome::default()),
+            outcome: Mutex::new(Outcome {
+                warnings: placement.warnings,
+                ..Outcome::default()
+            }),
             epoch: Instant::now(),
             settings,
         })
@@ -164,6 +176,7 @@ impl Shared {
             source.close();
         }
         self.idle.wake_all();
+        self.pins.wake_all();
     }
 
     /// Drops what is on its way.
@@ -176,6 +189,7 @@ impl Shared {
     pub(crate) fn finish(&self) {
         self.finished.store(true, Ordering::Release);
         self.idle.wake_all();
+        self.pins.wake_all();
     }
 
     /// Ends the run with an error; the first one counts.
@@ -186,6 +200,15 @@ impl Shared {
 
     pub(crate) fn error(&self) -> Option<RunError> {
         self.outcome().error.clone()
+    }
+
+    /// The machine does not let something be as it was told.
+    pub(crate) fn warn(&self, warning: Warning) {
+        self.outcome().warnings.push(warning);
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.outcome().warnings.clone()
     }
 
     pub(crate) fn panics(&self) -> Vec<PanicNote> {
@@ -226,6 +249,7 @@ impl Shared {
         let all = free == Some(self.credits.total()) && !self.is_parallel();
         if first || all {
             self.idle.wake_one();
+            self.pins.wake_sources();
         }
     }
 

@@ -54,6 +54,12 @@ pub(crate) fn apply(
         if let Some(queue) = &tuned.queue {
             stage.queue = queue.value;
         }
+        if let Some(cores) = &tuned.cores {
+            stage.cores = Some(cores.value.clone());
+        }
+        if let Some(wait) = &tuned.wait {
+            stage.wait = wait.value;
+        }
         if let Some(on_panic) = &tuned.on_panic {
             stage.on_panic = on_panic.value;
         }

@@ -15,6 +15,7 @@ mod tally;
 mod dry;
 mod graph;
 mod info;
+mod pinned;
 mod pipeline;
 mod stub;
 

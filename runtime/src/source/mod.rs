@@ -71,6 +71,8 @@ pub(crate) struct SourceCtl {
     kind: Kind,
     /// Can pieces be cut off and worked on without handing items over at all?
     free: AtomicBool,
+    /// Do threads of its own pull from it, and no worker?
+    pinned: bool,
 }
 
 /// What matters about a source's kind.
@@ -108,7 +110,13 @@ impl SourceCtl {
             batch,
             kind,
             free: AtomicBool::new(false),
+            pinned: false,
         }
+    }
+
+    /// Whether threads of its own pull from it.
+    pub(crate) fn pinned(self, pinned: bool) -> Self {
+        Self { pinned, ..self }
     }
 
     /// Pieces of it can be worked on side by side.
@@ -132,7 +140,13 @@ impl SourceCtl {
         self.retry_at.store(0, Ordering::Relaxed);
     }
 
+    /// May a worker of the pool pull from it?
     pub(crate) fn is_ready(&self, now: u64) -> bool {
+        !self.pinned && self.may_be_pulled(now)
+    }
+
+    /// May those pull from it who do?
+    pub(crate) fn may_be_pulled(&self, now: u64) -> bool {
         if self.is_done() || self.busy.load(Ordering::Relaxed) {
             return false;
         }
@@ -142,8 +156,13 @@ impl SourceCtl {
         }
     }
 
-    /// When a source that had nothing is asked again, in nanoseconds of the run; `None` if it is not waiting for that.
+    /// When the pool asks a source again that had nothing, in nanoseconds of the run; `None` if it is not waiting for that.
     pub(crate) fn retry_time(&self) -> Option<u64> {
+        self.rest_time().filter(|_| !self.pinned)
+    }
+
+    /// When a source that had nothing is asked again, in nanoseconds of the run; `None` if it is not waiting for that.
+    pub(crate) fn rest_time(&self) -> Option<u64> {
         let at = self.retry_at.load(Ordering::Relaxed);
         (!self.is_done() && at != 0).then_some(at)
     }

@@ -19,6 +19,8 @@ const SOURCE: StageInfo = StageInfo {
     idle_ns: None,
     queue: None,
     on_panic: None,
+    cores: None,
+    wait: None,
     on_error: None,
     inputs: &[],
 };
@@ -71,6 +73,8 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     ],
     links: &[],
     sources: &[],
+    pinned: &[],
+    has_pool: true,
     workers: None,
     quantum_ns: None,
     drawing: "",
@@ -256,7 +260,7 @@ fn a_tuning_file_fits_its_pipeline() {
     check(
         r#""verify": (queue: 4)"#,
         "E_NEEDS 1:22",
-        "`queue` of `verify` needs a stage that reads `input`",
+        "`queue` of `verify` needs a stage that reads `input`, or a pinned stage that is fed item by item",
     );
     check(
         r#""publish": (on_panic: keep)"#,
@@ -266,6 +270,6 @@ fn a_tuning_file_fits_its_pipeline() {
     check(
         r#""dedup": (on_panic: isolate, queue: 4)"#,
         "E_NEEDS 1:40, E_NEEDS 1:31",
-        "`queue` of `dedup` needs a stage that reads `input`",
+        "`queue` of `dedup` needs a stage that reads `input`, or a pinned stage that is fed item by item",
     );
 }

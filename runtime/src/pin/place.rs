@@ -1,0 +1,261 @@
+//! Which thread runs on which core, and which of them have to share.
+
+use std::{collections::BTreeSet, fs};
+
+use pipewright_spec::{
+    cores::CoreSet,
+    info::{PinnedInfo, TopologyInfo},
+    options::Wait,
+};
+
+use crate::{
+    error::StartError,
+    settings::{IDLE_NS, Settings},
+};
+
+/// The highest core that the setter's mask can name.
+const MAX_CORE: u32 = 1023;
+
+/// Something that a run does otherwise than it was told, because of the machine. Results, order and states are the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A pinned stage has no cores of its own, because there are more threads than cores: its threads run where there is
+    /// room, and sleep when they wait.
+    #[error(
+        "`{stage}` shares its cores: {threads} pinned threads and {workers} workers are more than the {usable} usable cores"
+    )]
+    Shares {
+        /// The first stage of the segment.
+        stage: &'static str,
+        /// Pinned threads of the run.
+        threads: usize,
+        /// Workers of the run.
+        workers: usize,
+        /// Cores that this process may use.
+        usable: usize,
+    },
+    /// A pinned stage names cores that another one has already.
+    #[error("`{stage}` shares core {core}, which a stage before it has for its own")]
+    Taken {
+        /// The first stage of the segment.
+        stage: &'static str,
+        /// The core.
+        core: u32,
+    },
+    /// The system did not let a thread be moved to its core.
+    #[error("a thread of `{stage}` could not be moved to core {core}, and runs on any")]
+    NotPinned {
+        /// The first stage of the segment.
+        stage: &'static str,
+        /// The core.
+        core: u32,
+    },
+}
+
+/// Where the pinned threads of a run are.
+#[derive(Debug, Default)]
+pub(crate) struct Placement {
+    /// One for each pinned segment.
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Where the threads of one segment are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// The core of each thread; `None` where it shares.
+    pub(crate) cores: Box<[Option<u32>]>,
+    pub(crate) wait: Wait,
+}
+
+/// Places the pinned threads on this machine, and sizes the pool to what is left.
+pub(crate) fn place(
+    settings: &mut Settings,
+    info: &'static TopologyInfo,
+) -> Result<Placement, StartError> {
+    if info.pinned.is_empty() {
+        return Ok(Placement::default());
+    }
+    place_on(settings, info, &usable())
+}
+
+fn place_on(
+    settings: &mut Settings,
+    info: &'static TopologyInfo,
+    usable: &BTreeSet<u32>,
+) -> Result<Placement, StartError> {
+    let mut placement = Placement::default();
+    for pinned in info.pinned {
+        let cores = cores_of(settings, info, pinned)?;
+        check_usable(name(info, pinned), &cores, usable)?;
+        placement.seats.push(Seat {
+            cores: cores.into_iter().map(Some).collect(),
+            wait: settings.stages[usize::from(pinned.stages[0])].wait,
+        });
+    }
+    let threads = placement.seats.iter().map(|seat| seat.cores.len()).sum();
+    let workers = workers(settings, info, threads, usable.len());
+    settings.set_threads(workers, threads);
+    placement.share_taken(info);
+    placement.share_what_does_not_fit(info, workers, threads, usable.len());
+    no_rest_for_spinning_sources(settings, info, &placement);
+    Ok(placement)
+}
+
+/// The pool shrinks first, to what pinned threads leave, and has at least one worker if there is anything for it.
+fn workers(settings: &Settings, info: &TopologyInfo, threads: usize, usable: usize) -> usize {
+    if !info.has_pool {
+        0
+    } else if settings.workers_given {
+        settings.workers
+    } else {
+        usable.saturating_sub(threads).clamp(1, settings.workers.max(1))
+    }
+}
+
+/// The cores of a segment: those of its stages, which are the same.
+fn cores_of(
+    settings: &Settings,
+    info: &'static TopologyInfo,
+    pinned: &PinnedInfo,
+) -> Result<Vec<u32>, StartError> {
+    let of = |stage: u16| settings.stages[usize::from(stage)].cores.clone();
+    let first = of(pinned.stages[0]);
+    let other = pinned.stages.iter().find(|stage| of(**stage) != first);
+    if let Some(other) = other {
+        let stage = info.stages[usize::from(*other)].name;
+        return Err(StartError::Cores(format!(
+            "`{stage}` runs in one loop with `{}`, and a tuning file gives them different cores; give both the same",
+            name(info, pinned)
+        )));
+    }
+    Ok(first.map_or_else(Vec::new, |cores| cores.iter().collect()))
+}
+
+fn check_usable(stage: &str, cores: &[u32], usable: &BTreeSet<u32>) -> Result<(), StartError> {
+    let bad: Vec<u32> = cores
+        .iter()
+        .copied()
+        .filter(|core| !usable.contains(core) || *core > MAX_CORE)
+        .collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Cores(format!(
+        "`{stage}` is pinned to {}, which this process may not use; it may use {}",
+        named(&bad),
+        named(&usable.iter().copied().filter(|core| *core <= MAX_CORE).collect::<Vec<_>>()),
+    )))
+}
+
+/// `core 3`, `cores 0-3`.
+fn named(cores: &[u32]) -> String {
+    let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
+    let list = list.join(",");
+    let list = CoreSet::parse(&list).map_or(list, |set| set.to_string());
+    format!("core{} {list}", if cores.len() == 1 { "" } else { "s" })
+}
+
+fn name(info: &'static TopologyInfo, pinned: &PinnedInfo) -> &'static str {
+    info.stages[usize::from(pinned.stages[0])].name
+}
+
+impl Seat {
+    /// Gives its cores up: its threads run where there is room, and never spin for long.
+    fn share(&mut self) {
+        self.cores.iter_mut().for_each(|core| *core = None);
+        if self.wait == Wait::Spin {
+            self.wait = Wait::Adaptive;
+        }
+    }
+
+    fn owns(&self) -> usize {
+        self.cores.iter().flatten().count()
+    }
+}
+
+impl Placement {
+    /// Of two segments that name one core, the one before has it.
+    fn share_taken(&mut self, info: &'static TopologyInfo) {
+        let mut taken: BTreeSet<u32> = BTreeSet::new();
+        for (seat, pinned) in self.seats.iter_mut().zip(info.pinned) {
+            let twice = seat.cores.iter().flatten().find(|core| taken.contains(core));
+            if let Some(&core) = twice {
+                let stage = name(info, pinned);
+                self.warnings.push(Warning::Taken { stage, core });
+                seat.share();
+            }
+            taken.extend(seat.cores.iter().flatten());
+        }
+    }
+
+    /// While there are more threads than cores, the last segment gives its cores up.
+    fn share_what_does_not_fit(
+        &mut self,
+        info: &'static TopologyInfo,
+        workers: usize,
+        threads: usize,
+        usable: usize,
+    ) {
+        let sharing = |seats: &[Seat]| seats.iter().any(|seat| seat.owns() < seat.cores.len());
+        loop {
+            let own: usize = self.seats.iter().map(Seat::owns).sum();
+            // Threads that share need a core to share, as workers do.
+            let others = workers.max(usize::from(sharing(&self.seats)));
+            if own + others <= usable {
+                return;
+            }
+            let last = self.seats.iter().rposition(|seat| seat.owns() > 0);
+            let Some(last) = last else { return };
+            self.seats[last].share();
+            let stage = name(info, &info.pinned[last]);
+            self.warnings.push(Warning::Shares {
+                stage,
+                threads,
+                workers,
+                usable,
+            });
+        }
+    }
+}
+
+/// A source that spins is asked again at once, unless its `idle` says otherwise.
+fn no_rest_for_spinning_sources(
+    settings: &mut Settings,
+    info: &TopologyInfo,
+    placement: &Placement,
+) {
+    for (seat, pinned) in placement.seats.iter().zip(info.pinned) {
+        let stage = usize::from(pinned.stages[0]);
+        let idle = &mut settings.stages[stage].idle;
+        let is_default = info.stages[stage].idle_ns.is_none() && *idle == IDLE_NS;
+        if seat.wait == Wait::Spin && pinned.source.is_some() && is_default {
+            *idle = 0;
+        }
+    }
+}
+
+/// The cores that this process may run on: its mask, without cores that are offline.
+fn usable() -> BTreeSet<u32> {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").ok();
+    let online = online.and_then(|text| CoreSet::parse(text.trim()).ok());
+    let status = fs::read_to_string("/proc/self/status").ok();
+    let allowed = status.as_deref().and_then(|status| {
+        let mut lines = status.lines();
+        let list = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        CoreSet::parse(list.trim()).ok()
+    });
+    match (allowed, online) {
+        (Some(allowed), Some(online)) => {
+            let online: BTreeSet<u32> = online.iter().collect();
+            allowed.iter().filter(|core| online.contains(core)).collect()
+        }
+        (Some(one), None) | (None, Some(one)) => one.iter().collect(),
+        // Not Linux: the system says how many there are, and they are numbered from 0.
+        (None, None) => {
+            let count = std::thread::available_parallelism().map_or(1, usize::from);
+            (0..count as u32).collect()
+        }
+    }
+}
