@@ -34,6 +34,7 @@ fn table(keys: &[KeyInfo]) -> String {
 fn value(value: ValueType) -> String {
     match value {
         ValueType::Doors => "output, or list of outputs".to_owned(),
+        ValueType::Cores => "core list".to_owned(),
         ValueType::Code => "path or closure".to_owned(),
         ValueType::Flag => "nothing".to_owned(),
         ValueType::Count { .. } => "count".to_owned(),

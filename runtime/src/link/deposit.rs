@@ -34,7 +34,7 @@ enum Store<T: 'static> {
     /// For one thread.
     Turns(Turns<T>),
     /// For several.
-    Any(ArrayQueue<Carrier<T>>),
+    Any(Box<ArrayQueue<Carrier<T>>>),
 }
 
 /// Carriers that still wait when it is dropped are dropped as such, and counted.
@@ -53,7 +53,7 @@ impl<T: 'static> Deposit<T> {
         let bound = shared.settings.most_at(shared.info, link.into());
         let kind = shared.info.links[usize::from(link)].kind;
         let store = match kind {
-            LinkKindInfo::Direct => Store::Any(ArrayQueue::new(bound)),
+            LinkKindInfo::Direct => Store::Any(Box::new(ArrayQueue::new(bound))),
             _ => Store::Turns(Turns(DepositRing::new(bound))),
         };
         Self {

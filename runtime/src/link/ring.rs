@@ -21,12 +21,15 @@ use crate::{
 
 /// A ring between two pinned threads. Each takes its end when it starts.
 pub struct RingLink<T: 'static> {
-    ends: Mutex<(Option<Producer<T>>, Option<Consumer<T>>)>,
+    ends: Mutex<Ends<T>>,
     link: u16,
     /// The pinned segments before and behind it.
     before: usize,
     behind: usize,
 }
+
+/// The ends that no thread has taken yet.
+type Ends<T> = (Option<Producer<T>>, Option<Consumer<T>>);
 
 impl<T: 'static> RingLink<T> {
     /// The link number `link`.
@@ -90,7 +93,7 @@ impl<T: 'static> RingLink<T> {
         }
     }
 
-    fn ends(&self) -> std::sync::MutexGuard<'_, (Option<Producer<T>>, Option<Consumer<T>>)> {
+    fn ends(&self) -> std::sync::MutexGuard<'_, Ends<T>> {
         // Only moves happen under the lock.
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -168,8 +168,10 @@ impl<T> Drop for Ring<T> {
         let end = self.exact.load(Ordering::Relaxed);
         while position != end {
             self.slot(position).with_mut(|slot| {
-                // SAFETY: slots from `head` to `exact` hold items that nobody has taken, and nobody else is here.
-                unsafe { (*slot).assume_init_drop() }
+                // SAFETY: nobody else is here.
+                let slot = unsafe { &mut *slot };
+                // SAFETY: slots from `head` to `exact` hold items that nobody has taken.
+                unsafe { slot.assume_init_drop() }
             });
             position += 1;
         }

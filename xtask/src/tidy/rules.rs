@@ -13,8 +13,9 @@ pub(super) const MAX_FUNCTION: usize = 80;
 pub(super) const UNSAFE_PACKAGE: &str = "pipewright";
 
 /// The modules of it that have some.
-pub(super) const UNSAFE_MODULES: [&str; 17] = [
+pub(super) const UNSAFE_MODULES: [&str; 18] = [
     "runtime/src/carrier.rs",
+    "runtime/src/deposit.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/link/join.rs",
     "runtime/src/link/keyed.rs",
