@@ -148,34 +148,45 @@ impl<T: 'static> Sending<'_, T> {
     pub fn push(&mut self, item: T) {
         match self.burst.try_push(item) {
             Ok(false) => {}
-            Ok(true) => self.publish(),
+            Ok(true) => publish(self),
             Err(item) => self.push_with_care(item),
         }
     }
 
-    #[cold]
-    fn publish(&mut self) {
-        if self.burst.publish() {
-            self.shared.pins.wake(self.behind);
-        }
-    }
-
-    /// Publishes what was pushed, and makes room.
-    #[cold]
-    fn push_with_care(&mut self, mut item: T) {
-        self.publish();
-        while !self.burst.make_room() {
-            if self.shared.is_stopping() || self.burst.is_closed() {
-                return self.shared.dropped(self.link, 1);
+    #[inline(always)]
+    fn push_with_care(&mut self, item: T) {
+        if make_room(self) {
+            // It has found room.
+            if self.burst.try_push(item).is_ok() {
+                return;
             }
-            let (burst, shared) = (&mut self.burst, self.shared);
-            self.wait
-                .rest_until(&mut || burst.make_room() || shared.is_stopping());
         }
-        while let Err(back) = self.burst.try_push(item) {
-            item = back;
-        }
+        self.shared.dropped(self.link, 1);
     }
+}
+
+/// Publishes what was pushed. Neither this nor [`make_room`] runs a user's code or can unwind, and `extern "C"` says so to
+/// the compiler: else it would keep the counts of the loop around them in memory, for the sake of a panic that cannot be.
+#[cold]
+extern "C" fn publish<T>(to: &mut Sending<'_, T>) {
+    if to.burst.publish() {
+        to.shared.pins.wake(to.behind);
+    }
+}
+
+/// Publishes what was pushed, and waits for room; false if the run stops meanwhile.
+#[cold]
+extern "C" fn make_room<T>(to: &mut Sending<'_, T>) -> bool {
+    publish(to);
+    while !to.burst.make_room() {
+        if to.shared.is_stopping() || to.burst.is_closed() {
+            return false;
+        }
+        let (burst, shared) = (&mut to.burst, to.shared);
+        to.wait
+            .rest_until(&mut || burst.make_room() || shared.is_stopping());
+    }
+    true
 }
 
 /// A waiter, whatever run it is of.
@@ -191,7 +202,7 @@ impl Rests for Waiter<'_> {
 
 impl<T: 'static> Drop for Sending<'_, T> {
     fn drop(&mut self) {
-        self.publish();
+        publish(self);
     }
 }
 

@@ -62,7 +62,8 @@ impl<T> Producer<T> {
         Ok(())
     }
 
-    /// Pushes as many items as there is room for, publishes them together, and returns how many they were.
+    /// Pushes as many items as there is room for, and returns how many they were. They are published at once if the
+    /// consumer has nothing, else together with more, up to a quarter of the ring.
     #[inline]
     pub fn push_slice(&mut self, items: &[T]) -> usize
     where
@@ -75,7 +76,12 @@ impl<T> Producer<T> {
         self.copy(first, upper);
         self.copy(0, lower);
         self.position += room as u64;
-        self.flush();
+        // Release: whoever sees the position sees the items.
+        self.ring.exact.store(self.position, Ordering::Release);
+        if self.starves() || self.position - self.published >= self.ring.capacity() / 4 {
+            self.flush();
+        }
+        self.plan();
         room
     }
 
@@ -85,7 +91,6 @@ impl<T> Producer<T> {
             return false;
         }
         // Release: whoever sees the new tail sees the items before it.
-        self.ring.exact.store(self.position, Ordering::Release);
         self.ring.tail.store(self.position, Ordering::Release);
         self.published = self.position;
         self.plan();
@@ -126,7 +131,7 @@ impl<T> Producer<T> {
         self.check = if self.express {
             self.position
         } else {
-            full.min(self.published + PUBLISH)
+            full.min((self.published + PUBLISH).max(self.position))
         };
     }
 
