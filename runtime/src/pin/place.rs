@@ -259,3 +259,114 @@ fn usable() -> BTreeSet<u32> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pipewright_spec::info::{Kind, StageInfo, StateKind};
+
+    use super::*;
+
+    const fn stage(name: &'static str, cores: &'static [u32], wait: Wait) -> StageInfo {
+        StageInfo {
+            name,
+            kind: Kind::Stage,
+            file: "",
+            line: 0,
+            state: StateKind::None,
+            fallible: false,
+            many: false,
+            is_poll: false,
+            is_batch: false,
+            batch: None,
+            linger_ns: None,
+            idle_ns: None,
+            queue: None,
+            cores: Some(cores),
+            wait: Some(wait),
+            on_panic: None,
+            on_error: None,
+            inputs: &[],
+        }
+    }
+
+    const fn pinned(stages: &'static [u16]) -> PinnedInfo {
+        PinnedInfo {
+            stages,
+            source: None,
+            link: None,
+        }
+    }
+
+    static INFO: TopologyInfo = TopologyInfo {
+        name: "three",
+        stages: &[
+            stage("first", &[0], Wait::Spin),
+            stage("middle", &[1, 2], Wait::Park),
+            stage("last", &[3], Wait::Spin),
+        ],
+        links: &[],
+        sources: &[],
+        pinned: &[pinned(&[0]), pinned(&[1]), pinned(&[2])],
+        has_pool: true,
+        workers: None,
+        quantum_ns: None,
+        drawing: "",
+    };
+
+    /// Workers that are given, cores that are usable; the workers that there are, which segments have their cores, and how
+    /// they wait.
+    #[track_caller]
+    fn check(given: Option<usize>, usable: u32, workers: usize, own: [bool; 3], waits: [Wait; 3]) {
+        let mut settings = Settings::of(&INFO);
+        settings.set_threads(usable as usize, 0);
+        if let Some(given) = given {
+            settings.set_workers(given);
+        }
+        let placement = place_on(&mut settings, &INFO, &(0..usable).collect()).unwrap();
+        assert_eq!(settings.workers, workers);
+        let owns = |seat: &Seat| seat.owns() == seat.cores.len();
+        assert!(placement.seats.iter().map(owns).eq(own));
+        assert!(placement.seats.iter().map(|seat| seat.wait).eq(waits));
+        let sharing = own.iter().filter(|own| !**own).count();
+        assert_eq!(placement.warnings.len(), sharing, "{:?}", placement.warnings);
+    }
+
+    #[test]
+    fn the_pool_shrinks_first_and_then_the_last_segments_share() {
+        const AS_GIVEN: [Wait; 3] = [Wait::Spin, Wait::Park, Wait::Spin];
+        const LAST: [Wait; 3] = [Wait::Spin, Wait::Park, Wait::Adaptive];
+        check(None, 8, 4, [true, true, true], AS_GIVEN);
+        check(None, 5, 1, [true, true, true], AS_GIVEN);
+        check(None, 4, 1, [true, true, false], LAST);
+        check(Some(2), 4, 2, [true, false, false], LAST);
+        check(
+            Some(4),
+            4,
+            4,
+            [false, false, false],
+            [Wait::Adaptive, Wait::Park, Wait::Adaptive],
+        );
+    }
+
+    #[test]
+    fn cores_that_are_not_there_are_named_with_those_that_are() {
+        let mut settings = Settings::of(&INFO);
+        let usable = [0, 1, 5, 6, 7].into_iter().collect();
+        let error = place_on(&mut settings, &INFO, &usable).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`middle` is pinned to core 2, which this process may not use; it may use cores 0,1,5-7"
+        );
+    }
+
+    #[test]
+    fn a_core_belongs_to_the_first_that_names_it() {
+        let mut settings = Settings::of(&INFO);
+        settings.stages[2].cores = CoreSet::of(&[1]);
+        let placement = place_on(&mut settings, &INFO, &(0..8).collect()).unwrap();
+        let stage = "last";
+        assert_eq!(placement.warnings, [Warning::Taken { stage, core: 1 }]);
+        assert_eq!(placement.seats[2].cores[..], [None]);
+        assert_eq!(placement.seats[2].wait, Wait::Adaptive);
+    }
+}

@@ -39,7 +39,11 @@ impl<T> Burst<'_, T> {
         let slots = unsafe { &*self.slots };
         // SAFETY: as above.
         let ring = unsafe { &*self.ring };
-        slots[(self.position & (slots.len() as u64 - 1)) as usize].with_mut(|slot| {
+        let at = self.position as usize & slots.len().wrapping_sub(1);
+        // SAFETY: a ring has at least two slots and their number is a power of two, so the masked index is below it. A
+        // check would be a panic in the loop, for which the loop would keep its counts in memory.
+        let slot = unsafe { slots.get_unchecked(at) };
+        slot.with_mut(|slot| {
             // SAFETY: `position` is before `check`, so the slot is free, and only the producer writes to free slots.
             unsafe { (*slot).write(item) };
         });

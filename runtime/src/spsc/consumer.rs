@@ -217,7 +217,9 @@ impl<T> Iterator for Drain<'_, T> {
         }
         // SAFETY: the ring lives as long as the consumer, which is borrowed.
         let slots = unsafe { &*self.slots };
-        let slot = &slots[(self.position & (slots.len() as u64 - 1)) as usize];
+        let at = self.position as usize & slots.len().wrapping_sub(1);
+        // SAFETY: a ring has at least two slots and their number is a power of two, so the masked index is below it.
+        let slot = unsafe { slots.get_unchecked(at) };
         // SAFETY: `position < end <= known`: the slot holds an item, and the position moves on.
         let item = unsafe { take(slot) };
         self.position += 1;
