@@ -33,15 +33,15 @@
 //! last saw of the other, so in steady state neither reads a line that the other writes.
 //!
 //! * **Publishing.** A store to `tail` (Release) hands all slots before it over. Moving that line between two cores costs
-//!   as much as dozens of items, so the producer publishes every [`PUBLISH`] items, or at once when the consumer starves:
+//!   as much as dozens of items, so the producer publishes every `PUBLISH` (64) items, or at once when the consumer starves:
 //!   when `head` is where the producer published last. A consumer that keeps up would otherwise run one item behind the
 //!   producer and pull the line over for each ("chasing"); here its starving is seen a line transfer later, when a batch
 //!   has gathered, and takes that batch. So the size of a batch adapts by itself, without a timer.
 //! * **Nothing is left behind.** `exact` says what was written, published or not. The consumer does not watch it (that
-//!   would be chasing), but looks there after [`PATIENCE`] looks at `tail` that found nothing. So a producer that pushes
+//!   would be chasing), but looks there after `PATIENCE` (32) looks at `tail` that found nothing. So a producer that pushes
 //!   a few items and then goes away for long leaves none of them unseen.
 //! * **Express lines.** To a consumer that starves one item at a time is a matter of latency: index and slot on two lines
-//!   are two transfers. So while the consumer keeps up, an item is also written to one of [`EXPRESS`] lines, together with
+//!   are two transfers. So while the consumer keeps up, an item is also written to one of `EXPRESS` (8) lines, together with
 //!   its position + 1 as a stamp, before it goes to its slot: one transfer. The consumer takes an item from one of the two
 //!   places; in the other place only bits are left. Line `p % EXPRESS` is free for position `p` when position
 //!   `p - EXPRESS` has been taken, which the producer knows from `head`.
