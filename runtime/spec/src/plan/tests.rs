@@ -424,13 +424,13 @@ fn one_pinned_thread_feeds_another_by_a_ring_where_nothing_goes_back_to_the_pool
          c: stage serial | b | cores=\"1\"
          d: sink | c | cores=\"2\" order=any
          e: sink | b",
-        "0 Parallel ordered pinned 0: source a: b -> 0+0 1+0
-         1 Serial ordered pinned 1: link 0: c -> 2+0
-         2 Serial ordered: link 1: e ->
-         3 Serial pinned 2: link 2: d ->
+        "0 Parallel ordered pinned 0: source a: b -> 0+0 2+0
+         1 Serial ordered pinned 1: link 0: c -> 1+0
+         2 Serial pinned 2: link 1: d ->
+         3 Serial ordered: link 2: e ->
          link 0 Ring: b -> c in 1, [1], 1
-         link 1 Ordered: b -> e in 2, [1], 1
-         link 2 Ring: c -> d in 3, [1], 1",
+         link 1 Ring: c -> d in 2, [1], 1
+         link 2 Ordered: b -> e in 3, [1], 1",
     );
 }
 
