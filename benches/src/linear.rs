@@ -68,6 +68,35 @@ pub fn by_hand_on_two(items: u64) -> Sum {
     })
 }
 
+/// The parts of the pipeline, for loops by hand.
+pub mod parts {
+    use super::{Record, Sum};
+
+    /// Scrambles a number.
+    #[inline(always)]
+    pub fn mix(n: u64) -> u64 {
+        super::mixed(n)
+    }
+
+    /// Keeps one in eight.
+    #[inline(always)]
+    pub fn keep(n: &u64) -> bool {
+        super::kept(n)
+    }
+
+    /// Makes a record of a number.
+    #[inline(always)]
+    pub fn record(n: u64) -> Record {
+        super::recorded(n)
+    }
+
+    /// Adds a record up.
+    #[inline(always)]
+    pub fn fold(record: Record, sum: &mut Sum) {
+        super::folded(record, sum);
+    }
+}
+
 /// From a source that can be cut, with a sum per worker.
 #[pipeline(env = u64)]
 pub mod cut {
@@ -174,6 +203,57 @@ pub mod serial {
     pub fn fold(record: Record, sum: &mut Sum) {
         folded(record, sum);
     }
+}
+
+/// On two threads, each with a half of the stages.
+#[pipeline(env = u64)]
+pub mod pinned {
+    use super::*;
+
+    /// The numbers.
+    #[source(cores = "0", wait = spin)]
+    pub fn numbers(env: &u64) -> Range<u64> {
+        0..*env
+    }
+
+    /// Scrambles a number.
+    #[stage(from = numbers, cores = "0")]
+    pub fn mix(n: u64) -> u64 {
+        mixed(n)
+    }
+
+    /// Keeps one in eight.
+    #[stage(from = mix, cores = "0")]
+    pub fn keep(n: &u64) -> bool {
+        kept(n)
+    }
+
+    /// Makes a record of it.
+    #[stage(from = keep, cores = "1", wait = spin)]
+    pub fn record(n: u64) -> Record {
+        recorded(n)
+    }
+
+    /// Adds it up.
+    #[sink(from = record, cores = "1")]
+    pub fn fold(record: Record, sum: &mut Sum) {
+        folded(record, sum);
+    }
+}
+
+/// Runs the pipeline on two threads.
+///
+/// # Panics
+///
+/// If the run fails, which it has no reason to.
+pub fn run_pinned(items: u64) -> Sum {
+    let run = pinned::pipeline()
+        .start(items)
+        .expect("the pipeline starts");
+    let mut report = run.wait().expect("nothing fails");
+    report
+        .take_state::<pinned::fold>()
+        .expect("the sink has a state")
 }
 
 /// Runs the pipeline whose source can be cut.

@@ -20,6 +20,7 @@ use crate::{
     lane::Lane,
     machine::{self, Machine, Placement},
     pressure::{MemoryWatch, Sampler},
+    pin,
     running::Running,
     settings::Settings, simd::Level,
     shared::Shared,
@@ -152,12 +153,12 @@ impl<P: Blueprint> Builder<P> {
     /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
         let watch = self.watch.clone();
-        let (settings, placement) = self.settled()?;
+        let (settings, placement, pins) = self.settled()?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
-        let shared = Shared::new(P::TOPOLOGY, settings, placement, sources, watch);
+        let shared = Shared::new(P::TOPOLOGY, settings, placement, pins, sources, watch);
         input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
@@ -183,8 +184,10 @@ impl<P: Blueprint> Builder<P> {
         }
     }
 
-    /// The numbers, with those from the environment and from code over them, and where the workers sit.
-    pub(crate) fn settled(mut self) -> Result<(Settings, Placement), StartError> {
+    /// The numbers, with those from the environment and from code over them, and where workers and pinned threads are.
+    pub(crate) fn settled(
+        mut self,
+    ) -> Result<(Settings, Placement, pin::Placement), StartError> {
         if let Some(path) = std::env::var_os(tuning::VARIABLE) {
             let (path, text) = tuning::read(Path::new(&path))?;
             tuning::apply(&mut self.settings, P::TOPOLOGY, &path, &text)?;
@@ -197,9 +200,15 @@ impl<P: Blueprint> Builder<P> {
             None => machine::here().map_err(StartError::Topology)?,
         };
         self.settings.pool.pin = self.pin;
-        let placement = self.settings.place(&machine)?;
+        let mut placement = self.settings.place(&machine)?;
+        let pins = pin::place(&mut self.settings, P::TOPOLOGY, &machine)?;
+        if self.settings.workers != placement.seats.len() {
+            // The pool shrinks before pinned threads share.
+            self.settings.pool.workers = Some(self.settings.workers.max(1));
+            placement = machine.place(&self.settings.pool)?;
+        }
         self.settings.check(P::TOPOLOGY)?;
-        Ok((self.settings, placement))
+        Ok((self.settings, placement, pins))
     }
 }
 
@@ -230,7 +239,11 @@ fn source_ctls<P: Blueprint>(
 ) -> Box<[SourceCtl]> {
     let info = P::TOPOLOGY;
     let ctl = |stage: Option<u16>, lane: Lane| match stage {
-        Some(stage) => SourceCtl::new(Kind::Pulled, settings.stages[usize::from(stage)].batch, lane),
+        Some(stage) => {
+            let batch = settings.stages[usize::from(stage)].batch;
+            let pinned = info.pinned_with(stage).is_some();
+            SourceCtl::new(Kind::Pulled, batch, lane).pinned(pinned)
+        }
         None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None, lane),
     };
     let (_, lanes) = settings.lanes(info);
@@ -246,7 +259,7 @@ fn thread_name(pipeline: &str, worker: usize) -> String {
 }
 
 /// Lets the workers begin together, or not at all.
-struct Go(Mutex<Option<bool>>, Condvar);
+pub(crate) struct Go(Mutex<Option<bool>>, Condvar);
 
 impl Go {
     fn say(&self, go: bool) {
@@ -254,7 +267,7 @@ impl Go {
         self.1.notify_all();
     }
 
-    fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> bool {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let said = self
             .1
@@ -315,36 +328,34 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
-        let mut problem = None;
-        let mut started = 0;
-        for (id, queue) in queues {
-            let (ready, go) = (ready.clone(), &go);
-            let body = move || worker(shelf, shared, id, queue, states, &ready, go);
-            let name = thread_name(shared.info.name, id);
-            match thread::Builder::new().name(name).spawn_scoped(scope, body) {
-                Ok(_) => started += 1,
-                Err(error) => {
-                    problem = Some(StartError::Thread(error));
-                    break;
-                }
-            }
-        }
+        let mut crew = Crew {
+            scope,
+            shelf,
+            shared,
+            states,
+            ready: &ready,
+            go: &go,
+            started: 0,
+            pinned: Vec::new(),
+        };
+        let mut problem = crew.start(queues).err();
         // Ends when this is left, in whatever way.
         let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
             problem.get_or_insert(StartError::Thread(error));
             None
         });
-        for _ in 0..started {
+        for _ in 0..crew.started {
             if let Ok(Err(error)) = all_ready.recv() {
                 problem.get_or_insert(error);
             }
         }
-        let Some((id, queue)) = first else { return };
-        // Now that the others are started, which would inherit it.
-        shared.seating.sit(id, &shared.warnings);
-        let urgent = Interrupt::new(shelf, shared, id);
-        let mut w = Worker::new(shared, id, queue, &urgent);
-        let local = guarded(|| shelf.local(&w));
+        let urgent = Interrupt::new(shelf, shared, 0);
+        let mut own = first.map(|(id, queue)| {
+            // Now that the others are started, which would inherit it.
+            shared.seating.sit(id, &shared.warnings);
+            Worker::new(shared, id, queue, &urgent)
+        });
+        let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
         let local = match (local, problem) {
             (Ok(local), None) => local,
             (Err(error), _) | (Ok(_), Some(error)) => {
@@ -356,9 +367,69 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         };
         let _ = told.send(Ok(()));
         go.say(true);
-        work(shelf, local, &mut w, &urgent, states);
+        // Where every stage is pinned, this thread only waits for the others, and watches memory until then.
+        if let (Some(w), Some(local)) = (&mut own, local) {
+            work(shelf, local, w, &urgent, states);
+        }
+        for thread in crew.pinned {
+            // What a pinned thread panics with it has told the run.
+            let _ = thread.join();
+        }
         drop(sampler);
     });
+    // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
+    while shared.injector.pop().is_some() {}
+}
+
+/// The threads of a run besides the first one, while they are started.
+struct Crew<'scope, 'env, G> {
+    scope: &'scope thread::Scope<'scope, 'env>,
+    shelf: &'scope Shelf<G>,
+    shared: &'scope Shared,
+    states: &'scope States,
+    ready: &'scope mpsc::Sender<Result<(), StartError>>,
+    go: &'scope Go,
+    started: usize,
+    pinned: Vec<thread::ScopedJoinHandle<'scope, ()>>,
+}
+
+impl<'scope, G: Graph> Crew<'scope, '_, G> {
+    /// Starts a worker for each queue, and the pinned threads.
+    fn start(
+        &mut self,
+        queues: impl Iterator<Item = (usize, Queue<Task>)>,
+    ) -> Result<(), StartError> {
+        let (shelf, shared, states) = (self.shelf, self.shared, self.states);
+        let (ready, go) = (self.ready, self.go);
+        for (id, queue) in queues {
+            let body = move || worker(shelf, shared, id, queue, states, ready, go);
+            self.spawn(thread_name(shared.info.name, id), body)?;
+        }
+        for (pin, info) in shared.pins.places().iter().zip(shared.info.pinned) {
+            let stage = shared.stage_name(info.stages[0]);
+            for index in 0..pin.cores.len() {
+                let id = pin.first() + index;
+                let body = move || {
+                    let w = Worker::nested(shared, id, Queue::new_fifo());
+                    pin::live(shelf, w, states, ready, go);
+                };
+                let thread = self.spawn(thread_name(stage, index), body)?;
+                self.pinned.push(thread);
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        body: impl FnOnce() + Send + 'scope,
+    ) -> Result<thread::ScopedJoinHandle<'scope, ()>, StartError> {
+        let thread = thread::Builder::new().name(name);
+        let thread = thread.spawn_scoped(self.scope, body).map_err(StartError::Thread)?;
+        self.started += 1;
+        Ok(thread)
+    }
 }
 
 fn worker<G: Graph>(

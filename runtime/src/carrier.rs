@@ -84,7 +84,7 @@ impl<T: 'static> Home<T> {
             link,
         };
         // One worker has the pipeline to itself and carries nothing.
-        if shared.settings.workers > 1 {
+        if shared.settings.workers > 1 || !shared.pins.is_empty() {
             for i in 0..buffers.min(MADE_AHEAD) {
                 // There is room: no more are made than a list holds. Only their headers are touched here; the pages for
                 // items come from the node whose worker fills them first.

@@ -65,6 +65,9 @@ pub enum StartError {
     /// The environment variable `PIPEWRIGHT_TOPO` does not describe a machine.
     #[error("`PIPEWRIGHT_TOPO`: {0}")]
     Topology(#[source] TopologyError),
+    /// A stage is pinned to cores that this process cannot use, or as it cannot be.
+    #[error("{0}")]
+    Cores(String),
     /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
     #[error(transparent)]
     Tuning(#[from] TuningError),

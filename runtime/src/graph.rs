@@ -16,6 +16,7 @@ use crate::{
     dry_run::DryAssembly,
     error::InitError,
     link::Merge,
+    pin::Start,
     shared::Shared,
     source::{Ingress, Pulled},
     stage::StageFn,
@@ -65,6 +66,11 @@ pub trait Graph: Send + Sync + Sized {
     fn solo(&mut self, source: usize, local: &mut Self::Local, w: &mut Worker<'_>) -> Pulled;
     /// Calls the batch stages whose partial batches are due.
     fn flush(&mut self, local: &mut Self::Local, w: &mut Worker<'_>, due: Due);
+    /// The life of a thread of the pinned segment number `place`.
+    fn pinned(&self, place: usize, w: &mut Worker<'_>, start: Start<'_>) -> Result<(), InitError> {
+        let (_, _, _) = (place, w, start);
+        Ok(())
+    }
     /// Leaves a worker's states when it ends.
     fn retire(local: Self::Local, states: &States);
     /// Leaves the states that workers shared.

@@ -11,6 +11,7 @@
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;
+mod deposit;
 mod idle;
 mod intake;
 mod jemalloc;
@@ -18,6 +19,7 @@ mod lane;
 mod meet;
 pub mod memory;
 mod ring;
+pub mod spsc;
 mod sync;
 mod token;
 
@@ -47,10 +49,11 @@ built_on_them! {
     mod link;
     pub mod machine;
     mod metrics;
-    #[cfg(test)]
-    mod placed;
     pub mod pressure;
     pub mod prefetch;
+    #[cfg(test)]
+    mod placed;
+    mod pin;
     mod report;
     mod rest;
     mod running;

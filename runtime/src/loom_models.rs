@@ -14,6 +14,7 @@ use loom::{
 
 use crate::{
     credit::Credits,
+    deposit::DepositRing,
     idle::Idle,
     intake::{Intake, Pushed},
     lane::Lane,
@@ -408,5 +409,101 @@ fn loom_a_searcher_passes_on_what_it_does_not_take() {
         worker(0, &idle, &work);
         publisher.join().unwrap();
         other.join().unwrap();
+    });
+}
+
+/// Two workers leave batches for one thread, which sleeps when it has nothing: in a ring of two slots, which is as many as
+/// there are tickets. Every batch comes once and in order, and no wake-up is lost.
+#[test]
+fn loom_batches_left_for_a_pinned_thread_come_once_and_in_order() {
+    struct World {
+        ring: DepositRing<usize>,
+        credits: Credits,
+        numbers: Mutex<usize>,
+        idle: Idle,
+    }
+    const TOTAL: usize = 3;
+    fn leave(world: &World) {
+        while let Some(ticket) = world.credits.take(0, Lane::NORMAL) {
+            let number = {
+                let mut next = world.numbers.lock().unwrap();
+                if *next == TOTAL {
+                    drop(next);
+                    world.credits.release(ticket);
+                    return;
+                }
+                *next += 1;
+                *next - 1
+            };
+            let batch = Box::new(number * 8 + ticket as usize);
+            world.ring.leave(number as u64, batch);
+            world.idle.wake_one();
+        }
+    }
+    check(2, || {
+        let world = Arc::new(World {
+            ring: DepositRing::new(2),
+            credits: Credits::new(2, 0),
+            numbers: Mutex::new(0),
+            idle: Idle::new(1),
+        });
+        let taker = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                world.idle.enlist(0, thread::current());
+                let mut taker = world.ring.taker().expect("it is the only one");
+                assert!(world.ring.taker().is_none());
+                let mut next = 0;
+                while next < TOTAL {
+                    let Some(batch) = taker.take() else {
+                        world.idle.park(0, None, || taker.is_ready());
+                        continue;
+                    };
+                    assert_eq!(*batch / 8, next);
+                    next += 1;
+                    world.credits.release((*batch % 8) as u32);
+                    // A worker that found no ticket has left; this thread goes on for it.
+                    leave(&world);
+                }
+            })
+        };
+        leave(&world);
+        taker.join().unwrap();
+    });
+}
+
+/// A pinned thread sleeps until a ring has items. The one that pushes publishes and then looks for the sleeper.
+#[test]
+fn loom_a_sleeper_at_a_ring_is_woken() {
+    check(3, || {
+        let (mut producer, mut consumer) = crate::spsc::ring::<usize>(4);
+        let idle = Arc::new(Idle::new(1));
+        let sleeper = {
+            let idle = Arc::clone(&idle);
+            thread::spawn(move || {
+                idle.enlist(0, thread::current());
+                let mut taken = 0;
+                loop {
+                    let closed = consumer.is_closed();
+                    let before = taken;
+                    taken += consumer.drain().count();
+                    if taken != before {
+                        continue;
+                    }
+                    if closed && consumer.is_empty() {
+                        return assert_eq!(taken, 2);
+                    }
+                    idle.park(0, None, || !consumer.is_empty() || consumer.is_closed());
+                }
+            })
+        };
+        for n in 0..2 {
+            producer.push(n).expect("there is room");
+            producer.flush();
+            idle.wake_one();
+        }
+        drop(producer);
+        idle.wake_one();
+        sleeper.join().unwrap();
     });
 }

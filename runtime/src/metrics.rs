@@ -103,7 +103,8 @@ impl<P> fmt::Debug for Metrics<P> {
 
 fn workers(shared: &Shared) -> Box<[WorkerMetrics]> {
     let age = shared.elapsed();
-    shared.stats.iter().map(|stats| stats.read(shared.info, age)).collect()
+    let workers = shared.stats.iter().take(shared.settings.workers);
+    workers.map(|stats| stats.read(shared.info, age)).collect()
 }
 
 /// Reads all workers' counters. Stages are read against the stream, so that what is sent after a reader was read shows

@@ -16,6 +16,8 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     stages: &[],
     links: &[],
     sources: &[],
+    pinned: &[],
+    has_pool: true,
     pool: PoolInfo::NONE,
     quantum_ns: None,
     drawing: "",
@@ -25,7 +27,7 @@ pub(crate) fn shared(machine: &str) -> Arc<Shared> {
     let mut settings = Settings::of(&TOPOLOGY);
     let machine = Machine::simulate(machine).expect("a machine");
     let placement = settings.place(&machine).expect("a worker for each core");
-    Shared::new(&TOPOLOGY, settings, placement, Box::default(), None)
+    Shared::new(&TOPOLOGY, settings, placement, crate::pin::Placement::default(), Box::default(), None)
 }
 
 /// The shared state, and a run queue for each worker.

@@ -3,7 +3,8 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Kind, LinkInfo, LinkKindInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind, TopologyInfo,
+        DoorInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
+        TopologyInfo, Wait,
     },
     options::{OnError, OnPanic, Priority},
 };
@@ -20,7 +21,10 @@ pub use crate::{
     each::{at_once, each, each_ahead, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
-    link::{Direct, Hashed, KeyedLink, KeyedSolo, Merge, Serial, Shard},
+    link::{
+        Deposit, Direct, Hashed, KeyedLink, KeyedSolo, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard,
+    },
+    pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},
     simd::{
         Block, Copied, CopiedNot, Copies as CopiesItems, CopiesNot, CopiesYes, Feed, Lanes, Levels, MayCopy, Sieve, Vector,

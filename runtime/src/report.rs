@@ -24,6 +24,7 @@ pub struct Report<P> {
     elapsed: Duration,
     name: &'static str,
     workers: usize,
+    pinned: usize,
     states: States,
 }
 
@@ -93,6 +94,7 @@ impl<P: Blueprint> Report<P> {
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,
+            pinned: shared.pins.threads(),
             states,
         };
         match shared.error().or(wrong) {
@@ -117,6 +119,7 @@ impl<P: Blueprint> Report<P> {
             elapsed,
             name: P::TOPOLOGY.name,
             workers: 1,
+            pinned: 0,
             states,
         }
     }
@@ -274,12 +277,20 @@ fn problem_of(stage: &StageMetrics, many: bool) -> Option<String> {
 impl<P> fmt::Display for Report<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs_f64();
-        let plural = if self.workers == 1 { "" } else { "s" };
-        writeln!(
+        let counted = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        write!(
             f,
-            "{} ran {seconds:.3} s on {} worker{plural}",
-            self.name, self.workers
+            "{} ran {seconds:.3} s on {}",
+            self.name,
+            counted(self.workers, "worker")
         )?;
+        if self.pinned > 0 {
+            write!(f, " and {}", counted(self.pinned, "pinned thread"))?;
+        }
+        writeln!(f)?;
+        for warning in &self.warnings {
+            writeln!(f, "  warning: {warning}")?;
+        }
         let stages = &self.metrics.stages;
         let width = stages
             .iter()
@@ -301,9 +312,6 @@ impl<P> fmt::Display for Report<P> {
         }
         if let Some(memory) = self.metrics.memory {
             writeln!(f, "  {memory}")?;
-        }
-        for warning in &self.warnings {
-            writeln!(f, "  warning: {warning}")?;
         }
         for note in &self.panics {
             writeln!(f, "  `{}` panicked: {}", note.stage, note.message)?;

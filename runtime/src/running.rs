@@ -104,7 +104,8 @@ impl<P: Blueprint> Running<P> {
         Input(Arc::clone(&self.input))
     }
 
-    /// What every stage has counted so far. It never shows an item that was received before it was sent.
+    /// What every stage has counted so far. It never shows an item that was received before it was sent, except between two
+    /// pinned stages: what one of them hands over item by item counts as sent when its batch is done.
     pub fn metrics(&self) -> Metrics<P> {
         Metrics::read(&self.shared)
     }

@@ -1,8 +1,9 @@
 //! The numbers of one run: what the topology says, changed by tuning files, by the environment and by code.
 
 use pipewright_spec::{
+    cores::CoreSet,
     info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
-    options::{OnPanic, Priority},
+    options::{OnPanic, Priority, Wait},
 };
 
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) const LINGER_NS: u64 = 150_000;
 pub(crate) const IDLE_NS: u64 = 50_000;
 /// Items that an input holds, by default.
 pub(crate) const QUEUE: u32 = 4096;
+/// Items that a ring between two pinned threads holds, by default.
+pub(crate) const RING: u32 = 1024;
 /// Items of a full batch of a batch stage, by default.
 pub(crate) const BATCH: u32 = 64;
 /// Most items that a worker takes from a source into one carrier, by default.
@@ -56,17 +59,25 @@ pub(crate) struct StageSettings {
     pub(crate) queue: u32,
     pub(crate) priority: Option<Priority>,
     pub(crate) on_panic: OnPanic,
+    /// The cores of its own threads.
+    pub(crate) cores: Option<CoreSet>,
+    pub(crate) wait: Wait,
 }
 
 impl Settings {
-    /// What the topology says, for one worker until [`Self::set_workers`] is called.
+    /// What the topology says, for one worker until [`Self::set_threads`] is called.
     pub(crate) fn of(info: &TopologyInfo) -> Self {
-        let stages = info.stages.iter().map(|stage| StageSettings {
+        let stages = info.stages.iter().enumerate().map(|(id, stage)| StageSettings {
             batch: stage.batch,
             linger: stage.linger_ns.unwrap_or(LINGER_NS),
             idle: stage.idle_ns.unwrap_or(IDLE_NS),
-            queue: stage.queue.unwrap_or(QUEUE),
+            queue: stage.queue.unwrap_or(match info.reads_ring(id as u16) {
+                true => RING,
+                false => QUEUE,
+            }),
             priority: stage.priority,
+            cores: stage.cores.and_then(CoreSet::of),
+            wait: stage.wait.unwrap_or(Wait::Adaptive),
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -86,14 +97,14 @@ impl Settings {
             available: Available::detected(),
             stages: stages.collect(),
         };
-        settings.set_workers(1);
+        settings.set_threads(1, 0);
         settings
     }
 
-    /// Sets the number of workers and everything that follows from it.
-    pub(crate) fn set_workers(&mut self, workers: usize) {
+    /// Sets the number of workers and of pinned threads, and everything that follows from it.
+    pub(crate) fn set_threads(&mut self, workers: usize, pinned: usize) {
         self.workers = workers;
-        let wanted = (4 * workers as u32).next_power_of_two();
+        let wanted = (4 * (workers + pinned) as u32).next_power_of_two();
         self.credits = wanted.clamp(*CREDITS.start(), *CREDITS.end());
         let wanted = (PARTITIONS_PER_WORKER * workers).next_power_of_two();
         self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
@@ -109,11 +120,11 @@ impl Settings {
             )));
         }
         let placement = machine.place(&self.pool)?;
-        self.set_workers(placement.seats.len());
+        self.set_threads(placement.seats.len(), 0);
         Ok(placement)
     }
 
-    /// Refuses what a run cannot do.
+    /// Refuses more batches on their way than gates can have slots for.
     pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
         for link in 0..info.links.len() {
             let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });

@@ -23,6 +23,7 @@ use crate::{
     idle::Idle,
     lane_queues::LaneQueues,
     machine::{Placement, Seating},
+    pin::{self, Pins},
     pressure::{Gauge, Level, MemoryWatch, Pressure},
     settings::Settings,
     source::SourceCtl,
@@ -49,7 +50,9 @@ pub(crate) struct Shared {
     spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
-    /// One set of counters per worker.
+    /// The segments with threads of their own.
+    pub(crate) pins: Pins,
+    /// One set of counters per worker, then one per pinned thread.
     pub(crate) counts: Box<[Counts]>,
     /// What each worker did with its time.
     pub(crate) stats: Box<[CachePadded<WorkerStats>]>,
@@ -106,12 +109,17 @@ impl Shared {
         info: &'static TopologyInfo,
         settings: Settings,
         placement: Placement,
+        pinned: pin::Placement,
         sources: Box<[SourceCtl]>,
         watch: Option<MemoryWatch>,
     ) -> Arc<Self> {
         let workers = settings.workers;
+        let pins = Pins::new(info, &pinned, workers);
         let bound = settings.most_carriers(info);
         let warnings = Warnings::default();
+        for warning in &pinned.warnings {
+            warnings.add(warning.to_string());
+        }
         let seating = Seating::new(placement, &warnings);
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
@@ -122,12 +130,18 @@ impl Shared {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
             idle: Arc::new(Idle::new(workers)),
-            counts: (0..workers).map(|_| Counts::new(info)).collect(),
-            stats: (0..workers).map(|_| CachePadded::new(WorkerStats::new(info))).collect(),
+            counts: (0..workers + pins.threads())
+                .map(|_| Counts::new(info))
+                .collect(),
+            stats: (0..workers + pins.threads())
+                .map(|_| CachePadded::new(WorkerStats::new(info)))
+                .collect(),
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
             lanes: LaneQueues::new(&settings, info, bound),
-            parallel: AtomicBool::new(false),
+            // Nobody has a pipeline with pinned threads to itself.
+            parallel: AtomicBool::new(!pins.is_empty()),
+            pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -249,6 +263,7 @@ impl Shared {
             source.close();
         }
         self.idle.wake_all();
+        self.pins.wake_all();
     }
 
     /// Drops what is on its way.
@@ -261,6 +276,7 @@ impl Shared {
     pub(crate) fn finish(&self) {
         self.finished.store(true, Ordering::Release);
         self.idle.wake_all();
+        self.pins.wake_all();
     }
 
     /// Ends the run with an error; the first one counts.
@@ -311,6 +327,7 @@ impl Shared {
         let all = free == Some(self.credits.total()) && !self.is_parallel();
         if first || all {
             self.idle.wake_one();
+            self.pins.wake_sources();
         }
     }
 

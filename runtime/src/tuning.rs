@@ -66,6 +66,12 @@ pub(crate) fn apply(
         if let Some(priority) = &tuned.priority {
             stage.priority = Some(priority.value);
         }
+        if let Some(cores) = &tuned.cores {
+            stage.cores = Some(cores.value.clone());
+        }
+        if let Some(wait) = &tuned.wait {
+            stage.wait = wait.value;
+        }
         if let Some(on_panic) = &tuned.on_panic {
             stage.on_panic = on_panic.value;
         }

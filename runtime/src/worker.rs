@@ -126,6 +126,9 @@ impl<'r> Worker<'r> {
             Ok(()) => return shared.idle.wake_one(),
             Err(task) => task,
         };
+        if self.id >= shared.settings.workers {
+            return self.leave_to_pool(task);
+        }
         let waiting = if self.nested { OWN_TASKS } else { self.queue.len() };
         if waiting < OWN_TASKS {
             self.queue.push(task);
@@ -137,6 +140,34 @@ impl<'r> Worker<'r> {
         if waiting > 0 {
             self.shared.idle.wake_one();
         }
+    }
+
+    /// A pinned thread's task is for the workers of the pool.
+    fn leave_to_pool(&self, task: Task) {
+        // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and the
+        // ledger shows it.
+        drop(self.shared.injector.push(task));
+        self.shared.idle.wake_one();
+    }
+
+    /// Its number among the workers and pinned threads.
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
+    /// Pulls with a ticket that was just taken.
+    pub(crate) fn pull_with(
+        &mut self,
+        ticket: u32,
+        pull: impl FnOnce(&mut Self) -> Pulled,
+    ) -> Pulled {
+        self.ticket = Some(ticket);
+        let _ticket = self.shared.keep(ticket);
+        let pulled = pull(self);
+        if let Some(unused) = self.ticket.take() {
+            self.shared.release(unused);
+        }
+        pulled
     }
 
     pub(crate) fn take_ticket(&mut self) -> Option<u32> {
@@ -152,10 +183,6 @@ impl<'r> Worker<'r> {
 
     pub(crate) fn now(&self) -> u64 {
         self.now
-    }
-
-    pub(crate) fn id(&self) -> usize {
-        self.id
     }
 
     pub(crate) fn lane(&self) -> Lane {
@@ -242,10 +269,12 @@ impl<G: Graph> Shelf<G> {
         self.0.into_inner()
     }
 
-    /// The graph, for a worker that holds a ticket or a task (which holds one), or before the workers start.
-    fn get(&self) -> &G {
+    /// The graph, for a worker that holds a ticket or a task (which holds one), before the workers start, or where there are
+    /// pinned threads, so that nobody is ever alone.
+    pub(crate) fn get(&self) -> &G {
         // SAFETY: an exclusive reference exists only while one worker holds all tickets (`alone`). Callers hold one, so
         // there is none now, and none is made before they release it, which they do after their last use of the reference.
+        // With pinned threads the run is parallel from the beginning and stays so: there never is one.
         unsafe { &*self.0.get() }
     }
 
@@ -389,17 +418,12 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
         let Some(ticket) = shared.credits.take(source as u32, w.lane) else {
             return false;
         };
-        w.ticket = Some(ticket);
-        let _ticket = shared.keep(ticket);
-        let pulled = shelf.get().pull(source, local, w);
-        if let Some(unused) = w.ticket.take() {
-            shared.release(unused);
-        }
+        let pulled = w.pull_with(ticket, |w| shelf.get().pull(source, local, w));
         match pulled {
             Pulled::More => {
                 w.stats().pulled.add(1);
                 w.turn = source + 1;
-                if shared.sources.iter().all(|source| source.is_cheap()) {
+                if shared.pins.is_empty() && shared.sources.iter().all(|source| source.is_cheap()) {
                     shared.set_parallel(false);
                 }
                 return true;

@@ -16,6 +16,7 @@ mod vector;
 mod dry;
 mod graph;
 mod info;
+mod pinned;
 mod pipeline;
 mod stub;
 

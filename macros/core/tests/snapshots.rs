@@ -229,6 +229,21 @@ fn items_wait_in_front_of_a_stage_with_prefetch() {
 }
 
 #[test]
+fn pinned_stages_have_a_method_that_is_the_life_of_their_threads() {
+    check(
+        "pinned",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn lines() -> impl Iterator<Item = String> { [].into_iter() }
+             #[stage(from = lines, cores = \"0\", wait = spin)] fn words(line: String, out: &mut Emit<Word>) {}
+             #[stage(from = words, cores = \"1\", queue = 64)] fn count(word: Word, counts: &mut Counts) -> Word { counts.add(word) }
+             #[sink(from = count, cores = \"1\")] fn store(word: Word, env: &Env) {}
+             #[sink(from = words, per_worker)] fn sum(word: Word, sum: &mut Sum) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn variants_are_arms_and_join_again_in_a_method() {
     check(
         "route",

@@ -34,6 +34,15 @@ impl CoreSet {
         self.cores.len()
     }
 
+    /// These cores; `None` if there are none, if one is there twice, or if one is above [`MAX_CORE`].
+    pub fn of(cores: &[u32]) -> Option<Self> {
+        let mut cores = cores.to_vec();
+        cores.sort_unstable();
+        let good = cores.last().is_some_and(|last| *last <= MAX_CORE)
+            && cores.windows(2).all(|two| two[0] < two[1]);
+        good.then_some(Self { cores })
+    }
+
     /// The core numbers, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.cores.iter().copied()

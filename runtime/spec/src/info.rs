@@ -1,7 +1,7 @@
 //! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
 
 pub use crate::model::{Kind, StateKind};
-pub use crate::options::{OnError, OnPanic, Priority, Smt};
+pub use crate::options::{OnError, OnPanic, Priority, Smt, Wait};
 pub use crate::plan::LinkKind as LinkKindInfo;
 
 /// Everything about a pipeline that is fixed when it is compiled.
@@ -15,6 +15,10 @@ pub struct TopologyInfo {
     pub links: &'static [LinkInfo],
     /// Its sources, the push input last.
     pub sources: &'static [SourceInfo],
+    /// Its segments that have threads of their own, producers before consumers.
+    pub pinned: &'static [PinnedInfo],
+    /// Is there something for the workers of the pool to run?
+    pub has_pool: bool,
     /// `pool(..)`.
     pub pool: PoolInfo,
     /// `quantum`, where given.
@@ -27,6 +31,20 @@ impl TopologyInfo {
     /// The index of the stage with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name == name)
+    }
+
+    /// The pinned segment that a stage is in.
+    pub fn pinned_with(&self, stage: u16) -> Option<usize> {
+        self.pinned
+            .iter()
+            .position(|pinned| pinned.stages.contains(&stage))
+    }
+
+    /// Does a stage take its items from a ring?
+    pub fn reads_ring(&self, stage: u16) -> bool {
+        self.links
+            .iter()
+            .any(|link| link.to == stage && link.kind == LinkKindInfo::Ring)
     }
 }
 
@@ -84,6 +102,10 @@ pub struct StageInfo {
     pub queue: Option<u32>,
     /// `priority`, where given.
     pub priority: Option<Priority>,
+    /// `cores`, where given.
+    pub cores: Option<&'static [u32]>,
+    /// `wait`, where given.
+    pub wait: Option<Wait>,
     /// `on_panic`, where given.
     pub on_panic: Option<OnPanic>,
     /// `on_error`, where given.
@@ -126,6 +148,17 @@ pub struct LinkInfo {
     pub paths: u8,
     /// Do its items carry their position in the source batch?
     pub tagged: bool,
+}
+
+/// A segment with threads of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct PinnedInfo {
+    /// Its stages; the first one heads it.
+    pub stages: &'static [u16],
+    /// The source that heads it, by its place among the sources.
+    pub source: Option<u16>,
+    /// The link that heads it.
+    pub link: Option<u16>,
 }
 
 /// A source of items.

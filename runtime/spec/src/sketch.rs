@@ -96,6 +96,7 @@ fn words(text: &str, stage: &mut Stage<String>) {
             "result" if stage.is_sink() => signature.gives = Gives::UnitResult,
             "result" => signature.gives = Gives::Result,
             "many" => signature.gives = Gives::Many,
+            "cut" => signature.gives = Gives::Splittable,
             "unit" => signature.gives = Gives::Unit,
             "poll" => signature.gives = Gives::Flow,
             "batch" => (signature.takes, signature.gives) = (Takes::Batch, Gives::Unit),

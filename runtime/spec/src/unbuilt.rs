@@ -28,7 +28,6 @@ fn instead(key: Key) -> &'static str {
         Key::Workers => {
             "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
         }
-        Key::Cores | Key::Wait => "remove it; all stages run on the workers of the pool",
         Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
         Key::Timeout => "remove it; let the function itself give up and return an `Err`",
         Key::Rate => "remove it; let the source make fewer items",
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn options_that_this_version_has_are_not_reported() {
         check(
-            "a: source poll | | idle=\"20us\" batch=8
+            "a: source poll | | idle=\"20us\" batch=8 cores=\"1\" wait=spin
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
              c: stage | b | prefetch=8
              d: sink | c, input | queue=64 overflow=block on_error=drop
@@ -116,7 +115,7 @@ mod tests {
     #[test]
     fn options_that_this_version_has_not_are_reported() {
         check(
-            "a: source | | cores=\"1\" wait=spin priority=low rate=\"1k/s\"
+            "a: source | | rate=\"1k/s\"
              b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group
              c: sink async | input | overflow=drop_oldest
              @ reply=b
@@ -124,8 +123,6 @@ mod tests {
              @ jemalloc=group
              @ hw enforce",
             &[
-                "a.cores cores",
-                "a.wait wait",
                 "a.rate rate",
                 "b.workers workers",
                 "b.in_flight in_flight",

@@ -107,7 +107,7 @@ impl<T: 'static, S> Serial<T, S> {
     }
 
     /// The carrier with its number at the gate; `None` if it needs no turn or waits for other parts.
-    fn numbered(&self, mut carrier: Carrier<T>, node: u16) -> Option<Carrier<T>> {
+    pub(super) fn numbered(&self, mut carrier: Carrier<T>, node: u16) -> Option<Carrier<T>> {
         if !self.ordered {
             if carrier.number() == 0 {
                 if carrier.is_empty() {

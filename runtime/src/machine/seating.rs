@@ -43,8 +43,11 @@ impl Seating {
         }
     }
 
+    /// The seat of a worker. Pinned threads, which are counted behind the workers, have cores of their own and steal from
+    /// nobody; their memory is counted with the node of the first worker.
     pub(crate) fn seat(&self, worker: usize) -> &Seat {
-        &self.placement.seats[worker]
+        let seats = &self.placement.seats;
+        seats.get(worker).unwrap_or(&seats[0])
     }
 
     /// Memory nodes that have a worker.

@@ -16,7 +16,7 @@ mod level;
 mod run;
 mod source;
 
-pub(crate) use self::{level::Available, source::PieceFeed};
+pub(crate) use self::{level::Available, run::OneByOne, source::PieceFeed};
 pub use self::{
     block::{Block, Sieve},
     lanes::Lanes,

@@ -199,7 +199,7 @@ where
 }
 
 /// A feed that has its items one by one.
-pub(super) struct OneByOne<I>(pub(super) I);
+pub(crate) struct OneByOne<I>(pub(crate) I);
 
 impl<I: Iterator> Iterator for OneByOne<I> {
     type Item = I::Item;

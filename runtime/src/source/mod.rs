@@ -73,6 +73,8 @@ pub(crate) struct SourceCtl {
     kind: Kind,
     /// Can pieces be cut off and worked on without handing items over at all?
     free: AtomicBool,
+    /// Do threads of its own pull from it, and no worker?
+    pinned: bool,
 }
 
 /// What matters about a source's kind.
@@ -112,7 +114,18 @@ impl SourceCtl {
             lane,
             kind,
             free: AtomicBool::new(false),
+            pinned: false,
         }
+    }
+
+    /// The lane of what it gives.
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Whether threads of its own pull from it.
+    pub(crate) fn pinned(self, pinned: bool) -> Self {
+        Self { pinned, ..self }
     }
 
     /// Pieces of it can be worked on side by side.
@@ -136,13 +149,22 @@ impl SourceCtl {
         self.retry_at.store(0, Ordering::Relaxed);
     }
 
-    /// May it be asked for items of any lane?
+    /// May a worker of the pool ask it for items of any lane?
     pub(crate) fn is_ready(&self, now: u64) -> bool {
-        Lane::ALL.into_iter().any(|lane| self.is_ready_in(lane, now))
+        !self.pinned && self.may_be_pulled(now)
     }
 
-    /// May it be asked for items of this lane?
+    /// May a worker of the pool ask it for items of this lane?
     pub(crate) fn is_ready_in(&self, lane: Lane, now: u64) -> bool {
+        !self.pinned && self.has_in(lane, now)
+    }
+
+    /// May those pull from it who do?
+    pub(crate) fn may_be_pulled(&self, now: u64) -> bool {
+        Lane::ALL.into_iter().any(|lane| self.has_in(lane, now))
+    }
+
+    fn has_in(&self, lane: Lane, now: u64) -> bool {
         if self.is_done() || self.busy.load(Ordering::Relaxed) {
             return false;
         }
@@ -152,8 +174,13 @@ impl SourceCtl {
         }
     }
 
-    /// When a source that had nothing is asked again, in nanoseconds of the run; `None` if it is not waiting for that.
+    /// When the pool asks a source again that had nothing, in nanoseconds of the run; `None` if it is not waiting for that.
     pub(crate) fn retry_time(&self) -> Option<u64> {
+        self.rest_time().filter(|_| !self.pinned)
+    }
+
+    /// When a source that had nothing is asked again, in nanoseconds of the run; `None` if it is not waiting for that.
+    pub(crate) fn rest_time(&self) -> Option<u64> {
         let at = self.retry_at.load(Ordering::Relaxed);
         (!self.is_done() && at != 0).then_some(at)
     }

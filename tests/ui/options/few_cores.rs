@@ -9,7 +9,7 @@ mod shop {
         0..9
     }
 
-    #[sink(from = numbers, workers = 4, cores = "0-1")]
+    #[sink(from = numbers, workers = 4, cores = "0-1", order = any)]
     pub fn print(n: u8) {
         println!("{n}");
     }

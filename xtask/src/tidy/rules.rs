@@ -22,6 +22,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "benches/peers/raw/src/system.rs",
     "benches/peers/raw/src/tbb.rs",
     "runtime/src/carrier.rs",
+    "runtime/src/deposit.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/jemalloc.rs",
     "runtime/src/link/join.rs",
@@ -50,6 +51,10 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
     "runtime/src/source/poll.rs",
+    "runtime/src/spsc/burst.rs",
+    "runtime/src/spsc/consumer.rs",
+    "runtime/src/spsc/mod.rs",
+    "runtime/src/spsc/producer.rs",
     "runtime/src/token.rs",
     "runtime/src/worker.rs",
 ];

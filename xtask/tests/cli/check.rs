@@ -56,25 +56,25 @@ fn a_topology_alone_is_checked_without_signatures() {
     );
     check(
         "line.ron",
-        &LINE.replace("from: \"parse\"", "from: \"pasre\", cores: \"1\""),
+        &LINE.replace("from: \"parse\"", "from: \"pasre\", rate: \"1k/s\""),
         1,
         &format!(
             "{ALONE}\
 error[E_UNKNOWN_STAGE]: no stage is called `pasre`
  --> line.ron:5:24
   |
-5 |         \"out\": (from: \"pasre\", cores: \"1\"),
+5 |         \"out\": (from: \"pasre\", rate: \"1k/s\"),
   |                        ^^^^^
   |
   = help: did you mean `parse`?
 
-error[E_UNBUILT]: `cores` is not available in pipewright 0.1
+error[E_UNBUILT]: `rate` is not available in pipewright 0.1
  --> line.ron:5:32
   |
-5 |         \"out\": (from: \"pasre\", cores: \"1\"),
-  |                                ^^^^^
+5 |         \"out\": (from: \"pasre\", rate: \"1k/s\"),
+  |                                ^^^^
   |
-  = help: remove it; all stages run on the workers of the pool
+  = help: remove it; let the source make fewer items
 
 1 file, 2 problems
 "

@@ -33,9 +33,9 @@ pub(crate) enum Field {
 }
 
 /// Names that generated functions use beside those of fields, some of which stand for locals too.
-const LOCALS: [&str; 14] = [
+const LOCALS: [&str; 15] = [
     "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
-    "site", "common",
+    "site", "common", "start",
 ];
 
 /// The names of all fields of a pipeline.
@@ -145,6 +145,9 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         }
         Field::Out(stage) => {
             let item = pipe.projection(stage, "In");
+            if super::pinned::reads_ring(pipe, stage) {
+                return hygienic!(#rt::Sending<'a, #item>);
+            }
             hygienic!(&'a mut #rt::Carrier<#item>)
         }
     }

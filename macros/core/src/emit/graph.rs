@@ -2,6 +2,7 @@
 
 mod alone;
 mod open;
+mod pinned;
 mod together;
 
 use pipewright_spec::{
@@ -163,7 +164,11 @@ impl Glue<'_, '_> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
         let item = pipe.projection(link.to, "In");
+        if let Some(ty) = self.pinned_type(at, &item) {
+            return ty;
+        }
         match link.kind {
+            LinkKind::Ring => TokenStream::new(),
             LinkKind::Direct => hygienic!(#rt::Direct<#item>),
             LinkKind::Ordered | LinkKind::Arrival => {
                 let states = self
@@ -184,8 +189,12 @@ impl Glue<'_, '_> {
     fn own(&self) -> Vec<(Field, Ident)> {
         let pipe = self.pipe;
         let own = |field: &Field| match field {
-            Field::State(stage) => pipe.nodes[*stage].state == StateKind::PerWorker,
-            Field::Buffer(_) | Field::Batch(_) | Field::Ahead(_) => true,
+            Field::State(stage) => {
+                pipe.nodes[*stage].state == StateKind::PerWorker && !self.is_pinned(*stage)
+            }
+            Field::Buffer(stage) | Field::Batch(stage) | Field::Ahead(stage) => {
+                !self.is_pinned(*stage)
+            }
             _ => false,
         };
         self.loops
@@ -264,7 +273,7 @@ impl Glue<'_, '_> {
             hygienic!(_)
         };
         let (pull, task, solo, flush) = (self.pull(), self.task(), self.solo(), self.flush());
-        let (retire, finish) = (self.retire(), self.finish());
+        let (retire, finish, pinned) = (self.retire(), self.finish(), self.pinned());
         hygienic! {
             impl<#params> #rt::Graph for #graph<#lifetime #params> #bounds {
                 type Local = #local;
@@ -278,6 +287,7 @@ impl Glue<'_, '_> {
                 #flush
                 #retire
                 #finish
+                #pinned
             }
         }
     }

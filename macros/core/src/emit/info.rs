@@ -28,6 +28,12 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let stages = (0..pipe.nodes.len()).map(|at| stage(pipe, at));
     let links = (0..pipe.plan.links.len()).map(|at| link(pipe, at));
     let sources = sources(pipe);
+    let pinned = super::pinned::infos(pipe);
+    let has_pool = pipe
+        .plan
+        .segments
+        .iter()
+        .any(|segment| !segment.is_pinned());
     let options = &pipe.model.options;
     let pool = pool(pipe);
     let quantum = option(
@@ -42,6 +48,8 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             stages: &[#(#stages),*],
             links: &[#(#links),*],
             sources: &[#(#sources),*],
+            pinned: &[#(#pinned),*],
+            has_pool: #has_pool,
             pool: #pool,
             quantum_ns: #quantum,
             drawing: #drawing,
@@ -151,12 +159,23 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         .map(|given| variant(pipe, "OnError", given.value.name()));
     let (priority, on_panic) = (option(priority), option(on_panic));
     let on_error = option(on_error);
+    let cores = option(given.cores.as_ref().map(|given| {
+        let cores = given.value.iter().map(Literal::u32_unsuffixed);
+        quote!(&[#(#cores),*])
+    }));
+    let wait = given
+        .wait
+        .as_ref()
+        .map(|given| variant(pipe, "Wait", given.value.name()));
+    let wait = option(wait);
     quote! {
         batch: #batch,
         linger_ns: #linger,
         idle_ns: #idle,
         queue: #queue,
         priority: #priority,
+        cores: #cores,
+        wait: #wait,
         on_panic: #on_panic,
         on_error: #on_error,
     }
@@ -238,6 +257,7 @@ fn link(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     let to = &pipe.nodes[link.to].id;
     let kind = match link.kind {
         LinkKind::Direct => quote!(#rt::LinkKindInfo::Direct),
+        LinkKind::Ring => quote!(#rt::LinkKindInfo::Ring),
         LinkKind::Ordered => quote!(#rt::LinkKindInfo::Ordered),
         LinkKind::Arrival => quote!(#rt::LinkKindInfo::Arrival),
         LinkKind::Keyed { ordered } => quote!(#rt::LinkKindInfo::Keyed { ordered: #ordered }),

@@ -53,6 +53,8 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
                     stages: &[],
                     links: &[],
                     sources: &[],
+                    pinned: &[],
+                    has_pool: true,
                     pool: rt::PoolInfo::NONE,
                     quantum_ns: ::core::option::Option::None,
                     drawing: "",

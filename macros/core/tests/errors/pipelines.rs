@@ -295,7 +295,7 @@ help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns n
      #[sink(from = nowhere)] fn z(x: u8) {}
      }"#,
         &[r#"`#[stage]` has no option `banana`
-help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `batch`, `linger`, `queue`, `overflow`, `prefetch`, `simd`"#],
+help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `cores`, `wait`, `batch`, `linger`, `queue`, `overflow`, `prefetch`, `simd`"#],
     );
 }
 
@@ -396,8 +396,10 @@ help: remove it"#],
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, queue = 5)] fn z(x: u8) {}
      }"#,
-        &[r#"`queue` of `z` needs a stage that reads `input`
-help: remove it; other stages have no queue to size"#],
+        &[
+            r#"`queue` of `z` needs a stage that reads `input`, or a pinned stage that is fed item by item
+help: remove it; other stages have no queue to size"#,
+        ],
     );
     check(
         r#"#[pipeline] mod m {

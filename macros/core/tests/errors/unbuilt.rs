@@ -15,15 +15,7 @@ help: remove it; every worker of the pool can run the stage, see `pool(workers =
     check(
         r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, cores = "1-2")] fn z(x: u8) {}
-     }"#,
-        &[r#"`cores` is not available in pipewright 0.1
-help: remove it; all stages run on the workers of the pool"#],
-    );
-    check(
-        r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, workers = 4, cores = "1-2")] fn z(x: u8) {}
+     #[sink(from = a, workers = 4, cores = "1-2", order = any)] fn z(x: u8) {}
      }"#,
         &[r#"`z` has 4 workers on 2 cores
 help: give 4 cores, or at most 2 workers"#],

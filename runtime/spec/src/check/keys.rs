@@ -111,24 +111,11 @@ pub(super) fn behind_input<P: Place>(model: &Model<P>, problems: &mut Problems<P
     for stage in model.stages.iter().filter(|stage| !stage.is_source()) {
         let input = stage.from.iter().any(|door| door.is_input());
         for key in [Key::Queue, Key::Overflow] {
-            let (key, fits, what, help) = queue_need(key, input, stage.options.cores.is_some());
+            let (key, fits, what, help) =
+                queue_need(key, input, super::pinned::reads_ring(model, stage));
             if let Some(place) = stage.options.given(key).filter(|_| !fits) {
                 problems.push(problem(needs(key, what, &stage.name.text), place).help(help));
             }
-        }
-    }
-}
-
-/// `wait` is for pinned threads.
-pub(super) fn pinned<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    for stage in model
-        .stages
-        .iter()
-        .filter(|stage| stage.options.cores.is_none())
-    {
-        if let Some(wait) = &stage.options.wait {
-            let message = needs(Key::Wait, "`cores`", &stage.name.text);
-            problems.push(problem(message, &wait.key).help("add `cores`, or remove it"));
         }
     }
 }
@@ -266,13 +253,18 @@ pub(crate) fn prefetch_need(batch: bool, keyed: bool) -> Need {
 }
 
 /// `queue` and `overflow` are for what reads the push input, or runs on threads of its own.
-pub(crate) fn queue_need(key: Key, reads_input: bool, pinned: bool) -> Need {
+pub(crate) fn queue_need(key: Key, reads_input: bool, reads_ring: bool) -> Need {
     (
         key,
-        reads_input || pinned,
-        "a stage that reads `input`",
+        reads_input || reads_ring,
+        "a stage that reads `input`, or a pinned stage that is fed item by item",
         "remove it; other stages have no queue to size",
     )
+}
+
+/// `wait` is for pinned threads.
+pub(crate) fn wait_need(pinned: bool) -> Need {
+    (Key::Wait, pinned, "`cores`", "add `cores`, or remove it")
 }
 
 /// May a stage with such a state have `on_panic = reset` or `keep`?

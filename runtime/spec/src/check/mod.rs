@@ -8,13 +8,18 @@ mod errors;
 mod graph;
 mod keys;
 mod names;
+mod pinned;
 mod reply;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use keys::{Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need};
+pub(crate) use keys::{
+    Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need, wait_need,
+};
 pub(crate) use names::is_rust_name;
+pub use pinned::MAX_THREADS;
+pub(crate) use pinned::too_many;
 
 use crate::model::{Model, Place};
 use crate::report::Problems;
@@ -66,14 +71,16 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 8] {
+fn key_rules<P: Place>() -> [Rule<P>; 10] {
     [
         keys::kind,
         keys::conflict,
         keys::state,
         keys::shape_of_function,
         keys::behind_input,
-        keys::pinned,
+        pinned::wait,
+        pinned::one_thread,
+        pinned::many_threads,
         keys::panic,
         keys::cores,
     ]

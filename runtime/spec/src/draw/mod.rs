@@ -71,10 +71,11 @@ fn name<P: Place>(model: &Model<P>, stage: usize) -> &str {
 /// The heading of a segment: `2 serial, in order`.
 fn heading(plan: &Plan, index: usize) -> String {
     let segment = &plan.segments[index];
-    let class = match segment.class {
-        Class::Parallel => "parallel",
-        Class::Serial => "serial",
-        Class::Keyed => "keyed",
+    let class = match (&segment.cores, segment.class) {
+        (Some(_), _) => "pinned",
+        (None, Class::Parallel) => "parallel",
+        (None, Class::Serial) => "serial",
+        (None, Class::Keyed) => "keyed",
     };
     let order = if segment.ordered { ", in order" } else { "" };
     format!("{} {class}{order}", index + 1)
@@ -85,6 +86,7 @@ fn manner(plan: &Plan, link: usize) -> String {
     let link = &plan.links[link];
     let kind = match link.kind {
         LinkKind::Direct => "to any worker",
+        LinkKind::Ring => "item by item",
         LinkKind::Ordered => "in order",
         LinkKind::Arrival => "as they arrive",
         LinkKind::Keyed { ordered: true } => "by key, in order",

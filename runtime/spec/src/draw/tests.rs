@@ -50,29 +50,33 @@ fn routes_lanes_states_and_doors_are_drawn() {
         "\
 sketch
 
-╭ 1 parallel, in order
-│ ingest [cores 4] ─▶ decode ═▶ 2 dedup (by key, in order)
+╭ 1 pinned, in order
+│ ingest [cores 4] ═▶ 2 decode (to any worker)
 ╰
 
-╭ 2 keyed
+╭ 2 parallel, in order
+│ decode ═▶ 3 dedup (by key, in order)
+╰
+
+╭ 3 keyed
 │ dedup [keyed] ─▶ verify [batch 64] ─▶ classify
-│   ├─ Swap ═▶ 3 price (as they arrive)
+│   ├─ Swap ═▶ 4 price (as they arrive)
 │   └─ Lookup ─▶ enrich [2 workers]
-│      ├═▶ 4 publish (to any worker, by 2 paths)
-│      └─ Err ═▶ 5 reject (as they arrive, by 2 paths)
+│      ├═▶ 5 publish (to any worker, by 2 paths)
+│      └─ Err ═▶ 6 reject (as they arrive, by 2 paths)
 ╰
 
-╭ 3 serial
+╭ 4 serial
 │ price [serial, critical lane]
-│   ├═▶ 4 publish (to any worker, by 2 paths)
-│   └─ Err ═▶ 5 reject (as they arrive, by 2 paths)
+│   ├═▶ 5 publish (to any worker, by 2 paths)
+│   └─ Err ═▶ 6 reject (as they arrive, by 2 paths)
 ╰
 
-╭ 4 parallel
+╭ 5 parallel
 │ publish [any order]
 ╰
 
-╭ 5 serial
+╭ 6 serial
 │ reject
 ╰
 ",

@@ -2,6 +2,7 @@
 
 use super::order::topological;
 use super::{Class, Head, INPUT, Link, LinkKind, Out, Plan, Segment};
+use crate::cores::CoreSet;
 use crate::model::{Model, Place, Stage, StateKind};
 use crate::options::Order;
 
@@ -63,10 +64,12 @@ impl<'a, P: Place> Cutter<'a, P> {
             carriers: Vec::new(),
         };
         for source in sources {
-            cutter.segment[source] = Some(cutter.open(Head::Source(source), Class::Parallel, true));
+            let cores = cutter.cores(source);
+            cutter.segment[source] =
+                Some(cutter.open(Head::Source(source), Class::Parallel, true, cores));
         }
         if model.reads_input() {
-            cutter.input = Some(cutter.open(Head::Input, Class::Parallel, true));
+            cutter.input = Some(cutter.open(Head::Input, Class::Parallel, true, None));
         }
         let heads = cutter.plan.segments.len();
         cutter.carriers = (0..heads)
@@ -79,7 +82,13 @@ impl<'a, P: Place> Cutter<'a, P> {
         self.model.stages[stage].from.is_empty()
     }
 
-    fn open(&mut self, head: Head, class: Class, ordered: bool) -> usize {
+    /// The cores of a stage's own threads.
+    fn cores(&self, stage: usize) -> Option<CoreSet> {
+        let given = self.model.stages[stage].options.cores.as_ref();
+        given.map(|given| given.value.clone())
+    }
+
+    fn open(&mut self, head: Head, class: Class, ordered: bool, cores: Option<CoreSet>) -> usize {
         let (stages, outs) = (Vec::new(), Vec::new());
         self.plan.segments.push(Segment {
             head,
@@ -88,6 +97,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             outs,
             ordered,
             tagged: false,
+            cores,
         });
         self.plan.segments.len() - 1
     }
@@ -136,6 +146,9 @@ impl<'a, P: Place> Cutter<'a, P> {
             .iter()
             .all(|&segment| self.plan.segments[segment].ordered);
         let ordered = all_ordered && !any;
+        if stage.options.cores.is_some() {
+            return self.pinned(index, producers, ordered);
+        }
         match stage.state().unwrap_or(StateKind::None) {
             StateKind::Keyed => Fate::Cut {
                 kind: LinkKind::Keyed { ordered },
@@ -145,6 +158,28 @@ impl<'a, P: Place> Cutter<'a, P> {
             StateKind::Serial => self.serial(producers, ordered),
             StateKind::None if !any && self.is_sink(stage) => self.sink(producers, all_ordered),
             StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered),
+        }
+    }
+
+    /// A stage with threads of its own joins the stages before it that run on the same ones.
+    fn pinned(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
+        let cores = self.cores(index);
+        if let [one] = producers
+            && self.plan.segments[*one].cores == cores
+        {
+            return Fate::Fuse(*one);
+        }
+        // Whichever of several threads is free takes the next batch; one takes them in turn.
+        let several = cores.is_some_and(|cores| cores.len() > 1);
+        let (kind, class) = match (several, ordered) {
+            (true, _) => (LinkKind::Direct, Class::Parallel),
+            (false, true) => (LinkKind::Ordered, Class::Serial),
+            (false, false) => (LinkKind::Arrival, Class::Serial),
+        };
+        Fate::Cut {
+            kind,
+            class,
+            ordered,
         }
     }
 
@@ -159,12 +194,13 @@ impl<'a, P: Place> Cutter<'a, P> {
         stage.is_sink() || (stage.kind.is_none() && !self.model.stages.iter().any(read))
     }
 
-    /// The one segment that feeds a stage, if there is just one.
+    /// The one segment of the pool that feeds a stage, if there is just one.
     fn only(&self, producers: &[usize]) -> Option<(usize, &Segment)> {
         match producers {
             [one] => Some((*one, &self.plan.segments[*one])),
             _ => None,
         }
+        .filter(|(_, segment)| !segment.is_pinned())
     }
 
     fn serial(&self, producers: &[usize], ordered: bool) -> Fate {
@@ -229,7 +265,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             base = base.saturating_add(self.carriers[producer].iter().copied().max().unwrap_or(0));
         }
         let parts = self.parts(producers);
-        let segment = self.open(Head::Link(link), class, ordered);
+        let segment = self.open(Head::Link(link), class, ordered, self.cores(stage));
         self.plan.segments[segment].stages.push(stage);
         self.segment[stage] = Some(segment);
         // A gate that keeps order joins the parts of a ticket to one carrier.

@@ -2,6 +2,7 @@
 
 mod cut;
 mod order;
+mod rings;
 mod tags;
 
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 pub(crate) use order::{cycle, topological};
 
+use crate::cores::CoreSet;
 use crate::model::{Model, Place};
 
 /// A pipeline cut into segments.
@@ -50,6 +52,20 @@ pub struct Segment {
     pub ordered: bool,
     /// Does it push tags on at least one of its outs?
     pub tagged: bool,
+    /// The cores of its own threads; without, the workers of the pool run it.
+    pub cores: Option<CoreSet>,
+}
+
+impl Segment {
+    /// Has it threads of its own?
+    pub fn is_pinned(&self) -> bool {
+        self.cores.is_some()
+    }
+
+    /// Does one thread of its own run it?
+    pub fn has_one_thread(&self) -> bool {
+        self.cores.as_ref().is_some_and(|cores| cores.len() == 1)
+    }
 }
 
 /// What feeds a segment.
@@ -86,6 +102,8 @@ pub enum LinkKind {
         /// In source order for each key.
         ordered: bool,
     },
+    /// Item by item, from one pinned thread to another.
+    Ring,
 }
 
 /// A hand-over between segments.
@@ -131,5 +149,6 @@ impl Plan {
 pub fn plan<P: Place>(model: &Model<P>) -> Plan {
     let mut plan = cut::cut(model);
     tags::tag(&mut plan);
+    rings::find(&mut plan);
     plan
 }

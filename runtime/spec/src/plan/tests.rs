@@ -37,6 +37,8 @@ fn show(text: &str) -> String {
             .filter(|(set, _)| *set)
             .map(|(_, flag)| *flag)
             .collect();
+        let cores = segment.cores.as_ref();
+        let flags = flags + &cores.map_or_else(String::new, |cores| format!(" pinned {cores}"));
         let _ = writeln!(
             out,
             "{n} {:?}{flags}: {head}: {} -> {}",
@@ -394,4 +396,54 @@ fn segment_of_finds_sources_and_stages() {
         [Some(0), Some(0), Some(1)]
     );
     assert_eq!([1, 2].map(|stage| plan.link_to(stage)), [None, Some(0)]);
+}
+
+#[test]
+fn pinned_stages_are_cut_where_the_cores_differ() {
+    check(
+        "a: source
+         b: stage | a | cores=\"0\"
+         c: stage serial | b | cores=\"0\"
+         d: stage | c | cores=\"1\"
+         e: sink | d",
+        "0 Parallel ordered: source a: -> 0+0
+         1 Serial ordered pinned 0: link 0: b c -> 1+0
+         2 Serial ordered pinned 1: link 1: d -> 2+0
+         3 Serial ordered: link 2: e ->
+         link 0 Ordered: a -> b in 1, [1], 1
+         link 1 Ordered: c -> d in 2, [1], 1
+         link 2 Ordered: d -> e in 3, [1], 1",
+    );
+}
+
+#[test]
+fn one_pinned_thread_feeds_another_by_a_ring_where_nothing_goes_back_to_the_pool() {
+    check(
+        "a: source | | cores=\"0\"
+         b: stage | a | cores=\"0\"
+         c: stage serial | b | cores=\"1\"
+         d: sink | c | cores=\"2\" order=any
+         e: sink | b",
+        "0 Parallel ordered pinned 0: source a: b -> 0+0 2+0
+         1 Serial ordered pinned 1: link 0: c -> 1+0
+         2 Serial pinned 2: link 1: d ->
+         3 Serial ordered: link 2: e ->
+         link 0 Ring: b -> c in 1, [1], 1
+         link 1 Ring: c -> d in 2, [1], 1
+         link 2 Ordered: b -> e in 3, [1], 1",
+    );
+}
+
+#[test]
+fn several_pinned_threads_take_whatever_is_there() {
+    check(
+        "a: source
+         b: stage | a | cores=\"0,1\"
+         c: sink serial | b | cores=\"2\"",
+        "0 Parallel ordered: source a: -> 0+0
+         1 Parallel ordered pinned 0,1: link 0: b -> 1+0
+         2 Serial ordered pinned 2: link 1: c ->
+         link 0 Direct: a -> b in 1, [1], 1
+         link 1 Ordered: b -> c in 2, [1], 1",
+    );
 }

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use super::fields::{self, Field};
 use super::syntax;
 use super::tree::Node;
-use crate::check::{Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need};
+use crate::check::{
+    MAX_THREADS, Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need,
+    too_many, wait_need,
+};
+use crate::cores::CoreSet;
 use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
     self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority, STAGE_KEYS,
-    StageOptions,
+    StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
 use crate::units::{Duration, short};
@@ -44,6 +48,10 @@ pub struct StageTuning {
     pub priority: Option<Given<Priority, Span>>,
     /// `on_panic`.
     pub on_panic: Option<Given<OnPanic, Span>>,
+    /// `cores`.
+    pub cores: Option<Given<CoreSet, Span>>,
+    /// `wait`.
+    pub wait: Option<Given<Wait, Span>>,
 }
 
 /// Reads a tuning file: keys that can change at run time, and that this version has.
@@ -181,6 +189,8 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         queue: options.queue,
         priority: options.priority,
         on_panic: options.on_panic,
+        cores: options.cores,
+        wait: options.wait,
     }
 }
 
@@ -190,7 +200,7 @@ impl TuningFile {
         let mut problems = Problems::new();
         for stage in &self.stages {
             match topology.find(&stage.name.text) {
-                Some(found) => stage.check_against(&topology.stages[found], &mut problems),
+                Some(found) => stage.check_against(topology, found, &mut problems),
                 None => problems.push(unknown(stage, topology)),
             }
         }
@@ -210,7 +220,8 @@ fn unknown(stage: &StageTuning, topology: &TopologyInfo) -> Problem<Span> {
 }
 
 impl StageTuning {
-    fn check_against(&self, info: &StageInfo, problems: &mut Problems<Span>) {
+    fn check_against(&self, topology: &TopologyInfo, found: usize, problems: &mut Problems<Span>) {
+        let info = &topology.stages[found];
         let (source, keyed) = (info.kind == Kind::Source, info.state == StateKind::Keyed);
         needed(
             &self.batch,
@@ -227,15 +238,48 @@ impl StageTuning {
         needed(&self.idle_ns, idle_need(info.is_poll), info, problems);
         needed(
             &self.queue,
-            queue_need(options::Key::Queue, info.reads_input(), false),
+            queue_need(
+                options::Key::Queue,
+                info.reads_input(),
+                topology.reads_ring(found as u16),
+            ),
             info,
             problems,
         );
+        needed(&self.wait, wait_need(info.cores.is_some()), info, problems);
+        self.check_cores(info, problems);
         if let Some(given) = &self.on_panic
             && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
         {
             problems.push(Problem::new("E_NEEDS", message, given.place.clone()).help(help));
         }
+    }
+}
+
+impl StageTuning {
+    /// Whether a stage has threads of its own, and whether it has one or several, is shape.
+    fn check_cores(&self, info: &StageInfo, problems: &mut Problems<Span>) {
+        let Some(given) = &self.cores else { return };
+        let problem = match info.cores {
+            None => Problem::new(
+                "E_SHAPE",
+                format!("`{}` was compiled without `cores`", info.name),
+                given.key.clone(),
+            )
+            .help("add `cores` where the pipeline is written, and compile again"),
+            Some(compiled) if compiled.len() == 1 && given.value.len() > 1 => Problem::new(
+                "E_SHAPE",
+                format!("`{}` was compiled for one core", info.name),
+                given.place.clone(),
+            )
+            .help("write one core, or give several where the pipeline is written"),
+            Some(_) => match too_many(&given.value) {
+                Some(message) => Problem::new("E_MANY_CORES", message, given.place.clone())
+                    .help(format!("name at most {MAX_THREADS} cores")),
+                None => return,
+            },
+        };
+        problems.push(problem);
     }
 }
 

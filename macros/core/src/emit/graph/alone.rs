@@ -8,6 +8,7 @@ use super::{Glue, hygienic, initial};
 use crate::emit::{
     fields::Field,
     flow::Mode,
+    pinned::has_pinned,
     segment::{context, solo_entry},
     vector,
 };
@@ -67,6 +68,13 @@ impl Glue<'_, '_> {
 
     pub(super) fn solo(&self) -> TokenStream {
         let (pipe, rt, local) = (self.pipe, self.pipe.rt(), self.pipe.item("Local"));
+        if has_pinned(pipe) {
+            return hygienic! {
+                fn solo(&mut self, _: usize, _: &mut #local, _: &mut #rt::Worker<'_>) -> #rt::Pulled {
+                    #rt::Pulled::Done
+                }
+            };
+        }
         let context = self.solo_context();
         let vector = !vector::levels(pipe, Mode::Solo).is_empty();
         let using = vector.then(|| vector::using(pipe));
@@ -93,7 +101,7 @@ impl Glue<'_, '_> {
 
     pub(super) fn flush(&self) -> TokenStream {
         let (rt, local) = (self.pipe.rt(), self.pipe.item("Local"));
-        if !self.loops.solo.flushes {
+        if !self.loops.solo.flushes || has_pinned(self.pipe) {
             return hygienic!(fn flush(&mut self, _: &mut #local, _: &mut #rt::Worker<'_>, _: #rt::Due) {});
         }
         let context = self.solo_context();
@@ -133,6 +141,10 @@ impl Glue<'_, '_> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let mut lines = TokenStream::new();
         for (at, link) in pipe.plan.links.iter().enumerate() {
+            // A pinned thread leaves its states itself.
+            if pipe.plan.segments[link.segment].is_pinned() {
+                continue;
+            }
             let (field, states) = (self.link_field(at), self.serial_states(link.segment));
             let ident = |stage: &usize| &pipe.nodes[*stage].ident;
             match states.as_slice() {

@@ -83,7 +83,11 @@ impl Glue<'_, '_> {
         let link = &pipe.plan.links[at];
         let (field, number) = (self.link_field(at), Literal::u16_unsuffixed(at as u16));
         let (ident, crossing) = (&pipe.nodes[link.to].ident, pipe.crossing(link.to));
+        if let Some(made) = self.open_pinned(at) {
+            return hygienic!(#field: #made,);
+        }
         match link.kind {
+            LinkKind::Ring => TokenStream::new(),
             LinkKind::Direct => {
                 let keep = self.keeps_empty(link.segment);
                 hygienic!(#field: #rt::Direct::new(site, #number, #keep, #crossing),)

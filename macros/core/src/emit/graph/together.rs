@@ -19,7 +19,20 @@ use crate::emit::{
 impl Glue<'_, '_> {
     pub(super) fn pull(&self) -> TokenStream {
         let (rt, local) = (self.pipe.rt(), self.pipe.item("Local"));
-        let arms = self.sources().into_iter().enumerate().map(|(at, source)| {
+        let pool: Vec<(usize, usize)> = self
+            .sources()
+            .into_iter()
+            .enumerate()
+            .filter(|(_, source)| *source == INPUT || !self.is_pinned(*source))
+            .collect();
+        if pool.is_empty() {
+            return hygienic! {
+                fn pull(&self, _: usize, _: &mut #local, _: &mut #rt::Worker<'_>) -> #rt::Pulled {
+                    #rt::Pulled::Done
+                }
+            };
+        }
+        let arms = pool.into_iter().map(|(at, source)| {
             let (number, field) = (Literal::usize_unsuffixed(at), self.source_field(source));
             let segment = self
                 .segment_of(source)
@@ -67,6 +80,7 @@ impl Glue<'_, '_> {
             .links
             .iter()
             .enumerate()
+            .filter(|(_, link)| !self.pipe.plan.segments[link.segment].is_pinned())
             .map(|(at, link)| {
                 let (number, method) = (
                     Literal::u16_unsuffixed(at as u16),
@@ -107,6 +121,9 @@ impl Glue<'_, '_> {
 
     pub(super) fn segment(&self, segment: usize) -> TokenStream {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
+        if pipe.plan.segments[segment].is_pinned() {
+            return self.pinned_segment(segment);
+        }
         match pipe.plan.segments[segment].head {
             Head::Source(source) => {
                 let item = head_type(pipe, source);
@@ -204,7 +221,8 @@ impl Glue<'_, '_> {
     pub(super) fn run(&self, segment: usize) -> TokenStream {
         let pipe = self.pipe;
         let plan = &pipe.plan.segments[segment];
-        let outs = plan.outs.iter().map(|out| {
+        let carried = plan.outs.iter().filter(|out| !self.is_ring(out.link));
+        let outs = carried.map(|out| {
             let (field, base) = (
                 self.link_field(out.link),
                 Literal::u16_unsuffixed(out.base as u16),
@@ -214,19 +232,27 @@ impl Glue<'_, '_> {
         });
         let name = context(pipe, Mode::Segment(segment));
         let fields = self.loops.segments[segment].fields.iter().map(|field| {
-            let (name, value) = (pipe.fields.of(field), self.segment_field(field));
+            let name = pipe.fields.of(field);
+            let value = match plan.is_pinned() {
+                true => self.pinned_field(field),
+                false => self.segment_field(field),
+            };
             initial(name, value)
         });
         let drive = self.drive(segment);
-        let hand_on = plan
+        let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
+        // What goes into a ring is seen by its reader before anything else is handed on.
+        let close = plan
             .outs
             .iter()
-            .map(|out| self.hand_on(plan.class, out.link));
+            .any(|out| self.is_ring(out.link))
+            .then(|| hygienic!(::core::mem::drop(cx);));
         hygienic! {
             let watch = w.watch();
             #(#outs)*
             let mut cx = #name { #(#fields)* };
             #drive
+            #close
             #(#hand_on)*
         }
     }
@@ -268,14 +294,18 @@ impl Glue<'_, '_> {
     }
 
     /// The carrier that a segment fills for a link.
-    fn carrier(&self, link: usize) -> &Ident {
+    pub(super) fn carrier(&self, link: usize) -> &Ident {
         self.pipe
             .fields
             .of(Field::Out(self.pipe.plan.links[link].to))
     }
 
     /// Carries a filled carrier on now, or leaves it for later where a gate is held.
-    pub(super) fn hand_on(&self, class: Class, link: usize) -> TokenStream {
+    pub(super) fn hand_on(&self, segment: usize, link: usize) -> TokenStream {
+        if let Some(handed) = self.hand_to_or_from_pinned(segment, link) {
+            return handed;
+        }
+        let class = self.pipe.plan.segments[segment].class;
         let (field, carrier) = (self.link_field(link), self.carrier(link));
         let method = self.segment_method(self.pipe.plan.links[link].segment);
         match (class, self.pipe.plan.links[link].kind) {

@@ -65,10 +65,10 @@ fn keys_that_need_a_certain_function_have_it() {
 #[test]
 fn a_queue_is_in_front_of_the_input() {
     check(
-        "a: source\nb: sink | a | queue=64 overflow=block\nc: sink | a | queue=64 cores=\"1\"",
+        "a: source | | cores=\"0\"\nb: sink | a | queue=64 overflow=block\nc: sink | a | queue=64 cores=\"1\"",
         &[
-            "E_NEEDS at b.queue: `queue` of `b` needs a stage that reads `input`",
-            "E_NEEDS at b.overflow: `overflow` of `b` needs a stage that reads `input`",
+            "E_NEEDS at b.queue: `queue` of `b` needs a stage that reads `input`, or a pinned stage that is fed item by item",
+            "E_NEEDS at b.overflow: `overflow` of `b` needs a stage that reads `input`, or a pinned stage that is fed item by item",
         ],
         "remove it; other stages have no queue to size",
     );
@@ -103,7 +103,7 @@ fn on_panic_fits_the_state() {
 #[test]
 fn there_are_cores_for_all_workers() {
     check(
-        "a: source\nb: sink | a | workers=4 cores=\"0,2\"",
+        "a: source\nb: stage | a | workers=4 cores=\"0,2\"\nc: sink | b",
         &["E_FEW_CORES at b.cores=: `b` has 4 workers on 2 cores"],
         "give 4 cores, or at most 2 workers",
     );

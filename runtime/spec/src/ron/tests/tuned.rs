@@ -21,6 +21,8 @@ const SOURCE: StageInfo = StageInfo {
     queue: None,
     priority: None,
     on_panic: None,
+    cores: None,
+    wait: None,
     on_error: None,
     inputs: &[],
 };
@@ -73,6 +75,8 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     ],
     links: &[],
     sources: &[],
+    pinned: &[],
+    has_pool: true,
     pool: PoolInfo::NONE,
     quantum_ns: None,
     drawing: "",
@@ -271,7 +275,7 @@ fn a_tuning_file_fits_its_pipeline() {
     check(
         r#""verify": (queue: 4)"#,
         "E_NEEDS 1:22",
-        "`queue` of `verify` needs a stage that reads `input`",
+        "`queue` of `verify` needs a stage that reads `input`, or a pinned stage that is fed item by item",
     );
     check(
         r#""publish": (on_panic: keep)"#,
@@ -281,6 +285,6 @@ fn a_tuning_file_fits_its_pipeline() {
     check(
         r#""dedup": (on_panic: isolate, queue: 4)"#,
         "E_NEEDS 1:40, E_NEEDS 1:31",
-        "`queue` of `dedup` needs a stage that reads `input`",
+        "`queue` of `dedup` needs a stage that reads `input`, or a pinned stage that is fed item by item",
     );
 }

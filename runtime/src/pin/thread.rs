@@ -1,0 +1,138 @@
+//! The life of a pinned thread: it makes its states, waits for the others, works, and leaves its states.
+
+use std::{
+    cell::Cell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{atomic::Ordering, atomic::fence, mpsc},
+    time::Duration,
+};
+
+use super::{Waiter, Warning};
+use crate::{
+    builder::Go,
+    drive::panic_message,
+    error::{RunError, StartError},
+    graph::{Graph, States},
+    source::Pulled,
+    worker::{Shelf, Worker},
+};
+
+/// What a pinned thread needs to begin and to end. Handed to generated code.
+pub struct Start<'a> {
+    states: &'a States,
+    ready: &'a mpsc::Sender<Result<(), StartError>>,
+    go: &'a Go,
+    /// It was said that the thread is ready.
+    told: &'a Cell<bool>,
+}
+
+impl<'a> Start<'a> {
+    /// The thread has made its states and waits until all are ready; false if the run does not begin.
+    pub fn go(&self) -> bool {
+        self.told.set(true);
+        // The first thread waits for one answer of each.
+        let _ = self.ready.send(Ok(()));
+        self.go.wait()
+    }
+
+    /// Where states are left.
+    pub fn states(&self) -> &'a States {
+        self.states
+    }
+}
+
+impl fmt::Debug for Start<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").finish_non_exhaustive()
+    }
+}
+
+/// Runs the pinned thread `w` until the run is over.
+pub(crate) fn live<G: Graph>(
+    shelf: &Shelf<G>,
+    mut w: Worker<'_>,
+    states: &States,
+    ready: &mpsc::Sender<Result<(), StartError>>,
+    go: &Go,
+) {
+    let shared = w.shared;
+    let Some((place, index)) = shared.pins.of(w.id()) else {
+        return;
+    };
+    let pin = &shared.pins.places()[place];
+    pin.idle.enlist(index, std::thread::current());
+    if let Some(core) = pin.cores[index]
+        && !pin_to(core)
+    {
+        let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
+        shared.warnings.add(Warning::NotPinned { stage, core }.to_string());
+    }
+    let told = Cell::new(false);
+    let start = Start {
+        states,
+        ready,
+        go,
+        told: &told,
+    };
+    let lived = catch_unwind(AssertUnwindSafe(|| shelf.get().pinned(place, &mut w, start)));
+    let error = match lived {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => StartError::State(error),
+        Err(payload) => StartError::Panicked(panic_message(payload)),
+    };
+    if told.get() {
+        // A panic outside the users' functions is a bug of pipewright; it must not leave the others waiting.
+        let stage = shared.info.name;
+        let message = error.to_string();
+        shared.fail(RunError::Panicked { stage, message });
+        shared.finish();
+    } else {
+        let _ = ready.send(Err(error));
+    }
+}
+
+/// Moves this thread to a core. False if the system does not let it.
+fn pin_to(core: u32) -> bool {
+    core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
+}
+
+/// The life of a thread of a pinned source: pulls until the source has ended.
+pub fn feed<'w>(
+    w: &mut Worker<'w>,
+    source: usize,
+    mut pull: impl FnMut(&mut Worker<'w>) -> Pulled,
+) {
+    let shared = w.shared;
+    let ctl = &shared.sources[source];
+    let mut wait = Waiter::new(w);
+    while wait.goes_on() && !ctl.is_done() {
+        let now = w.tick();
+        if ctl.may_be_pulled(now)
+            && let Some(ticket) = shared.credits.take(source as u32, ctl.lane())
+        {
+            match w.pull_with(ticket, &mut pull) {
+                Pulled::More => {
+                    wait.found();
+                    continue;
+                }
+                Pulled::Done => break,
+                Pulled::Idle | Pulled::Busy => {}
+            }
+        }
+        let timeout = ctl.rest_time().map(|at| {
+            let left = at.saturating_sub(now);
+            Duration::from_nanos(left.max(1))
+        });
+        wait.rest(timeout, || {
+            shared.credits.free() > 0 && ctl.may_be_pulled(now)
+        });
+    }
+    // Pairs with itself in the other threads: of two that end their sources at once, one sees both ended.
+    fence(Ordering::SeqCst);
+    if shared.is_over() {
+        shared.finish();
+    }
+    // Others of this source may sleep.
+    shared.pins.wake_all();
+}

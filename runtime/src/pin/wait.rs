@@ -1,0 +1,95 @@
+//! How a pinned thread waits.
+
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use pipewright_spec::options::Wait;
+
+use crate::{shared::Shared, worker::Worker};
+
+/// How long `wait = adaptive` looks before it sleeps: about what a wake-up takes.
+const SPIN: Duration = Duration::from_micros(20);
+/// Looks between two questions whether the run is over, which touch what all threads share.
+const PATIENCE: u32 = 64;
+
+/// One pinned thread's way of waiting.
+pub(crate) struct Waiter<'w> {
+    shared: &'w Shared,
+    place: usize,
+    index: usize,
+    wait: Wait,
+    /// Looks in a row that found nothing.
+    looks: u32,
+    /// Looks before it sleeps.
+    most: u32,
+}
+
+impl<'w> Waiter<'w> {
+    /// For the pinned thread `w`.
+    pub(crate) fn new(w: &Worker<'w>) -> Self {
+        let shared = w.shared;
+        let (place, index) = shared.pins.of(w.id()).unwrap_or_default();
+        let pin = shared.pins.places().get(place);
+        let wait = pin.map_or(Wait::Park, |pin| pin.wait);
+        Self {
+            shared,
+            place,
+            index,
+            wait,
+            looks: 0,
+            most: if wait == Wait::Adaptive { pauses(SPIN) } else { 0 },
+        }
+    }
+
+    /// May the thread go on? Not when the run is over, or stops.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.shared.is_stopping() && !self.shared.is_finished()
+    }
+
+    /// Something was there.
+    pub(crate) fn found(&mut self) {
+        self.looks = 0;
+    }
+
+    /// Nothing was there: looks around, or sleeps until something is `visible`, at most for `timeout`.
+    pub(crate) fn rest(&mut self, timeout: Option<Duration>, visible: impl FnOnce() -> bool) {
+        let shared = self.shared;
+        self.looks = self.looks.wrapping_add(1);
+        let sleeps = self.wait != Wait::Spin && self.looks > self.most;
+        if (sleeps || self.looks.is_multiple_of(PATIENCE)) && shared.is_over() {
+            return shared.finish();
+        }
+        match shared.pins.places().get(self.place).filter(|_| sleeps) {
+            Some(pin) => {
+                let visible = || shared.is_stopping() || shared.is_finished() || visible();
+                pin.idle.park(self.index, timeout, visible);
+            }
+            None => crate::spin(),
+        }
+    }
+}
+
+/// How many times the hint to the processor fits into `time`: it takes 10 cycles on some processors and 140 on others.
+fn pauses(time: Duration) -> u32 {
+    static NS: OnceLock<f64> = OnceLock::new();
+    const SAMPLE: u32 = 256;
+    let sample = || {
+        let begun = Instant::now();
+        (0..SAMPLE).for_each(|_| crate::spin());
+        begun.elapsed().as_nanos() as f64 / f64::from(SAMPLE)
+    };
+    // The least of a few: a sample may be interrupted.
+    let one = NS.get_or_init(|| (0..4).map(|_| sample()).fold(f64::MAX, f64::min).max(1.0));
+    (time.as_nanos() as f64 / one) as u32
+}
+
+impl fmt::Debug for Waiter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter")
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! A state for each key, and threads of its own.
+
+use pipewright::pipeline;
+
+#[pipeline]
+mod shop {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u8> {
+        0..9
+    }
+
+    #[sink(from = numbers, key = |n: &u8| *n, cores = "4")]
+    pub fn add(n: u8, sum: &mut u64) {
+        *sum += u64::from(n);
+    }
+}
+
+fn main() {
+    let _ = shop::pipeline();
+}
