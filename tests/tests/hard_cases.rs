@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use pipewright::{RunError, pipeline};
+use pipewright::{Batch, RunError, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
 
 type Env = Seen<u64>;
@@ -268,4 +268,38 @@ fn a_run_that_stops_inside_an_item_counts_what_was_delivered() {
             failed.report
         );
     }
+}
+
+#[pipeline]
+mod growing {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(from = numbers, batch = 10)]
+    pub fn twice(batch: &mut Batch<u64>) {
+        let more: Vec<u64> = batch.iter().copied().collect();
+        batch.extend(more);
+    }
+
+    #[sink(from = twice)]
+    pub fn last(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+}
+
+#[test]
+fn a_batch_may_grow() {
+    for workers in WORKERS {
+        let run = growing::pipeline().workers(workers).start(()).unwrap();
+        let mut report = run.wait().unwrap();
+        assert_eq!(report.ledger().created, 1000, "{report}");
+        assert_eq!(report.take_state::<growing::last>(), Some(999_000));
+    }
+    let mut run = growing::pipeline().dry_run(());
+    run.feed_from::<growing::numbers>(0..1000);
+    assert_eq!(run.drain().unwrap().ledger().created, 1000);
 }
