@@ -303,3 +303,45 @@ fn a_batch_may_grow() {
     run.feed_from::<growing::numbers>(0..1000);
     assert_eq!(run.drain().unwrap().ledger().created, 1000);
 }
+
+#[pipeline]
+mod bad_keys_reset {
+    use super::*;
+
+    fn key(n: &u64) -> u64 {
+        assert!(*n != 500, "no key");
+        n % 7
+    }
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(from = numbers, key = key, on_panic = reset)]
+    pub fn count(n: u64, seen: &mut u64) -> (u64, u64) {
+        *seen += 1;
+        (n % 7, *seen)
+    }
+
+    #[sink(from = count)]
+    pub fn last(pair: (u64, u64), most: &mut BTreeMap<u64, u64>) {
+        most.insert(pair.0, pair.1);
+    }
+}
+
+#[test]
+fn a_key_function_that_panics_makes_no_state_anew() {
+    for workers in WORKERS {
+        let run = bad_keys_reset::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap();
+        let mut report = run.wait().unwrap();
+        let last = report.take_state::<bad_keys_reset::last>().unwrap();
+        for (key, count) in last {
+            let items = (0..1000).filter(|n| n % 7 == key && *n != 500).count();
+            assert_eq!(count, items as u64, "key {key}, {workers} workers");
+        }
+    }
+}
