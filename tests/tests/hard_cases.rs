@@ -345,3 +345,36 @@ fn a_key_function_that_panics_makes_no_state_anew() {
         }
     }
 }
+
+#[pipeline(env = Env)]
+mod half_an_iterator {
+    use super::*;
+
+    #[stage(from = input, on_panic = keep)]
+    pub fn three(n: u64, calls: &mut u64) -> impl Iterator<Item = u64> {
+        *calls += 1;
+        (0..3).map(move |k| {
+            assert!(n != 5 || k != 2, "the third of five");
+            10 * n + k
+        })
+    }
+
+    #[sink(from = three)]
+    pub fn last(n: u64, env: &Env) {
+        env.see(n);
+    }
+}
+
+#[test]
+fn an_iterator_beside_a_state_sends_all_or_nothing_in_a_dry_run_too() {
+    let (threads, alone) = (Seen::new(), Seen::new());
+    let run = half_an_iterator::pipeline().start(threads.clone()).unwrap();
+    run.send_all(0..10).unwrap();
+    let report = run.drain().unwrap();
+    let mut run = half_an_iterator::pipeline().dry_run(alone.clone());
+    run.feed_input(0..10);
+    let dry = run.drain().unwrap();
+    assert_eq!(threads.take(), alone.take());
+    assert_eq!(report.ledger(), dry.ledger(), "{report}\n{dry}");
+    assert_eq!(dry.ledger().delivered, 27);
+}
