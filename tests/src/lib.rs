@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod shapes;
+
 use std::{
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},
