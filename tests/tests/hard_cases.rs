@@ -77,6 +77,56 @@ fn a_join_behind_a_join_keeps_order_and_loses_nothing() {
     }
 }
 
+#[pipeline(env = Env)]
+mod two_sources_fork {
+    use super::*;
+
+    #[source]
+    pub fn left() -> impl Iterator<Item = u64> {
+        0..20_000
+    }
+
+    #[source]
+    pub fn right() -> impl Iterator<Item = u64> {
+        100_000..120_000
+    }
+
+    /// One way from each source comes here.
+    #[stage(from = [left, right])]
+    pub fn both(n: u64) -> u64 {
+        work(n)
+    }
+
+    /// Another way of one of them, beside that.
+    #[stage(from = [both, right])]
+    pub fn again(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[sink(from = [both, again, right])]
+    pub fn last(n: u64, env: &Env) {
+        env.see(n);
+    }
+}
+
+#[test]
+fn ways_of_several_sources_that_meet_again_are_told_apart() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let run = two_sources_fork::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap();
+        let report = run.wait().unwrap();
+        let items = seen.take();
+        assert_eq!(items.len(), 40_000 + 80_000, "{report}");
+        for side in [false, true] {
+            let of_side = items.iter().filter(|n| (**n >= 100_000) == side);
+            assert!(of_side.is_sorted(), "{workers} workers");
+        }
+    }
+}
+
 #[pipeline]
 mod many_keys {
     use super::*;
