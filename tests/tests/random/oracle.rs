@@ -243,9 +243,9 @@ pub enum Order {
 /// What every stage sees.
 pub fn orders(shape: &Shape) -> Vec<Order> {
     let (mut sees, mut gives): (Vec<Order>, Vec<Order>) = (Vec::new(), Vec::new());
-    // Have items passed a batch stage?
-    let mut batched: Vec<bool> = Vec::new();
-    for (at, stage) in shape.stages.iter().enumerate() {
+    // Have items passed a batch stage? A place where ways meet?
+    let (mut batched, mut met): (Vec<bool>, Vec<bool>) = (Vec::new(), Vec::new());
+    for stage in &shape.stages {
         let from: Vec<Option<usize>> = stage.from.iter().map(producer).collect();
         let orders: Vec<Order> = from
             .iter()
@@ -260,6 +260,7 @@ pub fn orders(shape: &Shape) -> Vec<Order> {
             () => Order::Source,
         };
         sees.push(seen);
+        let ways_met = from.len() > 1 || from.iter().flatten().any(|from| met[*from]);
         let shared = matches!(stage.state, State::None | State::PerWorker);
         gives.push(match (stage.state, seen) {
             // What a filter passes on does not tell its key.
@@ -271,9 +272,12 @@ pub fn orders(shape: &Shape) -> Vec<Order> {
             (State::Keyed, Order::Source | Order::Ways) => Order::Keys,
             // Workers share what several stages behind a keyed stage send to a stage that any of them may run.
             (_, Order::Keys) if shared && from.len() > 1 => Order::Nothing,
+            // The ways may meet in front of the stage, but each has its own batches.
+            (_, Order::Source) if stage.form.is_batch() && ways_met => Order::Ways,
             _ => seen,
         });
         batched.push(behind_batch || stage.form.is_batch());
+        met.push(ways_met);
     }
     sees
 }
