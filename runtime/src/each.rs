@@ -65,6 +65,29 @@ fn each_or<I: Iterator, C: Segment>(
     }
 }
 
+/// Hands an item to one of several readers of the same output, so that the others get theirs even if it panics there.
+/// `others` are the readers that have not been called yet; if the run stops, their copies are dropped.
+#[inline(always)]
+pub fn apart<C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    others: &[u16],
+    step: impl FnOnce(&mut C, &mut C::Tally),
+) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| step(cx, tally))) else {
+        return;
+    };
+    w.counts.set_at(tally.at());
+    tally.recount(w.counts);
+    if caught(w, cx, payload) == Next::Stop {
+        for &other in others {
+            w.shared.drop_inside(other, 1);
+        }
+        resume_unwind(Box::new(Stopped));
+    }
+}
+
 /// As [`each`], for what a stage sent through its `Emit`.
 #[inline(always)]
 pub fn each_emitted<C: Segment, T>(

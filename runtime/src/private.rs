@@ -18,7 +18,7 @@ pub use crate::{
     diagnose::*,
     drive::{Load, Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
     dry_run::DryAssembly,
-    each::{at_once, each, each_ahead, each_emitted, each_left},
+    each::{apart, at_once, each, each_ahead, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{

@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use pipewright::{RunError, pipeline};
+use pipewright::{Batch, RunError, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
 
 type Env = Seen<u64>;
@@ -74,6 +74,56 @@ fn a_join_behind_a_join_keeps_order_and_loses_nothing() {
         let items = seen.take();
         assert_eq!(items.len(), 40_004, "{report}");
         assert!(items.is_sorted(), "{workers} workers");
+    }
+}
+
+#[pipeline(env = Env)]
+mod two_sources_fork {
+    use super::*;
+
+    #[source]
+    pub fn left() -> impl Iterator<Item = u64> {
+        0..20_000
+    }
+
+    #[source]
+    pub fn right() -> impl Iterator<Item = u64> {
+        100_000..120_000
+    }
+
+    /// One way from each source comes here.
+    #[stage(from = [left, right])]
+    pub fn both(n: u64) -> u64 {
+        work(n)
+    }
+
+    /// Another way of one of them, beside that.
+    #[stage(from = [both, right])]
+    pub fn again(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[sink(from = [both, again, right])]
+    pub fn last(n: u64, env: &Env) {
+        env.see(n);
+    }
+}
+
+#[test]
+fn ways_of_several_sources_that_meet_again_are_told_apart() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let run = two_sources_fork::pipeline()
+            .workers(workers)
+            .start(seen.clone())
+            .unwrap();
+        let report = run.wait().unwrap();
+        let items = seen.take();
+        assert_eq!(items.len(), 40_000 + 80_000, "{report}");
+        for side in [false, true] {
+            let of_side = items.iter().filter(|n| (**n >= 100_000) == side);
+            assert!(of_side.is_sorted(), "{workers} workers");
+        }
     }
 }
 
@@ -268,4 +318,113 @@ fn a_run_that_stops_inside_an_item_counts_what_was_delivered() {
             failed.report
         );
     }
+}
+
+#[pipeline]
+mod growing {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(from = numbers, batch = 10)]
+    pub fn twice(batch: &mut Batch<u64>) {
+        let more: Vec<u64> = batch.iter().copied().collect();
+        batch.extend(more);
+    }
+
+    #[sink(from = twice)]
+    pub fn last(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+}
+
+#[test]
+fn a_batch_may_grow() {
+    for workers in WORKERS {
+        let run = growing::pipeline().workers(workers).start(()).unwrap();
+        let mut report = run.wait().unwrap();
+        assert_eq!(report.ledger().created, 1000, "{report}");
+        assert_eq!(report.take_state::<growing::last>(), Some(999_000));
+    }
+    let mut run = growing::pipeline().dry_run(());
+    run.feed_from::<growing::numbers>(0..1000);
+    assert_eq!(run.drain().unwrap().ledger().created, 1000);
+}
+
+#[pipeline]
+mod bad_keys_reset {
+    use super::*;
+
+    fn key(n: &u64) -> u64 {
+        assert!(*n != 500, "no key");
+        n % 7
+    }
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(from = numbers, key = key, on_panic = reset)]
+    pub fn count(n: u64, seen: &mut u64) -> (u64, u64) {
+        *seen += 1;
+        (n % 7, *seen)
+    }
+
+    #[sink(from = count)]
+    pub fn last(pair: (u64, u64), most: &mut BTreeMap<u64, u64>) {
+        most.insert(pair.0, pair.1);
+    }
+}
+
+#[test]
+fn a_key_function_that_panics_makes_no_state_anew() {
+    for workers in WORKERS {
+        let run = bad_keys_reset::pipeline()
+            .workers(workers)
+            .start(())
+            .unwrap();
+        let mut report = run.wait().unwrap();
+        let last = report.take_state::<bad_keys_reset::last>().unwrap();
+        for (key, count) in last {
+            let items = (0..1000).filter(|n| n % 7 == key && *n != 500).count();
+            assert_eq!(count, items as u64, "key {key}, {workers} workers");
+        }
+    }
+}
+
+#[pipeline(env = Env)]
+mod half_an_iterator {
+    use super::*;
+
+    #[stage(from = input, on_panic = keep)]
+    pub fn three(n: u64, calls: &mut u64) -> impl Iterator<Item = u64> {
+        *calls += 1;
+        (0..3).map(move |k| {
+            assert!(n != 5 || k != 2, "the third of five");
+            10 * n + k
+        })
+    }
+
+    #[sink(from = three)]
+    pub fn last(n: u64, env: &Env) {
+        env.see(n);
+    }
+}
+
+#[test]
+fn an_iterator_beside_a_state_sends_all_or_nothing_in_a_dry_run_too() {
+    let (threads, alone) = (Seen::new(), Seen::new());
+    let run = half_an_iterator::pipeline().start(threads.clone()).unwrap();
+    run.send_all(0..10).unwrap();
+    let report = run.drain().unwrap();
+    let mut run = half_an_iterator::pipeline().dry_run(alone.clone());
+    run.feed_input(0..10);
+    let dry = run.drain().unwrap();
+    assert_eq!(threads.take(), alone.take());
+    assert_eq!(report.ledger(), dry.ledger(), "{report}\n{dry}");
+    assert_eq!(dry.ledger().delivered, 27);
 }

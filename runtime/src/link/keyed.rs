@@ -253,6 +253,8 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
     /// The state of the item's key, made by `init` when the key is new. If that fails, the run ends.
     #[inline]
     pub fn state(&mut self, item: &T, init: impl FnOnce() -> Result<S, InitError>) -> &mut S {
+        // If the key function panics no state was used, and none must be forgotten.
+        self.last = None;
         let key = self.key.key(item);
         let hash = self.hasher.hash_one(&key);
         self.last = Some(hash);

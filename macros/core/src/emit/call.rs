@@ -101,6 +101,10 @@ fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
         Gives::Unit => hygienic!(#call; out.took();),
         Gives::Option => hygienic!(if let #some(x) = #call { out.send(x); }),
         Gives::Keep => hygienic!(if #call { out.send(x); }),
+        // With a state, what an iterator gives leaves together, as what is put into an `Emit`.
+        Gives::Many if sig.params.contains(&Role::State) => {
+            hygienic!(let xs = #call; ::core::iter::Extend::extend(out.emit(), xs);)
+        }
         Gives::Many => hygienic!(for x in #call { out.send(x); }),
         Gives::Emit => hygienic!(#call;),
         Gives::EmitResult => hygienic!(if let #err(x) = #call { out.fail(x); }),

@@ -117,15 +117,29 @@ impl<'p> Flow<'p> {
             let name = mixed(&format!("x{}", at + 1));
             let copy = self.copy(output);
             copies.extend(hygienic!(let #name = #copy;));
-            let step = self.reach(output, reader, hygienic!(#name), me);
-            steps.extend(if self.runs(reader.stage) {
-                hygienic!({ #step })
-            } else {
-                step
+            steps.extend(match self.runs(reader.stage) {
+                true => self.apart(output, reader, &readers[at + 1..], &name, me),
+                false => self.reach(output, reader, hygienic!(#name), me),
             });
         }
         let step = self.reach(output, last, hygienic!(x), me);
         hygienic!(#copies #count #steps #step)
+    }
+
+    /// Hands a copy to one of several readers in this loop, so that its panic keeps nothing from the `others`.
+    fn apart(
+        &mut self,
+        output: Output<'_>,
+        reader: &Reader,
+        others: &[Reader],
+        value: &Ident,
+        me: &Ident,
+    ) -> TokenStream {
+        let rt = self.pipe.rt();
+        let watch = self.fields.use_of(self.pipe, Field::Watch);
+        let step = self.reach(output, reader, hygienic!(#value), &mixed("s"));
+        let others = others.iter().map(|other| &self.pipe.nodes[other.stage].id);
+        hygienic!(#rt::apart(#me.#watch, #me, t, &[#(#others),*], |s, t| { #step });)
     }
 
     /// `rt::copy::<_, decode>(&x)`, at the reader that makes it necessary.

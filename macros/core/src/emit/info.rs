@@ -1,7 +1,7 @@
 //! The constants that describe the pipeline to the runtime: `TOPOLOGY` and the numbers of the stages.
 
 use pipewright_spec::{
-    model::{Given, Kind, StateKind},
+    model::{Given, Kind, StateKind, Takes},
     options::Smt,
     plan::{INPUT, LinkKind},
     units::Duration,
@@ -198,9 +198,11 @@ fn door(pipe: &Pipe<'_>, input: Output<'_>) -> TokenStream {
 /// Fallible, one to many, polled, batch.
 fn shape(node: &Node<'_>) -> (bool, bool, bool, bool) {
     let signature = node.sig.model(node.state);
+    // Items can be added to a `Batch`.
+    let many = signature.one_to_many() || signature.takes == Takes::Batch;
     (
         signature.fallible(),
-        signature.one_to_many() && node.def.kind != Kind::Source,
+        many && node.def.kind != Kind::Source,
         signature.is_poll(),
         signature.is_batch(),
     )

@@ -2,8 +2,8 @@
 //! every item on share the count of what comes before them, and `recount` takes back what that counts of an item
 //! that panicked on its way.
 //!
-//! Where one item is copied to several stages of the same loop, a panic in the first also keeps it from the others,
-//! so there every stage has a count of its own.
+//! Where one item is copied to several stages of the same loop, it can panic in one of them and go on in the others, so
+//! there every stage has a count of its own.
 
 use std::collections::HashSet;
 

@@ -37,6 +37,9 @@ struct Cutter<'a, P> {
     input: Option<usize>,
     /// Carriers that a ticket of each source brings into each segment.
     carriers: Vec<Vec<usize>>,
+    /// The part numbers of what comes into each segment are below this. Parts of different sources may have different
+    /// numbers, so it can be more than any ticket brings.
+    numbers: Vec<usize>,
 }
 
 impl<'a, P: Place> Cutter<'a, P> {
@@ -62,6 +65,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             segment,
             input: None,
             carriers: Vec::new(),
+            numbers: Vec::new(),
         };
         for source in sources {
             let cores = cutter.cores(source);
@@ -75,6 +79,7 @@ impl<'a, P: Place> Cutter<'a, P> {
         cutter.carriers = (0..heads)
             .map(|own| (0..heads).map(|n| usize::from(n == own)).collect())
             .collect();
+        cutter.numbers = vec![1; heads];
         cutter
     }
 
@@ -262,7 +267,7 @@ impl<'a, P: Place> Cutter<'a, P> {
         let mut base = 0_usize;
         for &producer in producers {
             self.plan.segments[producer].outs.push(Out { link, base });
-            base = base.saturating_add(self.carriers[producer].iter().copied().max().unwrap_or(0));
+            base = base.saturating_add(self.numbers[producer]);
         }
         let parts = self.parts(producers);
         let segment = self.open(Head::Link(link), class, ordered, self.cores(stage));
@@ -277,6 +282,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             }
         };
         self.carriers.push(parts.iter().map(joined).collect());
+        self.numbers.push(joined(&base));
         let paths = parts.iter().copied().max().unwrap_or(0);
         let from = self.doors(stage);
         self.plan.links.push(Link {
