@@ -46,7 +46,7 @@ pub fn plain_row(y: usize, side: usize) -> Row {
         .collect()
 }
 
-/// [`LANES`] points at a time. A point that has left goes on moving, and its steps are not counted.
+/// 32 points at a time. A point that has left goes on moving, and its steps are not counted.
 #[inline(always)]
 pub fn lane_row(y: usize, side: usize) -> Row {
     let ci = place(y, side, -1.25, 2.5);

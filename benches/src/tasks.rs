@@ -76,6 +76,7 @@ macro_rules! payloads {
             use super::*;
 
             /// Reads a payload.
+            #[allow(clippy::boxed_local, reason = "a payload is boxed where it is sent")]
             #[sink(from = input, order = any, queue = 1024)]
             pub fn read(payload: Box<[u64; $bytes / 8]>, env: &Done) {
                 black_box(payload.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)));

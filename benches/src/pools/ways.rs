@@ -1,5 +1,7 @@
 //! Ways to get a block and to give it back.
 
+#![allow(clippy::vec_box, reason = "what a stack keeps is the allocation")]
+
 use std::cell::RefCell;
 
 use allocator_api2::{alloc::System, boxed::Box as BoxIn};

@@ -42,7 +42,7 @@ pub mod packets {
 
     #[stage(from = receive)]
     pub fn is_even(packet: &Block) -> bool {
-        packet[0] % 2 == 0
+        packet[0].is_multiple_of(2)
     }
 
     #[sink(from = is_even)]

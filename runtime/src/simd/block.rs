@@ -132,7 +132,7 @@ impl<T: 'static> Block<T> {
     ///
     /// # Safety
     ///
-    /// `to` has room for [`ROOM`] items.
+    /// `to` has room for `ROOM` items.
     #[inline(always)]
     unsafe fn through<L: Lanes, U: 'static>(
         self,

@@ -39,7 +39,7 @@ pub trait Lanes {
     ///
     /// # Safety
     ///
-    /// `to` has room for [`ROOM`] numbers; what lies behind those that are kept is overwritten.
+    /// `to` has room for `ROOM` numbers; what lies behind those that are kept is overwritten.
     #[inline(always)]
     unsafe fn pack64(from: &[u64; BLOCK], mask: u64, to: *mut u64) {
         // SAFETY: the caller's, and a reference can be read.
