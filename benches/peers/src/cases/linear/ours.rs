@@ -48,6 +48,37 @@ pub mod cut {
     }
 }
 
+/// As [`cut`], with loops for the vector levels of x86-64.
+#[pipeline(env = u64)]
+pub mod vector {
+    use super::*;
+
+    #[source]
+    pub fn numbers(env: &u64) -> Range<u64> {
+        0..*env
+    }
+
+    #[stage(from = numbers, simd = [avx2, avx512])]
+    pub fn mix(n: u64) -> u64 {
+        mixed(n)
+    }
+
+    #[stage(from = mix, simd = [avx2, avx512])]
+    pub fn keep(n: &u64) -> bool {
+        kept(n)
+    }
+
+    #[stage(from = keep, simd = [avx2, avx512])]
+    pub fn record(n: u64) -> Record {
+        recorded(n)
+    }
+
+    #[sink(from = record, per_worker, simd = [avx2, avx512])]
+    pub fn fold(record: Record, sum: &mut Sum) {
+        sum.0 = folded(sum.0, &record);
+    }
+}
+
 /// From an iterator, with one sum that sees the records in order.
 #[pipeline(env = u64)]
 pub mod serial {
@@ -86,6 +117,13 @@ fn run_cut(items: u64, workers: usize) -> u64 {
     sum.expect("the sink has a state").0
 }
 
+fn run_vector(items: u64, workers: usize) -> u64 {
+    let run = vector::pipeline().workers(workers).start(items);
+    let report = run.expect("the pipeline starts").wait();
+    let sum = report.expect("nothing fails").take_state::<vector::fold>();
+    sum.expect("the sink has a state").0
+}
+
 fn run_serial(items: u64, workers: usize) -> u64 {
     let run = serial::pipeline().workers(workers).start(items);
     let report = run.expect("the pipeline starts").wait();
@@ -97,6 +135,14 @@ pub(super) fn contenders(size: Size) -> Vec<Contender> {
     vec![
         Contender::ours("pipewright, range, 1 worker", size.work(|n| run_cut(n, 1))),
         Contender::ours("pipewright, range, 2 workers", size.work(|n| run_cut(n, 2))),
+        Contender::ours(
+            "pipewright, simd, 1 worker",
+            size.work(|n| run_vector(n, 1)),
+        ),
+        Contender::ours(
+            "pipewright, simd, 2 workers",
+            size.work(|n| run_vector(n, 2)),
+        ),
         Contender::ours(
             "pipewright, iterator in order, 1 worker",
             size.work(|n| run_serial(n, 1)),
