@@ -134,8 +134,9 @@ impl<T> Intake<T> {
             return Pushed::Full;
         }
         let items = &mut slot.lanes[lane.index()];
-        // The option holds the item of one call; there is at most one.
-        items.extend(item.take());
+        if let Some(item) = item.take() {
+            items.push_back(item);
+        }
         slot.room -= 1;
         self.announce(slot, shard, lane)
     }
@@ -281,6 +282,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The shard of this thread.
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn own_shard() -> usize {
     use std::{cell::Cell, sync::atomic::AtomicUsize};
 
