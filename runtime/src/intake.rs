@@ -59,6 +59,24 @@ struct Shard<T> {
     lanes: Lined<T>,
 }
 
+/// How items are divided among workers that take them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    /// Workers that find something.
+    pub(crate) sharers: usize,
+    /// As many are taken in any case.
+    pub(crate) least: usize,
+}
+
+impl Shares {
+    fn of(self, items: usize) -> usize {
+        items
+            .div_ceil(self.sharers.max(1))
+            .max(self.least)
+            .min(items)
+    }
+}
+
 /// What came of pushing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -134,8 +152,9 @@ impl<T> Intake<T> {
             return Pushed::Full;
         }
         let items = &mut slot.lanes[lane.index()];
-        // The option holds the item of one call; there is at most one.
-        items.extend(item.take());
+        if let Some(item) = item.take() {
+            items.push_back(item);
+        }
         slot.room -= 1;
         self.announce(slot, shard, lane)
     }
@@ -156,15 +175,15 @@ impl<T> Intake<T> {
         self.announce(slot, shard, lane)
     }
 
-    /// Moves at most `most` items of a lane into `into`, and at most one in `sharers` of those at hand, so that as many
-    /// workers find something. Returns how many there were.
-    pub(crate) fn take(&self, lane: Lane, most: usize, sharers: usize, into: &mut Vec<T>) -> usize {
+    /// Moves at most `most` items of a lane into `into`, and leaves some for other workers as `shares` says. Returns how
+    /// many there were.
+    pub(crate) fn take(&self, lane: Lane, most: usize, shares: Shares, into: &mut Vec<T>) -> usize {
         let mut taken = lock(&self.taken);
         let items = &mut taken[lane.index()];
         if items.is_empty() {
             self.gather(lane, items);
         }
-        let many = most.min(items.len().div_ceil(sharers));
+        let many = most.min(shares.of(items.len()));
         into.extend(items.drain(..many));
         let bit = 1 << lane.index();
         // Only whoever has the lock changes it. Release: with the bit go the items that it speaks of, and a closed queue
@@ -281,6 +300,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The shard of this thread.
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn own_shard() -> usize {
     use std::{cell::Cell, sync::atomic::AtomicUsize};
 

@@ -16,11 +16,17 @@ use crate::{
     credit::Credits,
     deposit::DepositRing,
     idle::Idle,
-    intake::{Intake, Pushed},
+    intake::{Intake, Pushed, Shares},
     lane::Lane,
     meet::Meet,
     ring::Ring,
     token::Token,
+};
+
+/// One taker takes all.
+const ALL: Shares = Shares {
+    sharers: 1,
+    least: 1,
 };
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -311,10 +317,10 @@ fn loom_a_closing_input_loses_no_item() {
             let intake = Arc::clone(&intake);
             thread::spawn(move || {
                 let mut taken = Vec::new();
-                intake.take(Lane::NORMAL, 8, 1, &mut taken);
+                intake.take(Lane::NORMAL, 8, ALL, &mut taken);
                 // After the end nothing comes.
                 let ended = intake.has_ended();
-                intake.take(Lane::NORMAL, 8, 1, &mut taken);
+                intake.take(Lane::NORMAL, 8, ALL, &mut taken);
                 (taken, ended)
             })
         };
@@ -322,7 +328,7 @@ fn loom_a_closing_input_loses_no_item() {
         let sent = sender.join().unwrap();
         let (mut taken, ended) = taker.join().unwrap();
         let before = taken.len();
-        intake.take(Lane::NORMAL, 8, 1, &mut taken);
+        intake.take(Lane::NORMAL, 8, ALL, &mut taken);
         assert!(
             !ended || before == taken.len(),
             "an item came after the end"
@@ -354,7 +360,7 @@ fn loom_a_pushed_item_never_waits_beside_a_sleeping_worker() {
         // Two items, however they come: the model fails if the worker sleeps for ever.
         let mut taken = Vec::new();
         while taken.len() < 2 {
-            if intake.take(Lane::NORMAL, 8, 1, &mut taken) == 0 {
+            if intake.take(Lane::NORMAL, 8, ALL, &mut taken) == 0 {
                 idle.park(0, None, || !intake.is_empty());
             }
         }

@@ -6,15 +6,20 @@
 //!
 //! If order is kept, carriers are scattered one after the other in the order of the source: the scattering is itself
 //! behind a gate. Otherwise every worker scatters what it has.
+//!
+//! A key is hashed once: the hash chooses the partition and travels with the item to the partition's table. The hash is
+//! foldhash, seeded for each link from the randomness of the system, in the form whose bits are all good: some of them
+//! choose the partition and others the place in its table.
 
 use std::{
     fmt,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use crossbeam_queue::ArrayQueue;
+use foldhash::{SharedSeed, quality::SeedableRandomState};
 use hashbrown::{HashTable, hash_table::Entry};
 use pipewright_spec::info::LinkKindInfo;
 
@@ -46,7 +51,7 @@ pub struct KeyedLink<T: 'static, K: KeyFn<T>, S> {
     ordered: bool,
     home: Arc<Home<Hashed<T>>>,
     key: K,
-    hasher: RandomState,
+    hasher: SeedableRandomState,
     partitions: Box<[Partition<T, K::Key, S>]>,
     /// Where carriers are divided; as many as workers may scatter at once.
     scratch: ArrayQueue<Parts<T>>,
@@ -76,7 +81,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             ordered: matches!(kind, LinkKindInfo::Keyed { ordered: true }),
             home: Home::new(shared, link, bound * partitions, items.hashed()),
             key,
-            hasher: RandomState::new(),
+            hasher: seeded(),
             partitions: (0..partitions).map(partition).collect(),
             scratch: ArrayQueue::new(shared.settings.workers),
         }
@@ -207,6 +212,12 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
 /// Parts of one carrier, by partition.
 type Parts<T> = Box<[Option<Carrier<Hashed<T>>>]>;
 
+/// A hasher that no other link and no other run has.
+fn seeded() -> SeedableRandomState {
+    let seed = std::hash::RandomState::new().hash_one(());
+    SeedableRandomState::with_seed(seed, SharedSeed::global_random())
+}
+
 /// Bits that neither choose the bucket (low) nor tag it (high) in the partition's table.
 fn partition_of(hash: u64, partitions: usize) -> usize {
     (hash >> 32) as usize & (partitions - 1)
@@ -216,7 +227,7 @@ fn partition_of(hash: u64, partitions: usize) -> usize {
 pub struct Shard<'a, T, K: KeyFn<T>, S> {
     states: &'a mut HashTable<(K::Key, S)>,
     key: &'a K,
-    hasher: &'a RandomState,
+    hasher: &'a SeedableRandomState,
     last: Option<u64>,
 }
 
@@ -245,7 +256,7 @@ impl<T, K: KeyFn<T>, S> Shard<'_, T, K, S> {
 pub struct KeyedSolo<'a, T: 'static, K: KeyFn<T>, S> {
     partitions: &'a mut [Partition<T, K::Key, S>],
     key: &'a K,
-    hasher: &'a RandomState,
+    hasher: &'a SeedableRandomState,
     last: Option<u64>,
 }
 
@@ -280,7 +291,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
 #[inline]
 fn find<'a, Key: Hash + Eq, S>(
     states: &'a mut HashTable<(Key, S)>,
-    hasher: &RandomState,
+    hasher: &SeedableRandomState,
     hash: u64,
     key: Key,
     init: impl FnOnce() -> Result<S, InitError>,
@@ -300,7 +311,7 @@ fn find<'a, Key: Hash + Eq, S>(
 
 /// The key of the item is gone with the item, but its hash is known: two keys with one hash are a chance of one in 2^64,
 /// and the price is a state made anew.
-fn forget<Key: Hash, S>(states: &mut HashTable<(Key, S)>, hasher: &RandomState, hash: u64) {
+fn forget<Key: Hash, S>(states: &mut HashTable<(Key, S)>, hasher: &SeedableRandomState, hash: u64) {
     if let Ok(entry) = states.find_entry(hash, |(key, _)| hasher.hash_one(key) == hash) {
         entry.remove();
     }
@@ -331,5 +342,48 @@ impl<T, K: KeyFn<T>, S> fmt::Debug for KeyedSolo<'_, T, K, S> {
         f.debug_struct("KeyedSolo")
             .field("partitions", &self.partitions.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_links_hash_alike() {
+        let hashes: std::collections::HashSet<u64> =
+            (0..100).map(|_| seeded().hash_one(7)).collect();
+        assert_eq!(hashes.len(), 100);
+    }
+
+    /// Divides keys that differ in a few bits, and looks at the parts, and at the places that a part's keys get in a table.
+    fn check<Key: Hash>(keys: impl Iterator<Item = Key>) {
+        const PARTITIONS: usize = 16;
+        const PLACES: usize = 16;
+        let hasher = seeded();
+        let mut found = [[0u32; PLACES]; PARTITIONS];
+        let mut count = 0;
+        for key in keys {
+            let hash = hasher.hash_one(key);
+            found[partition_of(hash, PARTITIONS)][hash as usize % PLACES] += 1;
+            count += 1;
+        }
+        // 256 keys are expected in each field: fewer than 128 or more than 512 are 8 and 16 standard deviations away.
+        let expected = count / (PARTITIONS * PLACES) as u32;
+        assert!(
+            found
+                .as_flattened()
+                .iter()
+                .all(|many| (expected / 2..expected * 2).contains(many)),
+            "{hasher:?}: {found:?}"
+        );
+    }
+
+    #[test]
+    fn similar_keys_are_spread_over_partitions_and_within_them() {
+        check(0..1u32 << 16);
+        check((0..1u64 << 16).map(|n| n << 40));
+        check((0..1u64 << 16).map(|n| (n >> 8, n as u8)));
+        check((0..1u32 << 16).map(|n| format!("sensor-{n}")));
     }
 }

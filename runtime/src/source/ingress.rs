@@ -26,13 +26,15 @@ use crate::{
     error::{SendBatchError, SendError, TrySendError},
     graph::Site,
     idle::Idle,
-    intake::{Intake, Pushed, own_shard},
+    intake::{Intake, Pushed, Shares, own_shard},
     lane::Lane,
     settings::PULL,
     token::Token,
     worker::Worker,
 };
 
+/// Work that is not divided among workers: 4 us.
+const SHARED_NS: u64 = 4_000;
 /// Longest sleep of a blocked sender before it looks again by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -310,8 +312,10 @@ fn take<T: 'static>(
     limit: u64,
 ) {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    // Fewer items than this are not worth another worker's while.
+    let least = usize::try_from(ctl.items_in(SHARED_NS)).unwrap_or(usize::MAX);
     let sharers = if w.shared.is_parallel() { w.shared.settings.workers } else { 1 };
-    if queue.intake.take(w.lane(), most, sharers, into) > 0 {
+    if queue.intake.take(w.lane(), most, Shares { sharers, least }, into) > 0 {
         queue.wake_senders();
     } else if queue.intake.has_ended() {
         ctl.end();

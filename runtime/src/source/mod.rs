@@ -216,6 +216,14 @@ impl SourceCtl {
         }
     }
 
+    /// How many items are about so much work; 1 where that is not known yet.
+    pub(crate) fn items_in(&self, ns: u64) -> u64 {
+        match self.cost.load(Ordering::Relaxed) {
+            0 => 1,
+            cost => (ns.saturating_mul(1000) / cost).max(1),
+        }
+    }
+
     /// Learns from a pull of `items` that took `ns` from beginning to end.
     pub(crate) fn learn(&self, items: u64, ns: u64, quantum: u64) {
         if items == 0 {

@@ -45,7 +45,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    fn new(
+    pub(crate) fn new(
         kind: Kind,
         name: &'static str,
         work: impl FnMut() -> Result<Sample, String> + 'static,

@@ -5,11 +5,11 @@ mod limits;
 mod ours;
 mod pools;
 
-use std::hint::spin_loop;
+use std::{hint::spin_loop, marker::PhantomData};
 
 use pipewright_peers_raw::heap::{Block, Glibc, Heap, Je, Mi};
 
-use crate::harness::{Contender, Sample, Scale, threads::on_two_cores};
+use crate::harness::{Contender, Sample, Scale, contender::Kind, threads::on_two_cores};
 
 /// Who takes the blocks and who gives them back.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ trait Store: Sync + 'static {
 }
 
 /// An allocator, called directly.
-struct Direct<H, const WORDS: usize>(std::marker::PhantomData<fn() -> H>);
+struct Direct<H, const WORDS: usize>(PhantomData<fn() -> H>);
 
 impl<H: Heap, const WORDS: usize> Store for Direct<H, WORDS> {
     type Block<'s> = Block<H, WORDS>;
@@ -72,13 +72,27 @@ impl Task {
         move || self.scale.nanos(self.count, &sum, || run(self.count))
     }
 
-    fn contender<S: Store>(self, name: &'static str, store: S) -> Contender {
+    fn contender<S: Store>(self, kind: Kind, name: &'static str, store: S) -> Contender {
         match self.between {
             Between::SameThread => {
-                Contender::peer(name, self.work(move |n| same_thread(&store, n)))
+                Contender::new(kind, name, self.work(move |n| same_thread(&store, n)))
             }
-            Between::TwoCores => Contender::peer(name, self.work(move |n| two_cores(&store, n))),
+            Between::TwoCores => {
+                Contender::new(kind, name, self.work(move |n| two_cores(&store, n)))
+            }
         }
+    }
+
+    /// An allocator's rows: across cores its blocks also go over in vectors.
+    fn allocator<H: Heap, const WORDS: usize>(self, names: [&'static str; 2]) -> Vec<Contender> {
+        let direct = || Direct::<H, WORDS>(PhantomData);
+        let mut all = vec![self.contender(Kind::Peer, names[0], direct())];
+        if let Between::TwoCores = self.between {
+            let store = direct();
+            let run = move |count| in_vectors(&store, count);
+            all.push(Contender::peer(names[1], self.work(run)));
+        }
+        all
     }
 }
 
@@ -118,6 +132,40 @@ fn two_cores<S: Store>(store: &S, count: u64) -> u64 {
     on_two_cores(produce, consume).1
 }
 
+/// Vectors of [`LIVE`] blocks go through the ring, and come back empty through another one.
+fn in_vectors<S: Store>(store: &S, count: u64) -> u64 {
+    let vectors = CAPACITY / LIVE;
+    let (mut give, mut take) = rtrb::RingBuffer::new(vectors);
+    let (mut back, mut again) = rtrb::RingBuffer::new(vectors);
+    let produce = move || {
+        for start in (0..count).step_by(LIVE) {
+            let words = start..count.min(start + LIVE as u64);
+            let mut blocks: Vec<S::Block<'_>> =
+                again.pop().unwrap_or_else(|_| Vec::with_capacity(LIVE));
+            blocks.extend(words.map(|word| store.take(word)));
+            while let Err(rtrb::PushError::Full(full)) = give.push(blocks) {
+                blocks = full;
+                spin_loop();
+            }
+        }
+    };
+    let consume = move || {
+        let (mut sum, mut seen) = (0, 0);
+        while seen < count {
+            let Ok(mut blocks) = take.pop() else {
+                spin_loop();
+                continue;
+            };
+            seen += blocks.len() as u64;
+            sum += blocks.drain(..).map(|block| S::word(&block)).sum::<u64>();
+            // One vector too many is freed.
+            drop(back.push(blocks));
+        }
+        sum
+    };
+    on_two_cores(produce, consume).1
+}
+
 /// The contenders for blocks of that many words of 8 bytes.
 pub(crate) fn contenders<const WORDS: usize>(scale: Scale, between: Between) -> Vec<Contender> {
     let full = match between {
@@ -131,14 +179,9 @@ pub(crate) fn contenders<const WORDS: usize>(scale: Scale, between: Between) -> 
     };
     let mut all = ours::contenders::<WORDS>(task);
     all.extend(limits::contenders::<WORDS>(task));
-    all.extend([
-        task.contender(
-            "glibc malloc",
-            Direct::<Glibc, WORDS>(std::marker::PhantomData),
-        ),
-        task.contender("jemalloc", Direct::<Je, WORDS>(std::marker::PhantomData)),
-        task.contender("mimalloc", Direct::<Mi, WORDS>(std::marker::PhantomData)),
-    ]);
+    all.extend(task.allocator::<Glibc, WORDS>(["glibc malloc", "glibc malloc, vectors"]));
+    all.extend(task.allocator::<Je, WORDS>(["jemalloc", "jemalloc, vectors"]));
+    all.extend(task.allocator::<Mi, WORDS>(["mimalloc", "mimalloc, vectors"]));
     all.extend(pools::contenders::<WORDS>(task));
     all
 }

@@ -6,7 +6,7 @@ use opool::{PoolAllocator, RefGuard};
 use sharded_slab::Clear;
 
 use super::{CAPACITY, LIVE, Store, Task};
-use crate::harness::Contender;
+use crate::harness::{Contender, contender::Kind};
 
 /// Blocks that a pool holds: as many as may be alive.
 const POOLED: usize = 2 * CAPACITY + LIVE;
@@ -172,11 +172,16 @@ pub(super) fn contenders<const WORDS: usize>(task: Task) -> Vec<Contender> {
     let object_pool = object_pool::Pool::new(POOLED, words);
     let linear = LinearObjectPool::new(words, |_| ());
     vec![
-        task.contender("ArrayQueue free list", FreeList::<WORDS>(list)),
-        task.contender("opool", Opool::<WORDS>(opool)),
-        task.contender("object-pool", ObjectPool::<WORDS>(object_pool)),
-        task.contender("lockfree-object-pool Linear", Linear::<WORDS>(linear)),
+        task.contender(Kind::Peer, "ArrayQueue free list", FreeList::<WORDS>(list)),
+        task.contender(Kind::Peer, "opool", Opool::<WORDS>(opool)),
+        task.contender(Kind::Peer, "object-pool", ObjectPool::<WORDS>(object_pool)),
         task.contender(
+            Kind::Peer,
+            "lockfree-object-pool Linear",
+            Linear::<WORDS>(linear),
+        ),
+        task.contender(
+            Kind::Peer,
             "sharded-slab Pool",
             Sharded::<WORDS>(sharded_slab::Pool::new()),
         ),

@@ -52,10 +52,10 @@ fn one_by_one(input: &Input<u64>, mut numbers: Range<u64>) {
 }
 
 fn in_batches(input: &Input<u64>, mut numbers: Range<u64>) {
+    let mut batch = Vec::with_capacity(BATCH);
     while !numbers.is_empty() {
-        input
-            .send_batch(numbers.by_ref().take(BATCH))
-            .expect("it takes items");
+        batch.extend(numbers.by_ref().take(BATCH));
+        input.send_batch(&mut batch).expect("it takes items");
     }
 }
 

@@ -72,9 +72,10 @@ fn run_handed(count: u64, batch: u64) -> u64 {
             .try_for_each(|x| run.send(x))
             .expect("it takes items");
     } else {
+        let mut tokens = Vec::with_capacity(batch as usize);
         for start in (0..count).step_by(batch as usize) {
-            run.send_batch(start..count.min(start + batch))
-                .expect("it takes items");
+            tokens.extend(start..count.min(start + batch));
+            run.send_batch(&mut tokens).expect("it takes items");
         }
     }
     let mut report = run.drain().expect("nothing fails");

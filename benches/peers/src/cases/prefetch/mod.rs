@@ -124,7 +124,11 @@ const AHEAD: [&str; 6] = [
 fn skipped(why: &str) -> Vec<Contender> {
     let row = |kind, name| Contender::skipped(kind, name, why);
     let ahead = AHEAD.iter().map(|name| row(Kind::Peer, *name));
-    let all = [row(Kind::Limit, IN_ORDER), row(Kind::Peer, NO_PREFETCH)];
+    let all = [
+        row(Kind::Ours, ours::NAME),
+        row(Kind::Limit, IN_ORDER),
+        row(Kind::Peer, NO_PREFETCH),
+    ];
     all.into_iter().chain(ahead).collect()
 }
 

@@ -64,9 +64,10 @@ fn sent_in_batches(count: u64) {
         .start(())
         .expect("the pipeline starts");
     let mut left = numbers(count);
+    let mut batch = Vec::with_capacity(BURST as usize);
     while !left.is_empty() {
-        let batch = left.by_ref().take(BURST as usize);
-        run.send_batch(batch).expect("it takes items");
+        batch.extend(left.by_ref().take(BURST as usize));
+        run.send_batch(&mut batch).expect("it takes items");
     }
     assert_eq!(
         run.drain().expect("nothing fails").ledger().delivered,
