@@ -127,7 +127,7 @@ impl Shared {
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
             lanes: LaneQueues::new(&settings, info, bound),
-            parallel: AtomicBool::new(false),
+            parallel: AtomicBool::new(settings.parallel),
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
