@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use pipewright::{Merge, Running, TrySendError, pipeline};
+use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
 
 use crate::tasks::work;
 
@@ -86,10 +86,22 @@ impl Load {
     ///
     /// If the pipeline cannot be started or fails.
     pub fn run(self, workers: usize) -> Outcome {
-        let run = served::pipeline()
-            .workers(workers)
-            .start(())
-            .expect("the workers can be started");
+        self.run_in(served::pipeline().workers(workers))
+    }
+
+    /// Sends it to a fresh pipeline whose input holds so many requests.
+    ///
+    /// # Panics
+    ///
+    /// If the pipeline cannot be started or fails.
+    pub fn run_with_queue(self, workers: usize, queue: u32) -> Outcome {
+        let tuning = format!(r#"(stages: {{ "serve": (queue: {queue}) }})"#);
+        let pipeline = served::pipeline().tuning("load", &tuning);
+        self.run_in(pipeline.expect("the stage has a queue").workers(workers))
+    }
+
+    fn run_in(self, pipeline: Builder<served::Pipeline>) -> Outcome {
+        let run = pipeline.start(()).expect("the workers can be started");
         let begun = Instant::now();
         let shed = self.send(&run, begun);
         let mut report = run.drain().expect("no stage fails");

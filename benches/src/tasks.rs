@@ -3,10 +3,11 @@
 use std::{
     hint::black_box,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use pipewright::{Input, Merge, Priority, Running, pipeline};
@@ -204,4 +205,37 @@ impl Pool {
         });
         self.done.wait(threads * count);
     }
+}
+
+/// Threads that stay send `each` empty tasks to two workers in batches of `batch`; the times from their common start until
+/// all are done.
+///
+/// # Panics
+///
+/// If the pipeline cannot be started.
+pub fn send_together(threads: u64, each: u64, batch: u64, rounds: u64) -> Vec<Duration> {
+    let pool = Pool::new(2);
+    let barrier = Barrier::new(threads as usize + 1);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (input, barrier) = (pool.input(), &barrier);
+            scope.spawn(move || {
+                let mut tasks = Vec::with_capacity(batch as usize);
+                for _ in 0..rounds {
+                    barrier.wait();
+                    for begin in (0..each).step_by(batch as usize) {
+                        tasks.extend((begin..each.min(begin + batch)).map(|_| 0));
+                        input.send_batch(&mut tasks).expect("the pipeline runs");
+                    }
+                }
+            });
+        }
+        let round = |_| {
+            barrier.wait();
+            let begun = Instant::now();
+            pool.wait(threads * each);
+            begun.elapsed()
+        };
+        (0..rounds).map(round).collect()
+    })
 }

@@ -69,7 +69,6 @@ fn shared(workers: usize) -> Arc<Shared> {
     let mut settings = Settings::of(&TOPOLOGY);
     settings.pool.workers = Some(workers);
     let placement = settings.place(&machine).expect("a core for each worker");
-    let mut settings = settings;
     settings.parallel = true;
     Shared::new(&TOPOLOGY, settings, placement, Box::default(), None)
 }
@@ -99,20 +98,20 @@ pub fn steal(n: u64) -> Duration {
     let (tasks, left, stolen) = (&tasks, &left, &stolen);
     let owner = move || {
         for round in 0..rounds {
-            wait_for(&stolen, round);
+            wait_for(stolen, round);
             let mut tasks = locked(tasks);
             tasks.drain(..).for_each(|task| queue.push(task));
             drop(tasks);
             left.store(round + 1, Ordering::Release);
         }
         // The queue goes with its owner, so it stays until the last task is stolen.
-        wait_for(&stolen, rounds);
+        wait_for(stolen, rounds);
     };
     let thief = || {
         let mut w = Worker::bare(&stand.shared, 1, Queue::new_fifo());
         let mut time = Duration::ZERO;
         for round in 0..rounds {
-            wait_for(&left, round + 1);
+            wait_for(left, round + 1);
             let mut tasks = locked(tasks);
             time += timed(|| {
                 for _ in 0..STOLEN {
