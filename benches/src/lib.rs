@@ -12,5 +12,6 @@ pub mod links;
 pub mod load;
 pub mod paired;
 pub mod pools;
+pub mod random;
 pub mod steady;
 pub mod tasks;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
 
-use crate::tasks::work;
+use crate::{random::Random, tasks::work};
 
 /// A request: when it should have arrived, and its rounds of [`work`].
 #[derive(Clone, Copy, Debug)]
@@ -137,20 +137,6 @@ impl Load {
             }
         }
         shed
-    }
-}
-
-/// splitmix64 (Steele et al., OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    /// In [0, 1).
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

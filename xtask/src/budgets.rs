@@ -5,7 +5,12 @@ use std::path::{Path, absolute};
 use crate::{Outcome, cargo};
 
 /// Builds the measurements in release and runs them; they print what they find.
-pub(crate) fn run(ids: &[String], quick: bool, rounds: Option<usize>, json: Option<&Path>) -> Outcome {
+pub(crate) fn run(
+    ids: &[String],
+    quick: bool,
+    rounds: Option<usize>,
+    json: Option<&Path>,
+) -> Outcome {
     // It runs in the root of the repository; a path is meant from here.
     let json = json
         .map(absolute)

@@ -113,3 +113,29 @@ fn counted() -> usize {
     let stats = ALLOCATOR.stats();
     stats.allocations + stats.reallocations
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_any_case_and_others_are_refused() {
+        assert_eq!(known("b5"), Ok("B5".to_owned()));
+        assert_eq!(known("load"), Ok("load".to_owned()));
+        let error = known("B99").expect_err("there is none");
+        assert!(error.ends_with("there are B0, B1, B2, B3, B4, B5, B6, B7, B8, B9, B10, B11, B12, B13, B14, B15, B16, B17, B18, B19, B20, B21, send, tasks, cache, threads, load, memory, expansion, compile"), "{error}");
+    }
+
+    #[test]
+    fn what_takes_minutes_runs_only_when_it_is_named() {
+        let check = |named: &[&str], expect: &[&str]| {
+            let named: Vec<String> = named.iter().map(|id| (*id).to_owned()).collect();
+            let ids: Vec<&str> = chosen(&named).map(|(id, _)| *id).collect();
+            assert_eq!(ids, expect);
+        };
+        check(&["compile"], &["B0", "compile"]);
+        check(&["B7", "B1"], &["B0", "B1", "B7"]);
+        assert!(chosen(&[]).all(|(id, _)| *id != "compile"));
+        assert_eq!(chosen(&[]).count(), GROUPS.len() - 1);
+    }
+}

@@ -24,7 +24,13 @@ pub(super) fn all(plan: &Plan) -> Vec<Reading> {
         })
     });
     let fences = plan.each(n, |n| {
-        timed(|| (0..n).for_each(|_| fence(Ordering::SeqCst)))
+        timed(|| {
+            for n in 0..n {
+                // A fence orders something.
+                word.store(black_box(n), Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+            }
+        })
     });
     let lines = plan.each(plan.n(200_000), |n| ping_pong(n) / 2);
     let naps = plan.rounds(|| naps(plan.n(100)));

@@ -7,11 +7,14 @@ use pipewright::{Blueprint, Builder, Report, machine};
 use super::{
     Plan, Reading, nanoseconds,
     pipelines::{
-        Sum, broadcast, carried, carried_64, carried_64_by_hand, carried_by_hand, chain,
-        chain_by_hand, compute, empty, route, route_by_hand,
+        broadcast, carried, carried_64, carried_64_by_hand, carried_by_hand, chain, chain_by_hand,
+        compute, empty, route, route_by_hand,
     },
 };
-use crate::paired::{Contender, Outcome, compare};
+use crate::{
+    paired::{Contender, Outcome, compare},
+    tasks::Sum,
+};
 
 /// Runs a pipeline to its end.
 fn run<P: Blueprint>(pipeline: Builder<P>, env: P::Env) -> Report<P> {

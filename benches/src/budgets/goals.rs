@@ -93,15 +93,18 @@ pub(super) fn threads(plan: &Plan) -> Vec<Reading> {
 
 /// What came of a load: p50, p95 and p99 in microseconds, and how much was shed, in percent.
 fn loaded(plan: &Plan, factor: f64) -> Vec<[f64; 4]> {
+    /// About 2 us.
     const ROUNDS: u64 = 2000;
     const QUEUE: u32 = 32;
     let mut seed = 0;
     plan.rounds(|| {
         seed += 1;
+        let gap = cost_of(ROUNDS).div_f64(factor);
         let load = Load {
-            count: plan.n(100_000),
+            // Long enough that both threads have been running for most of it.
+            count: plan.n(1_000_000_000) / gap.as_nanos().max(1) as u64,
             rounds: ROUNDS,
-            gap: cost_of(ROUNDS).div_f64(factor),
+            gap,
             seed,
         };
         let outcome = load.run_with_queue(1, QUEUE);

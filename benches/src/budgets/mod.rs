@@ -9,7 +9,7 @@ mod expansion;
 mod fused;
 mod goals;
 mod pieces;
-mod pipelines;
+pub mod pipelines;
 mod shown;
 mod table;
 mod verdict;

@@ -3,10 +3,11 @@
 use pipewright::measure;
 
 use super::{Plan, Reading, clock_ns, nanoseconds, quantiles};
+use crate::random::Random;
 
 pub(super) fn token(plan: &Plan) -> Vec<Reading> {
     let own = plan.each(plan.n(1_000_000), measure::token);
-    let two = plan.each(plan.n(200_000), |n| measure::token_of_two(n.div_ceil(2)));
+    let two = plan.each(plan.n(2_000_000), |n| measure::token_of_two(n.div_ceil(2)));
     let ticket = plan.each(plan.n(1_000_000), measure::ticket);
     vec![
         Reading::new("B4.own", own),
@@ -17,7 +18,7 @@ pub(super) fn token(plan: &Plan) -> Vec<Reading> {
 
 pub(super) fn gate(plan: &Plan) -> Vec<Reading> {
     let own = plan.each(plan.n(1_000_000), measure::gate);
-    let two = plan.each(plan.n(200_000), |n| measure::gate_of_two(n.div_ceil(2)));
+    let two = plan.each(plan.n(2_000_000), |n| measure::gate_of_two(n.div_ceil(2)));
     let item = two.iter().map(|batch| batch / 512.0).collect();
     vec![
         Reading::new("B5.own", own),
@@ -27,7 +28,7 @@ pub(super) fn gate(plan: &Plan) -> Vec<Reading> {
 }
 
 pub(super) fn hold(plan: &Plan) -> Vec<Reading> {
-    let held = plan.each(plan.n(100_000), measure::gate_held);
+    let held = plan.each(plan.n(1_000_000), measure::gate_held);
     vec![Reading::new("B6", held)]
 }
 
@@ -39,7 +40,7 @@ pub(super) fn deque(plan: &Plan) -> Vec<Reading> {
 }
 
 pub(super) fn steal(plan: &Plan) -> Vec<Reading> {
-    let taken = plan.each(plan.n(100_000), measure::steal);
+    let taken = plan.each(plan.n(1_000_000), measure::steal);
     let nothing = plan.each(plan.n(1_000_000), measure::steal_nothing);
     vec![
         Reading::new("B8.taken", taken),
@@ -88,7 +89,7 @@ pub(super) fn keyed(plan: &Plan) -> Vec<Reading> {
     const BATCH: usize = 4096;
     let n = plan.n(1_000_000) as usize;
     let mut random = Random(0x5EED);
-    let uniform: Vec<u64> = (0..n).map(|_| random.below(KEYS)).collect();
+    let uniform: Vec<u64> = (0..n).map(|_| random.next_u64() % KEYS as u64).collect();
     let zipf = zipf(&mut random, KEYS, 1.1, n);
     let item = |keys: &[u64]| {
         let scatter = measure::scatter(keys, BATCH, 2);
@@ -119,28 +120,6 @@ fn zipf(random: &mut Random, keys: usize, exponent: f64, n: usize) -> Vec<u64> {
         sums.partition_point(|below| *below < at) as u64
     };
     (0..n).map(|_| draw()).collect()
-}
-
-/// splitmix64 (Steele et al., OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// In [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn below(&mut self, n: usize) -> u64 {
-        self.next() % n as u64
-    }
 }
 
 #[cfg(test)]

@@ -9,19 +9,9 @@ use std::{
     time::Instant,
 };
 
-use pipewright::{Batch, Merge, pipeline};
+use pipewright::{Batch, pipeline};
 
-use crate::tasks::work;
-
-/// A sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum(pub u64);
-
-impl Merge for Sum {
-    fn merge(&mut self, other: Self) {
-        self.0 = self.0.wrapping_add(other.0);
-    }
-}
+use crate::tasks::{Sum, work};
 
 #[inline(always)]
 fn mixed<const K: u32>(n: u64) -> u64 {
@@ -397,22 +387,40 @@ pub mod urgent {
     }
 }
 
-/// A batch stage that single items do not fill.
-#[pipeline(env = Latencies)]
+/// Items of which a few linger.
+#[derive(Clone, Debug, Default)]
+pub struct Sparse {
+    /// How long they lingered.
+    pub latencies: Latencies,
+    /// Items that do.
+    pub count: u64,
+    /// Rounds of [`work`] of each item.
+    pub rounds: u64,
+}
+
+/// A worker is busy, and a batch stage gets one item in a hundred, so that no batch is ever full.
+#[pipeline(env = Sparse)]
 pub mod lingering {
     use super::*;
 
-    /// When an item came into the batch.
-    #[stage(from = input)]
-    pub fn stamped(_: ()) -> Instant {
-        Instant::now()
+    /// A hundred numbers for each that lingers.
+    #[source]
+    pub fn numbers(env: &Sparse) -> impl Iterator<Item = u64> + use<> {
+        0..env.count * 100
+    }
+
+    /// The work, and when an item went on into the batch.
+    #[stage(from = numbers)]
+    pub fn stamped(n: u64, env: &Sparse) -> Option<Instant> {
+        std::hint::black_box(work(env.rounds));
+        n.is_multiple_of(100).then(Instant::now)
     }
 
     /// Notes how long the items of a batch have been in it.
     #[sink(from = stamped, order = any, batch = 64, linger = "150us")]
-    pub fn together(batch: &mut Batch<Instant>, env: &Latencies) {
+    pub fn together(batch: &mut Batch<Instant>, env: &Sparse) {
         for since in batch.iter() {
-            env.add(*since);
+            env.latencies.add(*since);
         }
     }
 }

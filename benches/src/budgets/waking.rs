@@ -10,7 +10,7 @@ use pipewright::Priority;
 
 use super::{
     Plan, Reading, clock_ns,
-    pipelines::{Arrival, Busy, Latencies, arriving, lingering, urgent},
+    pipelines::{Arrival, Busy, Latencies, Sparse, arriving, lingering, urgent},
     quantiles,
 };
 use crate::{load::cost_of, tasks::Done};
@@ -54,7 +54,7 @@ fn latency(n: u64, pause: impl Fn()) -> f64 {
 }
 
 pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
-    let rounds = (1000.0 * 1000.0 / (cost_of(1000).as_secs_f64() * 1e9)) as u64;
+    let rounds = microsecond();
     let once = || {
         let busy = Busy {
             rounds,
@@ -80,22 +80,24 @@ pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
     ]
 }
 
+/// Rounds of work that take a microsecond.
+fn microsecond() -> u64 {
+    const ROUNDS: u64 = 1000;
+    (ROUNDS as f64 / (cost_of(ROUNDS).as_secs_f64() * 1e6)) as u64
+}
+
 pub(super) fn linger(plan: &Plan) -> Vec<Reading> {
+    let rounds = microsecond();
     let once = || {
-        let latencies = Latencies::default();
+        let sparse = Sparse {
+            latencies: Latencies::default(),
+            count: plan.n(5000),
+            rounds,
+        };
         let pipeline = lingering::pipeline().workers(2);
-        let run = pipeline
-            .start(latencies.clone())
-            .expect("the workers start");
-        for _ in 0..plan.n(1000) {
-            thread::sleep(Duration::from_micros(500));
-            run.send(()).expect("the pipeline runs");
-        }
-        // What is in the batch when the input ends does not linger.
-        thread::sleep(Duration::from_millis(5));
-        let times = latencies.take();
-        let _ = run.drain().expect("nothing fails");
-        quantiles(times, [0.999])[0] / 1e3
+        let run = pipeline.start(sparse.clone()).expect("the workers start");
+        let _ = run.wait().expect("nothing fails");
+        quantiles(sparse.latencies.take(), [0.999])[0] / 1e3
     };
     vec![Reading::new("B21", plan.rounds(once))]
 }

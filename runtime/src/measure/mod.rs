@@ -13,7 +13,7 @@ mod batches;
 use std::{
     hint::black_box,
     sync::{
-        Arc, Barrier,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -257,12 +257,16 @@ fn together_with<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> (Duration, A, B) {
-    let barrier = Barrier::new(2);
+    // Sleeping here would let the first one finish before the second one is awake.
+    let here = AtomicU64::new(0);
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let sit = |n: usize| {
         // Where it cannot be bound it runs where the system puts it.
         let _ = cores.get(n).is_some_and(|core| core_affinity::set_for_current(*core));
-        barrier.wait();
+        here.fetch_add(1, Ordering::AcqRel);
+        while here.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
         Instant::now()
     };
     let side = |n: usize| {
