@@ -7,20 +7,15 @@
     reason = "pipelines of a benchmark are written as users write theirs"
 )]
 
-use std::{
-    hint::black_box,
-    sync::{Arc, Barrier},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pipewright::pipeline;
 use pipewright_benches::{
+    cached::Shelf,
     load::{Load, cost_of},
-    tasks::{Pool, Sum},
+    tasks::{Sum, send_together},
 };
-use quick_cache::sync::Cache;
 
 /// Threads that stay send 1,000 empty tasks each in batches of 64; the time from their common start until all are done.
 fn thread_scaling(c: &mut Criterion) {
@@ -29,37 +24,9 @@ fn thread_scaling(c: &mut Criterion) {
     for threads in [1u64, 2, 4, 8] {
         group.throughput(Throughput::Elements(threads * EACH));
         group.bench_function(BenchmarkId::from_parameter(threads), |b| {
-            b.iter_custom(|rounds| send_together(threads, EACH, rounds));
+            b.iter_custom(|rounds| send_together(threads, EACH, 64, rounds).iter().sum());
         });
     }
-}
-
-fn send_together(threads: u64, each: u64, rounds: u64) -> Duration {
-    let pool = Pool::new(2);
-    let barrier = Arc::new(Barrier::new(threads as usize + 1));
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let (input, barrier) = (pool.input(), Arc::clone(&barrier));
-            scope.spawn(move || {
-                let mut batch = Vec::with_capacity(64);
-                for _ in 0..rounds {
-                    barrier.wait();
-                    for begin in (0..each).step_by(64) {
-                        batch.extend((begin..each.min(begin + 64)).map(|_| 0));
-                        input.send_batch(&mut batch).expect("the pipeline runs");
-                    }
-                }
-            });
-        }
-        let mut took = Duration::ZERO;
-        for _ in 0..rounds {
-            barrier.wait();
-            let begun = Instant::now();
-            pool.wait(threads * each);
-            took += begun.elapsed();
-        }
-        took
-    })
 }
 
 /// Poisson arrivals of 20 us of work at shares of what one worker can do; what one sample measures is the median latency. At
@@ -156,61 +123,18 @@ fn memory_patterns(c: &mut Criterion) {
     }
 }
 
-/// Stages that share a cache.
-#[pipeline(env = Shelf)]
-mod cached {
-    use super::*;
-
-    #[source]
-    pub fn keys(env: &Shelf) -> std::ops::Range<u64> {
-        0..env.count
-    }
-
-    #[sink(from = keys, per_worker, order = any)]
-    pub fn touch(key: u64, env: &Shelf, sum: &mut Sum) {
-        let key = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50;
-        if env.set {
-            env.cache.insert(key, key);
-        } else {
-            sum.0 = sum.0.wrapping_add(env.cache.get(&key).unwrap_or(1));
-        }
-    }
-}
-
-/// A cache that stages read or write `count` times.
-#[derive(Clone)]
-pub struct Shelf {
-    cache: Arc<Cache<u64, u64>>,
-    count: u64,
-    set: bool,
-}
-
 fn cache(c: &mut Criterion) {
-    let cache = Arc::new(Cache::new(1 << 15));
-    for key in 0..1 << 14 {
-        cache.insert(key, key);
-    }
+    let shelf = Shelf::new(1 << 20);
     let mut group = c.benchmark_group("cache");
     group
         .sample_size(10)
         .throughput(Throughput::Elements(1 << 20));
     for (name, set) in [("get", false), ("set", true)] {
         for workers in [1, 2] {
-            let shelf = Shelf {
-                cache: Arc::clone(&cache),
-                count: 1 << 20,
-                set,
-            };
+            let mut shelf = shelf.clone();
+            shelf.set = set;
             group.bench_function(BenchmarkId::new(name, workers), |b| {
-                b.iter(|| {
-                    let run = cached::pipeline().workers(workers).start(shelf.clone());
-                    let report = run.expect("the workers can be started").wait();
-                    black_box(
-                        report
-                            .expect("no stage fails")
-                            .take_state::<cached::touch>(),
-                    )
-                });
+                b.iter(|| black_box(shelf.touch_all(workers)));
             });
         }
     }

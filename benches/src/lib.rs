@@ -2,12 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod budgets;
+pub mod cached;
 pub mod gather;
 pub mod heavy;
+pub mod idle;
 pub mod linear;
 pub mod links;
 pub mod load;
 pub mod mandelbrot;
 pub mod paired;
 pub mod pools;
+pub mod random;
+pub mod steady;
 pub mod tasks;

@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use pipewright::{Merge, Running, TrySendError, pipeline};
+use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
 
-use crate::tasks::work;
+use crate::{random::Random, tasks::work};
 
 /// A request: when it should have arrived, and its rounds of [`work`].
 #[derive(Clone, Copy, Debug)]
@@ -86,10 +86,22 @@ impl Load {
     ///
     /// If the pipeline cannot be started or fails.
     pub fn run(self, workers: usize) -> Outcome {
-        let run = served::pipeline()
-            .workers(workers)
-            .start(())
-            .expect("the workers can be started");
+        self.run_in(served::pipeline().workers(workers))
+    }
+
+    /// Sends it to a fresh pipeline whose input holds so many requests.
+    ///
+    /// # Panics
+    ///
+    /// If the pipeline cannot be started or fails.
+    pub fn run_with_queue(self, workers: usize, queue: u32) -> Outcome {
+        let tuning = format!(r#"(stages: {{ "serve": (queue: {queue}) }})"#);
+        let pipeline = served::pipeline().tuning("load", &tuning);
+        self.run_in(pipeline.expect("the stage has a queue").workers(workers))
+    }
+
+    fn run_in(self, pipeline: Builder<served::Pipeline>) -> Outcome {
+        let run = pipeline.start(()).expect("the workers can be started");
         let begun = Instant::now();
         let shed = self.send(&run, begun);
         let mut report = run.drain().expect("no stage fails");
@@ -125,20 +137,6 @@ impl Load {
             }
         }
         shed
-    }
-}
-
-/// splitmix64 (Steele et al., OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    /// In [0, 1).
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

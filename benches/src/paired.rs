@@ -52,6 +52,8 @@ pub struct Outcome {
     pub ratios: [f64; 3],
     /// The least ratio that is wanted, if one is.
     pub bar: Option<f64>,
+    /// The time of each round, in the order of the rounds.
+    pub rounds: Vec<Duration>,
 }
 
 impl Outcome {
@@ -99,6 +101,7 @@ fn outcome(contender: &Contender<'_>, times: &[Duration], baseline: &[Duration])
         .map(|(time, base)| base.as_secs_f64() / time.as_secs_f64())
         .collect();
     ratios.sort_by(f64::total_cmp);
+    let rounds = times.to_vec();
     let mut times = times.to_vec();
     times.sort();
     let middle = times.len() / 2;
@@ -107,6 +110,7 @@ fn outcome(contender: &Contender<'_>, times: &[Duration], baseline: &[Duration])
         times: [times[middle], times[0], times[times.len() - 1]],
         ratios: [ratios[middle], ratios[0], ratios[ratios.len() - 1]],
         bar: contender.bar,
+        rounds,
     }
 }
 

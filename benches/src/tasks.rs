@@ -3,10 +3,11 @@
 use std::{
     hint::black_box,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use pipewright::{Input, Merge, Priority, Running, pipeline};
@@ -204,5 +205,110 @@ impl Pool {
             }
         });
         self.done.wait(threads * count);
+    }
+}
+
+/// A known number of tasks, and when the last of them was done.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    epoch: Instant,
+    left: Arc<AtomicU64>,
+    /// Nanoseconds after the epoch; 0: not yet.
+    at: Arc<AtomicU64>,
+    waiter: Thread,
+}
+
+impl Finish {
+    /// The calling thread will wait.
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            left: Arc::default(),
+            at: Arc::default(),
+            waiter: thread::current(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
+
+    /// So many are done.
+    pub fn done(&self, n: u64) {
+        if self.left.fetch_sub(n, Ordering::AcqRel) == n {
+            self.at.store(self.now(), Ordering::Release);
+            self.waiter.unpark();
+        }
+    }
+
+    /// Sleeps until all are done, so that it takes no core from those who do them, and says when that was.
+    fn wait(&self) -> u64 {
+        loop {
+            match self.at.swap(0, Ordering::Acquire) {
+                0 => thread::park(),
+                at => return at,
+            }
+        }
+    }
+}
+
+/// Sent tasks of which nothing is wanted but that they are done.
+#[pipeline(env = Finish)]
+pub mod finished {
+    use super::*;
+
+    /// Does the work of a batch and says so.
+    #[sink(from = input, order = any, queue = "64Ki", batch = 256)]
+    pub fn perform(tasks: &mut pipewright::Batch<u64>, env: &Finish) {
+        for rounds in tasks.iter() {
+            black_box(work(*rounds));
+        }
+        env.done(tasks.len() as u64);
+    }
+}
+
+/// Threads that stay send `each` empty tasks to two workers in batches of `batch`, one by one if that is 1; the times from
+/// when the first of them begins until all tasks are done.
+///
+/// # Panics
+///
+/// If the pipeline cannot be started.
+pub fn send_together(threads: u64, each: u64, batch: u64, rounds: u64) -> Vec<Duration> {
+    let finish = Finish::new();
+    let pipeline = finished::pipeline().workers(2);
+    let run = pipeline.start(finish.clone()).expect("the workers start");
+    let barrier = Barrier::new(threads as usize + 1);
+    let first = AtomicU64::new(u64::MAX);
+    let (barrier, first, finish) = (&barrier, &first, &finish);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let input = run.input();
+            scope.spawn(move || {
+                for _ in 0..rounds {
+                    barrier.wait();
+                    first.fetch_min(finish.now(), Ordering::Relaxed);
+                    send_each(&input, each, batch);
+                }
+            });
+        }
+        let round = |_| {
+            first.store(u64::MAX, Ordering::Relaxed);
+            finish.left.store(threads * each, Ordering::Release);
+            barrier.wait();
+            let ended = finish.wait();
+            Duration::from_nanos(ended.saturating_sub(first.load(Ordering::Relaxed)))
+        };
+        (0..rounds).map(round).collect()
+    })
+}
+
+fn send_each(input: &Input<u64>, each: u64, batch: u64) {
+    if batch == 1 {
+        return (0..each).for_each(|_| input.send(0).expect("the pipeline runs"));
+    }
+    let mut tasks = Vec::with_capacity(batch as usize);
+    for begin in (0..each).step_by(batch as usize) {
+        tasks.extend((begin..each.min(begin + batch)).map(|_| 0));
+        input.send_batch(&mut tasks).expect("the pipeline runs");
     }
 }

@@ -146,6 +146,14 @@ impl<P: Blueprint> Builder<P> {
         self
     }
 
+    /// Begins in parallel work and stays there, whatever items cost and however few workers there are. For tests and
+    /// measurements: without it, a run decides for itself.
+    #[doc(hidden)]
+    pub fn in_parallel(mut self) -> Self {
+        self.settings.parallel = true;
+        self
+    }
+
     /// Starts the run: opens the sources, makes the states, and starts the workers. All or nothing.
     ///
     /// # Errors

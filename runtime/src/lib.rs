@@ -68,6 +68,10 @@ built_on_them! {
     mod worker;
     mod worker_stats;
 
+    #[cfg(feature = "measure")]
+    #[doc(hidden)]
+    pub mod measure;
+
     #[doc(hidden)]
     #[path = "private.rs"]
     pub mod __private;

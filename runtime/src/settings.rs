@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     /// What was asked of the workers; `workers` follows from it and from the machine.
     pub(crate) pool: Wish,
     pub(crate) quantum: u64,
+    /// Does the run begin in parallel work and stay there, whatever its items cost? For tests and measurements.
+    pub(crate) parallel: bool,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
     /// The vector levels that segments may use.
@@ -92,6 +94,7 @@ impl Settings {
                 pin: None,
             },
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
+            parallel: false,
             credits: 0,
             partitions: 0,
             available: Available::detected(),

@@ -140,7 +140,7 @@ impl Shared {
             injector: ArrayQueue::new(bound),
             lanes: LaneQueues::new(&settings, info, bound),
             // Nobody has a pipeline with pinned threads to itself.
-            parallel: AtomicBool::new(!pins.is_empty()),
+            parallel: AtomicBool::new(settings.parallel || !pins.is_empty()),
             pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),

@@ -79,6 +79,14 @@ impl<'r> Worker<'r> {
         worker
     }
 
+    /// A worker without a pipeline, which nobody interrupts.
+    #[cfg(feature = "measure")]
+    pub(crate) fn bare(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
+        let mut worker = Self::nested(shared, id, queue);
+        worker.nested = false;
+        worker
+    }
+
     /// For work in the middle of other work of worker `id`. Nobody steals from its queue, and it leaves nothing there.
     pub(crate) fn nested(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
         let now = shared.now();
@@ -203,7 +211,7 @@ impl<'r> Worker<'r> {
     }
 
     /// The next task of the lane that is being served.
-    fn next_task(&mut self) -> Option<Task> {
+    pub(crate) fn next_task(&mut self) -> Option<Task> {
         if self.lane != Lane::NORMAL {
             return self.shared.lanes.pop(self.lane);
         }
@@ -423,7 +431,8 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
             Pulled::More => {
                 w.stats().pulled.add(1);
                 w.turn = source + 1;
-                if shared.pins.is_empty() && shared.sources.iter().all(|source| source.is_cheap()) {
+                let may_turn = shared.pins.is_empty() && !shared.settings.parallel;
+                if may_turn && shared.sources.iter().all(|source| source.is_cheap()) {
                     shared.set_parallel(false);
                 }
                 return true;

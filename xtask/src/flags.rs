@@ -58,6 +58,21 @@ pub(crate) enum Command {
         )]
         args: Vec<OsString>,
     },
+    /// Measure what each mechanism costs against its budget, and fail if one is missed
+    Budgets {
+        /// Only these, such as `B5` or `load`; `compile` runs only when it is named, because it takes minutes
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        /// A tenth of the work, fewer times
+        #[arg(long)]
+        quick: bool,
+        /// Times that each budget is measured [default: 7, or 3 if quick]
+        #[arg(long)]
+        rounds: Option<usize>,
+        /// Also write the figures to this file, as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Run the compile-error cases
     Ui {
         /// Rewrite the expected messages

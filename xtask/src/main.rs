@@ -9,6 +9,7 @@ mod expand;
 mod graph;
 mod read;
 
+mod budgets;
 mod ci;
 mod loom;
 mod peers;
@@ -52,6 +53,12 @@ fn run(flags: Flags) -> Outcome {
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
         Command::Peers { args } => peers::run(&args),
+        Command::Budgets {
+            ids,
+            quick,
+            rounds,
+            json,
+        } => budgets::run(&ids, quick, rounds, json.as_deref()),
         Command::Ui { bless } => ui::run(bless),
     }
 }

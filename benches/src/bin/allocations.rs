@@ -5,73 +5,31 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    alloc::System,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{alloc::System, process::ExitCode};
 
-use pipewright_benches::{
-    heavy::{Env, Probe, keyed, ordered},
-    links::{broadcast, direct, polled, pushed, routed},
-};
+use pipewright_benches::steady::{CASES, Items, allocations};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const WARM: u64 = 1_000_000;
-const STEADY: u64 = 10_000_000;
-
-#[derive(Default)]
-struct Marks {
-    before: AtomicUsize,
-    after: AtomicUsize,
-}
-
-struct Reader(Arc<Marks>);
-
-impl Probe for Reader {
-    fn at(&self, n: u64) {
-        let mark = match n {
-            WARM => &self.0.before,
-            n if n == WARM + STEADY => &self.0.after,
-            _ => return,
-        };
-        let stats = ALLOCATOR.stats();
-        mark.store(stats.allocations + stats.reallocations, Ordering::Relaxed);
-    }
-}
-
-/// Runs one pipeline over the items of its environment.
-macro_rules! run {
-    ($pipeline:ident, $workers:expr) => {
-        |env| {
-            let run = $pipeline::pipeline()
-                .workers($workers)
-                .start(env)
-                .expect("the pipeline starts");
-            let _ = run.wait().expect("nothing fails");
-        }
-    };
-}
+const ITEMS: Items = Items {
+    warm: 1_000_000,
+    steady: 10_000_000,
+};
 
 fn main() -> ExitCode {
+    println!(
+        "allocations while the sink takes {} items, after {}",
+        ITEMS.steady, ITEMS.warm
+    );
     let mut clean = true;
-    println!("allocations while the sink takes {STEADY} items, after {WARM}");
     for workers in [1, 2] {
-        clean &= show("ordered, from an iterator", workers, run!(ordered, workers));
-        clean &= show("keyed, from a range", workers, run!(keyed, workers));
-        clean &= show("serial, then direct", workers, run!(direct, workers));
-        clean &= show("broadcast and join", workers, run!(broadcast, workers));
-        clean &= show("route and join", workers, run!(routed, workers));
-        clean &= show("polled, by `Emit`", workers, run!(polled, workers));
-        clean &= show("pushed, prefetch, batches", workers, |env| {
-            push(env, workers)
-        });
+        for case in CASES {
+            let count = allocations(case, workers, ITEMS, counted);
+            println!("  {:<28} {workers} workers   {count}", case.0);
+            clean &= count == 0;
+        }
     }
     if clean {
         ExitCode::SUCCESS
@@ -80,26 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn push(env: Env, workers: usize) {
-    let items = env.items;
-    let run = pushed::pipeline()
-        .workers(workers)
-        .start(env)
-        .expect("the pipeline starts");
-    for n in 0..items {
-        run.send(n).expect("the input is open");
-    }
-    let _ = run.drain().expect("nothing fails");
-}
-
-fn show(name: &str, workers: usize, run: impl FnOnce(Env)) -> bool {
-    let marks = Arc::new(Marks::default());
-    // A margin behind the second mark keeps the end of the run out of it.
-    run(Env {
-        items: WARM + STEADY + WARM,
-        probe: Box::new(Reader(Arc::clone(&marks))),
-    });
-    let count = marks.after.load(Ordering::Relaxed) - marks.before.load(Ordering::Relaxed);
-    println!("  {name:<28} {workers} workers   {count}");
-    count == 0
+fn counted() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations + stats.reallocations
 }

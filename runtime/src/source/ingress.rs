@@ -164,6 +164,12 @@ impl<T: 'static> Ingress<T> {
         }
     }
 
+    /// Takes what waits, as a worker that has the input's token does.
+    #[cfg(feature = "measure")]
+    pub(crate) fn take(&self, lane: Lane, into: &mut Vec<T>) -> usize {
+        self.intake.take(lane, usize::MAX, Shares { sharers: 1, least: 1 }, into)
+    }
+
     fn sleep(&self, most: Duration) {
         {
             let mut sleepers = self.sleepers();

@@ -1,0 +1,126 @@
+//! Single items: how long they wait until a stage has them.
+
+use std::{
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
+};
+
+use pipewright::Priority;
+
+use super::{
+    Plan, Reading, clock_ns,
+    pipelines::{Arrival, Busy, Latencies, Sparse, arriving, lingering, urgent},
+    quantiles,
+};
+use crate::{load::cost_of, tasks::Done};
+
+pub(super) fn wake(plan: &Plan) -> Vec<Reading> {
+    // A worker looks for work for as long as a wake-up takes, then it sleeps; it needs some time to fall asleep.
+    let asleep = || thread::sleep(Duration::from_millis(2));
+    // It has reported the last item and needs a moment to come back to its input.
+    let looking = || {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_micros(5) {
+            std::hint::spin_loop();
+        }
+    };
+    vec![
+        Reading::new(
+            "B12.asleep",
+            plan.rounds(|| latency(plan.n(200), asleep) / 1e3),
+        ),
+        Reading::new(
+            "B12.looking",
+            plan.rounds(|| latency(plan.n(20_000), looking) / 1e3),
+        ),
+    ]
+}
+
+/// The median time from sending an item until the stage has it, in nanoseconds.
+fn latency(n: u64, pause: impl Fn()) -> f64 {
+    let arrival = Arrival::new();
+    let pipeline = arriving::pipeline().workers(1);
+    let run = pipeline.start(arrival.clone()).expect("the worker starts");
+    let mut times = Vec::with_capacity(n as usize);
+    for _ in 0..n {
+        pause();
+        let sent = arrival.now();
+        run.send(()).expect("the pipeline runs");
+        times.push(arrival.wait().saturating_sub(sent) as f64);
+    }
+    let _ = run.drain().expect("nothing fails");
+    (quantiles(times, [0.5])[0] - clock_ns()).max(0.0)
+}
+
+pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
+    let rounds = microsecond();
+    let once = || {
+        let busy = Busy {
+            rounds,
+            ..Busy::default()
+        };
+        let pipeline = urgent::pipeline().workers(2);
+        let run = pipeline.start(busy.clone()).expect("the workers start");
+        // Until both work.
+        thread::sleep(Duration::from_millis(20));
+        for _ in 0..plan.n(1000) {
+            thread::sleep(Duration::from_micros(300));
+            run.send_at(Priority::Critical, Instant::now())
+                .expect("the pipeline runs");
+        }
+        busy.over.store(true, Ordering::Relaxed);
+        let _ = run.drain().expect("nothing fails");
+        quantiles(busy.latencies.take(), [0.5, 0.99]).map(|time| time / 1e3)
+    };
+    let rounds = plan.rounds(once);
+    vec![
+        Reading::new("B14.p99", rounds.iter().map(|round| round[1]).collect()),
+        Reading::new("B14.p50", rounds.iter().map(|round| round[0]).collect()),
+    ]
+}
+
+/// Rounds of work that take a microsecond.
+fn microsecond() -> u64 {
+    const ROUNDS: u64 = 1000;
+    (ROUNDS as f64 / (cost_of(ROUNDS).as_secs_f64() * 1e6)) as u64
+}
+
+pub(super) fn linger(plan: &Plan) -> Vec<Reading> {
+    let rounds = microsecond();
+    let once = || {
+        let sparse = Sparse {
+            latencies: Latencies::default(),
+            count: plan.n(5000),
+            rounds,
+        };
+        let pipeline = lingering::pipeline().workers(2);
+        let run = pipeline.start(sparse.clone()).expect("the workers start");
+        let _ = run.wait().expect("nothing fails");
+        quantiles(sparse.latencies.take(), [0.999])[0] / 1e3
+    };
+    vec![Reading::new("B21", plan.rounds(once))]
+}
+
+pub(super) fn send(plan: &Plan) -> Vec<Reading> {
+    let once = || {
+        let done = Done::default();
+        let pipeline = crate::tasks::sent::pipeline().workers(1);
+        let run = pipeline.start(done.clone()).expect("the worker starts");
+        let (n, clock) = (plan.n(200_000), clock_ns());
+        let mut times = Vec::with_capacity(n as usize);
+        for _ in 0..n {
+            let begun = Instant::now();
+            run.send(0).expect("the pipeline runs");
+            times.push((begun.elapsed().as_secs_f64() * 1e9 - clock).max(0.0));
+        }
+        done.wait(n);
+        let _ = run.drain().expect("nothing fails");
+        quantiles(times, [0.5, 0.99])
+    };
+    let rounds = plan.rounds(once);
+    vec![
+        Reading::new("send.p50", rounds.iter().map(|round| round[0]).collect()),
+        Reading::new("send.p99", rounds.iter().map(|round| round[1]).collect()),
+    ]
+}

@@ -1,0 +1,96 @@
+//! Allocations in steady state, on every kind of source and link.
+//!
+//! A counter of allocations is read when the sink has taken the warm-up's last item and again when it has taken the last
+//! item of the steady state; what lies between is steady state.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{
+    heavy::{Env, Probe, keyed, ordered},
+    links::{broadcast, direct, polled, pushed, routed},
+};
+
+/// How many items are warm-up, and how many are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Items {
+    /// Before it counts.
+    pub warm: u64,
+    /// While it counts.
+    pub steady: u64,
+}
+
+struct Reader {
+    allocations: fn() -> usize,
+    items: Items,
+    marks: Arc<[AtomicUsize; 2]>,
+}
+
+impl Probe for Reader {
+    fn at(&self, n: u64) {
+        let mark = match n {
+            n if n == self.items.warm => &self.marks[0],
+            n if n == self.items.warm + self.items.steady => &self.marks[1],
+            _ => return,
+        };
+        mark.store((self.allocations)(), Ordering::Relaxed);
+    }
+}
+
+/// A kind of source or link, and what runs it with so many workers.
+pub type Case = (&'static str, fn(Env, usize));
+
+/// Runs one pipeline over the items of its environment.
+macro_rules! run {
+    ($pipeline:ident) => {
+        |env, workers| {
+            let run = $pipeline::pipeline()
+                .workers(workers)
+                .start(env)
+                .expect("the pipeline starts");
+            let _ = run.wait().expect("nothing fails");
+        }
+    };
+}
+
+/// All kinds.
+pub const CASES: [Case; 7] = [
+    ("ordered, from an iterator", run!(ordered)),
+    ("keyed, from a range", run!(keyed)),
+    ("serial, then direct", run!(direct)),
+    ("broadcast and join", run!(broadcast)),
+    ("route and join", run!(routed)),
+    ("polled, by `Emit`", run!(polled)),
+    ("pushed, prefetch, batches", push),
+];
+
+fn push(env: Env, workers: usize) {
+    let items = env.items;
+    let run = pushed::pipeline()
+        .workers(workers)
+        .start(env)
+        .expect("the pipeline starts");
+    for n in 0..items {
+        run.send(n).expect("the input is open");
+    }
+    let _ = run.drain().expect("nothing fails");
+}
+
+/// Allocations, as `allocations` counts them, in the steady state of one case.
+pub fn allocations(case: Case, workers: usize, items: Items, allocations: fn() -> usize) -> usize {
+    let marks = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let probe = Reader {
+        allocations,
+        items,
+        marks: Arc::clone(&marks),
+    };
+    // A margin behind the second mark keeps the end of the run out of it.
+    let env = Env {
+        items: items.warm + items.steady + items.warm,
+        probe: Box::new(probe),
+    };
+    (case.1)(env, workers);
+    marks[1].load(Ordering::Relaxed) - marks[0].load(Ordering::Relaxed)
+}
