@@ -72,7 +72,7 @@ fn without_arguments_the_commands_are_listed() {
     assert_eq!(
         commands,
         [
-            "check", "graph", "expand", "ci", "tidy", "loom", "peers", "ui", "help"
+            "check", "graph", "expand", "ci", "tidy", "loom", "peers", "budgets", "ui", "help"
         ]
     );
     assert_eq!(run.code, 0);
