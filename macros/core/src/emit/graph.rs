@@ -236,26 +236,33 @@ impl Glue<'_, '_> {
     }
 
     fn new_local(&self) -> TokenStream {
-        let (pipe, rt, local) = (self.pipe, self.pipe.rt(), self.pipe.item("Local"));
-        let fields = self.own().into_iter().map(|(field, name)| {
-            let value = match field {
-                Field::Batch(stage) => {
-                    let id = &pipe.nodes[stage].id;
-                    hygienic!(w.collector(#id))
-                }
-                Field::Ahead(stage) => {
-                    let distance = ahead::distance(pipe, stage);
-                    hygienic!(#rt::Ahead::new(#distance))
-                }
-                Field::State(stage) => {
-                    let ident = &pipe.nodes[stage].ident;
-                    hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?)
-                }
-                _ => hygienic!(::pipewright::Emit::new()),
-            };
-            hygienic!(#name: #value,)
+        let local = self.pipe.item("Local");
+        let fields = self.own().into_iter().filter_map(|(field, name)| {
+            let value = self.own_value(field)?;
+            Some(hygienic!(#name: #value,))
         });
         hygienic!(#local { #(#fields)* })
+    }
+
+    /// What a worker, or a pinned thread, has for itself at the beginning; `None` for fields that each batch sets.
+    fn own_value(&self, field: Field) -> Option<TokenStream> {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        match field {
+            Field::Buffer(_) => Some(hygienic!(::pipewright::Emit::new())),
+            Field::Batch(stage) => {
+                let id = &pipe.nodes[stage].id;
+                Some(hygienic!(w.collector(#id)))
+            }
+            Field::Ahead(stage) => {
+                let distance = ahead::distance(pipe, stage);
+                Some(hygienic!(#rt::Ahead::new(#distance)))
+            }
+            Field::State(stage) => {
+                let ident = &pipe.nodes[stage].ident;
+                Some(hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?))
+            }
+            Field::Watch | Field::Env | Field::Tag | Field::Out(_) => None,
+        }
     }
 
     fn implementation(&self) -> TokenStream {

@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{Glue, hygienic};
-use crate::emit::{fields::Field, flow::ahead, pinned::segments};
+use crate::emit::{fields::Field, pinned::segments};
 
 impl Glue<'_, '_> {
     /// `true` if a stage has threads of its own.
@@ -93,7 +93,10 @@ impl Glue<'_, '_> {
         let locals = self.loops.segments[segment]
             .fields
             .iter()
-            .filter_map(|field| self.pinned_local(field));
+            .filter_map(|field| {
+                let (name, value) = (pipe.fields.of(field), self.own_value(field)?);
+                Some(hygienic!(let mut #name = #value;))
+            });
         let senders = plan.outs.iter().filter(|out| self.is_ring(out.link));
         let senders = senders.map(|out| {
             let (field, name) = (self.link_field(out.link), self.carrier(out.link));
@@ -124,29 +127,6 @@ impl Glue<'_, '_> {
                 Ok(())
             }
         }
-    }
-
-    /// What a pinned thread has for itself.
-    fn pinned_local(&self, field: Field) -> Option<TokenStream> {
-        let (pipe, rt) = (self.pipe, self.pipe.rt());
-        let name = pipe.fields.of(field);
-        let value = match field {
-            Field::Buffer(_) => hygienic!(::pipewright::Emit::new()),
-            Field::Batch(stage) => {
-                let id = &pipe.nodes[stage].id;
-                hygienic!(w.collector(#id))
-            }
-            Field::Ahead(stage) => {
-                let distance = ahead::distance(pipe, stage);
-                hygienic!(#rt::Ahead::new(#distance))
-            }
-            Field::State(stage) => {
-                let ident = &pipe.nodes[stage].ident;
-                hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?)
-            }
-            Field::Watch | Field::Env | Field::Tag | Field::Out(_) => return None,
-        };
-        Some(hygienic!(let mut #name = #value;))
     }
 
     /// The value of a field of the loop of a pinned segment.
