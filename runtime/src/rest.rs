@@ -135,7 +135,9 @@ impl Worker<'_> {
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
         self.stats().parks.add(1);
+        shared.seating.leave(self.id());
         let woken = shared.idle.park(self.id(), timeout, || self.sees_work());
+        shared.seating.come_back(self.id());
         self.stats().wakes.add(u64::from(woken));
         if let Some(at) = mine {
             shared.give_clock_back(at);

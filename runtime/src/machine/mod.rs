@@ -15,7 +15,12 @@ mod sysfs;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{collections::BTreeSet, fmt, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 pub(crate) use self::{
     cgroup::Levels,
@@ -37,9 +42,15 @@ const VARIABLE: &str = "PIPEWRIGHT_TOPO";
 pub(crate) fn here() -> Result<Machine, TopologyError> {
     match std::env::var_os(VARIABLE) {
         Some(text) => Machine::simulate(&text.to_string_lossy()),
-        None => Ok(Machine::read()),
+        None => {
+            let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(sysfs::read_again(Files::at("/".as_ref()), &mut known))
+        }
     }
 }
+
+/// What the last start of a run has read: it takes longer than starting the workers.
+static KNOWN: Mutex<Option<sysfs::Hardware>> = Mutex::new(None);
 
 /// A machine as this process sees it.
 ///

@@ -44,8 +44,11 @@ pub(crate) struct Placement {
 /// Are workers bound to their cpus?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pin {
-    /// The system moves them.
+    /// The system places and moves them.
     No,
+    /// Each begins on its cpu, and the system may move it from there: there is a worker for every core, and systems that pack
+    /// new threads on few cores, as those of virtual machines may, take long to spread them.
+    Begun,
     /// They are, because the run has the machine to itself, as far as can be told.
     Auto,
     /// They are, because the pool names cores or a node, or says so.
@@ -175,13 +178,15 @@ impl Machine {
             .take(workers)
             .map(|seat| seat.cpu)
             .collect();
-        let whole = cores > FEW_CORES && (cores..=seats.len()).contains(&workers);
+        let whole = (cores..=seats.len()).contains(&workers);
+        let alone = cores > FEW_CORES && self.quota().is_none();
         let mut pin = match wish.pin {
             _ if self.is_simulated() => Pin::No,
             Some(false) => Pin::No,
             Some(true) => Pin::Asked,
             None if asked => Pin::Asked,
-            None if whole && self.quota().is_none() => Pin::Auto,
+            None if whole && alone => Pin::Auto,
+            None if workers >= cores && workers > 1 => Pin::Begun,
             None => Pin::No,
         };
         if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {

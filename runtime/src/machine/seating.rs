@@ -1,10 +1,11 @@
-//! The workers of a run take their seats: each binds its own thread to its cpu, where the placement says so.
+//! The workers of a run take their seats: each binds its own thread to its cpu, or begins there, where the
+//! placement says so.
 //!
 //! A run that binds its workers because it seems to have the machine to itself must not do so beside another one: both
 //! would take the same cpus, and a run that has little to do keeps one cpu only. So of all runs of a process one at a time
 //! binds its workers unasked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use core_affinity::CoreId;
 
@@ -22,6 +23,10 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Seating {
     placement: Placement,
     bound: bool,
+    /// Do workers begin on their cpus?
+    begun: bool,
+    /// The cpu on which each worker was last seen, or [`AWAY`].
+    seen: Box<[AtomicU32]>,
     /// Given back when the run ends.
     _claim: Option<Claim>,
 }
@@ -38,6 +43,12 @@ impl Seating {
         }
         Self {
             bound: placement.pin == Pin::Asked || claim.is_some(),
+            begun: placement.pin == Pin::Begun,
+            seen: placement
+                .seats
+                .iter()
+                .map(|_| AtomicU32::new(AWAY))
+                .collect(),
             placement,
             _claim: claim,
         }
@@ -59,11 +70,73 @@ impl Seating {
     /// unbound, and says so once.
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
         let id = self.seat(worker).cpu as usize;
+        if self.begun {
+            begin_on(id);
+            self.seen[worker].store(id as u32, Ordering::Relaxed);
+        }
         if self.bound && !core_affinity::set_for_current(CoreId { id }) {
             warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");
         }
     }
+
+    /// This worker sleeps now; its cpu is free for others.
+    pub(crate) fn leave(&self, worker: usize) {
+        if self.begun {
+            self.seen[worker].store(AWAY, Ordering::Relaxed);
+        }
+    }
+
+    /// This worker was woken. A system that packs threads may have put it on the cpu of another one that is at work, to wait
+    /// for it there: then it goes to its own.
+    pub(crate) fn come_back(&self, worker: usize) {
+        if !self.begun {
+            return;
+        }
+        let here = current_cpu();
+        // Relaxed: a hint. Whoever misses another worker here shares a cpu with it until the system divides them.
+        let taken = |(other, seen): (usize, &AtomicU32)| {
+            other != worker && seen.load(Ordering::Relaxed) == here
+        };
+        let own = self.seat(worker).cpu;
+        let mut at = here;
+        if own != here && self.seen.iter().enumerate().any(taken) {
+            begin_on(own as usize);
+            at = own;
+        }
+        self.seen[worker].store(at, Ordering::Relaxed);
+    }
 }
+
+/// The place of a worker that sleeps.
+const AWAY: u32 = u32::MAX;
+
+#[cfg(target_os = "linux")]
+fn current_cpu() -> u32 {
+    u32::try_from(rustix::thread::sched_getcpu()).unwrap_or(AWAY)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn current_cpu() -> u32 {
+    AWAY
+}
+
+/// Moves the calling thread to a cpu, without binding it there. If the system does not tell where the thread may run, or
+/// refuses, the thread stays where it is: nobody relies on it.
+#[cfg(target_os = "linux")]
+fn begin_on(id: usize) {
+    use rustix::thread::{sched_getaffinity, sched_setaffinity};
+
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return;
+    };
+    if core_affinity::set_for_current(CoreId { id }) {
+        // It was allowed a moment ago.
+        let _ = sched_setaffinity(None, &allowed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn begin_on(_: usize) {}
 
 /// The right to bind workers unasked.
 #[derive(Debug)]
@@ -117,6 +190,21 @@ mod tests {
         });
         assert_eq!(bound, format!("Cpus_allowed_list:\t{cpu}"));
         assert!(warnings.list().is_empty());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_worker_that_begins_on_a_cpu_may_leave_it() {
+        let last = Machine::read().usable().last().expect("a cpu").id;
+        let (before, after) = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let before = allowed();
+                begin_on(last as usize);
+                (before, allowed())
+            });
+            worker.join().expect("it does not panic")
+        });
+        assert_eq!(before, after);
     }
 
     #[test]

@@ -12,16 +12,25 @@ const NODES: &str = "sys/devices/system/node";
 /// Levels of cache that are looked at to find the third.
 const CACHES: u32 = 6;
 
+/// What does not change while the same cpus are online.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    online: String,
+    cpus: Vec<Cpu>,
+    notes: Vec<String>,
+}
+
 /// Reads everything; what is missing or broken is replaced by the plainest assumption, and noted.
 pub(super) fn read(files: Files) -> Machine {
+    read_again(files, &mut None)
+}
+
+/// As [`read`], without the some ten files of each cpu where they were read before.
+pub(super) fn read_again(files: Files, known: &mut Option<Hardware>) -> Machine {
     let mut reader = Reader::new(files);
     let allowed = cgroup::allowed(&mut reader);
-    let ids = reader.files.numbered(CPUS, "cpu");
-    let mut cpus = if ids.is_empty() {
-        without_sysfs(&mut reader, allowed.as_deref())
-    } else {
-        with_sysfs(&mut reader, &ids)
-    };
+    let cpus = hardware(&mut reader, known);
+    let mut cpus = cpus.unwrap_or_else(|| without_sysfs(&mut reader, allowed.as_deref()));
     restrict(&mut reader, &mut cpus, allowed);
     let quota = cgroup::quota(&mut reader);
     Machine {
@@ -30,6 +39,29 @@ pub(super) fn read(files: Files) -> Machine {
         simulated: false,
         notes: reader.notes,
     }
+}
+
+/// The cpus, all of those that are online as if they could be used; `None` without `/sys`.
+fn hardware(reader: &mut Reader, known: &mut Option<Hardware>) -> Option<Vec<Cpu>> {
+    let online = reader.files.text(&format!("{CPUS}/online"));
+    if let (Some(known), Some(online)) = (&known, &online)
+        && known.online == *online
+    {
+        known.notes.iter().for_each(|note| reader.note(note));
+        return Some(known.cpus.clone());
+    }
+    let ids = reader.files.numbered(CPUS, "cpu");
+    if ids.is_empty() {
+        return None;
+    }
+    let before = reader.notes.len();
+    let cpus = with_sysfs(reader, &ids);
+    *known = online.map(|online| Hardware {
+        online,
+        cpus: cpus.clone(),
+        notes: reader.notes[before..].to_vec(),
+    });
+    Some(cpus)
 }
 
 /// Cpus of which nothing is known but that they are there.

@@ -166,6 +166,30 @@ fn recorded_machines_are_read() {
 }
 
 #[test]
+fn what_was_read_before_is_read_again_when_other_cpus_are_online() {
+    for name in ["one_node", "hybrid", "container", "no_sysfs", "broken"] {
+        let folder = unpacked(name);
+        let files = || Files::at(folder.path());
+        let mut known = None;
+        let first = sysfs::read_again(files(), &mut known);
+        assert_eq!(sysfs::read_again(files(), &mut known), first, "{name}");
+        assert_eq!(Machine::read_at(folder.path()), first, "{name}");
+        let online = folder.path().join("sys/devices/system/cpu/online");
+        if known.is_none() {
+            continue;
+        }
+        fs::write(online, "0\n").expect("a file");
+        let fewer = sysfs::read_again(files(), &mut known);
+        assert_eq!(fewer, Machine::read_at(folder.path()), "{name}");
+        assert_eq!(
+            fewer.cpus().iter().filter(|cpu| cpu.online).count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn what_is_missing_or_broken_is_assumed_and_noted() {
     check(
         "capacities",

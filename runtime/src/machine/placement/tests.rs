@@ -53,16 +53,16 @@ fn workers_take_one_cpu_of_every_core_first() {
     check("2x2x2", "smt=use", &[0, 1, 2, 3, 4, 5, 6, 7], Pin::No);
     check("1x2", "workers=3", &[0, 1, 0], Pin::No);
     check("1x1", "", &[0], Pin::No);
-    check("offline", "", &[0, 1], Pin::No);
+    check("offline", "", &[0, 1], Pin::Begun);
     check("no_sysfs", "", &[0, 1, 2, 5], Pin::Auto);
 }
 
 #[test]
 fn a_quota_bounds_the_workers_that_nobody_asked_for() {
     check("four_nodes", "", &[0, 1, 2, 3, 4, 5], Pin::No);
-    check("container", "", &[2, 3], Pin::No);
-    check("container", "smt=use", &[2, 3], Pin::No);
-    check("container", "workers=3", &[2, 3, 6], Pin::No);
+    check("container", "", &[2, 3], Pin::Begun);
+    check("container", "smt=use", &[2, 3], Pin::Begun);
+    check("container", "workers=3", &[2, 3, 6], Pin::Begun);
     check("container_v1", "", &[1], Pin::No);
 }
 
