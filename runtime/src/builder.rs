@@ -27,7 +27,8 @@ use crate::{
     source::{Ingress, Kind, SourceCtl, Waiting},
     tuning,
     urgent::Interrupt,
-    worker::{Shelf, Worker, work},
+    shelf::Shelf,
+    worker::{Worker, work},
 };
 
 /// A run that is being described; made by the `pipeline()` function of a pipeline's module.
@@ -361,7 +362,7 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         let mut own = first.map(|(id, queue)| {
             // Now that the others are started, which would inherit it.
             shared.seating.sit(id, &shared.warnings);
-            Worker::new(shared, id, queue, &urgent)
+            Worker::new(shared, id, queue, Some(&urgent))
         });
         let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
         let local = match (local, problem) {
@@ -451,7 +452,7 @@ fn worker<G: Graph>(
 ) {
     shared.seating.sit(id, &shared.warnings);
     let urgent = Interrupt::new(shelf, shared, id);
-    let mut w = Worker::new(shared, id, queue, &urgent);
+    let mut w = Worker::new(shared, id, queue, Some(&urgent));
     let local = guarded(|| shelf.local(&w));
     let (local, answer) = match local {
         Ok(local) => (Some(local), Ok(())),

@@ -33,6 +33,7 @@ macro_rules! built_on_them {
 
 built_on_them! {
     mod ahead;
+    mod alone;
     mod batch;
     mod builder;
     mod call;
@@ -59,6 +60,7 @@ built_on_them! {
     mod running;
     mod settings;
     mod shared;
+    mod shelf;
     mod simd;
     mod source;
     mod stage;

@@ -20,7 +20,8 @@ use crate::{
     graph::{Graph, States},
     lane::Lane,
     shared::Shared,
-    worker::{Shelf, Worker, step_above},
+    shelf::Shelf,
+    worker::{Worker, step_above},
 };
 
 /// How often a worker looks up from a batch: about every 16 us.
@@ -126,10 +127,15 @@ impl LookUp {
 impl Shared {
     /// Has a lane that is more urgent than `lane` something to do?
     fn has_above(&self, lane: Lane, now: u64) -> bool {
-        let mut above = Lane::ALL.into_iter().take(lane.index().min(Lane::NORMAL.index()));
+        let mut above = Lane::ALL
+            .into_iter()
+            .take(lane.index().min(Lane::NORMAL.index()));
         above.any(|lane| {
             self.lanes.waits_in(lane)
-                || self.sources.iter().any(|source| source.is_ready_in(lane, now))
+                || self
+                    .sources
+                    .iter()
+                    .any(|source| source.is_ready_in(lane, now))
         })
     }
 }

@@ -5,14 +5,12 @@
 //! worker.
 //!
 //! **Two modes.** While items are cheap, handing them to another core costs more than it saves. So a run starts with one
-//! worker that takes all tickets (see [`crate::credit`]) and runs the whole pipeline as one loop, source to sink. When it
-//! has worked long enough to pay for waking the others, and an item costs enough to be worth a hand-over, the run turns
-//! parallel; when items become cheap again, it turns back. A run with one worker always has the pipeline to itself.
+//! worker that has the whole pipeline to itself (see [`crate::alone`]). When sharing pays the run turns parallel; when items
+//! become cheap again, it turns back. A run with one worker always has the pipeline to itself.
 //!
 //! **The end.** The run is over when every source has ended and every ticket is free: then no batch exists anywhere.
 
 use std::{
-    cell::UnsafeCell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -20,16 +18,17 @@ use std::{
 use crossbeam_deque::{Steal, Worker as Queue};
 
 use crate::{
-    batch::Due,
+    alone::alone,
     carrier::{Carrier, Task},
     counts::Counts,
     drive::{Load, Watch, panic_message},
-    error::{InitError, RunError},
+    error::RunError,
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
     machine::Victims,
-    rest::{Rest, WAKE_NS},
+    rest::Rest,
     shared::Shared,
+    shelf::Shelf,
     source::{Pulled, SourceCtl},
     urgent::{Interrupt, Urgent},
     worker_stats::WorkerStats,
@@ -50,7 +49,7 @@ pub struct Worker<'r> {
     /// The source that is asked first next time.
     turn: usize,
     /// The lane that is being served.
-    lane: Lane,
+    pub(crate) lane: Lane,
     turns: Turns,
     /// When to look for lanes that have waited too long.
     look_for_aged: u64,
@@ -59,35 +58,28 @@ pub struct Worker<'r> {
     urgent: Option<&'r dyn Urgent>,
     nested: bool,
     /// Has this worker the whole pipeline to itself?
-    alone: bool,
+    pub(crate) alone: bool,
     /// Whom it steals from.
     victims: Victims,
 }
 
 impl<'r> Worker<'r> {
-    /// `urgent` serves urgent lanes in the middle of a batch.
+    /// A worker of the pool. `urgent` serves urgent lanes in the middle of a batch; without, nobody interrupts it.
     pub(crate) fn new(
         shared: &'r Shared,
         id: usize,
         queue: Queue<Task>,
-        urgent: &'r dyn Urgent,
+        urgent: Option<&'r dyn Urgent>,
     ) -> Self {
         let mut worker = Self::nested(shared, id, queue);
         worker.nested = false;
         // Where all lanes are alike nothing has to be looked up for.
-        worker.urgent = (shared.lanes.used() != Lanes::NORMAL).then_some(urgent);
+        worker.urgent = urgent.filter(|_| shared.lanes.used() != Lanes::NORMAL);
         worker
     }
 
-    /// A worker without a pipeline, which nobody interrupts.
-    #[cfg(feature = "measure")]
-    pub(crate) fn bare(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
-        let mut worker = Self::nested(shared, id, queue);
-        worker.nested = false;
-        worker
-    }
-
-    /// For work in the middle of other work of worker `id`. Nobody steals from its queue, and it leaves nothing there.
+    /// For work in the middle of other work of worker `id`, and for pinned threads. Nobody steals from its queue, and it leaves
+    /// nothing there.
     pub(crate) fn nested(shared: &'r Shared, id: usize, queue: Queue<Task>) -> Self {
         let now = shared.now();
         Self {
@@ -129,28 +121,30 @@ impl<'r> Worker<'r> {
     /// Leaves a batch in the worker's own queue: it runs it next, unless another worker steals it.
     pub fn post<T: 'static>(&mut self, carrier: Carrier<T>) {
         let shared = self.shared;
-        let lane = shared.lanes.at(carrier.link(), shared.credits.lane(carrier.ticket()));
+        let lane = shared
+            .lanes
+            .at(carrier.link(), shared.credits.lane(carrier.ticket()));
         let task = match shared.lanes.push(lane, carrier.into_task()) {
             Ok(()) => return shared.idle.wake_one(),
             Err(task) => task,
         };
-        if self.id >= shared.settings.workers {
+        if self.nested {
             return self.leave_to_pool(task);
         }
-        let waiting = if self.nested { OWN_TASKS } else { self.queue.len() };
+        let waiting = self.queue.len();
         if waiting < OWN_TASKS {
             self.queue.push(task);
-        } else if let Err(task) = self.shared.injector.push(task) {
+        } else if let Err(task) = shared.injector.push(task) {
             // The overflow has room for every carrier there can be; if it had not, growing is better than losing.
             self.queue.push(task);
         }
         // Nobody is woken for the one task that this worker runs next.
         if waiting > 0 {
-            self.shared.idle.wake_one();
+            shared.idle.wake_one();
         }
     }
 
-    /// A pinned thread's task is for the workers of the pool.
+    /// A task of somebody whose queue nobody looks at.
     fn leave_to_pool(&self, task: Task) {
         // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and the
         // ledger shows it.
@@ -215,7 +209,10 @@ impl<'r> Worker<'r> {
         if self.lane != Lane::NORMAL {
             return self.shared.lanes.pop(self.lane);
         }
-        self.queue.pop().or_else(|| self.shared.injector.pop()).or_else(|| self.steal())
+        self.queue
+            .pop()
+            .or_else(|| self.shared.injector.pop())
+            .or_else(|| self.steal())
     }
 
     /// A task of another worker, the nearest first.
@@ -241,12 +238,20 @@ impl<'r> Worker<'r> {
     /// Is there a task that this worker could take?
     pub(crate) fn sees_tasks(&self) -> bool {
         let shared = self.shared;
-        let others = || shared.stealers.get().is_some_and(|all| all.iter().any(|queue| !queue.is_empty()));
-        !self.queue.is_empty() || !shared.injector.is_empty() || !shared.lanes.is_empty() || others()
+        let others = || {
+            shared
+                .stealers
+                .get()
+                .is_some_and(|all| all.iter().any(|queue| !queue.is_empty()))
+        };
+        !self.queue.is_empty()
+            || !shared.injector.is_empty()
+            || !shared.lanes.is_empty()
+            || others()
     }
 
     /// The lane at which this look begins.
-    fn first_lane(&mut self) -> Lane {
+    pub(crate) fn first_lane(&mut self) -> Lane {
         if self.now >= self.look_for_aged {
             self.look_for_aged = self.now + AGE_NS / 4;
             if let Some(lane) = self.aged() {
@@ -264,47 +269,6 @@ impl Shared {
             && self.credits.free() == self.credits.total()
     }
 }
-
-/// A pipeline's graph that workers use together, or one of them alone.
-pub(crate) struct Shelf<G>(UnsafeCell<G>);
-
-impl<G: Graph> Shelf<G> {
-    pub(crate) fn new(graph: G) -> Self {
-        Self(UnsafeCell::new(graph))
-    }
-
-    pub(crate) fn into_inner(self) -> G {
-        self.0.into_inner()
-    }
-
-    /// The graph, for a worker that holds a ticket or a task (which holds one), before the workers start, or where there are
-    /// pinned threads, so that nobody is ever alone.
-    pub(crate) fn get(&self) -> &G {
-        // SAFETY: an exclusive reference exists only while one worker holds all tickets (`alone`). Callers hold one, so
-        // there is none now, and none is made before they release it, which they do after their last use of the reference.
-        // With pinned threads the run is parallel from the beginning and stays so: there never is one.
-        unsafe { &*self.0.get() }
-    }
-
-    /// The graph for a worker that holds all tickets.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the tickets are the lock; see the safety comment"
-    )]
-    fn alone(&self) -> &mut G {
-        // SAFETY: the caller has taken all tickets, so no other worker holds one and none has a reference from `get`;
-        // the credits' Acquire and Release order their accesses before and after this one.
-        unsafe { &mut *self.0.get() }
-    }
-
-    /// Makes a worker's own part. Called while no worker runs.
-    pub(crate) fn local(&self, w: &Worker<'_>) -> Result<G::Local, InitError> {
-        self.get().local(w)
-    }
-}
-
-// SAFETY: workers share it by `&G` (`G: Sync`) or use it alone, one after the other (`G: Send`).
-unsafe impl<G: Send + Sync> Sync for Shelf<G> {}
 
 /// Runs one worker until the run is over, then leaves its states in `states`.
 pub(crate) fn work<G: Graph>(
@@ -358,17 +322,15 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
 fn step<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let first = w.first_lane();
-    for lane in shared.lanes.used().from(first) {
-        w.lane = lane;
-        if let Some(task) = w.next_task() {
-            run(shelf, local, w, task);
-        } else if !pull(shelf, local, w) {
-            continue;
-        }
+    let done = shared
+        .lanes
+        .used()
+        .from(first)
+        .find(|lane| serve(shelf, local, w, *lane, pull));
+    if let Some(lane) = done {
         shared.lanes.served(lane, w.now);
-        return true;
     }
-    false
+    done.is_some()
 }
 
 /// As [`step`], in the middle of a batch of `lane`: with more urgent work only.
@@ -378,18 +340,33 @@ pub(crate) fn step_above<G: Graph>(
     w: &mut Worker<'_>,
     lane: Lane,
 ) -> bool {
-    for above in Lane::ALL.into_iter().filter(|above| *above < lane.min(Lane::NORMAL)) {
-        w.lane = above;
-        if let Some(task) = w.next_task() {
+    let mut above = Lane::ALL
+        .into_iter()
+        .filter(|above| *above < lane.min(Lane::NORMAL));
+    above.any(|above| {
+        serve(shelf, local, w, above, |shelf, local, w| {
+            let open = w.shared.is_parallel() && !w.shared.is_paused();
+            open && pull_one(shelf, local, w)
+        })
+    })
+}
+
+/// Does one piece of work of a lane: what is on its way, or else what `pull` takes in. False if there is none.
+fn serve<'w, G: Graph>(
+    shelf: &Shelf<G>,
+    local: &mut G::Local,
+    w: &mut Worker<'w>,
+    lane: Lane,
+    pull: impl FnOnce(&Shelf<G>, &mut G::Local, &mut Worker<'w>) -> bool,
+) -> bool {
+    w.lane = lane;
+    match w.next_task() {
+        Some(task) => {
             run(shelf, local, w, task);
-            return true;
+            true
         }
-        let open = w.shared.is_parallel() && !w.shared.is_paused();
-        if open && pull_one(shelf, local, w) {
-            return true;
-        }
+        None => pull(shelf, local, w),
     }
-    false
 }
 
 fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, task: Task) {
@@ -439,71 +416,6 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
             }
             Pulled::Done => return true,
             Pulled::Idle | Pulled::Busy => {}
-        }
-    }
-    false
-}
-
-/// Runs the whole pipeline in one loop while nobody else has a ticket. False if that could not be, or nothing was there.
-fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
-    let shared = w.shared;
-    let begun = w.now;
-    let ready = shared.sources.iter().any(|source| source.is_ready_in(w.lane, begun));
-    if !ready || !shared.credits.take_all() {
-        return false;
-    }
-    // Nobody is woken for what this worker looks at again before it gives the tickets back.
-    w.rest.searched = false;
-    let looks = shared.idle.start_search();
-    let graph = shelf.alone();
-    w.alone = true;
-    loop {
-        let more = round(graph, local, w);
-        let now = w.now;
-        let linger = more && shared.may_linger();
-        graph.flush(local, w, if linger { Due::At(now) } else { Due::All });
-        if !more || shared.is_stopping() || shared.is_paused() {
-            break;
-        }
-        if shared.settings.workers > 1
-            && now - begun > WAKE_NS
-            && shared.sources.iter().any(|s| s.is_worth_sharing())
-        {
-            shared.set_parallel(true);
-            graph.flush(local, w, Due::All);
-            break;
-        }
-    }
-    w.alone = false;
-    shared.credits.open();
-    if looks {
-        shared.idle.stop_search();
-    }
-    if shared.is_parallel() {
-        shared.idle.wake_all();
-    }
-    true
-}
-
-/// Asks the sources of the most urgent lane that has something; false if none had anything.
-fn round<G: Graph>(graph: &mut G, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
-    let shared = w.shared;
-    let first = w.first_lane();
-    for lane in shared.lanes.used().from(first) {
-        w.lane = lane;
-        let mut more = false;
-        for source in 0..shared.sources.len() {
-            if shared.is_stopping() {
-                return false;
-            }
-            if shared.sources[source].is_ready_in(lane, w.now) {
-                more |= graph.solo(source, local, w) == Pulled::More;
-            }
-        }
-        if more {
-            w.stats().pulled.add(1);
-            shared.lanes.served(lane, w.now);
-            return true;
         }
     }
     false

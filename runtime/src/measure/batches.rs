@@ -112,7 +112,7 @@ pub fn steal(n: u64) -> Duration {
         wait_for(stolen, rounds);
     };
     let thief = || {
-        let mut w = Worker::bare(&stand.shared, 1, Queue::new_fifo());
+        let mut w = Worker::new(&stand.shared, 1, Queue::new_fifo(), None);
         let mut time = Duration::ZERO;
         for round in 0..rounds {
             wait_for(left, round + 1);
@@ -140,7 +140,7 @@ fn locked<T>(tasks: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn steal_nothing(n: u64) -> Duration {
     let stand = Stand::<u64>::new();
     stand.set_stealers(&[&Queue::new_fifo(), &Queue::new_fifo()]);
-    let mut w = Worker::bare(&stand.shared, 1, Queue::new_fifo());
+    let mut w = Worker::new(&stand.shared, 1, Queue::new_fifo(), None);
     timed(|| {
         for _ in 0..n {
             assert!(w.steal().is_none());
@@ -188,14 +188,14 @@ pub fn hops(n: u64, words: usize) -> Hops {
     let stand = &stand;
     let (payload, receive) = (&payload, &receive);
     let ping = move || {
-        let mut w = Worker::bare(&stand.shared, 0, Queue::new_fifo());
+        let mut w = Worker::new(&stand.shared, 0, Queue::new_fifo(), None);
         for _ in 0..n {
             first.push(stand.carrier(payload).into_task());
             receive(&mut w);
         }
     };
     let pong = move || {
-        let mut w = Worker::bare(&stand.shared, 1, Queue::new_fifo());
+        let mut w = Worker::new(&stand.shared, 1, Queue::new_fifo(), None);
         let mut reading = Duration::ZERO;
         for _ in 0..n {
             reading += receive(&mut w);
@@ -237,7 +237,7 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
         input: None,
     };
     let link: KeyedLink<u64, _, u64> = KeyedLink::new(&site, 0, |key: &u64| *key, crosses_threads::<u64>());
-    let mut w = Worker::bare(&stand.shared, 0, Queue::new_fifo());
+    let mut w = Worker::new(&stand.shared, 0, Queue::new_fifo(), None);
     let mut tasks = Vec::new();
     let mut all = Scatter {
         dividing: Duration::ZERO,

@@ -14,8 +14,9 @@ use crate::{
     drive::panic_message,
     error::{RunError, StartError},
     graph::{Graph, States},
+    shelf::Shelf,
     source::Pulled,
-    worker::{Shelf, Worker},
+    worker::Worker,
 };
 
 /// What a pinned thread needs to begin and to end. Handed to generated code.
@@ -66,7 +67,9 @@ pub(crate) fn live<G: Graph>(
         && !pin_to(core)
     {
         let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
-        shared.warnings.add(Warning::NotPinned { stage, core }.to_string());
+        shared
+            .warnings
+            .add(Warning::NotPinned { stage, core }.to_string());
     }
     let told = Cell::new(false);
     let start = Start {
@@ -75,7 +78,9 @@ pub(crate) fn live<G: Graph>(
         go,
         told: &told,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| shelf.get().pinned(place, &mut w, start)));
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        shelf.get().pinned(place, &mut w, start)
+    }));
     let error = match lived {
         Ok(Ok(())) => return,
         Ok(Err(error)) => StartError::State(error),

@@ -44,6 +44,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/memory/thread.rs",
     "runtime/src/prefetch.rs",
     "runtime/src/ring.rs",
+    "runtime/src/shelf.rs",
     "runtime/src/simd/block.rs",
     "runtime/src/simd/lanes.rs",
     "runtime/src/simd/level.rs",
@@ -56,7 +57,6 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/spsc/mod.rs",
     "runtime/src/spsc/producer.rs",
     "runtime/src/token.rs",
-    "runtime/src/worker.rs",
 ];
 
 /// Words of unfinished work. They are put together here so that this file does not hold them.
