@@ -17,6 +17,7 @@ use crate::{
     counts::Counts,
     error::{InitError, RunError},
     lane::Lane,
+    lent::Lent,
     shared::Shared,
     simd::Feed,
     urgent::{LookUp, Urgent},
@@ -226,7 +227,10 @@ fn burst<const HOW: bool, I: Iterator, C: Segment>(
 ) {
     // A constant needs no register in a loop that has none to spare; what is taken is a difference of two counts.
     let limit = if HOW == LIMITED { limit } else { u64::MAX };
-    let mut guard = Guard::<I, C::Tally>::new(Some((items, progress)), limit, source, counts);
+    let Some(taken) = items.take() else {
+        return;
+    };
+    let mut guard = Guard::<I, C::Tally>::new(Some((taken, items, progress)), limit, source, counts);
     let Guard {
         items: Some(items),
         tally,
@@ -237,6 +241,7 @@ fn burst<const HOW: bool, I: Iterator, C: Segment>(
     else {
         return;
     };
+    let mut cx = Lent::new(cx);
     // The one count of the loop goes down and is looked at where it changes: one instruction for both.
     loop {
         tally.set_at(source);
@@ -244,7 +249,7 @@ fn burst<const HOW: bool, I: Iterator, C: Segment>(
             *ended = true;
             break;
         };
-        step(cx, item, tally);
+        step(&mut cx, item, tally);
         *left -= 1;
         if HOW == LIMITED && *left == 0 {
             break;
@@ -252,6 +257,7 @@ fn burst<const HOW: bool, I: Iterator, C: Segment>(
     }
     // No stage is being called any more, so that the loop need not keep which one was.
     tally.set_at(HANDED);
+    drop(cx);
     finish(guard);
 }
 
@@ -281,12 +287,15 @@ struct Guard<'a, I, T: Tally> {
 impl<'a, I, T: Tally> Guard<'a, I, T> {
     #[inline(always)]
     fn new(
-        mut home: Option<(&'a mut Option<I>, &'a mut Progress)>,
+        taken: Option<(I, &'a mut Option<I>, &'a mut Progress)>,
         limit: u64,
         source: u16,
         counts: &'a Counts,
     ) -> Self {
-        let items = home.as_mut().and_then(|(items, _)| items.take());
+        let (items, home) = match taken {
+            Some((items, home, progress)) => (Some(items), Some((home, progress))),
+            None => (None, None),
+        };
         Self {
             items,
             home,

@@ -88,6 +88,12 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
+    /// Does a worker sleep? A hint: who has made something visible calls [`Self::wake_one`] sooner or later.
+    #[inline(always)]
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) != 0
+    }
+
     /// Wakes one sleeper, if there is one and nobody is looking for work. Called after the work was made visible.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);

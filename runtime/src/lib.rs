@@ -47,6 +47,7 @@ built_on_them! {
     mod error;
     mod graph;
     mod lane_queues;
+    mod lent;
     mod link;
     pub mod machine;
     mod metrics;

@@ -2,7 +2,8 @@
 //!
 //! **How long it looks.** Sleeping costs a wake-up later, which takes [`WAKE_NS`]; looking costs the core meanwhile. Looking
 //! for as long as a wake-up takes is at most twice as expensive as knowing the future (Karlin et al., "Competitive
-//! snoopy caching", Algorithmica 1988). Where the past says that the next work is far away it looks for [`GLANCE_NS`] only;
+//! snoopy caching", Algorithmica 1988). A worker looks for four times as long where the run leaves a cpu to others: there it
+//! takes nobody's, and work that comes again and again does not wait for a wake-up. Where the past says that the next work is far away it looks for [`GLANCE_NS`] only;
 //! where another thread needed the core in the middle of it, not at all for the next [`QUIET`] times. One worker looks at a
 //! time (see [`crate::idle`]); nobody looks while a source rests, because the clock will tell.
 
@@ -14,6 +15,8 @@ use crate::{lane::Lane, worker::Worker};
 pub(crate) const WAKE_NS: u64 = 50_000;
 /// A short look.
 const GLANCE_NS: u64 = 2_000;
+/// As long it looks where there are more cpus than threads of the run.
+const SPARE_NS: u64 = 4 * WAKE_NS;
 /// When the usual gap between two pieces of work is longer than this, looking does not pay.
 const FAR_NS: u64 = 4 * WAKE_NS;
 /// Two looks that are further apart than this: something else ran on this core meanwhile.
@@ -55,12 +58,16 @@ impl Rest {
     }
 
     /// How long to look around, counted from the last work.
-    fn budget(&mut self) -> u64 {
+    fn budget(&mut self, spare: bool) -> u64 {
         if self.quiet > 0 {
             self.quiet -= 1;
             return 0;
         }
-        if self.gap > FAR_NS { GLANCE_NS } else { WAKE_NS }
+        match self.gap > FAR_NS {
+            true => GLANCE_NS,
+            false if spare => SPARE_NS,
+            false => WAKE_NS,
+        }
     }
 }
 
@@ -96,7 +103,7 @@ impl Worker<'_> {
     fn look(&mut self) -> bool {
         let shared = self.shared;
         let resting = shared.sources.iter().any(|source| source.retry_time().is_some());
-        let budget = if resting { 0 } else { self.rest.budget() };
+        let budget = if resting { 0 } else { self.rest.budget(shared.has_spare_cpu()) };
         if self.now() - self.rest.worked >= budget || !shared.idle.start_search() {
             return false;
         }

@@ -163,6 +163,11 @@ impl Shared {
         })
     }
 
+    /// Are there more cpus than threads of this run?
+    pub(crate) fn has_spare_cpu(&self) -> bool {
+        self.settings.workers + self.pins.threads() < self.seating.cpus()
+    }
+
     /// Nanoseconds since the run began.
     pub(crate) fn now(&self) -> u64 {
         self.elapsed().as_nanos() as u64

@@ -61,6 +61,9 @@ pub struct Worker<'r> {
     pub(crate) alone: bool,
     /// Whom it steals from.
     victims: Victims,
+    /// Has it done another's work since it pulled last, or left some of its own to another? Then the time since does not say
+    /// what its items cost.
+    mixed: bool,
 }
 
 impl<'r> Worker<'r> {
@@ -98,6 +101,7 @@ impl<'r> Worker<'r> {
             nested: true,
             alone: false,
             victims: shared.seating.seat(id).victims.clone(),
+            mixed: false,
         }
     }
 
@@ -152,6 +156,19 @@ impl<'r> Worker<'r> {
         self.shared.idle.wake_one();
     }
 
+    /// What this worker does from here on until its next pull is another's work, or another does some of its own.
+    pub(crate) fn mix(&mut self) {
+        self.mixed = true;
+    }
+
+    /// Ends a pull of `items` that began at `begun`, and lets the source learn what they cost.
+    pub(crate) fn learn(&mut self, ctl: &SourceCtl, items: u64, begun: u64) {
+        let ns = self.tick() - begun;
+        if !self.mixed || !ctl.knows_cost() {
+            ctl.learn(items, ns, self.shared.quantum());
+        }
+    }
+
     /// Its number among the workers and pinned threads.
     pub(crate) fn id(&self) -> usize {
         self.id
@@ -164,6 +181,7 @@ impl<'r> Worker<'r> {
         pull: impl FnOnce(&mut Self) -> Pulled,
     ) -> Pulled {
         self.ticket = Some(ticket);
+        self.mixed = false;
         let _ticket = self.shared.keep(ticket);
         let pulled = pull(self);
         if let Some(unused) = self.ticket.take() {

@@ -117,7 +117,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     ) {
         let partition = &self.partitions[usize::from(carrier.part())];
         let Some(mut hold) = partition.ring.arrive(carrier.number(), carrier.into_box()) else {
-            return;
+            return w.mix();
         };
         loop {
             if let Some(node) = hold.take() {

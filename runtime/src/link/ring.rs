@@ -13,6 +13,7 @@ use crate::{
     diagnose::Crossing,
     drive::Load,
     graph::Site,
+    idle::Idle,
     pin::Waiter,
     shared::Shared,
     simd::{Feed, OneByOne},
@@ -130,6 +131,7 @@ impl<T: 'static> Sender<'_, T> {
             link: self.link,
             shared: self.last.shared,
             behind: self.last.behind,
+            idle: self.last.shared.pins.places().get(self.last.behind).map(|pin| &pin.idle),
         }
     }
 }
@@ -141,6 +143,8 @@ pub struct Sending<'s, T: 'static> {
     link: u16,
     shared: &'s Shared,
     behind: usize,
+    /// Where the reader sleeps.
+    idle: Option<&'s Idle>,
 }
 
 impl<T: 'static> Sending<'_, T> {
@@ -148,8 +152,9 @@ impl<T: 'static> Sending<'_, T> {
     #[inline(always)]
     pub fn push(&mut self, item: T) {
         match self.burst.try_push(item) {
-            Ok(false) => {}
-            Ok(true) => publish(self),
+            // What was not published yet is found by a reader that looks around; one that sleeps is woken.
+            Ok(()) if self.idle.is_some_and(Idle::has_sleepers) => publish(self),
+            Ok(()) => {}
             Err(item) => self.push_with_care(item),
         }
     }

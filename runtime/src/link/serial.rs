@@ -69,7 +69,8 @@ impl<T: 'static, S> Serial<T, S> {
             return;
         };
         let Some(mut hold) = self.ring.arrive(carrier.number(), carrier.into_box()) else {
-            return;
+            // Another worker does the rest of its work.
+            return w.mix();
         };
         loop {
             if let Some(node) = hold.take() {
@@ -82,6 +83,8 @@ impl<T: 'static, S> Serial<T, S> {
             if !self.ring.advance(&mut hold) {
                 return;
             }
+            // What comes now is another's work.
+            w.mix();
         }
     }
 

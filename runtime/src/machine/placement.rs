@@ -37,6 +37,10 @@ pub(crate) struct Placement {
     /// Memory nodes that have a worker.
     pub(crate) nodes: usize,
     pub(crate) pin: Pin,
+    /// Another cpu for a worker that is the only one.
+    pub(crate) spare: Option<u32>,
+    /// Cpus that the pool may use.
+    pub(crate) cpus: usize,
     /// What could not be done as asked.
     pub(crate) warnings: Vec<String>,
 }
@@ -46,8 +50,9 @@ pub(crate) struct Placement {
 pub(crate) enum Pin {
     /// The system places and moves them.
     No,
-    /// Each begins on its cpu, and the system may move it from there: there is a worker for every core, and systems that pack
-    /// new threads on few cores, as those of virtual machines may, take long to spread them.
+    /// Each begins on its cpu, and the system may move it from there: there is a worker for every core, or only one, which begins
+    /// beside the thread that starts the run. Systems that pack new threads on few cores, as those of virtual machines may,
+    /// take long to spread them.
     Begun,
     /// They are, because the run has the machine to itself, as far as can be told.
     Auto,
@@ -186,14 +191,22 @@ impl Machine {
             Some(true) => Pin::Asked,
             None if asked => Pin::Asked,
             None if whole && alone => Pin::Auto,
-            None if workers >= cores && workers > 1 => Pin::Begun,
+            None if seats.len() > 1 && (workers == 1 || workers >= cores) => Pin::Begun,
             None => Pin::No,
         };
         if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {
             warnings.push(format!("workers are not bound to cpus, because a thread cannot be bound to one above {MOST_PINNED}"));
             pin = Pin::No;
         }
-        Ok(placement(&cpus, pin, warnings))
+        let spare = seats
+            .get(1)
+            .filter(|_| workers == 1)
+            .map(|seat| seat.cpu.id);
+        Ok(Placement {
+            spare,
+            cpus: seats.len(),
+            ..placement(&cpus, pin, warnings)
+        })
     }
 
     /// The cpus that workers may sit on, in the order in which they are taken.
@@ -268,6 +281,8 @@ fn placement(cpus: &[Cpu], pin: Pin, warnings: Vec<String>) -> Placement {
         seats: cpus.iter().enumerate().map(seat).collect(),
         nodes: nodes.len(),
         pin,
+        spare: None,
+        cpus: cpus.len(),
         warnings,
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Seating {
     bound: bool,
     /// Do workers begin on their cpus?
     begun: bool,
+    /// The cpu on which the only worker begins, beside the thread that starts the run.
+    beside: Option<u32>,
     /// The cpu on which each worker was last seen, or [`AWAY`].
     seen: Box<[AtomicU32]>,
     /// Given back when the run ends.
@@ -44,6 +46,9 @@ impl Seating {
         Self {
             bound: placement.pin == Pin::Asked || claim.is_some(),
             begun: placement.pin == Pin::Begun,
+            beside: placement
+                .spare
+                .filter(|_| placement.seats[0].cpu == current_cpu()),
             seen: placement
                 .seats
                 .iter()
@@ -61,6 +66,11 @@ impl Seating {
         seats.get(worker).unwrap_or(&seats[0])
     }
 
+    /// Cpus that the pool may use.
+    pub(crate) fn cpus(&self) -> usize {
+        self.placement.cpus
+    }
+
     /// Memory nodes that have a worker.
     pub(crate) fn nodes(&self) -> usize {
         self.placement.nodes
@@ -71,8 +81,9 @@ impl Seating {
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
         let id = self.seat(worker).cpu as usize;
         if self.begun {
-            begin_on(id);
-            self.seen[worker].store(id as u32, Ordering::Relaxed);
+            let cpu = self.beside.unwrap_or(id as u32);
+            begin_on(cpu as usize);
+            self.seen[worker].store(cpu, Ordering::Relaxed);
         }
         if self.bound && !core_affinity::set_for_current(CoreId { id }) {
             warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");

@@ -87,7 +87,7 @@ where
         let mut progress = Progress::default();
         let limit = ctl.limit(false);
         run(&self.place, w, self.items.get_mut(), limit, &mut progress);
-        ctl.learn(progress.items, w.tick() - begun, w.shared.quantum());
+        w.learn(ctl, progress.items, begun);
         if progress.ended {
             ctl.end();
             return Pulled::Done;

@@ -224,6 +224,11 @@ impl SourceCtl {
         }
     }
 
+    /// Is it known what an item costs?
+    pub(crate) fn knows_cost(&self) -> bool {
+        self.cost.load(Ordering::Relaxed) != 0
+    }
+
     /// Learns from a pull of `items` that took `ns` from beginning to end.
     pub(crate) fn learn(&self, items: u64, ns: u64, quantum: u64) {
         if items == 0 {
@@ -322,7 +327,7 @@ impl Place {
         }
         w.pass_on(ctl);
         run(carrier, w);
-        ctl.learn(items, w.tick() - begun, w.shared.quantum());
+        w.learn(ctl, items, begun);
         Pulled::More
     }
 
@@ -351,7 +356,7 @@ impl Place {
         if items == 0 {
             return self.nothing(w);
         }
-        self.ctl(w).learn(items, w.tick() - begun, w.shared.quantum());
+        w.learn(self.ctl(w), items, begun);
         Pulled::More
     }
 

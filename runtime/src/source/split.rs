@@ -218,7 +218,7 @@ impl<S: Splittable> SplitSource<S> {
         w.pass_on(ctl);
         let piece = Some(piece);
         run(Morsel { piece, ticket }, w);
-        ctl.learn(limit, w.tick() - begun, w.shared.quantum());
+        w.learn(ctl, limit, begun);
         Pulled::More
     }
 

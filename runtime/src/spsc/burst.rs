@@ -8,7 +8,6 @@ use crate::sync::Ordering;
 pub(crate) struct Burst<'p, T> {
     position: u64,
     check: u64,
-    published: u64,
     slots: *const [Slot<T>],
     ring: *const Ring<T>,
     producer: &'p mut Producer<T>,
@@ -20,7 +19,6 @@ impl<T> Producer<T> {
         Burst {
             position: self.position,
             check: self.check,
-            published: self.published,
             slots: &raw const *self.ring.slots,
             ring: &raw const *self.ring,
             producer: self,
@@ -29,9 +27,9 @@ impl<T> Producer<T> {
 }
 
 impl<T> Burst<'_, T> {
-    /// Pushes an item and says whether the consumer starves; gives it back where it is time to look around.
+    /// Pushes an item; gives it back where it is time to look around.
     #[inline(always)]
-    pub(crate) fn try_push(&mut self, item: T) -> Result<bool, T> {
+    pub(crate) fn try_push(&mut self, item: T) -> Result<(), T> {
         if self.position == self.check {
             return Err(item);
         }
@@ -50,7 +48,7 @@ impl<T> Burst<'_, T> {
         self.position += 1;
         // The orderings are those of `Producer::push`.
         ring.exact.store(self.position, Ordering::Release);
-        Ok(ring.head.load(Ordering::Relaxed) == self.published)
+        Ok(())
     }
 
     /// Publishes what was pushed; false if there was nothing.
@@ -76,7 +74,6 @@ impl<T> Burst<'_, T> {
         self.producer.position = self.position;
         let result = f(self.producer);
         self.check = self.producer.check;
-        self.published = self.producer.published;
         result
     }
 }

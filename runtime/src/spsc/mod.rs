@@ -34,7 +34,8 @@
 //!
 //! * **Publishing.** A store to `tail` (Release) hands all slots before it over. Moving that line between two cores costs
 //!   as much as dozens of items, so the producer publishes every `PUBLISH` (64) items, or at once when the consumer starves:
-//!   when `head` is where the producer published last. A consumer that keeps up would otherwise run one item behind the
+//!   when `head` is where the producer published last. (A loop of the runtime does not ask, because that is a transfer too: who
+//!   takes there looks around by itself, or sleeps and is woken; and a slice of 64 items is worth its transfer in any case.) A consumer that keeps up would otherwise run one item behind the
 //!   producer and pull the line over for each ("chasing"); here its starving is seen a line transfer later, when a batch
 //!   has gathered, and takes that batch. So the size of a batch adapts by itself, without a timer.
 //! * **Nothing is left behind.** `exact` says what was written, published or not. The consumer does not watch it (that

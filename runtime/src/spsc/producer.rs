@@ -63,7 +63,7 @@ impl<T> Producer<T> {
     }
 
     /// Pushes as many items as there is room for, and returns how many they were. They are published at once if the
-    /// consumer has nothing, else together with more, up to a quarter of the ring.
+    /// consumer has nothing or if they are 64 or a quarter of the ring, else together with more.
     #[inline]
     pub fn push_slice(&mut self, items: &[T]) -> usize
     where
@@ -78,7 +78,8 @@ impl<T> Producer<T> {
         self.position += room as u64;
         // Release: whoever sees the position sees the items.
         self.ring.exact.store(self.position, Ordering::Release);
-        if self.starves() || self.position - self.published >= self.ring.capacity() / 4 {
+        // Many items are worth a transfer; where the consumer is, which is another one, is asked for few only.
+        if self.position - self.published >= PUBLISH.min(self.ring.capacity() / 4) || self.starves() {
             self.flush();
         }
         self.plan();

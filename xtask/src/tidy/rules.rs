@@ -25,6 +25,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/deposit.rs",
     "runtime/src/diagnose.rs",
     "runtime/src/jemalloc.rs",
+    "runtime/src/lent.rs",
     "runtime/src/link/join.rs",
     "runtime/src/link/keyed.rs",
     "runtime/src/link/serial.rs",

@@ -63,7 +63,7 @@ fn a_quota_bounds_the_workers_that_nobody_asked_for() {
     check("container", "", &[2, 3], Pin::Begun);
     check("container", "smt=use", &[2, 3], Pin::Begun);
     check("container", "workers=3", &[2, 3, 6], Pin::Begun);
-    check("container_v1", "", &[1], Pin::No);
+    check("container_v1", "", &[1], Pin::Begun);
 }
 
 #[test]

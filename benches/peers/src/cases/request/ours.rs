@@ -23,7 +23,7 @@ impl fmt::Debug for Ticket {
 pub mod serving {
     use super::*;
 
-    #[sink(from = input, queue = 65536)]
+    #[sink(from = input, order = any, queue = 65536)]
     pub fn serve(ticket: Ticket) {
         ticket.desk.serve(ticket.number);
     }

@@ -23,7 +23,7 @@ pub mod inside {
         if end < *env { Flow::More } else { Flow::Done }
     }
 
-    #[sink(from = tasks)]
+    #[sink(from = tasks, order = any)]
     pub fn run(number: u64) {
         task(number);
     }
@@ -34,7 +34,7 @@ pub mod inside {
 pub mod outside {
     use super::*;
 
-    #[sink(from = input, queue = 65536)]
+    #[sink(from = input, order = any, queue = 65536)]
     pub fn run(number: u64) {
         task(number);
     }
