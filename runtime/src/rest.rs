@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::{lane::Lane, worker::Worker};
+use crate::{lane::Lane, sync::spin_loop, worker::Worker};
 
 /// What waking a worker takes, until it runs: about 50 us on a virtual machine.
 pub(crate) const WAKE_NS: u64 = 50_000;
@@ -112,7 +112,7 @@ impl Worker<'_> {
                 return true;
             }
             for _ in 0..PAUSES {
-                crate::spin();
+                spin_loop();
             }
             let before = self.now();
             let now = self.tick();

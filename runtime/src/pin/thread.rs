@@ -4,7 +4,6 @@ use std::{
     cell::Cell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{atomic::Ordering, atomic::fence, mpsc},
     time::Duration,
 };
 
@@ -15,6 +14,7 @@ use crate::{
     error::{RunError, StartError},
     graph::{Graph, States},
     source::Pulled,
+    sync::{Ordering, fence, mpsc, thread},
     worker::{Shelf, Worker},
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn live<G: Graph>(
         return;
     };
     let pin = &shared.pins.places()[place];
-    pin.idle.enlist(index, std::thread::current());
+    pin.idle.enlist(index, thread::current());
     if let Some(core) = pin.cores[index]
         && !pin_to(core)
     {

@@ -12,10 +12,7 @@ mod split;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 pub(crate) use self::ingress::Ingress;
@@ -27,8 +24,9 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared, token::Token,
-    worker::Worker,
+    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
+    sync::{AtomicBool, AtomicU64, Ordering},
+    token::Token, worker::Worker,
 };
 
 /// An item that costs more than this is worth handing to another core, in picoseconds.
