@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
-    sync::{AtomicBool, AtomicU64, Ordering},
+    sync::{AtomicBool, AtomicU64, Ordering, spin_loop},
     token::Token, worker::Worker,
 };
 
@@ -301,7 +301,7 @@ impl Place {
         });
         match taken {
             Some(()) => self.carry(w, carrier, begun, run),
-            None => Pulled::Busy,
+            None => busy(),
         }
     }
 
@@ -360,6 +360,12 @@ impl Place {
             Pulled::Idle
         }
     }
+}
+
+/// Another worker has the source's token, which it keeps for a moment; this one takes a breath before it looks again.
+fn busy() -> Pulled {
+    spin_loop();
+    Pulled::Busy
 }
 
 fn source_panicked(shared: &Shared, stage: u16, message: String) {
