@@ -60,11 +60,22 @@ impl<'w> Waiter<'w> {
         self.looks = self.looks.wrapping_add(1);
         let sleeps = self.wait != Wait::Spin && self.looks > self.most;
         if (sleeps || self.looks.is_multiple_of(PATIENCE)) && shared.is_over() {
-            return shared.finish();
+            if !shared.is_finished() {
+                shared.finish();
+            }
+            // What is waited for now is the ring in front, which closes in a moment.
+            return spin_loop();
         }
         match shared.pins.places().get(self.place).filter(|_| sleeps) {
             Some(pin) => {
-                let visible = || shared.is_stopping() || shared.is_finished() || visible();
+                let visible = || {
+                    let seen = shared.is_stopping() || shared.is_finished() || visible();
+                    if seen {
+                        // It cannot always be taken at once: after a stop, the ring in front closes a moment later.
+                        spin_loop();
+                    }
+                    seen
+                };
                 pin.idle.park(self.index, timeout, visible);
             }
             None => spin_loop(),
