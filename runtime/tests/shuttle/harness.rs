@@ -123,7 +123,7 @@ pub(crate) fn uneven(n: u64) -> u64 {
 
 /// Work of which one item in eight has very much. Returns its argument.
 pub(crate) fn slow(n: u64) -> u64 {
-    for _ in 0..if mixed(n) % 8 == 0 { 100 } else { 1 } {
+    for _ in 0..if mixed(n).is_multiple_of(8) { 100 } else { 1 } {
         moment();
     }
     n

@@ -43,7 +43,7 @@ fn serial_stages_see_the_order_of_the_source() {
         let seen = Seen::new();
         let mut report = ended(start(gates::pipeline(), seen.clone()).wait());
         let mut sum = 0u64;
-        let expect = (0..ITEMS).filter(|n| n % 7 != 0).map(|n| {
+        let expect = (0..ITEMS).filter(|n| !n.is_multiple_of(7)).map(|n| {
             sum = sum.wrapping_mul(31).wrapping_add(n);
             sum
         });
