@@ -72,12 +72,15 @@ pub(crate) fn park() {
 pub(crate) fn park_timeout(timeout: Duration) {
     let token = token();
     let end = Instant::now() + timeout;
-    while !token.swap(false, Ordering::Relaxed) && Instant::now() < end {
+    while !token.swap(false, Ordering::Relaxed) {
+        // Not a park, in which its time would never be up. However short it is, others go on meanwhile.
+        shuttle::thread::yield_now();
+        if Instant::now() >= end {
+            return;
+        }
         if chance(TIMEOUT) {
             return end.sleep();
         }
-        // In a park its time would never be up.
-        shuttle::thread::yield_now();
     }
 }
 
