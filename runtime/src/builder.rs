@@ -5,8 +5,7 @@ use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicBool, mpsc},
-    thread,
+    sync::{Arc, PoisonError},
 };
 
 use crossbeam_deque::Worker as Queue;
@@ -25,6 +24,7 @@ use crate::{
     settings::Settings, simd::Level,
     shared::Shared,
     source::{Ingress, Kind, SourceCtl, Waiting},
+    sync::{AtomicBool, Condvar, Mutex, mpsc, thread},
     tuning,
     urgent::Interrupt,
     shelf::Shelf,

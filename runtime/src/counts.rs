@@ -3,9 +3,9 @@
 //! A worker settles what it did before it hands items on. So whoever reads the stages against the stream (sinks first)
 //! never sees a stage that has received more than was sent to it.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-
 use pipewright_spec::info::TopologyInfo;
+
+use crate::sync::{AtomicU16, AtomicU64, Ordering};
 
 /// Counters of every stage, as one worker has counted them.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     lane::Lane,
-    sync::{AtomicU32, AtomicU64, Ordering},
+    sync::{AtomicU32, AtomicU64, Ordering, spin_loop},
 };
 
 /// The tickets of one pipeline.
@@ -101,7 +101,7 @@ impl Credits {
                     return Some(i as u32);
                 }
             }
-            crate::spin();
+            spin_loop();
         }
     }
 

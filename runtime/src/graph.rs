@@ -4,7 +4,7 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use pipewright_spec::info::TopologyInfo;
@@ -20,6 +20,7 @@ use crate::{
     shared::Shared,
     source::{Ingress, Pulled},
     stage::StageFn,
+    sync::{Mutex, MutexGuard},
     worker::Worker,
 };
 
@@ -188,7 +189,7 @@ impl States {
         state.downcast().ok().map(|state| *state)
     }
 
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<TypeId, Box<dyn Any + Send>>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<TypeId, Box<dyn Any + Send>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

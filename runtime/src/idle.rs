@@ -17,15 +17,14 @@
 //! (timeout, or spuriously) clears its own bit; if the bit is gone already, a token is waiting in its thread and the
 //! next `park` returns at once, which costs one extra look and nothing else.
 
-#[cfg(not(loom))]
-use std::thread::Thread;
 use std::{sync::OnceLock, time::Duration};
 
 use crossbeam_utils::CachePadded;
-#[cfg(loom)]
-use loom::thread::Thread;
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::{
+    AtomicBool, AtomicU64, Ordering, fence,
+    thread::{self, Thread},
+};
 
 /// Most workers of one pipeline: the width of the sleepers' word.
 pub(crate) const MAX_WORKERS: usize = 64;
@@ -129,16 +128,9 @@ impl Idle {
     }
 }
 
-#[cfg(not(loom))]
 fn park_thread(timeout: Option<Duration>) {
     match timeout {
-        Some(timeout) => std::thread::park_timeout(timeout),
-        None => std::thread::park(),
+        Some(timeout) => thread::park_timeout(timeout),
+        None => thread::park(),
     }
-}
-
-/// loom knows no time; its models sleep until they are woken.
-#[cfg(loom)]
-fn park_thread(_: Option<Duration>) {
-    loom::thread::park();
 }

@@ -26,10 +26,7 @@ use crate::{
 };
 
 /// Shards of a queue. With its lanes they fill a word of bits.
-#[cfg(not(loom))]
-pub(crate) const SHARDS: usize = 16;
-#[cfg(loom)]
-pub(crate) const SHARDS: usize = 2;
+pub(crate) const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
 
 /// Most room that a shard takes in advance.
 const MOST_AHEAD: u64 = 64;
@@ -302,14 +299,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(not(loom))]
 #[inline]
 pub(crate) fn own_shard() -> usize {
-    use std::{cell::Cell, sync::atomic::AtomicUsize};
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static OWN: Cell<usize> = const { Cell::new(usize::MAX) });
-    OWN.with(|own| {
-        if own.get() == usize::MAX {
-            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        own.get()
-    })
+    crate::sync::thread_number() % SHARDS
 }

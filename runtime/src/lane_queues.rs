@@ -3,8 +3,6 @@
 //! Urgent tasks wait in one queue for all workers, first come, first served, which gives short tasks the best tail (Kaffes et
 //! al., "Shinjuku", NSDI 2019). Tasks of the lane `normal` are in the workers' own queues.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 use pipewright_spec::info::TopologyInfo;
@@ -13,6 +11,7 @@ use crate::{
     carrier::Task,
     lane::{AGE_NS, LANES, Lane, Lanes},
     settings::Settings,
+    sync::{AtomicU64, Ordering},
 };
 
 /// Most tasks that wait in a lane; more go where those of `normal` do.

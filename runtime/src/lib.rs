@@ -102,12 +102,3 @@ built_on_them! {
         source::Splittable,
     };
 }
-
-/// A moment for the other hardware thread, while looking again for what another worker is about to do.
-#[inline]
-pub(crate) fn spin() {
-    #[cfg(loom)]
-    loom::thread::yield_now();
-    #[cfg(not(loom))]
-    std::hint::spin_loop();
-}

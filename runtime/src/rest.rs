@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::{lane::Lane, worker::Worker};
+use crate::{lane::Lane, sync::spin_loop, worker::Worker};
 
 /// What waking a worker takes, until it runs: about 50 us on a virtual machine.
 pub(crate) const WAKE_NS: u64 = 50_000;
@@ -119,7 +119,7 @@ impl Worker<'_> {
                 return true;
             }
             for _ in 0..PAUSES {
-                crate::spin();
+                spin_loop();
             }
             let before = self.now();
             let now = self.tick();
@@ -137,8 +137,8 @@ impl Worker<'_> {
         let shared = self.shared;
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
         // While sources are paused nobody asks them; the sampler wakes the sleepers when that ends.
-        let asked = shared.sources.iter().filter(|_| !shared.is_paused());
-        let retry = asked.filter_map(|source| source.retry_time()).min();
+        let asked = (0..shared.sources.len()).filter(|_| !shared.is_paused());
+        let retry = asked.filter_map(|source| self.retry_time(source)).min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
         self.stats().parks.add(1);
@@ -149,6 +149,19 @@ impl Worker<'_> {
         if let Some(at) = mine {
             shared.give_clock_back(at);
         }
+    }
+
+    /// When a source is asked again that had nothing. If it is time already, another worker is asking it, and afterwards it
+    /// may rest: this one looks when that would be over at the earliest, as it does for a source that rests.
+    fn retry_time(&self, source: usize) -> Option<u64> {
+        let shared = self.shared;
+        let at = shared.sources[source].retry_time()?;
+        let now = shared.now();
+        if at > now {
+            return Some(at);
+        }
+        let stage = shared.info.sources[source].stage?;
+        Some(now + shared.settings.stages[usize::from(stage)].idle)
     }
 
     /// Books time without work: as blocked if a source has something and no ticket was free, else as idle.

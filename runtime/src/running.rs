@@ -4,8 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use pipewright_spec::options::Priority;
@@ -19,6 +18,7 @@ use crate::{
     report::{Failed, Report},
     shared::Shared,
     source::Ingress,
+    sync::{Instant, thread::JoinHandle},
 };
 
 /// A pipeline that runs. Dropping it stops it and waits for its threads; [`Self::drain`] finishes what is on its way.

@@ -2,11 +2,8 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock, PoisonError, Weak},
+    time::Duration,
 };
 
 use crossbeam_deque::Stealer;
@@ -27,6 +24,7 @@ use crate::{
     pressure::{Gauge, Level, MemoryWatch, Pressure},
     settings::Settings,
     source::SourceCtl,
+    sync::{AtomicBool, AtomicU64, Instant, Mutex, MutexGuard, Ordering, fence},
     warnings::Warnings,
     worker_stats::WorkerStats,
 };
@@ -242,7 +240,7 @@ impl Shared {
         }
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Spares>>> {
+    fn spares(&self) -> MutexGuard<'_, Vec<Weak<dyn Spares>>> {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -263,7 +261,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
         // Pairs with the fence in a poll source that rests.
-        std::sync::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         for source in &self.sources {
             source.close();
         }
@@ -380,7 +378,7 @@ impl Shared {
         (self.info.links.len() + source) as u16
     }
 
-    fn outcome(&self) -> std::sync::MutexGuard<'_, Outcome> {
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
         // The lock is held for moments in which nothing can panic but an allocation.
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,86 +1,31 @@
-//! The atomics and cells of the concurrent modules: std's, or loom's when built with `--cfg loom`.
+//! The one door to what threads share, and to how they sleep: atomics, locks, channels, threads and the clock.
+//!
+//! | build | behind the door | for |
+//! |---|---|---|
+//! | | std | users |
+//! | `--cfg loom` | loom | the models of the lock-free pieces, in all interleavings |
+//! | `--cfg shuttle` | shuttle | runs of the whole runtime, in random interleavings |
+//!
+//! **What shuttle may interrupt** is every operation that goes through this door. crossbeam's queues and deques do not: each of
+//! their operations is one step with what its thread did before, which leaves out no order of it and of the accesses
+//! around it that are announced here. For the same reason none of them ever has to try again there. `OnceLock` does not
+//! either: it is written before the threads begin that read it. Statics that several runs share, and the public pools
+//! ([`crate::memory`], which have loom models), stay std's.
 
 #[cfg(loom)]
-pub(crate) use self::queue::Queue;
-#[cfg(loom)]
-pub(crate) use loom::{
-    cell::UnsafeCell,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
-    },
-};
+mod by_loom;
+#[cfg(shuttle)]
+mod by_shuttle;
+#[cfg(not(any(loom, shuttle)))]
+mod by_std;
+#[cfg(not(loom))]
+mod cell;
 
+#[cfg(loom)]
+pub(crate) use self::by_loom::*;
+#[cfg(shuttle)]
+pub(crate) use self::by_shuttle::*;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::by_std::*;
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;
-#[cfg(not(loom))]
-pub(crate) use crossbeam_queue::ArrayQueue as Queue;
-#[cfg(not(loom))]
-pub(crate) use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
-};
-
-#[cfg(not(loom))]
-mod cell {
-    /// std's cell with loom's interface, so that one source serves both.
-    #[derive(Debug, Default)]
-    #[repr(transparent)]
-    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-    impl<T> UnsafeCell<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            Self(std::cell::UnsafeCell::new(value))
-        }
-
-        /// Calls `f` with the pointer. Whoever dereferences it argues why nobody else does.
-        #[inline(always)]
-        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            f(self.0.get())
-        }
-
-        #[inline(always)]
-        pub(crate) fn get_mut(&mut self) -> &mut T {
-            self.0.get_mut()
-        }
-
-        pub(crate) fn into_inner(self) -> T {
-            self.0.into_inner()
-        }
-    }
-}
-
-#[cfg(loom)]
-mod queue {
-    use std::collections::VecDeque;
-
-    use loom::sync::Mutex;
-
-    /// The interface of crossbeam's bounded queue, which loom cannot look into, over a lock that it can.
-    pub(crate) struct Queue<T> {
-        items: Mutex<VecDeque<T>>,
-        capacity: usize,
-    }
-
-    impl<T> Queue<T> {
-        pub(crate) fn new(capacity: usize) -> Self {
-            Self {
-                items: Mutex::new(VecDeque::new()),
-                capacity,
-            }
-        }
-
-        pub(crate) fn push(&self, item: T) -> Result<(), T> {
-            let mut items = self.items.lock().unwrap();
-            if items.len() == self.capacity {
-                return Err(item);
-            }
-            items.push_back(item);
-            Ok(())
-        }
-
-        pub(crate) fn pop(&self) -> Option<T> {
-            self.items.lock().unwrap().pop_front()
-        }
-    }
-}

@@ -1,6 +1,8 @@
 //! What a run does otherwise than asked: told while it runs and in its report, and never printed by itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Most warnings that a run keeps.
 const MOST: usize = 16;

@@ -30,6 +30,7 @@ use crate::{
     shared::Shared,
     shelf::Shelf,
     source::{Pulled, SourceCtl},
+    sync::thread,
     urgent::{Interrupt, Urgent},
     worker_stats::WorkerStats,
 };
@@ -297,7 +298,7 @@ pub(crate) fn work<G: Graph>(
     states: &States,
 ) {
     let shared = w.shared;
-    shared.idle.enlist(w.id, std::thread::current());
+    shared.idle.enlist(w.id, thread::current());
     // A panic outside the users' functions is a bug of pipewright; it must not leave the other workers waiting.
     let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut local, w)));
     if let Err(payload) = attempt {

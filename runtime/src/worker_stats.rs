@@ -2,12 +2,11 @@
 //!
 //! Only the worker writes, once a batch or when it has nothing to do; anybody may read.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use pipewright_spec::info::TopologyInfo;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// The counters of one worker.
 #[derive(Debug)]

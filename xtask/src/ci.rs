@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, time::Instant};
 
 use clap::ValueEnum;
 
-use crate::{Outcome, cargo, loom, tidy};
+use crate::{Outcome, cargo, loom, shuttle, tidy};
 
 /// A step, in the order they run in: what fails soon comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Txpool,
     /// The loom models
     Loom,
+    /// Whole pipelines in some random interleavings
+    Shuttle,
 }
 
 impl Step {
@@ -60,6 +62,7 @@ impl Step {
                 "500",
             ]),
             Step::Loom => loom::run(),
+            Step::Shuttle => shuttle::run("", shuttle::QUICK, None),
         }
     }
 }

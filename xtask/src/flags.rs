@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{ci::Step, graph::Format};
+use crate::{ci::Step, graph::Format, shuttle};
 
 /// The commands of pipewright's developers
 #[derive(Debug, Parser)]
@@ -47,6 +47,21 @@ pub(crate) enum Command {
     },
     /// Run the loom models of the lock-free pieces
     Loom,
+    /// Run whole pipelines in random interleavings
+    Shuttle {
+        /// Only tests that have this in their name
+        #[arg(default_value = "", hide_default_value = true)]
+        test: String,
+        /// Schedules, divided among the tests
+        #[arg(long, value_name = "N", default_value_t = shuttle::FULL)]
+        iterations: usize,
+        /// Draw the schedules again that this number gave [default: another one each time]
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Repeat the schedule in this file, which a test left that failed
+        #[arg(long, value_name = "FILE", requires = "test", conflicts_with_all = ["iterations", "seed"])]
+        replay: Option<PathBuf>,
+    },
     /// Measure pipewright against its peers, in a build of its own; `--list` shows the cases, `--help` the options
     #[command(disable_help_flag = true)]
     Peers {

@@ -1,7 +1,5 @@
 //! `cargo xtask loom`: tries every interleaving of the lock-free pieces, within each model's bound.
 
-use std::{env, path::PathBuf};
-
 use crate::{Outcome, cargo};
 
 /// Runs the models and lists them.
@@ -16,7 +14,7 @@ pub(crate) fn run() -> Outcome {
     ]);
     cargo::with_flags(&mut command, "RUSTFLAGS", "--cfg loom");
     // Other flags would rebuild everything each time, so the models have a folder of their own.
-    command.env("CARGO_TARGET_DIR", target().join("loom"));
+    command.env("CARGO_TARGET_DIR", cargo::target().join("loom"));
     let (passed, text) = cargo::output(&mut command)?;
     let models = models(&text);
     for (name, result) in &models {
@@ -31,11 +29,6 @@ pub(crate) fn run() -> Outcome {
     }
     println!("{} models, no problems", models.len());
     Ok(true)
-}
-
-fn target() -> PathBuf {
-    let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    cargo::root().join(given.unwrap_or_else(|| PathBuf::from("target")))
 }
 
 /// The models of a test run: `test loom_models::loom_ring ... ok`.

@@ -13,6 +13,7 @@ mod budgets;
 mod ci;
 mod loom;
 mod peers;
+mod shuttle;
 mod tidy;
 mod ui;
 
@@ -52,6 +53,17 @@ fn run(flags: Flags) -> Outcome {
         Command::Ci { skip } => Ok(ci::run(&skip)),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
+        Command::Shuttle {
+            test,
+            replay: Some(file),
+            ..
+        } => shuttle::replay(&test, &file),
+        Command::Shuttle {
+            test,
+            iterations,
+            seed,
+            ..
+        } => shuttle::run(&test, iterations, seed),
         Command::Peers { args } => peers::run(&args),
         Command::Budgets {
             ids,

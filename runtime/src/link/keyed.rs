@@ -31,7 +31,7 @@ use crate::{
     error::InitError,
     graph::Site,
     stage::KeyFn,
-    sync::{AtomicU64, Ordering, UnsafeCell},
+    sync::{AtomicU64, Ordering, UnsafeCell, random},
     worker::Worker,
 };
 
@@ -214,8 +214,9 @@ type Parts<T> = Box<[Option<Carrier<Hashed<T>>>]>;
 
 /// A hasher that no other link and no other run has.
 fn seeded() -> SeedableRandomState {
-    let seed = std::hash::RandomState::new().hash_one(());
-    SeedableRandomState::with_seed(seed, SharedSeed::global_random())
+    // Where runs are repeated by their schedule, a key must come to the same partition each time.
+    let shared = if cfg!(shuttle) { SharedSeed::global_fixed() } else { SharedSeed::global_random() };
+    SeedableRandomState::with_seed(random(), shared)
 }
 
 /// Bits that neither choose the bucket (low) nor tag it (high) in the partition's table.

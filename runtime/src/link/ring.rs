@@ -4,10 +4,7 @@
 //! When the producing thread ends it closes the ring, and the other one ends when it has taken what is left. Items that
 //! are in the ring when the run stops are dropped and counted by the thread that takes.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt, sync::PoisonError};
 
 use crate::{
     diagnose::Crossing,
@@ -18,6 +15,7 @@ use crate::{
     shared::Shared,
     simd::{Feed, OneByOne},
     spsc::{Burst, Consumer, Drain, Producer, ring_of},
+    sync::{Mutex, MutexGuard},
     worker::Worker,
 };
 
@@ -95,7 +93,7 @@ impl<T: 'static> RingLink<T> {
         }
     }
 
-    fn ends(&self) -> std::sync::MutexGuard<'_, Ends<T>> {
+    fn ends(&self) -> MutexGuard<'_, Ends<T>> {
         // Only moves happen under the lock.
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -174,7 +174,7 @@ pub fn hops(n: u64, words: usize) -> Hops {
         let task = loop {
             match w.steal() {
                 Some(task) => break task,
-                None => crate::spin(),
+                None => crate::sync::spin_loop(),
             }
         };
         let mut carrier = task.open::<u64>();
@@ -203,7 +203,7 @@ pub fn hops(n: u64, words: usize) -> Hops {
         }
         // The last one is still to be stolen from this queue.
         while !second.is_empty() {
-            crate::spin();
+            crate::sync::spin_loop();
         }
         reading
     };

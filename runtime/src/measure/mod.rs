@@ -50,7 +50,7 @@ pub fn token_of_two(n: u64) -> Duration {
         while left > 0 {
             match token.grab(|taken| *taken += 1) {
                 Some(()) => left -= 1,
-                None => crate::spin(),
+                None => crate::sync::spin_loop(),
             }
         }
     };
@@ -244,7 +244,7 @@ fn timed<R>(work: impl FnOnce() -> R) -> Duration {
 
 fn wait_for(word: &AtomicU64, value: u64) {
     while word.load(Ordering::Acquire) < value {
-        crate::spin();
+        crate::sync::spin_loop();
     }
 }
 

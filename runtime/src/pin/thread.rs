@@ -4,7 +4,6 @@ use std::{
     cell::Cell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{atomic::Ordering, atomic::fence, mpsc},
     time::Duration,
 };
 
@@ -16,6 +15,7 @@ use crate::{
     graph::{Graph, States},
     shelf::Shelf,
     source::Pulled,
+    sync::{Ordering, fence, mpsc, thread},
     worker::Worker,
 };
 
@@ -62,7 +62,7 @@ pub(crate) fn live<G: Graph>(
         return;
     };
     let pin = &shared.pins.places()[place];
-    pin.idle.enlist(index, std::thread::current());
+    pin.idle.enlist(index, thread::current());
     if let Some(core) = pin.cores[index]
         && !pin_to(core)
     {

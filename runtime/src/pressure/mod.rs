@@ -32,12 +32,14 @@ mod state;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
 pub(crate) use self::{gauge::Gauge, sampler::Sampler};
-use crate::machine::Files;
+use crate::{
+    machine::Files,
+    sync::{AtomicU8, AtomicU64, Ordering},
+};
 
 /// How often memory is looked at, by default.
 const EVERY: Duration = Duration::from_millis(100);

@@ -1,12 +1,13 @@
 //! The thread that looks at memory for a run and tells its workers the level.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread::{self, Scope, ScopedJoinHandle},
-};
-
 use super::{Gauge, Level, MemoryWatch, state::Hysteresis};
-use crate::shared::Shared;
+use crate::{
+    shared::Shared,
+    sync::{
+        AtomicBool, Ordering,
+        thread::{self, Scope, ScopedJoinHandle},
+    },
+};
 
 /// A sampler that runs; it ends when this is dropped.
 #[derive(Debug)]

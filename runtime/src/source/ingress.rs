@@ -10,12 +10,8 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering, fence},
-    },
-    thread::Thread,
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use super::{Place, Pulled, SourceCtl, Waiting};
@@ -29,6 +25,10 @@ use crate::{
     intake::{Intake, Pushed, Shares, own_shard},
     lane::Lane,
     settings::PULL,
+    sync::{
+        AtomicUsize, Instant, Mutex, MutexGuard, Ordering, fence,
+        thread::{self, Thread},
+    },
     token::Token,
     worker::Worker,
 };
@@ -173,15 +173,15 @@ impl<T: 'static> Ingress<T> {
     fn sleep(&self, most: Duration) {
         {
             let mut sleepers = self.sleepers();
-            sleepers.push(std::thread::current());
+            sleepers.push(thread::current());
             self.waiting.store(sleepers.len(), Ordering::Relaxed);
         }
         // Pairs with the fence in `wake_senders`: either it sees this sleeper, or this sees the room that it made.
         fence(Ordering::SeqCst);
         if self.intake.room() == 0 && !self.intake.is_closed() {
-            std::thread::park_timeout(most);
+            thread::park_timeout(most);
         }
-        let me = std::thread::current().id();
+        let me = thread::current().id();
         let mut sleepers = self.sleepers();
         sleepers.retain(|sleeper| sleeper.id() != me);
         self.waiting.store(sleepers.len(), Ordering::Relaxed);

@@ -12,10 +12,7 @@ mod split;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 pub(crate) use self::ingress::Ingress;
@@ -27,8 +24,9 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared, token::Token,
-    worker::Worker,
+    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
+    sync::{AtomicBool, AtomicU64, Ordering, spin_loop},
+    token::Token, worker::Worker,
 };
 
 /// An item that costs more than this is worth handing to another core, in picoseconds.
@@ -308,7 +306,7 @@ impl Place {
         });
         match taken {
             Some(()) => self.carry(w, carrier, begun, run),
-            None => Pulled::Busy,
+            None => busy(),
         }
     }
 
@@ -367,6 +365,12 @@ impl Place {
             Pulled::Idle
         }
     }
+}
+
+/// Another worker has the source's token, which it keeps for a moment; this one takes a breath before it looks again.
+fn busy() -> Pulled {
+    spin_loop();
+    Pulled::Busy
 }
 
 fn source_panicked(shared: &Shared, stage: u16, message: String) {

@@ -1,12 +1,6 @@
 //! A source that is asked again and again: `fn(&mut S, &mut Emit<T>) -> Flow`.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{Ordering, fence},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use super::{Place, Pulled, SourceCtl};
 use crate::{
@@ -15,6 +9,7 @@ use crate::{
     drive::Segment,
     emit::{Emit, Flow},
     graph::Site,
+    sync::{Ordering, fence},
     token::Token,
     worker::Worker,
 };

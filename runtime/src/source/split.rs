@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use super::{Place, Pulled, pieces::Pieces};
+use super::{Place, Pulled, busy, pieces::Pieces};
 use crate::{
     drive::{Load, Segment}, simd::{Feed, PieceFeed},
     graph::Site,
@@ -210,7 +210,7 @@ impl<S: Splittable> SplitSource<S> {
             piece
         });
         let Some(piece) = cut else {
-            return Pulled::Busy;
+            return busy();
         };
         let Some(piece) = piece else {
             return place.nothing(w);

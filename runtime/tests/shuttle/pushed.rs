@@ -1,0 +1,194 @@
+//! Items are pushed by several threads while the run is drained, stopped or dropped.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use pipewright::{Input, TrySendError, pipeline};
+
+use crate::harness::{Seen, any, balanced, check, ended, mixed, pause, start, uneven};
+
+/// Threads that push.
+const SENDERS: u64 = 2;
+/// Items of each.
+const EACH: u64 = 16;
+
+/// An item that is counted while it exists.
+pub struct Item {
+    n: u64,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Item {
+    fn new(n: u64, alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Self {
+            n,
+            alive: Arc::clone(alive),
+        }
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn is_kept(n: u64) -> bool {
+    !mixed(n).is_multiple_of(5)
+}
+
+#[pipeline(env = Seen<u64>, quantum = "1us")]
+mod numbers {
+    use super::*;
+
+    #[stage(from = input, queue = 8)]
+    pub fn keep(item: Item) -> Option<Item> {
+        is_kept(uneven(item.n)).then_some(item)
+    }
+
+    #[stage(from = keep)]
+    pub fn count(item: Item, count: &mut u64) -> Item {
+        *count += 1;
+        item
+    }
+
+    #[sink(from = count)]
+    pub fn last(item: Item, env: &Seen<u64>) {
+        env.see(uneven(item.n));
+    }
+}
+
+/// Pushes in all the ways there are until the run takes no more; returns how many items were taken.
+fn push(input: &Input<Item>, sender: u64, alive: &Arc<AtomicUsize>) -> u64 {
+    let mut next = sender * EACH;
+    let end = next + EACH;
+    let mut taken = 0;
+    while next < end {
+        let item = Item::new(next, alive);
+        let open = match any(4) {
+            0 => input.send(item).is_ok(),
+            1 => match input.send_timeout(item, Duration::from_micros(any(100))) {
+                Err(TrySendError::Full(_)) => continue,
+                sent => sent.is_ok(),
+            },
+            2 => match input.try_send(item) {
+                Err(TrySendError::Full(_)) => {
+                    shuttle::thread::yield_now();
+                    continue;
+                }
+                sent => sent.is_ok(),
+            },
+            _ => {
+                let many = (1 + any(4)).min(end - next);
+                let mut items = vec![item];
+                items.extend((1..many).map(|i| Item::new(next + i, alive)));
+                let open = input.send_batch(&mut items).is_ok();
+                let sent = many - items.len() as u64;
+                taken += sent;
+                next += sent;
+                if open {
+                    continue;
+                }
+                return taken;
+            }
+        };
+        if !open {
+            return taken;
+        }
+        next += 1;
+        taken += 1;
+    }
+    taken
+}
+
+/// Starts a run and threads that push, lets `end` end it at some time, and returns how many items each thread could push.
+fn pushing<R>(
+    seen: &Seen<u64>,
+    alive: &Arc<AtomicUsize>,
+    end: impl FnOnce(pipewright::Running<numbers::Pipeline>) -> R,
+) -> (R, Vec<u64>) {
+    let run = start(numbers::pipeline(), seen.clone());
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            let (input, alive) = (run.input(), Arc::clone(alive));
+            shuttle::thread::spawn(move || push(&input, sender, &alive))
+        })
+        .collect();
+    pause(400);
+    let ended = end(run);
+    let taken = senders
+        .into_iter()
+        .map(|sender| sender.join().unwrap())
+        .collect();
+    (ended, taken)
+}
+
+#[test]
+fn what_was_pushed_before_a_drain_arrives_in_the_order_of_each_sender() {
+    check(|| {
+        let (seen, alive) = (Seen::new(), Arc::default());
+        let (report, taken) = pushing(&seen, &alive, |run| ended(run.drain()));
+        let mut report = report;
+        let items = seen.take();
+        for (sender, taken) in (0..).zip(&taken) {
+            let own = sender * EACH..sender * EACH + EACH;
+            let mine = items.iter().copied().filter(|n| own.contains(n));
+            let expect = (own.start..own.start + taken).filter(|n| is_kept(*n));
+            assert!(mine.eq(expect), "sender {sender} of {taken}: {items:?}");
+        }
+        let ledger = report.ledger();
+        assert_eq!(ledger.received, taken.iter().sum::<u64>(), "{report}");
+        assert_eq!(ledger.delivered, items.len() as u64, "{report}");
+        assert_eq!((ledger.dropped, ledger.panicked), (0, 0), "{report}");
+        let counted = report.take_state::<numbers::count>();
+        assert_eq!(counted, Some(items.len() as u64));
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn what_a_stop_drops_is_counted_and_freed() {
+    check(|| {
+        let (seen, alive) = (Seen::new(), Arc::default());
+        let (report, taken) = pushing(&seen, &alive, |run| run.stop().unwrap());
+        balanced(&report);
+        let ledger = report.ledger();
+        assert_eq!(ledger.received, taken.iter().sum::<u64>(), "{report}");
+        assert_eq!(ledger.delivered, seen.take().len() as u64, "{report}");
+        assert_eq!(alive.load(Ordering::Relaxed), 0, "{report}");
+    });
+}
+
+#[test]
+fn a_run_that_is_dropped_ends_and_frees_its_items() {
+    check(|| {
+        let (seen, alive) = (Seen::new(), Arc::default());
+        let ((), taken) = pushing(&seen, &alive, drop);
+        assert!(seen.take().len() as u64 <= taken.iter().sum());
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn a_snapshot_never_shows_an_item_that_was_received_before_it_was_sent() {
+    check(|| {
+        let (seen, alive) = (Seen::new(), Arc::default());
+        let look = |run: pipewright::Running<numbers::Pipeline>| {
+            for _ in 0..4 {
+                pause(50);
+                let metrics = run.metrics();
+                let [keep, count, last] =
+                    ["keep", "count", "last"].map(|name| metrics.get(name).unwrap());
+                assert!(keep.sent >= count.received, "{metrics:?}");
+                assert!(count.sent >= last.received, "{metrics:?}");
+            }
+            ended(run.drain())
+        };
+        let (report, _) = pushing(&seen, &alive, look);
+        assert_eq!(report.ledger().delivered, seen.take().len() as u64);
+    });
+}
