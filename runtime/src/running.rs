@@ -18,7 +18,7 @@ use crate::{
     metrics::Metrics,
     report::{Failed, Report},
     shared::Shared,
-    source::Ingress,
+    source::{Ingress, Waiting},
 };
 
 /// A pipeline that runs. Dropping it stops it and waits for its threads; [`Self::drain`] finishes what is on its way.
@@ -163,7 +163,8 @@ impl<P: Blueprint> Running<P> {
             }
             None => States::default(),
         };
-        self.input.close_for_good();
+        // For whoever still has a handle.
+        self.input.close();
         Report::of(&self.shared, self.input.len() as u64, states)
     }
 }

@@ -9,7 +9,7 @@ use pipewright_spec::{
 use crate::{
     error::StartError,
     idle::MAX_WORKERS,
-    lane::{Lane, Lanes},
+    lane::Lane,
     machine::{Machine, Placement, Wish},
     simd::Available,
 };
@@ -187,13 +187,6 @@ impl Settings {
             ahead.extend(run_with(info, stage));
         }
         lane
-    }
-
-    /// The lanes that are in use whatever is pushed.
-    pub(crate) fn lanes_in_use(&self, info: &TopologyInfo) -> Lanes {
-        let (links, sources) = self.lanes(info);
-        let named = links.iter().chain(&sources);
-        named.fold(Lanes::NORMAL, |lanes, lane| lanes.and(*lane))
     }
 
     /// Most carriers on their way at once, at all links together.

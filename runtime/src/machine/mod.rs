@@ -20,8 +20,8 @@ use std::{collections::BTreeSet, fmt, path::Path};
 pub(crate) use self::{
     cgroup::Levels,
     files::Files,
-    placement::{Placement, Wish},
-    seating::Seating,
+    placement::{MOST_PINNED, Placement, Wish},
+    seating::{Seating, bind},
     steal::Victims,
 };
 pub use self::{

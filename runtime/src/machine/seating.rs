@@ -58,11 +58,15 @@ impl Seating {
     /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run goes on
     /// unbound, and says so once.
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
-        let id = self.seat(worker).cpu as usize;
-        if self.bound && !core_affinity::set_for_current(CoreId { id }) {
+        if self.bound && !bind(self.seat(worker).cpu) {
             warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");
         }
     }
+}
+
+/// Binds the calling thread to a cpu. False if the system does not let it.
+pub(crate) fn bind(cpu: u32) -> bool {
+    core_affinity::set_for_current(CoreId { id: cpu as usize })
 }
 
 /// The right to bind workers unasked.

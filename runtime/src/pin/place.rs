@@ -10,12 +10,9 @@ use pipewright_spec::{
 
 use crate::{
     error::StartError,
-    machine::Machine,
+    machine::{MOST_PINNED, Machine},
     settings::{IDLE_NS, Settings},
 };
-
-/// The highest core that the setter's mask can name.
-const MAX_CORE: u32 = 1023;
 
 /// Something that a run does otherwise than it was told, because of the machine. Results, order and states are the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,7 +136,7 @@ fn check_usable(stage: &str, cores: &[u32], usable: &BTreeSet<u32>) -> Result<()
     let bad: Vec<u32> = cores
         .iter()
         .copied()
-        .filter(|core| !usable.contains(core) || *core > MAX_CORE)
+        .filter(|core| !usable.contains(core) || *core > MOST_PINNED)
         .collect();
     if bad.is_empty() {
         return Ok(());
@@ -147,7 +144,7 @@ fn check_usable(stage: &str, cores: &[u32], usable: &BTreeSet<u32>) -> Result<()
     Err(StartError::Cores(format!(
         "`{stage}` is pinned to {}, which this process may not use; it may use {}",
         named(&bad),
-        named(&usable.iter().copied().filter(|core| *core <= MAX_CORE).collect::<Vec<_>>()),
+        named(&usable.iter().copied().filter(|core| *core <= MOST_PINNED).collect::<Vec<_>>()),
     )))
 }
 

@@ -14,6 +14,7 @@ use crate::{
     drive::panic_message,
     error::{RunError, StartError},
     graph::{Graph, States},
+    machine::bind,
     source::Pulled,
     worker::{Shelf, Worker},
 };
@@ -63,7 +64,7 @@ pub(crate) fn live<G: Graph>(
     let pin = &shared.pins.places()[place];
     pin.idle.enlist(index, std::thread::current());
     if let Some(core) = pin.cores[index]
-        && !pin_to(core)
+        && !bind(core)
     {
         let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
         shared.warnings.add(Warning::NotPinned { stage, core }.to_string());
@@ -90,11 +91,6 @@ pub(crate) fn live<G: Graph>(
     } else {
         let _ = ready.send(Err(error));
     }
-}
-
-/// Moves this thread to a core. False if the system does not let it.
-fn pin_to(core: u32) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
 }
 
 /// The life of a thread of a pinned source: pulls until the source has ended.
