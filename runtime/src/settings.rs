@@ -3,7 +3,7 @@
 use pipewright_spec::{
     cores::CoreSet,
     info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
-    options::{OnPanic, Priority, Wait},
+    options::{Enforce, OnPanic, Priority, Wait},
 };
 
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// What was asked of the workers; `workers` follows from it and from the machine.
     pub(crate) pool: Wish,
+    /// What follows where the machine does not give what is asked for.
+    pub(crate) enforce: Enforce,
     pub(crate) quantum: u64,
     /// Does the run begin in parallel work and stay there, whatever its items cost? For tests and measurements.
     pub(crate) parallel: bool,
@@ -63,7 +65,10 @@ pub(crate) struct StageSettings {
     pub(crate) on_panic: OnPanic,
     /// The cores of its own threads.
     pub(crate) cores: Option<CoreSet>,
-    pub(crate) wait: Wait,
+    /// How they wait, where it is said.
+    pub(crate) wait: Option<Wait>,
+    /// Their real-time priority.
+    pub(crate) realtime: Option<u8>,
 }
 
 impl Settings {
@@ -79,7 +84,8 @@ impl Settings {
             }),
             priority: stage.priority,
             cores: stage.cores.and_then(CoreSet::of),
-            wait: stage.wait.unwrap_or(Wait::Adaptive),
+            wait: stage.wait,
+            realtime: stage.realtime,
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -93,6 +99,7 @@ impl Settings {
                 numa: info.pool.numa,
                 pin: None,
             },
+            enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,
             credits: 0,

@@ -9,6 +9,7 @@ mod files;
 mod placement;
 mod realtime;
 mod seating;
+mod shortfall;
 mod simulate;
 mod steal;
 mod sysfs;
@@ -22,11 +23,13 @@ pub(crate) use self::{
     files::Files,
     placement::{MOST_PINNED, Placement, Wish},
     seating::{Seating, bind},
+    shortfall::named,
     steal::Victims,
 };
 pub use self::{
     placement::PlaceError,
     realtime::{REALTIME, RealtimeError, realtime},
+    shortfall::Shortfall,
     simulate::TopologyError,
 };
 

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use core_affinity::CoreId;
 
 use super::{
-    Placement,
+    Placement, Shortfall,
     placement::{Pin, Seat},
 };
-use crate::warnings::Warnings;
+use crate::{error::StartError, warnings::Warnings};
 
 /// Has a run of this process bound its workers unasked?
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -27,15 +27,12 @@ pub(crate) struct Seating {
 }
 
 impl Seating {
-    pub(crate) fn new(placement: Placement, warnings: &Warnings) -> Self {
+    pub(crate) fn new(placement: Placement) -> Self {
         let claim = if placement.pin == Pin::Auto {
             Claim::take()
         } else {
             None
         };
-        for warning in &placement.warnings {
-            warnings.add(warning);
-        }
         Self {
             bound: placement.pin == Pin::Asked || claim.is_some(),
             placement,
@@ -55,11 +52,12 @@ impl Seating {
         self.placement.nodes
     }
 
-    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run goes on
-    /// unbound, and says so once.
-    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
-        if self.bound && !bind(self.seat(worker).cpu) {
-            warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");
+    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run says so
+    /// once and goes on unbound, unless it enforces what it asks for.
+    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
+        match self.bound && !bind(self.seat(worker).cpu) {
+            true => warnings.fell_short(Shortfall::NotBound),
+            false => Ok(()),
         }
     }
 }
@@ -88,6 +86,8 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use pipewright_spec::options::Enforce;
+
     use super::{
         super::{Machine, Wish, tests::recorded},
         *,
@@ -109,12 +109,12 @@ mod tests {
             pin: Some(true),
             ..Wish::default()
         };
-        let warnings = Warnings::default();
-        let seating = Seating::new(machine.place(&wish).expect("a pool"), &warnings);
+        let warnings = Warnings::new(Enforce::Warn);
+        let seating = Seating::new(machine.place(&wish).expect("a pool"));
         let last = machine.parallelism() - 1;
         let (bound, cpu) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                seating.sit(last, &warnings);
+                seating.sit(last, &warnings).expect("it goes on");
                 (allowed(), seating.seat(last).cpu)
             });
             worker.join().expect("it does not panic")
@@ -131,20 +131,26 @@ mod tests {
             cores: Some([1023].into()),
             ..Wish::default()
         };
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(Enforce::Warn);
         let placement = recorded("high_ids").place(&wish).expect("a pool");
-        let seating = Seating::new(placement, &warnings);
+        let seating = Seating::new(placement);
         if Machine::read().cpu(1023).is_some() {
             return;
         }
         let before = allowed();
-        seating.sit(0, &warnings);
-        seating.sit(0, &warnings);
+        for _ in 0..2 {
+            seating.sit(0, &warnings).expect("it goes on");
+        }
         assert_eq!(allowed(), before);
         assert_eq!(
             warnings.list(),
             ["the system did not let workers be bound to their cpus, so it decides where they run"]
         );
+        let denied = seating.sit(0, &Warnings::new(Enforce::Deny));
+        assert!(matches!(
+            denied,
+            Err(StartError::Machine(Shortfall::NotBound))
+        ));
     }
 
     #[test]
@@ -152,7 +158,7 @@ mod tests {
         // No other test of this binary starts a run on a recorded machine.
         let place = || {
             let placement = recorded("one_node").place(&Wish::default());
-            Seating::new(placement.expect("a pool"), &Warnings::default())
+            Seating::new(placement.expect("a pool"))
         };
         let first = place();
         assert!(first.bound && !place().bound);

@@ -33,13 +33,11 @@ mod wait;
 
 use std::fmt;
 
+pub use self::thread::{Start, feed};
 pub(crate) use self::{
-    place::{Placement, Warning, place},
+    place::{Placement, place},
     thread::live,
     wait::Waiter,
-};
-pub use self::{
-    thread::{Start, feed},
 };
 use pipewright_spec::{
     info::{DoorInfo, TopologyInfo},
@@ -52,6 +50,8 @@ use crate::idle::Idle;
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     places: Box<[Pin]>,
+    /// Are the threads bound to their cores?
+    bound: bool,
 }
 
 /// One of them.
@@ -59,6 +59,8 @@ pub(crate) struct Pin {
     /// Its sleepers, one for each thread.
     pub(crate) idle: Idle,
     pub(crate) wait: Wait,
+    /// The real-time priority of its threads.
+    realtime: Option<u8>,
     /// The core of each thread; `None` for one that shares.
     pub(crate) cores: Box<[Option<u32>]>,
     /// The first of its threads, counted with the workers of the pool.
@@ -75,6 +77,7 @@ impl Pins {
             let pin = Pin {
                 idle: Idle::new(seat.cores.len()),
                 wait: seat.wait,
+                realtime: seat.realtime,
                 cores: seat.cores.clone(),
                 first,
                 feeds: info.source.is_some(),
@@ -84,6 +87,7 @@ impl Pins {
         };
         Self {
             places: placement.seats.iter().zip(info.pinned).map(pin).collect(),
+            bound: placement.bound,
         }
     }
 
@@ -117,7 +121,11 @@ impl Pins {
 
     /// Wakes a thread of each source, after a ticket was given back.
     pub(crate) fn wake_sources(&self) {
-        for pin in self.places.iter().filter(|pin| pin.feeds && pin.wait != Wait::Spin) {
+        for pin in self
+            .places
+            .iter()
+            .filter(|pin| pin.feeds && pin.wait != Wait::Spin)
+        {
             pin.idle.wake_one();
         }
     }
@@ -129,7 +137,10 @@ impl Pins {
 
     /// The segment behind a link.
     pub(crate) fn behind(&self, info: &TopologyInfo, link: u16) -> usize {
-        let behind = info.pinned.iter().position(|pinned| pinned.link == Some(link));
+        let behind = info
+            .pinned
+            .iter()
+            .position(|pinned| pinned.link == Some(link));
         behind.unwrap_or(usize::MAX)
     }
 

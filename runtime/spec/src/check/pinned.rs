@@ -1,24 +1,114 @@
 //! Rules about stages with threads of their own.
 
-use super::keys::{needs, wait_need};
+use super::keys::{cores_need, needs};
 use crate::cores::CoreSet;
-use crate::model::{Gives, Model, Place, Stage, StateKind};
-use crate::options::{Key, Order};
-use crate::plan::LinkKind;
+use crate::model::{Given, Gives, Model, Place, Stage, StateKind};
+use crate::options::{Key, Order, StageOptions, Wait, info};
+use crate::plan::{Head, LinkKind, Segment};
 use crate::report::{Problem, Problems};
 
 /// A stage has at most so many threads of its own.
 pub const MAX_THREADS: usize = 64;
 
-/// `wait` is for pinned threads.
-pub(super) fn wait<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    for stage in &model.stages {
-        let (_, fits, what, help) = wait_need(stage.options.cores.is_some());
-        if let Some(wait) = stage.options.wait.as_ref().filter(|_| !fits) {
-            let message = needs(Key::Wait, what, &stage.name.text);
-            problems.push(Problem::new("E_NEEDS", message, wait.key.clone()).help(help));
+/// `wait` and `realtime` are for pinned threads.
+pub(super) fn needs_cores<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in model
+        .stages
+        .iter()
+        .filter(|stage| stage.options.cores.is_none())
+    {
+        for key in [Key::Wait, Key::Realtime] {
+            let (_, _, what, help) = cores_need(key, false);
+            if let Some(place) = stage.options.given(key) {
+                let message = needs(key, what, &stage.name.text);
+                problems.push(Problem::new("E_NEEDS", message, place.clone()).help(help));
+            }
         }
     }
+}
+
+/// Stages that run in one loop have the same threads, which wait in one way and have one priority; and a thread with
+/// real-time priority sleeps.
+pub(super) fn one_loop<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    if model
+        .stages
+        .iter()
+        .all(|stage| stage.options.cores.is_none())
+    {
+        return;
+    }
+    let plan = crate::plan(model);
+    for segment in plan.segments.iter().filter(|segment| segment.is_pinned()) {
+        let stages: Vec<&Stage<P>> = run_by(segment).map(|at| &model.stages[at]).collect();
+        let wait = agreed(
+            &stages,
+            Key::Wait,
+            |options| options.wait.as_ref(),
+            problems,
+        );
+        let realtime = agreed(
+            &stages,
+            Key::Realtime,
+            |options| options.realtime.as_ref(),
+            problems,
+        );
+        if let (Some((stage, wait)), Some((_, realtime))) = (wait, realtime)
+            && let Some((message, help)) = realtime_misfit(wait.value, &stage.name.text)
+        {
+            let problem = Problem::new("E_REALTIME", message, wait.place.clone()).help(help);
+            problems.push(problem.related(realtime.key.clone(), "the real-time priority"));
+        }
+    }
+}
+
+/// The stages of a segment, its source first.
+fn run_by(segment: &Segment) -> impl Iterator<Item = usize> + '_ {
+    let source = match segment.head {
+        Head::Source(source) => Some(source),
+        _ => None,
+    };
+    source.into_iter().chain(segment.stages.iter().copied())
+}
+
+/// What the stages of one loop say about a key, and which of them; those that say something else are told.
+fn agreed<'m, P: Place, T: PartialEq>(
+    stages: &[&'m Stage<P>],
+    key: Key,
+    of: impl Fn(&'m StageOptions<P>) -> Option<&'m Given<T, P>>,
+    problems: &mut Problems<P>,
+) -> Option<(&'m Stage<P>, &'m Given<T, P>)> {
+    let mut given = stages
+        .iter()
+        .filter_map(|stage| Some((*stage, of(&stage.options)?)));
+    let (first, value) = given.next()?;
+    let name = info(key).name;
+    for (other, else_) in given.filter(|(_, given)| given.value != value.value) {
+        let message = format!(
+            "`{}` runs in one loop with `{}`, which says another `{name}`",
+            other.name.text, first.name.text
+        );
+        let problem = Problem::new("E_ONE_LOOP", message, else_.place.clone());
+        let problem = problem.help(format!("say `{name}` once, or the same at both"));
+        problems.push(problem.related(value.place.clone(), "said here"));
+    }
+    Some((first, value))
+}
+
+/// Why a thread of `stage` with real-time priority cannot wait like this, and what to write.
+///
+/// It may only wait asleep. `adaptive` looks around for as long as a wake-up takes, so while items come faster than that it
+/// never sleeps.
+pub fn realtime_misfit(wait: Wait, stage: &str) -> Option<(String, &'static str)> {
+    let never_sleeps = match wait {
+        Wait::Park => return None,
+        Wait::Spin => "a thread that never sleeps",
+        Wait::Adaptive => "while items come within 20 us of each other, it never sleeps and",
+    };
+    let message = format!(
+        "`wait = {wait}` of `{stage}` does not go with `realtime`: {never_sleeps} starves the kernel's own threads of its core, and the kernel stops it for 50 ms of each second"
+    );
+    let help = "write `wait = park`, which is the default with `realtime`, or remove `realtime`";
+    Some((message, help))
 }
 
 /// What one thread must run has one core.
@@ -139,6 +229,49 @@ mod tests {
                 "E_ONE_CORE at b.cores=: `b` has 3 cores, and its one `&mut S` is for one thread",
                 "E_PINNED_KEYS at c.cores=: `c` has a state for each key, which the pool divides between its workers",
                 "E_ONE_CORE at d.cores=: `d` has 2 cores, and several threads cannot keep the order of a sink",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_thread_with_real_time_priority_sleeps() {
+        is(
+            "a: source | | cores=\"0\" realtime=1
+             b: stage | a | cores=\"1\" realtime=49 wait=park
+             c: sink | b",
+            &[],
+        );
+        is(
+            "a: source | | realtime=1
+             b: stage | a | cores=\"1\" realtime=49 wait=spin
+             c: sink | b | cores=\"2\" realtime=49 wait=adaptive",
+            &[
+                "E_NEEDS at a.realtime: `realtime` of `a` needs `cores`",
+                "E_REALTIME at b.wait=: `wait = spin` of `b` does not go with `realtime`: a thread that never sleeps starves the kernel's own threads of its core, and the kernel stops it for 50 ms of each second",
+                "E_REALTIME at c.wait=: `wait = adaptive` of `c` does not go with `realtime`: while items come within 20 us of each other, it never sleeps and starves the kernel's own threads of its core, and the kernel stops it for 50 ms of each second",
+            ],
+        );
+    }
+
+    #[test]
+    fn stages_of_one_loop_have_the_same_threads() {
+        is(
+            "a: source | | cores=\"0\"
+             b: stage | a | cores=\"0\" wait=park
+             c: stage | b | cores=\"0\" wait=park realtime=5
+             d: sink | c",
+            &[],
+        );
+        is(
+            "a: source | | cores=\"0\" wait=spin
+             b: stage | a | cores=\"0\" wait=park
+             c: stage | b | cores=\"0\" realtime=5
+             d: stage | c | cores=\"0\" realtime=6
+             e: sink | d | cores=\"1\" wait=park realtime=7",
+            &[
+                "E_ONE_LOOP at b.wait=: `b` runs in one loop with `a`, which says another `wait`",
+                "E_ONE_LOOP at d.realtime=: `d` runs in one loop with `c`, which says another `realtime`",
+                "E_REALTIME at a.wait=: `wait = spin` of `a` does not go with `realtime`: a thread that never sleeps starves the kernel's own threads of its core, and the kernel stops it for 50 ms of each second",
             ],
         );
     }
