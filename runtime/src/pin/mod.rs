@@ -7,6 +7,7 @@
 //! | from, to | how | what a batch costs |
 //! |---|---|---|
 //! | pool, pinned | carriers are left in a deposit ring ([`crate::deposit`]) | one store, one read-modify-write by arrival |
+//! | pool or pinned, pinned with keys on several threads | a deposit ring for each thread ([`crate::link`]) | the same for each thread |
 //! | pinned, pinned | items in a ring ([`crate::spsc`]), where nothing behind goes back to the pool | one store |
 //! | pinned, pinned | else carriers, as from the pool: their tickets are needed behind | the same |
 //! | pinned, pool | carriers, as tasks in the pool's common queue | a push, and a wake-up if a worker sleeps |
@@ -116,6 +117,13 @@ impl Pins {
     pub(crate) fn wake(&self, place: usize) {
         if let Some(pin) = self.places.get(place).filter(|pin| pin.wait != Wait::Spin) {
             pin.idle.wake_one();
+        }
+    }
+
+    /// Wakes one of its threads, after something was left for that one.
+    pub(crate) fn wake_thread(&self, place: usize, index: usize) {
+        if let Some(pin) = self.places.get(place).filter(|pin| pin.wait != Wait::Spin) {
+            pin.idle.wake(index);
         }
     }
 

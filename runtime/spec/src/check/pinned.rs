@@ -118,23 +118,13 @@ pub(super) fn one_thread<P: Place>(model: &Model<P>, problems: &mut Problems<P>)
             continue;
         };
         let name = &stage.name.text;
-        let problem = |code, message: String| Problem::new(code, message, cores.place.clone());
-        if stage.state() == Some(StateKind::Keyed) {
-            let message = format!(
-                "`{name}` has a state for each key, which the pool divides between its workers"
-            );
-            problems.push(
-                problem("E_PINNED_KEYS", message)
-                    .help("remove `cores`, or remove `key` and keep one `&mut S`"),
-            );
-        } else if cores.value.len() > 1
+        if cores.value.len() > 1
             && let Some((why, also)) = needs_one(stage)
         {
             let message = format!("`{name}` has {} cores, and {why}", cores.value.len());
             let first = cores.value.as_slice()[0];
-            problems.push(
-                problem("E_ONE_CORE", message).help(format!("write `cores = \"{first}\"`{also}")),
-            );
+            let problem = Problem::new("E_ONE_CORE", message, cores.place.clone());
+            problems.push(problem.help(format!("write `cores = \"{first}\"`{also}")));
         }
     }
 }
@@ -222,12 +212,11 @@ mod tests {
         is(
             "a: source many | | cores=\"0,1\"
              b: stage serial | a | cores=\"2-4\"
-             c: stage keyed | b | cores=\"5\"
+             c: stage keyed | b | cores=\"5,8\"
              d: sink | c | cores=\"6,7\"",
             &[
                 "E_ONE_CORE at a.cores=: `a` has 2 cores, and only one thread at a time can pull from it",
                 "E_ONE_CORE at b.cores=: `b` has 3 cores, and its one `&mut S` is for one thread",
-                "E_PINNED_KEYS at c.cores=: `c` has a state for each key, which the pool divides between its workers",
                 "E_ONE_CORE at d.cores=: `d` has 2 cores, and several threads cannot keep the order of a sink",
             ],
         );

@@ -28,6 +28,15 @@ enum Fate {
     },
 }
 
+/// Each key to its own, and behind that there is order within each key.
+fn by_key(ordered: bool) -> Fate {
+    Fate::Cut {
+        kind: LinkKind::Keyed { ordered },
+        class: Class::Keyed,
+        ordered: false,
+    }
+}
+
 struct Cutter<'a, P> {
     model: &'a Model<P>,
     plan: Plan,
@@ -155,27 +164,27 @@ impl<'a, P: Place> Cutter<'a, P> {
             return self.pinned(index, producers, ordered);
         }
         match stage.state().unwrap_or(StateKind::None) {
-            StateKind::Keyed => Fate::Cut {
-                kind: LinkKind::Keyed { ordered },
-                class: Class::Keyed,
-                ordered: false,
-            },
+            StateKind::Keyed => by_key(ordered),
             StateKind::Serial => self.serial(producers, ordered),
             StateKind::None if !any && self.is_sink(stage) => self.sink(producers, all_ordered),
             StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered),
         }
     }
 
-    /// A stage with threads of its own joins the stages before it that run on the same ones.
+    /// A stage with threads of its own joins the stages before it that run on the same ones, unless these threads must be
+    /// given their items by key.
     fn pinned(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
         let cores = self.cores(index);
+        let several = cores.as_ref().is_some_and(|cores| cores.len() > 1);
+        if several && self.model.stages[index].state() == Some(StateKind::Keyed) {
+            return by_key(ordered);
+        }
         if let [one] = producers
             && self.plan.segments[*one].cores == cores
         {
             return Fate::Fuse(*one);
         }
         // Whichever of several threads is free takes the next batch; one takes them in turn.
-        let several = cores.is_some_and(|cores| cores.len() > 1);
         let (kind, class) = match (several, ordered) {
             (true, _) => (LinkKind::Direct, Class::Parallel),
             (false, true) => (LinkKind::Ordered, Class::Serial),
