@@ -80,7 +80,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 11] {
         keys::shape_of_function,
         keys::behind_input,
         pinned::needs_cores,
-        pinned::one_loop,
+        pinned::threads,
         pinned::one_thread,
         pinned::many_threads,
         keys::panic,

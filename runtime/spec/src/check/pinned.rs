@@ -4,7 +4,7 @@ use super::keys::{cores_need, needs};
 use crate::cores::CoreSet;
 use crate::model::{Given, Gives, Model, Place, Stage, StateKind};
 use crate::options::{Key, Order, StageOptions, Wait, info};
-use crate::plan::{Head, LinkKind, Segment};
+use crate::plan::{Class, Head, LinkKind, Segment};
 use crate::report::{Problem, Problems};
 
 /// A stage has at most so many threads of its own.
@@ -27,9 +27,8 @@ pub(super) fn needs_cores<P: Place>(model: &Model<P>, problems: &mut Problems<P>
     }
 }
 
-/// Stages that run in one loop have the same threads, which wait in one way and have one priority; and a thread with
-/// real-time priority sleeps.
-pub(super) fn one_loop<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+/// What pinned threads are told, and what they can keep.
+pub(super) fn threads<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     if model
         .stages
         .iter()
@@ -40,24 +39,36 @@ pub(super) fn one_loop<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     let plan = crate::plan(model);
     for segment in plan.segments.iter().filter(|segment| segment.is_pinned()) {
         let stages: Vec<&Stage<P>> = run_by(segment).map(|at| &model.stages[at]).collect();
-        let wait = agreed(
-            &stages,
-            Key::Wait,
-            |options| options.wait.as_ref(),
-            problems,
-        );
-        let realtime = agreed(
-            &stages,
-            Key::Realtime,
-            |options| options.realtime.as_ref(),
-            problems,
-        );
-        if let (Some((stage, wait)), Some((_, realtime))) = (wait, realtime)
-            && let Some((message, help)) = realtime_misfit(wait.value, &stage.name.text)
-        {
-            let problem = Problem::new("E_REALTIME", message, wait.place.clone()).help(help);
-            problems.push(problem.related(realtime.key.clone(), "the real-time priority"));
+        one_loop(&stages, problems);
+        if segment.class == Class::Parallel && segment.keys_in_order && !segment.outs.is_empty() {
+            keys_in_order(stages[0], problems);
         }
+    }
+}
+
+/// Stages that run in one loop have the same threads, which wait in one way and have one priority; and a thread with
+/// real-time priority sleeps.
+fn one_loop<P: Place>(stages: &[&Stage<P>], problems: &mut Problems<P>) {
+    let wait = agreed(stages, Key::Wait, |options| options.wait.as_ref(), problems);
+    let realtime = agreed(
+        stages,
+        Key::Realtime,
+        |options| options.realtime.as_ref(),
+        problems,
+    );
+    if let (Some((stage, wait)), Some((_, realtime))) = (wait, realtime)
+        && let Some((message, help)) = realtime_misfit(wait.value, &stage.name.text)
+    {
+        let problem = Problem::new("E_REALTIME", message, wait.place.clone()).help(help);
+        problems.push(problem.related(realtime.key.clone(), "the real-time priority"));
+    }
+}
+
+/// Several threads that take whole batches, as they come, would mix the items of each key.
+fn keys_in_order<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    if let Some(cores) = &stage.options.cores {
+        let why = "several threads cannot keep the items of each key in order";
+        problems.push(too_many_for(stage, cores, why, ", or `order = any`"));
     }
 }
 
@@ -117,16 +128,26 @@ pub(super) fn one_thread<P: Place>(model: &Model<P>, problems: &mut Problems<P>)
         let Some(cores) = &stage.options.cores else {
             continue;
         };
-        let name = &stage.name.text;
         if cores.value.len() > 1
             && let Some((why, also)) = needs_one(stage)
         {
-            let message = format!("`{name}` has {} cores, and {why}", cores.value.len());
-            let first = cores.value.as_slice()[0];
-            let problem = Problem::new("E_ONE_CORE", message, cores.place.clone());
-            problems.push(problem.help(format!("write `cores = \"{first}\"`{also}")));
+            problems.push(too_many_for(stage, cores, why, also));
         }
     }
+}
+
+/// A stage on several cores that needs one.
+fn too_many_for<P: Place>(
+    stage: &Stage<P>,
+    cores: &Given<CoreSet, P>,
+    why: &str,
+    also: &str,
+) -> Problem<P> {
+    let (name, count) = (&stage.name.text, cores.value.len());
+    let message = format!("`{name}` has {count} cores, and {why}");
+    let first = cores.value.as_slice()[0];
+    let problem = Problem::new("E_ONE_CORE", message, cores.place.clone());
+    problem.help(format!("write `cores = \"{first}\"`{also}"))
 }
 
 /// Why one thread must run a stage, and what else could be written.
@@ -219,6 +240,31 @@ mod tests {
                 "E_ONE_CORE at b.cores=: `b` has 3 cores, and its one `&mut S` is for one thread",
                 "E_ONE_CORE at d.cores=: `d` has 2 cores, and several threads cannot keep the order of a sink",
             ],
+        );
+    }
+
+    #[test]
+    fn several_threads_do_not_mix_the_items_of_a_key() {
+        is(
+            "a: source
+             b: stage keyed | a
+             c: stage | b | cores=\"0,1\"
+             d: sink serial | c",
+            &[
+                "E_ONE_CORE at c.cores=: `c` has 2 cores, and several threads cannot keep the items of each key in order",
+            ],
+        );
+        // One thread has all keys and keeps the order of the source; the threads of the keys go on; nobody asks for order.
+        is(
+            "a: source
+             b: stage keyed | a | cores=\"0\"
+             c: stage | b | cores=\"0,1\"
+             d: stage keyed | c | cores=\"0,1\"
+             e: stage | d | cores=\"0,1\"
+             f: stage | e | cores=\"2,3\" order=any
+             g: sink per_worker | e | cores=\"2,3\"
+             h: sink serial | f",
+            &[],
         );
     }
 
