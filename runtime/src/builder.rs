@@ -159,7 +159,8 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// # Errors
     ///
-    /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
+    /// If a state cannot be made, a number is out of range, a thread cannot be started, or the machine does not give what a
+    /// pipeline with `hw(enforce = deny)` asks for. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
         let watch = self.watch.clone();
         let (settings, mut placement, mut pins) = self.settled()?;

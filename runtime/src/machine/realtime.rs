@@ -35,7 +35,7 @@ pub enum RealtimeError {
 }
 
 /// Gives the calling thread real-time priority: it runs before all ordinary threads of its cpu until it sleeps. Threads
-/// that it starts are ordinary ones.
+/// that it starts are ordinary ones. The threads of a pinned stage have it with `realtime = 10`.
 ///
 /// ```
 /// use pipewright::machine::{RealtimeError, realtime};

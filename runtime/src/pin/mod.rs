@@ -19,7 +19,8 @@
 //! wake-up takes, which at most doubles the cost of any wait (Karlin et al., "Competitive randomized algorithms for
 //! nonuniform problems", 1990), and then sleeps. Sleeping is [`crate::idle`] with one sleeper per thread: who leaves
 //! something does so first, passes a full fence, and looks for the sleeper's bit; the sleeper sets its bit, passes a full
-//! fence, and looks once more. To a segment that spins nobody passes a fence.
+//! fence, and looks once more. To a segment that spins nobody passes a fence. A thread with real-time priority runs before
+//! the kernel's own threads of its core, so it only ever waits asleep, and one that shares its core has none.
 //!
 //! **The end.** Whoever has nothing to do and finds every source ended and every ticket free ends the run: threads that
 //! take carriers leave, their rings close behind them, and the threads behind leave when their rings are empty. So items
