@@ -161,7 +161,7 @@ mod one {
     #[stage(from = odd, key = |n: &u64| n % KEYS, cores = "1")]
     pub fn fifth(n: u64, count: &mut u64) -> Option<(u64, u64)> {
         *count += 1;
-        (*count % 5 == 0).then_some((n, *count))
+        count.is_multiple_of(5).then_some((n, *count))
     }
 
     #[sink(from = fifth, key = |(_, count): &(u64, u64)| *count, cores = "1")]

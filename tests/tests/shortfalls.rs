@@ -214,9 +214,10 @@ mod ahead {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_pinned_stage_has_real_time_priority_or_the_run_says_why_not() {
-    let allowed = std::thread::spawn(|| pipewright::machine::realtime(7))
-        .join()
-        .unwrap();
+    let allowed = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| pipewright::machine::realtime(7));
+        asked.join().unwrap()
+    });
     let cores = std::thread::available_parallelism().unwrap().get();
     let seen = Arc::default();
     // One worker is enough, so that the pinned thread has a core where there are two.
