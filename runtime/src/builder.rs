@@ -28,6 +28,7 @@ use crate::{
     tuning,
     urgent::Interrupt,
     shelf::Shelf,
+    warnings::Warnings,
     worker::{Worker, work},
 };
 
@@ -159,15 +160,28 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// # Errors
     ///
-    /// If a state cannot be made, a number is out of range, or a thread cannot be started. Then nothing is left running.
+    /// If a state cannot be made, a number is out of range, a thread cannot be started, or the machine does not give what a
+    /// pipeline with `hw(enforce = deny)` asks for. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
         let watch = self.watch.clone();
-        let (settings, placement, pins) = self.settled()?;
+        let (settings, mut placement, mut pins) = self.settled()?;
+        let warnings = Warnings::new(settings.enforce);
+        for short in placement.short.drain(..).chain(pins.short.drain(..)) {
+            warnings.fell_short(short)?;
+        }
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
-        let shared = Shared::new(P::TOPOLOGY, settings, placement, pins, sources, watch);
+        let shared = Shared::new(
+            P::TOPOLOGY,
+            settings,
+            placement,
+            pins,
+            sources,
+            watch,
+            warnings,
+        );
         input.attach(&shared.idle);
         let (told, heard) = mpsc::sync_channel(1);
         let name = thread_name(P::TOPOLOGY.name, 0);
@@ -361,7 +375,9 @@ fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, tol
         let urgent = Interrupt::new(shelf, shared, 0);
         let mut own = first.map(|(id, queue)| {
             // Now that the others are started, which would inherit it.
-            shared.seating.sit(id, &shared.warnings);
+            if let Err(error) = shared.seating.sit(id, &shared.warnings) {
+                problem.get_or_insert(error);
+            }
             Worker::new(shared, id, queue, Some(&urgent))
         });
         let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
@@ -450,10 +466,10 @@ fn worker<G: Graph>(
     ready: &mpsc::Sender<Result<(), StartError>>,
     go: &Go,
 ) {
-    shared.seating.sit(id, &shared.warnings);
+    let seated = shared.seating.sit(id, &shared.warnings);
     let urgent = Interrupt::new(shelf, shared, id);
     let mut w = Worker::new(shared, id, queue, Some(&urgent));
-    let local = guarded(|| shelf.local(&w));
+    let local = seated.and_then(|()| guarded(|| shelf.local(&w)));
     let (local, answer) = match local {
         Ok(local) => (Some(local), Ok(())),
         Err(error) => (None, Err(error)),

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::machine::{PlaceError, TopologyError};
+use crate::machine::{PlaceError, Shortfall, TopologyError};
 
 /// The state of a stage could not be made.
 #[derive(Debug)]
@@ -68,6 +68,9 @@ pub enum StartError {
     /// A stage is pinned to cores that this process cannot use, or as it cannot be.
     #[error("{0}")]
     Cores(String),
+    /// The machine does not give what the run asks for, and the pipeline says `hw(enforce = deny)`.
+    #[error("{0}; {help}, or `hw(enforce = warn)` to run like that", help = .0.help())]
+    Machine(#[source] Shortfall),
     /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
     #[error(transparent)]
     Tuning(#[from] TuningError),

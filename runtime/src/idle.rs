@@ -111,6 +111,17 @@ impl Idle {
         }
     }
 
+    /// Wakes worker `id` if it sleeps. Called after work that is only for it was made visible; nobody searches for that.
+    pub(crate) fn wake(&self, id: usize) {
+        let bit = 1u64 << id;
+        fence(Ordering::SeqCst);
+        // A load first: while it is awake, those who leave work for it write nothing.
+        let sleeps = self.parked.load(Ordering::Relaxed) & bit != 0;
+        if sleeps && self.parked.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+            self.unpark(id);
+        }
+    }
+
     /// Wakes every sleeper.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);

@@ -31,16 +31,20 @@ pub(crate) struct LaneQueues {
 impl LaneQueues {
     /// With room for `bound` tasks in all, which is what there can be.
     pub(crate) fn new(settings: &Settings, info: &TopologyInfo, bound: usize) -> Self {
-        let pushed = info.sources.iter().any(|source| source.stage.is_none());
-        // What is pushed comes in any lane.
-        let used = if pushed { Lanes::ALL } else { settings.lanes_in_use(info) };
+        let (links, sources) = settings.lanes(info);
+        let named = links.iter().chain(&sources);
+        let used = match info.sources.iter().any(|source| source.stage.is_none()) {
+            // What is pushed comes in any lane.
+            true => Lanes::ALL,
+            false => named.fold(Lanes::NORMAL, |lanes, lane| lanes.and(*lane)),
+        };
         let queue = |lane: Lane| {
             let shared = lane != Lane::NORMAL && used.has(lane) && !info.links.is_empty();
             shared.then(|| ArrayQueue::new(bound.min(MOST_TASKS)))
         };
         Self {
             used,
-            links: settings.lanes(info).0,
+            links,
             queues: Lane::ALL.map(queue),
             served: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
         }

@@ -230,7 +230,17 @@ fn loom_a_token_has_one_user() {
 
 #[test]
 fn loom_no_wake_up_is_lost() {
-    check(3, || {
+    a_sleeper_is_woken(Idle::wake_one);
+}
+
+#[test]
+fn loom_no_wake_up_of_one_worker_is_lost() {
+    a_sleeper_is_woken(|idle| idle.wake(0));
+}
+
+/// Work is made visible, and then `wake` is called.
+fn a_sleeper_is_woken(wake: fn(&Idle)) {
+    check(3, move || {
         let idle = Arc::new(Idle::new(1));
         let work = Arc::new(AtomicBool::new(false));
         let sleeper = {
@@ -244,7 +254,7 @@ fn loom_no_wake_up_is_lost() {
             })
         };
         work.store(true, Ordering::Relaxed);
-        idle.wake_one();
+        wake(&idle);
         sleeper.join().unwrap();
     });
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crossbeam_deque::Worker as Queue;
-use pipewright_spec::info::{PoolInfo, TopologyInfo};
+use pipewright_spec::info::{Enforce, PoolInfo, TopologyInfo};
 
 use crate::{
-    carrier::Home, diagnose::crosses_threads, lane::Lane, machine::Machine, settings::Settings, shared::Shared,
-    worker::Worker,
+    carrier::Home, diagnose::crosses_threads, lane::Lane, machine::Machine, settings::Settings,
+    shared::Shared, warnings::Warnings, worker::Worker,
 };
 
 /// A pipeline without stages: batches and queues know nothing of them.
@@ -19,6 +19,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     pinned: &[],
     has_pool: true,
     pool: PoolInfo::NONE,
+    enforce: None,
     quantum_ns: None,
     drawing: "",
 };
@@ -27,7 +28,19 @@ pub(crate) fn shared(machine: &str) -> Arc<Shared> {
     let mut settings = Settings::of(&TOPOLOGY);
     let machine = Machine::simulate(machine).expect("a machine");
     let placement = settings.place(&machine).expect("a worker for each core");
-    Shared::new(&TOPOLOGY, settings, placement, crate::pin::Placement::default(), Box::default(), None)
+    let (pins, warnings) = (
+        crate::pin::Placement::default(),
+        Warnings::new(Enforce::Warn),
+    );
+    Shared::new(
+        &TOPOLOGY,
+        settings,
+        placement,
+        pins,
+        Box::default(),
+        None,
+        warnings,
+    )
 }
 
 /// The shared state, and a run queue for each worker.

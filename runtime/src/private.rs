@@ -3,7 +3,7 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
+        DoorInfo, Enforce, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
         TopologyInfo, Wait,
     },
     options::{OnError, OnPanic, Priority},
@@ -22,7 +22,7 @@ pub use crate::{
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{
-        Deposit, Direct, Hashed, KeyedLink, KeyedSolo, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard,
+        Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard,
     },
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},

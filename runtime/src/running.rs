@@ -17,7 +17,7 @@ use crate::{
     metrics::Metrics,
     report::{Failed, Report},
     shared::Shared,
-    source::Ingress,
+    source::{Ingress, Waiting},
     sync::{Instant, thread::JoinHandle},
 };
 
@@ -163,7 +163,8 @@ impl<P: Blueprint> Running<P> {
             }
             None => States::default(),
         };
-        self.input.close_for_good();
+        // For whoever still has a handle.
+        self.input.close();
         Report::of(&self.shared, self.input.len() as u64, states)
     }
 }

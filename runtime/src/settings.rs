@@ -3,13 +3,13 @@
 use pipewright_spec::{
     cores::CoreSet,
     info::{DoorInfo, Kind, LinkKindInfo, StateKind, TopologyInfo},
-    options::{OnPanic, Priority, Wait},
+    options::{Enforce, OnPanic, Priority, Wait},
 };
 
 use crate::{
     error::StartError,
     idle::MAX_WORKERS,
-    lane::{Lane, Lanes},
+    lane::Lane,
     machine::{Machine, Placement, Wish},
     simd::Available,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// What was asked of the workers; `workers` follows from it and from the machine.
     pub(crate) pool: Wish,
+    /// What follows where the machine does not give what is asked for.
+    pub(crate) enforce: Enforce,
     pub(crate) quantum: u64,
     /// Does the run begin in parallel work and stay there, whatever its items cost? For tests and measurements.
     pub(crate) parallel: bool,
@@ -63,7 +65,10 @@ pub(crate) struct StageSettings {
     pub(crate) on_panic: OnPanic,
     /// The cores of its own threads.
     pub(crate) cores: Option<CoreSet>,
-    pub(crate) wait: Wait,
+    /// How they wait, where it is said.
+    pub(crate) wait: Option<Wait>,
+    /// Their real-time priority.
+    pub(crate) realtime: Option<u8>,
 }
 
 impl Settings {
@@ -79,7 +84,8 @@ impl Settings {
             }),
             priority: stage.priority,
             cores: stage.cores.and_then(CoreSet::of),
-            wait: stage.wait.unwrap_or(Wait::Adaptive),
+            wait: stage.wait,
+            realtime: stage.realtime,
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -93,6 +99,7 @@ impl Settings {
                 numa: info.pool.numa,
                 pin: None,
             },
+            enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,
             credits: 0,
@@ -130,8 +137,7 @@ impl Settings {
     /// Refuses more batches on their way than gates can have slots for.
     pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
         for link in 0..info.links.len() {
-            let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });
-            let gates = if keyed { self.partitions } else { 1 };
+            let gates = self.parts_at(info, link);
             if self.most_at(info, link).saturating_mul(gates) > MOST_CARRIERS {
                 let stage = info.stages[usize::from(info.links[link].to)].name;
                 return Err(StartError::Number(format!(
@@ -155,10 +161,20 @@ impl Settings {
         if matches!(info.links[link].kind, LinkKindInfo::Ordered) {
             return tickets;
         }
-        let split = self.partitions.saturating_pow(keyed_before(info, link));
-        tickets
-            .saturating_mul(usize::from(info.links[link].paths).max(1))
-            .saturating_mul(split)
+        let paths = usize::from(info.links[link].paths).max(1);
+        links_before(info, link)
+            .map(|before| self.parts_at(info, before))
+            .fold(tickets.saturating_mul(paths), usize::saturating_mul)
+    }
+
+    /// The parts in which a link divides a carrier: by partition of the keys, or by the thread that has them.
+    fn parts_at(&self, info: &TopologyInfo, link: usize) -> usize {
+        let link = &info.links[link];
+        let LinkKindInfo::Keyed { .. } = link.kind else {
+            return 1;
+        };
+        let cores = self.stages[usize::from(link.to)].cores.as_ref();
+        cores.map_or(self.partitions, CoreSet::len)
     }
 
     /// The lane of each link, and of each source: what the stages say that are run for what comes from there.
@@ -187,13 +203,6 @@ impl Settings {
             ahead.extend(run_with(info, stage));
         }
         lane
-    }
-
-    /// The lanes that are in use whatever is pushed.
-    pub(crate) fn lanes_in_use(&self, info: &TopologyInfo) -> Lanes {
-        let (links, sources) = self.lanes(info);
-        let named = links.iter().chain(&sources);
-        named.fold(Lanes::NORMAL, |lanes, lane| lanes.and(*lane))
     }
 
     /// Most carriers on their way at once, at all links together.
@@ -225,8 +234,8 @@ fn run_with(info: &TopologyInfo, stage: u16) -> impl Iterator<Item = u16> + '_ {
     (0..info.stages.len() as u16).filter(move |reader| reads(*reader) && fused(*reader))
 }
 
-/// Keyed stages whose outputs come to `link`, each of which may divide a carrier by partition.
-fn keyed_before(info: &TopologyInfo, link: usize) -> u32 {
+/// The links whose items, or what became of them, come to `link`.
+fn links_before(info: &TopologyInfo, link: usize) -> impl Iterator<Item = usize> + '_ {
     fn visit(info: &TopologyInfo, stage: usize, seen: &mut [bool]) {
         for door in info.stages[stage].inputs {
             let from = usize::from(door.stage);
@@ -237,8 +246,5 @@ fn keyed_before(info: &TopologyInfo, link: usize) -> u32 {
     }
     let mut before = vec![false; info.stages.len()];
     visit(info, usize::from(info.links[link].to), &mut before);
-    let keyed = info.links.iter().filter(|other| {
-        matches!(other.kind, LinkKindInfo::Keyed { .. }) && before[usize::from(other.to)]
-    });
-    keyed.count() as u32
+    (0..info.links.len()).filter(move |link| before[usize::from(info.links[*link].to)])
 }

@@ -110,15 +110,12 @@ impl Shared {
         pinned: pin::Placement,
         sources: Box<[SourceCtl]>,
         watch: Option<MemoryWatch>,
+        warnings: Warnings,
     ) -> Arc<Self> {
         let workers = settings.workers;
         let pins = Pins::new(info, &pinned, workers);
         let bound = settings.most_carriers(info);
-        let warnings = Warnings::default();
-        for warning in &pinned.warnings {
-            warnings.add(warning.to_string());
-        }
-        let seating = Seating::new(placement, &warnings);
+        let seating = Seating::new(placement);
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
         if watched && memory.is_none() {

@@ -46,6 +46,9 @@ pub(crate) fn apply(
     if let Some(quantum) = &file.quantum_ns {
         settings.quantum = quantum.value;
     }
+    if let Some(enforce) = &file.enforce {
+        settings.enforce = enforce.value;
+    }
     for tuned in &file.stages {
         let Some(id) = info.find(&tuned.name.text) else {
             continue;
@@ -70,7 +73,11 @@ pub(crate) fn apply(
             stage.cores = Some(cores.value.clone());
         }
         if let Some(wait) = &tuned.wait {
-            stage.wait = wait.value;
+            stage.wait = Some(wait.value);
+        }
+        if let Some(realtime) = &tuned.realtime {
+            // The table keeps it below 50.
+            stage.realtime = u8::try_from(realtime.value).ok();
         }
         if let Some(on_panic) = &tuned.on_panic {
             stage.on_panic = on_panic.value;

@@ -4,14 +4,37 @@ use std::sync::PoisonError;
 
 use crate::sync::{Mutex, MutexGuard};
 
+use pipewright_spec::options::Enforce;
+
+use crate::{error::StartError, machine::Shortfall};
+
 /// Most warnings that a run keeps.
 const MOST: usize = 16;
 
 /// The warnings of one run.
-#[derive(Debug, Default)]
-pub(crate) struct Warnings(Mutex<Vec<String>>);
+#[derive(Debug)]
+pub(crate) struct Warnings {
+    enforce: Enforce,
+    all: Mutex<Vec<String>>,
+}
 
 impl Warnings {
+    /// None yet. `enforce`: what follows where the machine does not give what is asked for.
+    pub(crate) fn new(enforce: Enforce) -> Self {
+        let all = Mutex::default();
+        Self { enforce, all }
+    }
+
+    /// The machine does not give what is asked for: the run goes on, or must not start.
+    pub(crate) fn fell_short(&self, of: Shortfall) -> Result<(), StartError> {
+        match self.enforce {
+            Enforce::Off => {}
+            Enforce::Warn => self.add(of.to_string()),
+            Enforce::Deny => return Err(StartError::Machine(of)),
+        }
+        Ok(())
+    }
+
     /// Adds a warning; each text once.
     pub(crate) fn add(&self, warning: impl Into<String>) {
         let warning = warning.into();
@@ -27,7 +50,7 @@ impl Warnings {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -37,7 +60,7 @@ mod tests {
 
     #[test]
     fn each_warning_is_kept_once_and_not_too_many() {
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(Enforce::Warn);
         for n in 0..2 * MOST {
             warnings.add(format!("the {}th", n / 2));
         }
@@ -45,5 +68,24 @@ mod tests {
         assert_eq!((list.len(), list[1].as_str()), (MOST, "the 1th"));
         warnings.add("one more");
         assert_eq!(warnings.list(), list);
+    }
+    #[test]
+    fn what_the_machine_does_not_give_is_told_as_the_pipeline_says() {
+        let fall = || Shortfall::SharedCores {
+            workers: 4,
+            cores: 2,
+        };
+        for (enforce, told) in [(Enforce::Off, false), (Enforce::Warn, true)] {
+            let warnings = Warnings::new(enforce);
+            assert!(warnings.fell_short(fall()).is_ok());
+            assert_eq!(warnings.list().contains(&fall().to_string()), told);
+        }
+        let denied = Warnings::new(Enforce::Deny)
+            .fell_short(fall())
+            .expect_err("it must not start");
+        assert_eq!(
+            denied.to_string(),
+            "4 workers share 2 cores, though `smt = avoid`; write at most `workers = 2`, or `hw(enforce = warn)` to run like that"
+        );
     }
 }

@@ -499,7 +499,7 @@ fn stages_of_one_loop_are_pinned_alike() {
     let tuning = "( stages: { \"sum\": (cores: \"0\") } )";
     let builder = pinned_only::pipeline().tuning("cores.ron", tuning).unwrap();
     let text = builder.start(1).unwrap_err().to_string();
-    let expect = "`sum` runs in one loop with `check`, and a tuning file gives them different cores; give both the same";
+    let expect = "`sum` runs in one loop with `check`, and a tuning file gives them different `cores`; give both the same";
     assert_eq!(text, expect);
 }
 
@@ -529,39 +529,4 @@ fn whether_a_stage_is_pinned_to_one_core_or_many_is_shape() {
         "{text}"
     );
     assert!(text.contains("`wait` of `errors` needs `cores`"), "{text}");
-}
-
-#[test]
-fn threads_that_do_not_fit_share_and_say_so() {
-    let cores = std::thread::available_parallelism().unwrap().get();
-    let seen = Seen::new();
-    let report = done(chain::pipeline().workers(cores), seen.clone());
-    assert!(seen.take().into_iter().eq((0..ITEMS).step_by(2)));
-    let shares = format!(
-        "`counted` shares its cores: 2 pinned threads and {cores} workers are more than the {cores} usable cores"
-    );
-    assert!(
-        report.warnings().contains(&shares),
-        "{:?}",
-        report.warnings()
-    );
-    assert!(
-        report
-            .to_string()
-            .contains("warning: `counted` shares its cores")
-    );
-}
-
-#[test]
-fn segments_that_name_one_core_share_it() {
-    let tuning = "( stages: { \"counted\": (cores: \"0\") } )";
-    let run = chain::pipeline()
-        .tuning("cores.ron", tuning)
-        .unwrap()
-        .workers(1)
-        .start(Seen::new())
-        .unwrap();
-    let taken = "`counted` shares core 0, which a stage before it has for its own".to_owned();
-    assert!(run.warnings().contains(&taken), "{:?}", run.warnings());
-    assert!(run.wait().unwrap().ledger().is_balanced());
 }

@@ -220,6 +220,7 @@ fn join_options(ron: StageOptions<Place>, rust: StageOptions<Place>) -> StageOpt
         workers: ron.workers.or(rust.workers),
         cores: ron.cores.or(rust.cores),
         wait: ron.wait.or(rust.wait),
+        realtime: ron.realtime.or(rust.realtime),
         batch: ron.batch.or(rust.batch),
         linger: ron.linger.or(rust.linger),
         idle: ron.idle.or(rust.idle),
@@ -260,7 +261,11 @@ fn join_pipeline(
         reply: ron.reply.or(rust.reply),
         memory: ron.memory.or(rust.memory),
         jemalloc: ron.jemalloc.or(rust.jemalloc),
-        hw: ron.hw.or(rust.hw),
+        hw: if ron.hw.key.is_some() {
+            ron.hw
+        } else {
+            rust.hw
+        },
         env: rust.env,
     }
 }

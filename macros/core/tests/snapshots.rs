@@ -244,6 +244,20 @@ fn pinned_stages_have_a_method_that_is_the_life_of_their_threads() {
 }
 
 #[test]
+fn keys_on_pinned_threads_have_their_states_there() {
+    check(
+        "pinned_keys",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn txs(env: &Env) -> impl Iterator<Item = Tx> { env.txs() }
+             #[stage(from = txs, key = Tx::sender, cores = \"0-1\")] fn dedup(tx: Tx, seen: &mut Seen) -> Option<Tx> { Some(tx) }
+             #[stage(from = dedup, cores = \"2\", realtime = 10)] fn touch(tx: &mut Tx) {}
+             #[sink(from = touch, key = Tx::receiver, cores = \"2\")] fn publish(tx: Tx, last: &mut Last, env: &Env) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn variants_are_arms_and_join_again_in_a_method() {
     check(
         "route",

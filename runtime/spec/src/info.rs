@@ -1,7 +1,7 @@
 //! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
 
 pub use crate::model::{Kind, StateKind};
-pub use crate::options::{OnError, OnPanic, Priority, Smt, Wait};
+pub use crate::options::{Enforce, OnError, OnPanic, Priority, Smt, Wait};
 pub use crate::plan::LinkKind as LinkKindInfo;
 
 /// Everything about a pipeline that is fixed when it is compiled.
@@ -21,6 +21,8 @@ pub struct TopologyInfo {
     pub has_pool: bool,
     /// `pool(..)`.
     pub pool: PoolInfo,
+    /// `hw(enforce = ..)`, where given.
+    pub enforce: Option<Enforce>,
     /// `quantum`, where given.
     pub quantum_ns: Option<u64>,
     /// The drawing of the pipeline as text.
@@ -106,6 +108,8 @@ pub struct StageInfo {
     pub cores: Option<&'static [u32]>,
     /// `wait`, where given.
     pub wait: Option<Wait>,
+    /// `realtime`, where given.
+    pub realtime: Option<u8>,
     /// `on_panic`, where given.
     pub on_panic: Option<OnPanic>,
     /// `on_error`, where given.

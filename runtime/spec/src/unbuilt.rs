@@ -37,7 +37,6 @@ fn instead(key: Key) -> &'static str {
         Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
         Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
-        Key::Hw => "remove it; check the machine by other means",
         _ => "remove it",
     }
 }
@@ -70,7 +69,7 @@ fn future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
 }
 
 fn pipeline_keys<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    for key in [Key::Reply, Key::Memory, Key::Jemalloc, Key::Hw] {
+    for key in [Key::Reply, Key::Memory, Key::Jemalloc] {
         if let Some(place) = model.options.given(key) {
             problems.push(problem(info(key).name, key, place.clone()));
         }
@@ -102,12 +101,13 @@ mod tests {
     #[test]
     fn options_that_this_version_has_are_not_reported() {
         check(
-            "a: source poll | | idle=\"20us\" batch=8 cores=\"1\" wait=spin
+            "a: source poll | | idle=\"20us\" batch=8 cores=\"1\" wait=park realtime=10
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
              c: stage | b | prefetch=8
              d: sink | c, input | queue=64 overflow=block on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
-             @ quantum=\"64us\"",
+             @ quantum=\"64us\"
+             @ hw enforce=deny",
             &[],
         );
     }
@@ -120,8 +120,7 @@ mod tests {
              c: sink async | input | overflow=drop_oldest
              @ reply=b
              @ memory=\"64Mi\"
-             @ jemalloc=group
-             @ hw enforce",
+             @ jemalloc=group",
             &[
                 "a.rate rate",
                 "b.workers workers",
@@ -134,7 +133,6 @@ mod tests {
                 "@reply reply",
                 "@memory memory",
                 "@jemalloc jemalloc",
-                "@hw hw",
             ],
         );
     }

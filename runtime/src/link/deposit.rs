@@ -3,7 +3,7 @@
 //! One thread takes the carriers in turn: in the order of the source if the link is ordered, else in the order in which they
 //! were left (see [`crate::deposit`]). Of several threads whichever is free takes the next one.
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use crossbeam_queue::ArrayQueue;
 use pipewright_spec::info::LinkKindInfo;
@@ -38,7 +38,22 @@ enum Store<T: 'static> {
 }
 
 /// Carriers that still wait when it is dropped are dropped as such, and counted.
-struct Turns<T: 'static>(DepositRing<Node<T>>);
+pub(super) struct Turns<T: 'static>(DepositRing<Node<T>>);
+
+impl<T: 'static> Turns<T> {
+    /// For so many carriers on their way at once.
+    pub(super) fn new(bound: usize) -> Self {
+        Self(DepositRing::new(bound))
+    }
+}
+
+impl<T: 'static> Deref for Turns<T> {
+    type Target = DepositRing<Node<T>>;
+
+    fn deref(&self) -> &DepositRing<Node<T>> {
+        &self.0
+    }
+}
 
 impl<T: 'static> Drop for Turns<T> {
     fn drop(&mut self) {
@@ -54,7 +69,7 @@ impl<T: 'static> Deposit<T> {
         let kind = shared.info.links[usize::from(link)].kind;
         let store = match kind {
             LinkKindInfo::Direct => Store::Any(Box::new(ArrayQueue::new(bound))),
-            _ => Store::Turns(Turns(DepositRing::new(bound))),
+            _ => Store::Turns(Turns::new(bound)),
         };
         Self {
             turns: Serial::new(site, link, (), items),
@@ -76,7 +91,7 @@ impl<T: 'static> Deposit<T> {
                 let Some(carrier) = self.turns.numbered(carrier, w.node()) else {
                     return;
                 };
-                turns.0.leave(carrier.number(), carrier.into_box());
+                turns.leave(carrier.number(), carrier.into_box());
             }
             Store::Any(queue) => {
                 if carrier.is_empty() && !self.keep_empty {
@@ -96,7 +111,7 @@ impl<T: 'static> Deposit<T> {
         let mut wait = Waiter::new(w);
         match &self.store {
             Store::Turns(turns) => {
-                let Some(mut taker) = turns.0.taker() else {
+                let Some(mut taker) = turns.taker() else {
                     return;
                 };
                 while wait.goes_on() {

@@ -126,17 +126,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
                     // SAFETY: there is one hold per partition's ring and this worker has it until `advance` returns
                     // false; workers that run the pipeline alone use `solo`, when no carrier exists.
                     let states = unsafe { &mut *states };
-                    let (key, hasher) = (&self.key, &self.hasher);
-                    serve(
-                        Shard {
-                            states,
-                            key,
-                            hasher,
-                            last: None,
-                        },
-                        carrier,
-                        w,
-                    );
+                    serve(Shard::new(states, &self.key, &self.hasher), carrier, w);
                 });
             }
             if !partition.ring.advance(&mut hold) {
@@ -174,7 +164,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
                 }
             }));
             if let Err(payload) = attempt {
-                self.key_panicked(w, panic_message(payload));
+                key_panicked(self.home.link(), w, panic_message(payload));
             }
         }
         drop(items);
@@ -198,22 +188,23 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         });
         part.push(Hashed { hash, item });
     }
+}
 
-    fn key_panicked(&self, w: &Worker<'_>, message: String) {
-        let stage = w.shared.info.links[usize::from(self.home.link())].to;
-        let counts = w.watch().counts;
-        counts.received(stage, 1);
-        counts.panicked(stage, 1);
-        // The states are untouched, so there is nothing to make anew.
-        w.shared.after_panic(stage, message);
-    }
+/// Counts the item that a key function has lost, on its way over `link`.
+pub(super) fn key_panicked(link: u16, w: &Worker<'_>, message: String) {
+    let stage = w.shared.info.links[usize::from(link)].to;
+    let counts = w.watch().counts;
+    counts.received(stage, 1);
+    counts.panicked(stage, 1);
+    // The states are untouched, so there is nothing to make anew.
+    w.shared.after_panic(stage, message);
 }
 
 /// Parts of one carrier, by partition.
 type Parts<T> = Box<[Option<Carrier<Hashed<T>>>]>;
 
 /// A hasher that no other link and no other run has.
-fn seeded() -> SeedableRandomState {
+pub(super) fn seeded() -> SeedableRandomState {
     // Where runs are repeated by their schedule, a key must come to the same partition each time.
     let shared = if cfg!(shuttle) { SharedSeed::global_fixed() } else { SharedSeed::global_random() };
     SeedableRandomState::with_seed(random(), shared)
@@ -224,7 +215,7 @@ fn partition_of(hash: u64, partitions: usize) -> usize {
     (hash >> 32) as usize & (partitions - 1)
 }
 
-/// The states of one partition, for the worker that serves it.
+/// The states of one partition, for the worker that serves it; or those of a pinned thread.
 pub struct Shard<'a, T, K: KeyFn<T>, S> {
     states: &'a mut HashTable<(K::Key, S)>,
     key: &'a K,
@@ -232,7 +223,20 @@ pub struct Shard<'a, T, K: KeyFn<T>, S> {
     last: Option<u64>,
 }
 
-impl<T, K: KeyFn<T>, S> Shard<'_, T, K, S> {
+impl<'a, T, K: KeyFn<T>, S> Shard<'a, T, K, S> {
+    pub(super) fn new(
+        states: &'a mut HashTable<(K::Key, S)>,
+        key: &'a K,
+        hasher: &'a SeedableRandomState,
+    ) -> Self {
+        Self {
+            states,
+            key,
+            hasher,
+            last: None,
+        }
+    }
+
     /// The state of the item's key, made by `init` when the key is new. If that fails, the run ends.
     #[inline]
     pub fn state(
@@ -290,7 +294,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
 }
 
 #[inline]
-fn find<'a, Key: Hash + Eq, S>(
+pub(super) fn find<'a, Key: Hash + Eq, S>(
     states: &'a mut HashTable<(Key, S)>,
     hasher: &SeedableRandomState,
     hash: u64,
@@ -312,7 +316,11 @@ fn find<'a, Key: Hash + Eq, S>(
 
 /// The key of the item is gone with the item, but its hash is known: two keys with one hash are a chance of one in 2^64,
 /// and the price is a state made anew.
-fn forget<Key: Hash, S>(states: &mut HashTable<(Key, S)>, hasher: &SeedableRandomState, hash: u64) {
+pub(super) fn forget<Key: Hash, S>(
+    states: &mut HashTable<(Key, S)>,
+    hasher: &SeedableRandomState,
+    hash: u64,
+) {
     if let Ok(entry) = states.find_entry(hash, |(key, _)| hasher.hash_one(key) == hash) {
         entry.remove();
     }

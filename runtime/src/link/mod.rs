@@ -3,12 +3,14 @@
 //! A link makes the empty carriers that its producers fill, and takes the filled ones. Three verbs, named alike on every
 //! kind: `carrier` (an empty one, sharing the ticket of what is being worked on), `enter` (carry it on now), and `post`
 //! (leave it in the worker's queue; used by producers that hold a gate, so that the gate is held no longer than needed).
-//! To pinned threads carriers are left by `leave`, and items go one by one through a ring; see [`crate::pin`].
+//! To pinned threads carriers are left by `leave`, whole or divided by key, and items go one by one through a ring; see
+//! [`crate::pin`].
 
 mod deposit;
 mod direct;
 mod join;
 mod keyed;
+mod pinned_keys;
 mod ring;
 mod serial;
 
@@ -16,6 +18,7 @@ pub use self::{
     deposit::Deposit,
     direct::Direct,
     keyed::{Hashed, KeyedLink, KeyedSolo, Shard},
+    pinned_keys::{KeyedDeposit, Keys},
     ring::{RingLink, RingLoad, Sender, Sending},
     serial::Serial,
 };

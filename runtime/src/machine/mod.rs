@@ -9,6 +9,7 @@ mod files;
 mod placement;
 mod realtime;
 mod seating;
+mod shortfall;
 mod simulate;
 mod steal;
 mod sysfs;
@@ -25,13 +26,15 @@ use std::{
 pub(crate) use self::{
     cgroup::Levels,
     files::Files,
-    placement::{Placement, Wish},
-    seating::Seating,
+    placement::{MOST_PINNED, Placement, Wish},
+    seating::{Seating, bind},
+    shortfall::named,
     steal::Victims,
 };
 pub use self::{
     placement::PlaceError,
     realtime::{REALTIME, RealtimeError, realtime},
+    shortfall::Shortfall,
     simulate::TopologyError,
 };
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use pipewright_spec::options::Smt;
 
-use super::{Cpu, Machine, steal::Victims};
+use super::{Cpu, Machine, Shortfall, steal::Victims};
 use crate::idle::MAX_WORKERS;
 
 /// The highest cpu that a thread can be bound to: the width of the system's cpu set.
@@ -30,7 +30,7 @@ pub(crate) struct Wish {
 }
 
 /// Where the workers of a run sit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Placement {
     /// One for each worker; never empty.
     pub(crate) seats: Box<[Seat]>,
@@ -41,8 +41,8 @@ pub(crate) struct Placement {
     pub(crate) spare: Option<u32>,
     /// Cpus that the pool may use.
     pub(crate) cpus: usize,
-    /// What could not be done as asked.
-    pub(crate) warnings: Vec<String>,
+    /// What the pool asks for and does not get.
+    pub(crate) short: Vec<Shortfall>,
 }
 
 /// Are workers bound to their cpus?
@@ -171,11 +171,18 @@ impl Machine {
                 .within_quota(wish.most(seats.len(), cores))
                 .min(MAX_WORKERS),
         };
-        let mut warnings = Vec::new();
+        let mut short = Vec::new();
         if workers > seats.len() && wish.smt == Some(Smt::Avoid) {
-            warnings.push(format!(
-                "{workers} workers share {cores} cores, though `smt = avoid`"
-            ));
+            short.push(Shortfall::SharedCores { workers, cores });
+        }
+        let usable = self.usable().count();
+        let online = self.cpus.iter().filter(|cpu| cpu.online).count();
+        if workers > usable && usable < online {
+            short.push(Shortfall::FewCpus {
+                workers,
+                usable,
+                online,
+            });
         }
         let cpus: Vec<Cpu> = seats
             .iter()
@@ -195,7 +202,7 @@ impl Machine {
             None => Pin::No,
         };
         if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {
-            warnings.push(format!("workers are not bound to cpus, because a thread cannot be bound to one above {MOST_PINNED}"));
+            short.push(Shortfall::HighCpu);
             pin = Pin::No;
         }
         let spare = seats
@@ -205,7 +212,7 @@ impl Machine {
         Ok(Placement {
             spare,
             cpus: seats.len(),
-            ..placement(&cpus, pin, warnings)
+            ..placement(&cpus, pin, short)
         })
     }
 
@@ -268,7 +275,7 @@ impl Wish {
     }
 }
 
-fn placement(cpus: &[Cpu], pin: Pin, warnings: Vec<String>) -> Placement {
+fn placement(cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
     let mut nodes: Vec<u32> = cpus.iter().map(|cpu| cpu.node).collect();
     nodes.sort_unstable();
     nodes.dedup();
@@ -283,12 +290,12 @@ fn placement(cpus: &[Cpu], pin: Pin, warnings: Vec<String>) -> Placement {
         pin,
         spare: None,
         cpus: cpus.len(),
-        warnings,
+        short,
     }
 }
 
 /// The shortest list that means these numbers, which ascend.
-fn listed(numbers: impl Iterator<Item = u32>) -> String {
+pub(super) fn listed(numbers: impl Iterator<Item = u32>) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for n in numbers {
         match runs.last_mut() {

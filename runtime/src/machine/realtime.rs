@@ -4,10 +4,7 @@
 //! have nothing to do, never for those that spin: they would starve the kernel's own threads, and the kernel stops them
 //! for 50 ms of each second (`sched(7)`, "Limiting the CPU usage of real-time and deadline processes").
 
-use std::ops::RangeInclusive;
-
-/// The priorities that can be asked for. Interrupt threads of the kernel have 50; nothing of a user comes before them.
-pub const REALTIME: RangeInclusive<u8> = 1..=49;
+pub use pipewright_spec::options::REALTIME;
 
 /// A thread did not get real-time priority; it runs on as before.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +35,7 @@ pub enum RealtimeError {
 }
 
 /// Gives the calling thread real-time priority: it runs before all ordinary threads of its cpu until it sleeps. Threads
-/// that it starts are ordinary ones.
+/// that it starts are ordinary ones. The threads of a pinned stage have it with `realtime = 10`.
 ///
 /// ```
 /// use pipewright::machine::{RealtimeError, realtime};

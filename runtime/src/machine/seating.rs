@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_affinity::CoreId;
 
 use super::{
-    Placement,
+    Placement, Shortfall,
     placement::{Pin, Seat},
 };
-use crate::warnings::Warnings;
+use crate::{error::StartError, warnings::Warnings};
 
 /// Has a run of this process bound its workers unasked?
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -34,15 +34,12 @@ pub(crate) struct Seating {
 }
 
 impl Seating {
-    pub(crate) fn new(placement: Placement, warnings: &Warnings) -> Self {
+    pub(crate) fn new(placement: Placement) -> Self {
         let claim = if placement.pin == Pin::Auto {
             Claim::take()
         } else {
             None
         };
-        for warning in &placement.warnings {
-            warnings.add(warning);
-        }
         Self {
             bound: placement.pin == Pin::Asked || claim.is_some(),
             begun: placement.pin == Pin::Begun,
@@ -76,17 +73,18 @@ impl Seating {
         self.placement.nodes
     }
 
-    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run goes on
-    /// unbound, and says so once.
-    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {
-        let id = self.seat(worker).cpu as usize;
+    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run says so
+    /// once and goes on unbound, unless it enforces what it asks for.
+    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
+        let cpu = self.seat(worker).cpu;
         if self.begun {
-            let cpu = self.beside.unwrap_or(id as u32);
-            begin_on(cpu as usize);
+            let cpu = self.beside.unwrap_or(cpu);
+            begin_on(cpu);
             self.seen[worker].store(cpu, Ordering::Relaxed);
         }
-        if self.bound && !core_affinity::set_for_current(CoreId { id }) {
-            warnings.add("the system did not let workers be bound to their cpus, so it decides where they run");
+        match self.bound && !bind(cpu) {
+            true => warnings.fell_short(Shortfall::NotBound),
+            false => Ok(()),
         }
     }
 
@@ -111,7 +109,7 @@ impl Seating {
         let own = self.seat(worker).cpu;
         let mut at = here;
         if own != here && self.seen.iter().enumerate().any(taken) {
-            begin_on(own as usize);
+            begin_on(own);
             at = own;
         }
         self.seen[worker].store(at, Ordering::Relaxed);
@@ -134,20 +132,25 @@ fn current_cpu() -> u32 {
 /// Moves the calling thread to a cpu, without binding it there. If the system does not tell where the thread may run, or
 /// refuses, the thread stays where it is: nobody relies on it.
 #[cfg(target_os = "linux")]
-fn begin_on(id: usize) {
+fn begin_on(cpu: u32) {
     use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
     let Ok(allowed) = sched_getaffinity(None) else {
         return;
     };
-    if core_affinity::set_for_current(CoreId { id }) {
+    if bind(cpu) {
         // It was allowed a moment ago.
         let _ = sched_setaffinity(None, &allowed);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn begin_on(_: usize) {}
+fn begin_on(_: u32) {}
+
+/// Binds the calling thread to a cpu. False if the system does not let it.
+pub(crate) fn bind(cpu: u32) -> bool {
+    core_affinity::set_for_current(CoreId { id: cpu as usize })
+}
 
 /// The right to bind workers unasked.
 #[derive(Debug)]
@@ -168,6 +171,8 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use pipewright_spec::options::Enforce;
+
     use super::{
         super::{Machine, Wish, tests::recorded},
         *,
@@ -189,12 +194,12 @@ mod tests {
             pin: Some(true),
             ..Wish::default()
         };
-        let warnings = Warnings::default();
-        let seating = Seating::new(machine.place(&wish).expect("a pool"), &warnings);
+        let warnings = Warnings::new(Enforce::Warn);
+        let seating = Seating::new(machine.place(&wish).expect("a pool"));
         let last = machine.parallelism() - 1;
         let (bound, cpu) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                seating.sit(last, &warnings);
+                seating.sit(last, &warnings).expect("it goes on");
                 (allowed(), seating.seat(last).cpu)
             });
             worker.join().expect("it does not panic")
@@ -210,7 +215,7 @@ mod tests {
         let (before, after) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
                 let before = allowed();
-                begin_on(last as usize);
+                begin_on(last);
                 (before, allowed())
             });
             worker.join().expect("it does not panic")
@@ -226,20 +231,26 @@ mod tests {
             cores: Some([1023].into()),
             ..Wish::default()
         };
-        let warnings = Warnings::default();
+        let warnings = Warnings::new(Enforce::Warn);
         let placement = recorded("high_ids").place(&wish).expect("a pool");
-        let seating = Seating::new(placement, &warnings);
+        let seating = Seating::new(placement);
         if Machine::read().cpu(1023).is_some() {
             return;
         }
         let before = allowed();
-        seating.sit(0, &warnings);
-        seating.sit(0, &warnings);
+        for _ in 0..2 {
+            seating.sit(0, &warnings).expect("it goes on");
+        }
         assert_eq!(allowed(), before);
         assert_eq!(
             warnings.list(),
             ["the system did not let workers be bound to their cpus, so it decides where they run"]
         );
+        let denied = seating.sit(0, &Warnings::new(Enforce::Deny));
+        assert!(matches!(
+            denied,
+            Err(StartError::Machine(Shortfall::NotBound))
+        ));
     }
 
     #[test]
@@ -247,7 +258,7 @@ mod tests {
         // No other test of this binary starts a run on a recorded machine.
         let place = || {
             let placement = recorded("one_node").place(&Wish::default());
-            Seating::new(placement.expect("a pool"), &Warnings::default())
+            Seating::new(placement.expect("a pool"))
         };
         let first = place();
         assert!(first.bound && !place().bound);

@@ -10,7 +10,9 @@ use std::{
 };
 
 use crossbeam_deque::Worker as Queue;
-use pipewright_spec::info::{Kind, LinkInfo, LinkKindInfo, PoolInfo, StageInfo, StateKind, TopologyInfo};
+use pipewright_spec::info::{
+    Enforce, Kind, LinkInfo, LinkKindInfo, PoolInfo, StageInfo, StateKind, TopologyInfo,
+};
 
 use super::{timed, together_with, wait_for};
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
     machine::Machine,
     settings::Settings,
     shared::Shared,
+    warnings::Warnings,
     worker::Worker,
 };
 
@@ -48,6 +51,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
         priority: None,
         cores: None,
         wait: None,
+        realtime: None,
         on_panic: None,
         on_error: None,
         inputs: &[],
@@ -63,6 +67,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     pinned: &[],
     has_pool: true,
     pool: PoolInfo::NONE,
+    enforce: None,
     quantum_ns: None,
     drawing: "",
 };
@@ -74,7 +79,19 @@ fn shared(workers: usize) -> Arc<Shared> {
     settings.pool.workers = Some(workers);
     let placement = settings.place(&machine).expect("a core for each worker");
     settings.parallel = true;
-    Shared::new(&TOPOLOGY, settings, placement, crate::pin::Placement::default(), Box::default(), None)
+    let (pins, warnings) = (
+        crate::pin::Placement::default(),
+        Warnings::new(Enforce::Warn),
+    );
+    Shared::new(
+        &TOPOLOGY,
+        settings,
+        placement,
+        pins,
+        Box::default(),
+        None,
+        warnings,
+    )
 }
 
 /// One empty batch goes into the run queue of its worker and comes out again, `n` times.

@@ -262,7 +262,7 @@ fn together_with<A: Send, B: Send>(
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let sit = |n: usize| {
         // Where it cannot be bound it runs where the system puts it.
-        let _ = cores.get(n).is_some_and(|core| core_affinity::set_for_current(*core));
+        let _ = cores.get(n).is_some_and(|core| crate::machine::bind(core.id as u32));
         here.fetch_add(1, Ordering::AcqRel);
         while here.load(Ordering::Acquire) < 2 {
             thread::yield_now();

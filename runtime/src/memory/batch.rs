@@ -1,6 +1,6 @@
 //! Many blocks in one handle.
 
-use std::{fmt, mem, slice};
+use std::{fmt, mem, ptr::NonNull, slice};
 
 use super::{Block, depot::DepotRef, magazine::Magazine};
 
@@ -80,28 +80,23 @@ impl Batch {
 
     /// The blocks' bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        let size = self.depot.shape().size;
-        let blocks = self
-            .magazine
-            .as_ref()
-            .map_or(&[][..], |magazine| magazine.blocks());
+        let (blocks, size) = self.blocks();
         // SAFETY: the blocks are the batch's alone, have so many bytes, all of them initialised, and live while it does.
-        blocks
-            .iter()
-            .map(move |block| unsafe { slice::from_raw_parts(block.as_ptr(), size) })
+        blocks.map(move |block| unsafe { slice::from_raw_parts(block.as_ptr(), size) })
     }
 
     /// The blocks' bytes, to be written.
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [u8]> {
-        let size = self.depot.shape().size;
-        let blocks = self
-            .magazine
-            .as_ref()
-            .map_or(&[][..], |magazine| magazine.blocks());
+        let (blocks, size) = self.blocks();
         // SAFETY: as in `iter`; the blocks do not overlap, and the batch is borrowed exclusively.
-        blocks
-            .iter()
-            .map(move |block| unsafe { slice::from_raw_parts_mut(block.as_ptr(), size) })
+        blocks.map(move |block| unsafe { slice::from_raw_parts_mut(block.as_ptr(), size) })
+    }
+
+    /// The blocks, and how many bytes each has.
+    fn blocks(&self) -> (impl ExactSizeIterator<Item = &NonNull<u8>>, usize) {
+        let magazine = self.magazine.as_ref();
+        let blocks = magazine.map_or(&[][..], |magazine| magazine.blocks());
+        (blocks.iter(), self.depot.shape().size)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | from, to | how | what a batch costs |
 //! |---|---|---|
 //! | pool, pinned | carriers are left in a deposit ring ([`crate::deposit`]) | one store, one read-modify-write by arrival |
+//! | pool or pinned, pinned with keys on several threads | a deposit ring for each thread ([`crate::link`]) | the same for each thread |
 //! | pinned, pinned | items in a ring ([`crate::spsc`]), where nothing behind goes back to the pool | one store |
 //! | pinned, pinned | else carriers, as from the pool: their tickets are needed behind | the same |
 //! | pinned, pool | carriers, as tasks in the pool's common queue | a push, and a wake-up if a worker sleeps |
@@ -18,7 +19,8 @@
 //! wake-up takes, which at most doubles the cost of any wait (Karlin et al., "Competitive randomized algorithms for
 //! nonuniform problems", 1990), and then sleeps. Sleeping is [`crate::idle`] with one sleeper per thread: who leaves
 //! something does so first, passes a full fence, and looks for the sleeper's bit; the sleeper sets its bit, passes a full
-//! fence, and looks once more. To a segment that spins nobody passes a fence.
+//! fence, and looks once more. To a segment that spins nobody passes a fence. A thread with real-time priority runs before
+//! the kernel's own threads of its core, so it only ever waits asleep, and one that shares its core has none.
 //!
 //! **The end.** Whoever has nothing to do and finds every source ended and every ticket free ends the run: threads that
 //! take carriers leave, their rings close behind them, and the threads behind leave when their rings are empty. So items
@@ -33,13 +35,11 @@ mod wait;
 
 use std::fmt;
 
+pub use self::thread::{Start, feed};
 pub(crate) use self::{
-    place::{Placement, Warning, place},
+    place::{Placement, place},
     thread::live,
     wait::Waiter,
-};
-pub use self::{
-    thread::{Start, feed},
 };
 use pipewright_spec::{
     info::{DoorInfo, TopologyInfo},
@@ -52,6 +52,8 @@ use crate::idle::Idle;
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     places: Box<[Pin]>,
+    /// Are the threads bound to their cores?
+    bound: bool,
 }
 
 /// One of them.
@@ -59,6 +61,8 @@ pub(crate) struct Pin {
     /// Its sleepers, one for each thread.
     pub(crate) idle: Idle,
     pub(crate) wait: Wait,
+    /// The real-time priority of its threads.
+    realtime: Option<u8>,
     /// The core of each thread; `None` for one that shares.
     pub(crate) cores: Box<[Option<u32>]>,
     /// The first of its threads, counted with the workers of the pool.
@@ -75,6 +79,7 @@ impl Pins {
             let pin = Pin {
                 idle: Idle::new(seat.cores.len()),
                 wait: seat.wait,
+                realtime: seat.realtime,
                 cores: seat.cores.clone(),
                 first,
                 feeds: info.source.is_some(),
@@ -84,6 +89,7 @@ impl Pins {
         };
         Self {
             places: placement.seats.iter().zip(info.pinned).map(pin).collect(),
+            bound: placement.bound,
         }
     }
 
@@ -115,9 +121,20 @@ impl Pins {
         }
     }
 
+    /// Wakes one of its threads, after something was left for that one.
+    pub(crate) fn wake_thread(&self, place: usize, index: usize) {
+        if let Some(pin) = self.places.get(place).filter(|pin| pin.wait != Wait::Spin) {
+            pin.idle.wake(index);
+        }
+    }
+
     /// Wakes a thread of each source, after a ticket was given back.
     pub(crate) fn wake_sources(&self) {
-        for pin in self.places.iter().filter(|pin| pin.feeds && pin.wait != Wait::Spin) {
+        for pin in self
+            .places
+            .iter()
+            .filter(|pin| pin.feeds && pin.wait != Wait::Spin)
+        {
             pin.idle.wake_one();
         }
     }
@@ -129,7 +146,10 @@ impl Pins {
 
     /// The segment behind a link.
     pub(crate) fn behind(&self, info: &TopologyInfo, link: u16) -> usize {
-        let behind = info.pinned.iter().position(|pinned| pinned.link == Some(link));
+        let behind = info
+            .pinned
+            .iter()
+            .position(|pinned| pinned.link == Some(link));
         behind.unwrap_or(usize::MAX)
     }
 

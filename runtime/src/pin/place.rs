@@ -1,8 +1,12 @@
 //! Which thread runs on which core, and which of them have to share.
 
-use std::collections::BTreeSet;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipewright_spec::{
+    check::realtime_misfit,
     cores::CoreSet,
     info::{PinnedInfo, TopologyInfo},
     options::Wait,
@@ -10,63 +14,34 @@ use pipewright_spec::{
 
 use crate::{
     error::StartError,
-    machine::Machine,
-    settings::{IDLE_NS, Settings},
+    lane::Lane,
+    machine::{MOST_PINNED, Machine, Shortfall, named},
+    settings::{IDLE_NS, Settings, StageSettings},
 };
-
-/// The highest core that the setter's mask can name.
-const MAX_CORE: u32 = 1023;
-
-/// Something that a run does otherwise than it was told, because of the machine. Results, order and states are the same.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Warning {
-    /// A pinned stage has no cores of its own, because there are more threads than cores: its threads run where there is
-    /// room, and sleep when they wait.
-    #[error(
-        "`{stage}` shares its cores: {threads} pinned threads and {workers} workers are more than the {usable} usable cores"
-    )]
-    Shares {
-        /// The first stage of the segment.
-        stage: &'static str,
-        /// Pinned threads of the run.
-        threads: usize,
-        /// Workers of the run.
-        workers: usize,
-        /// Cores that this process may use.
-        usable: usize,
-    },
-    /// A pinned stage names cores that another one has already.
-    #[error("`{stage}` shares core {core}, which a stage before it has for its own")]
-    Taken {
-        /// The first stage of the segment.
-        stage: &'static str,
-        /// The core.
-        core: u32,
-    },
-    /// The system did not let a thread be moved to its core.
-    #[error("a thread of `{stage}` could not be moved to core {core}, and runs on any")]
-    NotPinned {
-        /// The first stage of the segment.
-        stage: &'static str,
-        /// The core.
-        core: u32,
-    },
-}
 
 /// Where the pinned threads of a run are.
 #[derive(Debug, Default)]
 pub(crate) struct Placement {
     /// One for each pinned segment.
     pub(crate) seats: Vec<Seat>,
-    pub(crate) warnings: Vec<Warning>,
+    /// Are the threads bound to their cores? Not on a machine that is made up.
+    pub(crate) bound: bool,
+    /// What the segments ask for and do not get.
+    pub(crate) short: Vec<Shortfall>,
 }
 
 /// Where the threads of one segment are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
+    /// The first stage of the segment.
+    stage: &'static str,
     /// The core of each thread; `None` where it shares.
     pub(crate) cores: Box<[Option<u32>]>,
     pub(crate) wait: Wait,
+    /// The real-time priority of its threads.
+    pub(crate) realtime: Option<u8>,
+    /// The lane of the most urgent stage.
+    lane: Lane,
 }
 
 /// Places the pinned threads on this machine, and sizes the pool to what is left.
@@ -79,7 +54,9 @@ pub(crate) fn place(
         return Ok(Placement::default());
     }
     let usable = machine.usable().map(|cpu| cpu.id).collect();
-    place_on(settings, info, &usable)
+    let mut placement = place_on(settings, info, &usable)?;
+    placement.bound = !machine.is_simulated();
+    Ok(placement)
 }
 
 fn place_on(
@@ -89,20 +66,73 @@ fn place_on(
 ) -> Result<Placement, StartError> {
     let mut placement = Placement::default();
     for pinned in info.pinned {
-        let cores = cores_of(settings, info, pinned)?;
-        check_usable(name(info, pinned), &cores, usable)?;
-        placement.seats.push(Seat {
-            cores: cores.into_iter().map(Some).collect(),
-            wait: settings.stages[usize::from(pinned.stages[0])].wait,
-        });
+        placement.seats.push(seat(settings, info, pinned, usable)?);
     }
     let threads = placement.seats.iter().map(|seat| seat.cores.len()).sum();
     let workers = workers(settings, info, threads, usable.len());
     settings.set_threads(workers, threads);
-    placement.share_taken(info);
-    placement.share_what_does_not_fit(info, workers, threads, usable.len());
+    placement.share_taken();
+    placement.share_what_does_not_fit(workers, threads, usable.len());
     no_rest_for_spinning_sources(settings, info, &placement);
     Ok(placement)
+}
+
+/// What the stages of a segment ask for.
+fn seat(
+    settings: &Settings,
+    info: &'static TopologyInfo,
+    pinned: &PinnedInfo,
+    usable: &BTreeSet<u32>,
+) -> Result<Seat, StartError> {
+    let stage = info.stages[usize::from(pinned.stages[0])].name;
+    let cores = agreed(settings, info, pinned, "cores", |stage| stage.cores.clone())?;
+    let cores: Vec<u32> = cores.iter().flat_map(CoreSet::iter).collect();
+    check_usable(stage, &cores, usable)?;
+    let wait = agreed(settings, info, pinned, "wait", |stage| stage.wait)?;
+    let realtime = agreed(settings, info, pinned, "realtime", |stage| stage.realtime)?;
+    let default = if realtime.is_some() {
+        Wait::Park
+    } else {
+        Wait::Adaptive
+    };
+    let wait = wait.unwrap_or(default);
+    if realtime.is_some()
+        && let Some((message, help)) = realtime_misfit(wait, stage)
+    {
+        return Err(StartError::Cores(format!("{message}; {help}")));
+    }
+    let said = |stage: &u16| settings.stages[usize::from(*stage)].priority;
+    let lane = pinned.stages.iter().filter_map(said).map(Lane::of);
+    Ok(Seat {
+        stage,
+        cores: cores.into_iter().map(Some).collect(),
+        wait,
+        realtime,
+        lane: lane.reduce(Lane::with).unwrap_or(Lane::NORMAL),
+    })
+}
+
+/// What the stages of a segment say about its threads: those that say something say the same.
+fn agreed<T: PartialEq>(
+    settings: &Settings,
+    info: &'static TopologyInfo,
+    pinned: &PinnedInfo,
+    key: &str,
+    of: impl Fn(&StageSettings) -> Option<T>,
+) -> Result<Option<T>, StartError> {
+    let mut said = pinned.stages.iter().filter_map(|stage| {
+        let value = of(&settings.stages[usize::from(*stage)])?;
+        Some((info.stages[usize::from(*stage)].name, value))
+    });
+    let Some((first, value)) = said.next() else {
+        return Ok(None);
+    };
+    match said.find(|(_, other)| *other != value) {
+        Some((other, _)) => Err(StartError::Cores(format!(
+            "`{other}` runs in one loop with `{first}`, and a tuning file gives them different `{key}`; give both the same"
+        ))),
+        None => Ok(Some(value)),
+    }
 }
 
 /// The pool shrinks first, to what pinned threads leave, and has at least one worker if there is anything for it.
@@ -112,34 +142,17 @@ fn workers(settings: &Settings, info: &TopologyInfo, threads: usize, usable: usi
     } else if settings.pool.workers.is_some() {
         settings.workers
     } else {
-        usable.saturating_sub(threads).clamp(1, settings.workers.max(1))
+        usable
+            .saturating_sub(threads)
+            .clamp(1, settings.workers.max(1))
     }
-}
-
-/// The cores of a segment: those of its stages, which are the same.
-fn cores_of(
-    settings: &Settings,
-    info: &'static TopologyInfo,
-    pinned: &PinnedInfo,
-) -> Result<Vec<u32>, StartError> {
-    let of = |stage: u16| settings.stages[usize::from(stage)].cores.clone();
-    let first = of(pinned.stages[0]);
-    let other = pinned.stages.iter().find(|stage| of(**stage) != first);
-    if let Some(other) = other {
-        let stage = info.stages[usize::from(*other)].name;
-        return Err(StartError::Cores(format!(
-            "`{stage}` runs in one loop with `{}`, and a tuning file gives them different cores; give both the same",
-            name(info, pinned)
-        )));
-    }
-    Ok(first.map_or_else(Vec::new, |cores| cores.iter().collect()))
 }
 
 fn check_usable(stage: &str, cores: &[u32], usable: &BTreeSet<u32>) -> Result<(), StartError> {
     let bad: Vec<u32> = cores
         .iter()
         .copied()
-        .filter(|core| !usable.contains(core) || *core > MAX_CORE)
+        .filter(|core| !usable.contains(core) || *core > MOST_PINNED)
         .collect();
     if bad.is_empty() {
         return Ok(());
@@ -147,59 +160,70 @@ fn check_usable(stage: &str, cores: &[u32], usable: &BTreeSet<u32>) -> Result<()
     Err(StartError::Cores(format!(
         "`{stage}` is pinned to {}, which this process may not use; it may use {}",
         named(&bad),
-        named(&usable.iter().copied().filter(|core| *core <= MAX_CORE).collect::<Vec<_>>()),
+        named(
+            &usable
+                .iter()
+                .copied()
+                .filter(|core| *core <= MOST_PINNED)
+                .collect::<Vec<_>>()
+        ),
     )))
 }
 
-/// `core 3`, `cores 0-3`.
-fn named(cores: &[u32]) -> String {
-    let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
-    let list = list.join(",");
-    let list = CoreSet::parse(&list).map_or(list, |set| set.to_string());
-    format!("core{} {list}", if cores.len() == 1 { "" } else { "s" })
-}
-
-fn name(info: &'static TopologyInfo, pinned: &PinnedInfo) -> &'static str {
-    info.stages[usize::from(pinned.stages[0])].name
-}
-
 impl Seat {
-    /// Gives its cores up: its threads run where there is room, and never spin for long.
-    fn share(&mut self) {
+    /// Gives its cores up: its threads run where there is room, and neither spin for long nor go before others. Returns
+    /// whether they were asked to do the one or the other.
+    fn share(&mut self) -> (bool, bool) {
         self.cores.iter_mut().for_each(|core| *core = None);
-        if self.wait == Wait::Spin {
+        let (spins, realtime) = (self.wait == Wait::Spin, self.realtime.take().is_some());
+        if spins {
             self.wait = Wait::Adaptive;
         }
+        (spins, realtime)
+    }
+
+    fn owned(&self) -> impl Iterator<Item = u32> + '_ {
+        self.cores.iter().flatten().copied()
     }
 
     fn owns(&self) -> usize {
-        self.cores.iter().flatten().count()
+        self.owned().count()
     }
 }
 
 impl Placement {
-    /// Of two segments that name one core, the one before has it.
-    fn share_taken(&mut self, info: &'static TopologyInfo) {
-        let mut taken: BTreeSet<u32> = BTreeSet::new();
-        for (seat, pinned) in self.seats.iter_mut().zip(info.pinned) {
-            let twice = seat.cores.iter().flatten().find(|core| taken.contains(core));
-            if let Some(&core) = twice {
-                let stage = name(info, pinned);
-                self.warnings.push(Warning::Taken { stage, core });
-                seat.share();
+    /// The segments in the order of their claims to a core: the most urgent lane first, and in a lane the order of the
+    /// stream.
+    fn claims(&self) -> Vec<usize> {
+        let mut claims: Vec<usize> = (0..self.seats.len()).collect();
+        claims.sort_by_key(|seat| self.seats[*seat].lane);
+        claims
+    }
+
+    /// Of two segments that name one core, the one with the better claim has it.
+    fn share_taken(&mut self) {
+        let mut taken: BTreeMap<u32, &'static str> = BTreeMap::new();
+        for claim in self.claims() {
+            let seat = &mut self.seats[claim];
+            let twice = seat
+                .owned()
+                .find_map(|core| Some((core, *taken.get(&core)?)));
+            if let Some((core, owner)) = twice {
+                let (spins, realtime) = seat.share();
+                self.short.push(Shortfall::Taken {
+                    stage: seat.stage,
+                    core,
+                    owner,
+                    spins,
+                    realtime,
+                });
             }
-            taken.extend(seat.cores.iter().flatten());
+            taken.extend(seat.owned().map(|core| (core, seat.stage)));
         }
     }
 
-    /// While there are more threads than cores, the last segment gives its cores up.
-    fn share_what_does_not_fit(
-        &mut self,
-        info: &'static TopologyInfo,
-        workers: usize,
-        threads: usize,
-        usable: usize,
-    ) {
+    /// While there are more threads than cores, the segment with the weakest claim gives its cores up.
+    fn share_what_does_not_fit(&mut self, workers: usize, threads: usize, usable: usize) {
         let sharing = |seats: &[Seat]| seats.iter().any(|seat| seat.owns() < seat.cores.len());
         loop {
             let own: usize = self.seats.iter().map(Seat::owns).sum();
@@ -208,15 +232,21 @@ impl Placement {
             if own + others <= usable {
                 return;
             }
-            let last = self.seats.iter().rposition(|seat| seat.owns() > 0);
-            let Some(last) = last else { return };
-            self.seats[last].share();
-            let stage = name(info, &info.pinned[last]);
-            self.warnings.push(Warning::Shares {
+            let owner = |claim: &usize| self.seats[*claim].owns() > 0;
+            let Some(weakest) = self.claims().into_iter().rfind(owner) else {
+                return;
+            };
+            let seat = &mut self.seats[weakest];
+            let (stage, cores) = (seat.stage, seat.owned().collect());
+            let (spins, realtime) = seat.share();
+            self.short.push(Shortfall::Shares {
                 stage,
+                cores,
                 threads,
                 workers,
                 usable,
+                spins,
+                realtime,
             });
         }
     }
@@ -235,118 +265,5 @@ fn no_rest_for_spinning_sources(
         if seat.wait == Wait::Spin && pinned.source.is_some() && is_default {
             *idle = 0;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pipewright_spec::info::{Kind, StageInfo, StateKind};
-
-    use super::*;
-
-    const fn stage(name: &'static str, cores: &'static [u32], wait: Wait) -> StageInfo {
-        StageInfo {
-            name,
-            kind: Kind::Stage,
-            file: "",
-            line: 0,
-            state: StateKind::None,
-            fallible: false,
-            many: false,
-            is_poll: false,
-            is_batch: false,
-            batch: None,
-            linger_ns: None,
-            idle_ns: None,
-            queue: None,
-            priority: None,
-            cores: Some(cores),
-            wait: Some(wait),
-            on_panic: None,
-            on_error: None,
-            inputs: &[],
-        }
-    }
-
-    const fn pinned(stages: &'static [u16]) -> PinnedInfo {
-        PinnedInfo {
-            stages,
-            source: None,
-            link: None,
-        }
-    }
-
-    static INFO: TopologyInfo = TopologyInfo {
-        name: "three",
-        stages: &[
-            stage("first", &[0], Wait::Spin),
-            stage("middle", &[1, 2], Wait::Park),
-            stage("last", &[3], Wait::Spin),
-        ],
-        links: &[],
-        sources: &[],
-        pinned: &[pinned(&[0]), pinned(&[1]), pinned(&[2])],
-        has_pool: true,
-        pool: pipewright_spec::info::PoolInfo::NONE,
-        quantum_ns: None,
-        drawing: "",
-    };
-
-    /// Workers that are given, cores that are usable; the workers that there are, which segments have their cores, and how
-    /// they wait.
-    #[track_caller]
-    fn check(given: Option<usize>, usable: u32, workers: usize, own: [bool; 3], waits: [Wait; 3]) {
-        let mut settings = Settings::of(&INFO);
-        settings.set_threads(usable as usize, 0);
-        if let Some(given) = given {
-            settings.set_threads(given, 0);
-            settings.pool.workers = Some(given);
-        }
-        let placement = place_on(&mut settings, &INFO, &(0..usable).collect()).unwrap();
-        assert_eq!(settings.workers, workers);
-        let owns = |seat: &Seat| seat.owns() == seat.cores.len();
-        assert!(placement.seats.iter().map(owns).eq(own));
-        assert!(placement.seats.iter().map(|seat| seat.wait).eq(waits));
-        let sharing = own.iter().filter(|own| !**own).count();
-        assert_eq!(placement.warnings.len(), sharing, "{:?}", placement.warnings);
-    }
-
-    #[test]
-    fn the_pool_shrinks_first_and_then_the_last_segments_share() {
-        const AS_GIVEN: [Wait; 3] = [Wait::Spin, Wait::Park, Wait::Spin];
-        const LAST: [Wait; 3] = [Wait::Spin, Wait::Park, Wait::Adaptive];
-        check(None, 8, 4, [true, true, true], AS_GIVEN);
-        check(None, 5, 1, [true, true, true], AS_GIVEN);
-        check(None, 4, 1, [true, true, false], LAST);
-        check(Some(2), 4, 2, [true, false, false], LAST);
-        check(
-            Some(4),
-            4,
-            4,
-            [false, false, false],
-            [Wait::Adaptive, Wait::Park, Wait::Adaptive],
-        );
-    }
-
-    #[test]
-    fn cores_that_are_not_there_are_named_with_those_that_are() {
-        let mut settings = Settings::of(&INFO);
-        let usable = [0, 1, 5, 6, 7].into_iter().collect();
-        let error = place_on(&mut settings, &INFO, &usable).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`middle` is pinned to core 2, which this process may not use; it may use cores 0,1,5-7"
-        );
-    }
-
-    #[test]
-    fn a_core_belongs_to_the_first_that_names_it() {
-        let mut settings = Settings::of(&INFO);
-        settings.stages[2].cores = CoreSet::of(&[1]);
-        let placement = place_on(&mut settings, &INFO, &(0..8).collect()).unwrap();
-        let stage = "last";
-        assert_eq!(placement.warnings, [Warning::Taken { stage, core: 1 }]);
-        assert_eq!(placement.seats[2].cores[..], [None]);
-        assert_eq!(placement.seats[2].wait, Wait::Adaptive);
     }
 }

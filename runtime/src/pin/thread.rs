@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Waiter, Warning};
+use super::Waiter;
 use crate::{
     builder::Go,
     drive::panic_message,
     error::{RunError, StartError},
     graph::{Graph, States},
+    machine::{Shortfall, bind, realtime},
     shelf::Shelf,
     source::Pulled,
     sync::{Ordering, fence, mpsc, thread},
+    warnings::Warnings,
     worker::Worker,
 };
 
@@ -26,6 +28,9 @@ pub struct Start<'a> {
     go: &'a Go,
     /// It was said that the thread is ready.
     told: &'a Cell<bool>,
+    /// The real-time priority that it is to have, and for which stage.
+    realtime: Option<(u8, &'static str)>,
+    warnings: &'a Warnings,
 }
 
 impl<'a> Start<'a> {
@@ -33,8 +38,19 @@ impl<'a> Start<'a> {
     pub fn go(&self) -> bool {
         self.told.set(true);
         // The first thread waits for one answer of each.
-        let _ = self.ready.send(Ok(()));
+        let _ = self.ready.send(self.rise());
         self.go.wait()
+    }
+
+    /// Takes its real-time priority, now that its states are made.
+    fn rise(&self) -> Result<(), StartError> {
+        let Some((priority, stage)) = self.realtime else {
+            return Ok(());
+        };
+        realtime(priority).or_else(|source| {
+            self.warnings
+                .fell_short(Shortfall::NotRealtime { stage, source })
+        })
     }
 
     /// Where states are left.
@@ -63,13 +79,17 @@ pub(crate) fn live<G: Graph>(
     };
     let pin = &shared.pins.places()[place];
     pin.idle.enlist(index, thread::current());
-    if let Some(core) = pin.cores[index]
-        && !pin_to(core)
-    {
-        let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
-        shared
+    let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
+    let core = pin.cores[index].filter(|_| shared.pins.bound);
+    if let Some(core) = core
+        && !bind(core)
+        && let Err(error) = shared
             .warnings
-            .add(Warning::NotPinned { stage, core }.to_string());
+            .fell_short(Shortfall::NotPinned { stage, core })
+    {
+        // The starter waits for one answer of each thread.
+        let _ = ready.send(Err(error));
+        return;
     }
     let told = Cell::new(false);
     let start = Start {
@@ -77,6 +97,12 @@ pub(crate) fn live<G: Graph>(
         ready,
         go,
         told: &told,
+        // On a machine that is made up no thread goes before those of the real one.
+        realtime: pin
+            .realtime
+            .filter(|_| shared.pins.bound)
+            .map(|priority| (priority, stage)),
+        warnings: &shared.warnings,
     };
     let lived = catch_unwind(AssertUnwindSafe(|| {
         shelf.get().pinned(place, &mut w, start)
@@ -95,11 +121,6 @@ pub(crate) fn live<G: Graph>(
     } else {
         let _ = ready.send(Err(error));
     }
-}
-
-/// Moves this thread to a core. False if the system does not let it.
-fn pin_to(core: u32) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core as usize })
 }
 
 /// The life of a thread of a pinned source: pulls until the source has ended.

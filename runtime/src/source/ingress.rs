@@ -207,11 +207,6 @@ impl<T: 'static> Ingress<T> {
     fn sleepers(&self) -> MutexGuard<'_, Vec<Thread>> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Closes it for whoever still has a handle, when the run is over.
-    pub(crate) fn close_for_good(&self) {
-        self.close();
-    }
 }
 
 impl<T: 'static> Waiting for Ingress<T> {

@@ -83,6 +83,7 @@ const fn plain(
         priority: None,
         cores: None,
         wait: None,
+        realtime: None,
         on_panic: None,
         on_error: None,
         inputs,
@@ -109,6 +110,7 @@ const fn topology(name: &'static str, stages: &'static [rt::StageInfo]) -> rt::T
         pinned: &[],
         has_pool: true,
         pool: rt::PoolInfo::NONE,
+        enforce: None,
         quantum_ns: None,
         drawing: "",
     }

@@ -4,14 +4,53 @@ use super::{Door, Form, Shape, Stage, State};
 
 /// Most stages with keys in one pipeline: each multiplies the batches that may be on their way.
 const MOST_KEYED: usize = 2;
+/// One pipeline of so many has stages with threads of their own.
+const PINNED: u64 = 4;
 /// Most ways from a source to a stage.
 const MOST_PATHS: usize = 12;
 
 /// So many pipelines.
 pub fn shapes(seed: u64, count: usize) -> Vec<Shape> {
-    (0..count as u64)
-        .map(|n| shape(Dice::new(seed).fork(n)))
-        .collect()
+    let shape = |n: u64| {
+        let dice = Dice::new(seed).fork(n);
+        let mut shape = shape(dice.clone());
+        if n % PINNED == PINNED - 1 {
+            pin(&mut shape, dice.fork(PINNED));
+        }
+        shape
+    };
+    (0..count as u64).map(shape).collect()
+}
+
+/// Gives about half of the stages threads of their own, many of them those of the stage before.
+fn pin(shape: &mut Shape, mut dice: Dice) {
+    // Behind keys, of which several threads would mix the items.
+    let mut keys = vec![false; shape.stages.len()];
+    for at in 0..shape.stages.len() {
+        let from: Vec<usize> = shape.stages[at].from.iter().filter_map(stage_of).collect();
+        let before = from.first().and_then(|from| shape.stages[*from].cores);
+        let behind_keys = from.iter().any(|from| keys[*from]);
+        let stage = &mut shape.stages[at];
+        keys[at] = behind_keys || stage.state == State::Keyed;
+        // What one thread must run has one core.
+        let one = matches!(stage.form, Form::Iterator | Form::Poll)
+            || stage.state == State::Serial
+            || (stage.form.is_sink() && stage.state == State::None && !stage.any)
+            || (behind_keys && stage.state != State::Keyed);
+        let cores = match dice.chance(50) {
+            true => before,
+            false => dice.pick(&[None, Some("0"), Some("1"), Some("0,1")]),
+        };
+        stage.cores = cores.filter(|cores| !one || cores.len() == 1);
+    }
+}
+
+/// The stage that a door belongs to.
+fn stage_of(door: &Door) -> Option<usize> {
+    match door {
+        Door::Input => None,
+        Door::Main(stage) | Door::Err(stage) | Door::Variant(stage, _) => Some(*stage),
+    }
 }
 
 /// A sequence of random numbers: `SplitMix64`, by G. Steele, D. Lea and C. Flood, "Fast splittable pseudorandom number
@@ -139,6 +178,7 @@ impl Maker {
             priority,
             batch: None,
             bad_keys: false,
+            cores: None,
         }
     }
 

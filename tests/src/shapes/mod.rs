@@ -34,6 +34,8 @@ pub struct Stage {
     pub batch: Option<u32>,
     /// Does its key function panic now and then?
     pub bad_keys: bool,
+    /// The cores of its own threads, if it has such.
+    pub cores: Option<&'static str>,
 }
 
 /// An output that is read.

@@ -109,6 +109,9 @@ fn numbers(stage: &Stage) -> Vec<String> {
     if let Some(on_panic) = stage.on_panic {
         args.push(format!("on_panic = {on_panic}"));
     }
+    if let Some(cores) = stage.cores {
+        args.push(format!("cores = \"{cores}\""));
+    }
     args
 }
 

@@ -220,6 +220,8 @@ fn setting(shape: &Shape, case: &Case) -> (Plan, How) {
         work: case.work,
     };
     let mut stages = Vec::new();
+    // Stages of one loop wait alike.
+    let wait = dice.fork(1).pick(&["spin", "adaptive", "park"]);
     for (at, stage) in shape.stages.iter().enumerate() {
         plan.counts.push(case.size * (50 + dice.roll() % 51) / 100);
         plan.panics
@@ -236,6 +238,7 @@ fn setting(shape: &Shape, case: &Case) -> (Plan, How) {
         // 64 is the default of batch stages.
         plan.batches.push(batch.or(stage.batch).unwrap_or(64));
         keys.extend(tuned(shape, at, &mut dice));
+        keys.extend(stage.cores.map(|_| format!("wait: {wait}")));
         if !keys.is_empty() && case.tuned {
             stages.push(format!("\"s{at}\": ({})", keys.join(", ")));
         }

@@ -8,6 +8,7 @@ use quote::quote_spanned;
 
 use super::{
     flow::{Mode, hygienic},
+    pinned::has_all_keys,
     pipe::{Pipe, fresh, mixed},
 };
 
@@ -124,6 +125,9 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
             let key = pipe.key_param(stage);
             match mode {
                 Mode::Solo => hygienic!(#rt::KeyedSolo<'a, #item, #key, #state>),
+                Mode::Segment(_) if has_all_keys(pipe, stage) => {
+                    hygienic!(&'a mut #rt::Keys<#item, #key, #state>)
+                }
                 Mode::Segment(_) => hygienic!(#rt::Shard<'a, #item, #key, #state>),
             }
         }

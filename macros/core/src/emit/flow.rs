@@ -19,6 +19,7 @@ use quote::{format_ident, quote_spanned};
 
 use super::{
     fields::{Field, Fields},
+    pinned::is_divided,
     pipe::{Node, Output, Pipe, Reader, mixed},
     tally::Tally,
 };
@@ -307,8 +308,8 @@ impl<'p> Flow<'p> {
         let env = self.fields.use_of(self.pipe, Field::Env);
         let state = self.fields.use_of(self.pipe, Field::State(stage));
         let hash = match self.mode {
-            Mode::Solo => TokenStream::new(),
-            Mode::Segment(_) => hygienic!(hash,),
+            Mode::Segment(_) if is_divided(self.pipe, stage) => hygienic!(hash,),
+            _ => TokenStream::new(),
         };
         hygienic! {
             let env = #me.#env;

@@ -15,6 +15,7 @@ use quote::quote_spanned;
 use super::{
     fields::Field,
     flow::{Mode, ahead, hygienic},
+    pinned::{has_all_keys, is_divided},
     pipe::{Pipe, mixed},
     segment::{Loop, head_type, mentions},
     tally::heads,
@@ -102,8 +103,8 @@ impl Glue<'_, '_> {
                 _ => hygienic!(#param: #rt::Splittable<Item = #out>,),
             });
         }
-        for (stage, node) in pipe.nodes.iter().enumerate() {
-            if node.state == StateKind::Keyed {
+        for stage in 0..pipe.nodes.len() {
+            if is_divided(pipe, stage) {
                 let (key, item) = (pipe.key_param(stage), pipe.projection(stage, "In"));
                 params.extend(hygienic!(#key,));
                 bounds.extend(hygienic!(#key: #rt::KeyFn<#item>,));
@@ -256,6 +257,11 @@ impl Glue<'_, '_> {
             Field::Ahead(stage) => {
                 let distance = ahead::distance(pipe, stage);
                 Some(hygienic!(#rt::Ahead::new(#distance)))
+            }
+            Field::State(stage) if is_divided(pipe, stage) => None,
+            Field::State(stage) if has_all_keys(pipe, stage) => {
+                let ident = &pipe.nodes[stage].ident;
+                Some(hygienic!(#rt::Keys::new(<#ident as #rt::Keyed>::key)))
             }
             Field::State(stage) => {
                 let ident = &pipe.nodes[stage].ident;

@@ -36,6 +36,8 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
         .any(|segment| !segment.is_pinned());
     let options = &pipe.model.options;
     let pool = pool(pipe);
+    let enforce = options.hw.enforce.as_ref();
+    let enforce = option(enforce.map(|given| variant(pipe, "Enforce", given.value.name())));
     let quantum = option(
         options
             .quantum
@@ -51,6 +53,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             pinned: &[#(#pinned),*],
             has_pool: #has_pool,
             pool: #pool,
+            enforce: #enforce,
             quantum_ns: #quantum,
             drawing: #drawing,
         }
@@ -168,6 +171,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         .as_ref()
         .map(|given| variant(pipe, "Wait", given.value.name()));
     let wait = option(wait);
+    let realtime = count(&given.realtime);
     quote! {
         batch: #batch,
         linger_ns: #linger,
@@ -176,6 +180,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         priority: #priority,
         cores: #cores,
         wait: #wait,
+        realtime: #realtime,
         on_panic: #on_panic,
         on_error: #on_error,
     }

@@ -1,6 +1,9 @@
 //! What the emitters ask about stages with threads of their own, and how the runtime is told of them.
 
-use pipewright_spec::plan::{Head, LinkKind};
+use pipewright_spec::{
+    model::StateKind,
+    plan::{Head, LinkKind},
+};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
@@ -16,6 +19,18 @@ pub(crate) fn reads_ring(pipe: &Pipe<'_>, stage: usize) -> bool {
     pipe.plan
         .link_to(stage)
         .is_some_and(|link| pipe.plan.links[link].kind == LinkKind::Ring)
+}
+
+/// `true` for a keyed stage on one thread of its own, which has the states of all keys: its items bring no hash.
+pub(crate) fn has_all_keys(pipe: &Pipe<'_>, stage: usize) -> bool {
+    let segment = pipe.plan.segment_of(stage);
+    pipe.nodes[stage].state == StateKind::Keyed
+        && segment.is_some_and(|segment| pipe.plan.segments[segment].has_one_thread())
+}
+
+/// `true` for a keyed stage whose items are divided by the hash of their key on the way, which they bring along.
+pub(crate) fn is_divided(pipe: &Pipe<'_>, stage: usize) -> bool {
+    pipe.nodes[stage].state == StateKind::Keyed && !has_all_keys(pipe, stage)
 }
 
 /// The segments with threads of their own, in the order of the plan.

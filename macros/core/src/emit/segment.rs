@@ -10,6 +10,7 @@ use quote::{format_ident, quote_spanned};
 use super::{
     fields::{Field, Fields, field_type},
     flow::{Flow, Mode, hygienic},
+    pinned::is_divided,
     pipe::{Output, Pipe, mixed},
     tally::heads,
     vector,
@@ -139,13 +140,13 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
             let stage = pipe.plan.links[link].to;
             let (ty, rt) = (pipe.projection(stage, "In"), pipe.rt());
             let body = flow.call(stage, hygienic!(x), &me);
-            match pipe.nodes[stage].state {
-                StateKind::Keyed => (
+            match is_divided(pipe, stage) {
+                true => (
                     hygienic!(#rt::Hashed<#ty>),
                     hygienic!(#rt::Hashed { hash, item: x }),
                     body,
                 ),
-                _ => (ty, hygienic!(x), body),
+                false => (ty, hygienic!(x), body),
             }
         }
     };

@@ -56,6 +56,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
                     pinned: &[],
                     has_pool: true,
                     pool: rt::PoolInfo::NONE,
+                    enforce: ::core::option::Option::None,
                     quantum_ns: ::core::option::Option::None,
                     drawing: "",
                 };

@@ -13,6 +13,7 @@ use quote::quote_spanned;
 
 use super::{
     flow::{Flow, Mode, hygienic},
+    pinned::is_divided,
     pipe::{Output, Pipe, Reader, mixed},
     segment::{head_type, mentions, solo_entry},
     tally::heads,
@@ -68,9 +69,9 @@ fn entry_type(pipe: &Pipe<'_>, mode: Mode, source: usize) -> TokenStream {
         Head::Link(link) => {
             let stage = pipe.plan.links[link].to;
             let (item, rt) = (pipe.projection(stage, "In"), pipe.rt());
-            match pipe.nodes[stage].state {
-                StateKind::Keyed => hygienic!(#rt::Hashed<#item>),
-                _ => item,
+            match is_divided(pipe, stage) {
+                true => hygienic!(#rt::Hashed<#item>),
+                false => item,
             }
         }
     };

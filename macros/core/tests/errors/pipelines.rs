@@ -27,7 +27,7 @@ help: move the attribute into the other file and put `mod` with a body around th
      #[sink(from = a)] fn z(x: u8) {}
      }"#,
         &[r#"`#[pipeline]` has no option `bnch`
-help: its options: `env`, `pool`, `quantum`"#],
+help: its options: `env`, `pool`, `quantum`, `hw`"#],
     );
     check(
         r#"#[pipeline(pool(wrkers = 2))] mod m {
@@ -44,6 +44,14 @@ help: did you mean `workers`?"#],
      }"#,
         &[r#"`workers` must be at least 1
 help: write 1 or more"#],
+    );
+    check(
+        r#"#[pipeline(hw(enforce = strict))] mod m {
+     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
+     #[sink(from = a)] fn z(x: u8) {}
+     }"#,
+        &[r#"`strict` is not a value of `enforce`
+help: its values: `off`, `warn`, `deny`"#],
     );
     check(
         r#"#[pipeline(quantum = 5)] mod m {
@@ -295,7 +303,7 @@ help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns n
      #[sink(from = nowhere)] fn z(x: u8) {}
      }"#,
         &[r#"`#[stage]` has no option `banana`
-help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `cores`, `wait`, `batch`, `linger`, `queue`, `overflow`, `prefetch`, `simd`"#],
+help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `cores`, `wait`, `realtime`, `batch`, `linger`, `queue`, `overflow`, `prefetch`, `simd`"#],
     );
 }
 

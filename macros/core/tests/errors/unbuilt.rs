@@ -84,14 +84,6 @@ help: let a stage on the way to it read `input`, or name another stage"#],
 help: remove it; `queue` and `batch` bound what is in flight"#],
     );
     check(
-        r#"#[pipeline(hw(enforce))] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#,
-        &[r#"`hw` is not available in pipewright 0.1
-help: remove it; check the machine by other means"#],
-    );
-    check(
         r#"#[pipeline(jemalloc(arenas = 4))] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}

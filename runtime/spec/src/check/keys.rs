@@ -262,9 +262,9 @@ pub(crate) fn queue_need(key: Key, reads_input: bool, reads_ring: bool) -> Need 
     )
 }
 
-/// `wait` is for pinned threads.
-pub(crate) fn wait_need(pinned: bool) -> Need {
-    (Key::Wait, pinned, "`cores`", "add `cores`, or remove it")
+/// `wait` and `realtime` are for pinned threads.
+pub(crate) fn cores_need(key: Key, pinned: bool) -> Need {
+    (key, pinned, "`cores`", "add `cores`, or remove it")
 }
 
 /// May a stage with such a state have `on_panic = reset` or `keep`?

@@ -15,10 +15,11 @@ mod reply;
 mod tests;
 
 pub(crate) use keys::{
-    Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need, wait_need,
+    Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit, queue_need,
 };
 pub(crate) use names::is_rust_name;
 pub use pinned::MAX_THREADS;
+pub use pinned::realtime_misfit;
 pub(crate) use pinned::too_many;
 
 use crate::model::{Model, Place};
@@ -71,14 +72,15 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 10] {
+fn key_rules<P: Place>() -> [Rule<P>; 11] {
     [
         keys::kind,
         keys::conflict,
         keys::state,
         keys::shape_of_function,
         keys::behind_input,
-        pinned::wait,
+        pinned::needs_cores,
+        pinned::threads,
         pinned::one_thread,
         pinned::many_threads,
         keys::panic,

@@ -10,10 +10,11 @@ mod tests;
 
 pub use raw::{Group, GroupField, RawField, RawValue, Value};
 pub use table::{
-    Change, Field, Key, KeyInfo, PIPELINE_KEYS, STAGE_KEYS, ValueType, find, find_pipeline, info,
+    Change, Field, Key, KeyInfo, PIPELINE_KEYS, REALTIME, STAGE_KEYS, ValueType, find,
+    find_pipeline, info,
 };
 pub use value::validate;
-pub use words::{OnError, OnPanic, Order, Overflow, Priority, Smt, Wait};
+pub use words::{Enforce, OnError, OnPanic, Order, Overflow, Priority, Smt, Wait};
 
 use crate::cores::CoreSet;
 use crate::model::{Door, Given, Place};
@@ -31,6 +32,8 @@ pub struct StageOptions<P> {
     pub cores: Option<Given<CoreSet, P>>,
     /// How its own threads wait.
     pub wait: Option<Given<Wait, P>>,
+    /// The real-time priority of its own threads.
+    pub realtime: Option<Given<u32, P>>,
     /// The most items at a time.
     pub batch: Option<Given<u32, P>>,
     /// How long a batch waits to be filled.
@@ -97,6 +100,7 @@ impl<P> Default for StageOptions<P> {
             workers: None,
             cores: None,
             wait: None,
+            realtime: None,
             batch: None,
             linger: None,
             idle: None,
@@ -144,6 +148,7 @@ impl<P: Place> StageOptions<P> {
             (Key::Workers, Value::Count(n)) => self.workers = given(to_u32(n), at, place),
             (Key::Batch, Value::Count(n)) => self.batch = given(to_u32(n), at, place),
             (Key::Queue, Value::Count(n)) => self.queue = given(to_u32(n), at, place),
+            (Key::Realtime, Value::Count(n)) => self.realtime = given(to_u32(n), at, place),
             (Key::InFlight, Value::Count(n)) => self.in_flight = given(to_u32(n), at, place),
             (Key::Prefetch, Value::Count(n)) => self.prefetch = given(Some(to_u32(n)), at, place),
             (Key::Prefetch, Value::Code) => self.prefetch = given(None, at, place),
@@ -202,6 +207,7 @@ impl<P> StageOptions<P> {
             Key::Workers => key_of(&self.workers),
             Key::Cores => key_of(&self.cores),
             Key::Wait => key_of(&self.wait),
+            Key::Realtime => key_of(&self.realtime),
             Key::Batch => key_of(&self.batch),
             Key::Linger => key_of(&self.linger),
             Key::Idle => key_of(&self.idle),
@@ -239,6 +245,7 @@ impl<P> StageOptions<P> {
             workers: self.workers.map(|given| given.map_place(f)),
             cores: self.cores.map(|given| given.map_place(f)),
             wait: self.wait.map(|given| given.map_place(f)),
+            realtime: self.realtime.map(|given| given.map_place(f)),
             batch: self.batch.map(|given| given.map_place(f)),
             linger: self.linger.map(|given| given.map_place(f)),
             idle: self.idle.map(|given| given.map_place(f)),
@@ -274,4 +281,4 @@ fn map_group<P, Q>(given: Given<Group<P>, P>, f: &mut impl FnMut(P) -> Q) -> Giv
 }
 
 mod pipeline;
-pub use pipeline::{PipelineOptions, Pool};
+pub use pipeline::{Hw, PipelineOptions, Pool};

@@ -15,8 +15,8 @@ pub struct PipelineOptions<P> {
     pub memory: Option<Given<u64, P>>,
     /// Hints for the allocator.
     pub jemalloc: Option<Given<Group<P>, P>>,
-    /// What the machine must be like.
-    pub hw: Option<Given<Group<P>, P>>,
+    /// What happens where the machine does not give what is asked for.
+    pub hw: Hw<P>,
     /// `env = Type`.
     pub env: Option<P>,
 }
@@ -48,6 +48,24 @@ impl<P> Default for Pool<P> {
     }
 }
 
+/// What a pipeline demands of the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hw<P> {
+    /// Where `hw` itself is written.
+    pub key: Option<P>,
+    /// What happens where the machine does not give what is asked for.
+    pub enforce: Option<Given<Enforce, P>>,
+}
+
+impl<P> Default for Hw<P> {
+    fn default() -> Self {
+        Self {
+            key: None,
+            enforce: None,
+        }
+    }
+}
+
 impl<P> Default for PipelineOptions<P> {
     fn default() -> Self {
         Self {
@@ -56,7 +74,7 @@ impl<P> Default for PipelineOptions<P> {
             reply: None,
             memory: None,
             jemalloc: None,
-            hw: None,
+            hw: Hw::default(),
             env: None,
         }
     }
@@ -81,7 +99,7 @@ impl<P: Place> PipelineOptions<P> {
             (Key::Quantum, Value::Time(time)) => self.quantum = given(time, key_place, place),
             (Key::Memory, Value::Count(bytes)) => self.memory = given(bytes, key_place, place),
             (Key::Jemalloc, Value::Group(group)) => self.jemalloc = given(group, key_place, place),
-            (Key::Hw, Value::Group(group)) => self.hw = given(group, key_place, place),
+            (Key::Hw, Value::Group(group)) => self.hw = Hw::from_group(group, key_place),
             (Key::Env, _) => self.env = Some(key_place),
             // `validate` gives each key the type of its line, and a test sets every line.
             _ => {}
@@ -99,7 +117,7 @@ impl<P> PipelineOptions<P> {
             Key::Reply => key_of(&self.reply),
             Key::Memory => key_of(&self.memory),
             Key::Jemalloc => key_of(&self.jemalloc),
-            Key::Hw => key_of(&self.hw),
+            Key::Hw => self.hw.key.as_ref(),
             Key::Env => self.env.as_ref(),
             _ => None,
         }
@@ -117,7 +135,7 @@ impl<P> PipelineOptions<P> {
             }),
             memory: self.memory.map(|given| given.map_place(f)),
             jemalloc: self.jemalloc.map(|given| map_group(given, f)),
-            hw: self.hw.map(|given| map_group(given, f)),
+            hw: self.hw.map_place(f),
             env: self.env.map(f),
         }
     }
@@ -156,6 +174,34 @@ impl<P> Pool<P> {
             cores: self.cores.map(|given| given.map_place(f)),
             smt: self.smt.map(|given| given.map_place(f)),
             numa: self.numa.map(|given| given.map_place(f)),
+        }
+    }
+}
+
+impl<P> Hw<P> {
+    fn from_group(group: Group<P>, key: P) -> Self {
+        let mut hw = Self {
+            key: Some(key),
+            ..Self::default()
+        };
+        for GroupField {
+            name,
+            value,
+            key,
+            place,
+        } in group.fields
+        {
+            if let ("enforce", Value::Word(word)) = (name, value) {
+                hw.enforce = word_given(Enforce::from_name(word), key, place);
+            }
+        }
+        hw
+    }
+
+    fn map_place<Q>(self, f: &mut impl FnMut(P) -> Q) -> Hw<Q> {
+        Hw {
+            key: self.key.map(&mut *f),
+            enforce: self.enforce.map(|given| given.map_place(f)),
         }
     }
 }

@@ -3,7 +3,9 @@
 //! The attribute parser, the RON readers, the tuning reader, the documentation and "did you mean" all
 //! use it.
 
-use super::words::{OnError, OnPanic, Order, Overflow, Priority, Smt, Wait};
+use std::ops::RangeInclusive;
+
+use super::words::{Enforce, OnError, OnPanic, Order, Overflow, Priority, Smt, Wait};
 use crate::model::Kind;
 
 /// Every key of a stage or a pipeline.
@@ -23,6 +25,7 @@ pub enum Key {
     Workers,
     Cores,
     Wait,
+    Realtime,
     Batch,
     Linger,
     Idle,
@@ -186,6 +189,10 @@ const MS: u64 = 1_000 * US;
 const SEC: u64 = 1_000 * MS;
 const HOUR: u64 = 3_600 * SEC;
 
+/// The real-time priorities that a thread can ask for. Interrupt threads of the kernel have 50; nothing of a user comes
+/// before them.
+pub const REALTIME: RangeInclusive<u8> = 1..=49;
+
 const MILLION: u64 = 1 << 20;
 
 const fn count(max: u64) -> ValueType {
@@ -249,7 +256,8 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first."),
     later(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Tuning, "How many workers run it at once.")),
     key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on, one thread for each."),
-    key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive", Change::Tuning, "How its pinned threads wait."),
+    key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive; park with `realtime`", Change::Tuning, "How its pinned threads wait."),
+    key(Key::Realtime, "realtime", ALL, PRIORITY, "off", Change::Tuning, "The real-time priority (`SCHED_FIFO`, 1 to 49) of its pinned threads, which sleep whenever they have nothing to do."),
     key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time."),
     key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled."),
     key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing."),
@@ -273,13 +281,18 @@ pub const PIPELINE_KEYS: &[KeyInfo] = &[
     key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work."),
     later(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "none", Change::Tuning, "The most memory that items in flight may take.")),
     later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
-    later(key(Key::Hw, "hw", &[], ValueType::Group(HW), "none", Change::Tuning, "What the machine must be like.")),
+    key(Key::Hw, "hw", &[], ValueType::Group(HW), "`enforce = warn`", Change::Tuning, "What happens where the machine does not give what is asked for, such as a core for each pinned stage: nothing is said, a warning, or the run does not start."),
 ];
 
 const fn field(name: &'static str, value: ValueType, doc: &'static str) -> Field {
     Field { name, value, doc }
 }
 
+/// A real-time priority.
+const PRIORITY: ValueType = ValueType::Count {
+    min: *REALTIME.start() as u64,
+    max: *REALTIME.end() as u64,
+};
 /// A percentage from 1 to 100.
 const SHARE: ValueType = ValueType::Count { min: 1, max: 100 };
 /// A percentage from 0 to 100.
@@ -331,7 +344,7 @@ const JEMALLOC: &[Field] = &[
 
 #[rustfmt::skip]
 const HW: &[Field] = &[
-    field("enforce", ValueType::Bool, "Whether a machine that is not suitable is an error."),
+    field("enforce", ValueType::Word(Enforce::NAMES), "Whether the run says so, or does not start, where the machine does not give what is asked for."),
 ];
 
 const TARGETS: &[&str] = &["sse4_2", "avx2", "avx512", "neon"];

@@ -113,6 +113,18 @@ words! {
 }
 
 words! {
+    /// What a run does where the machine does not give it what it asks for.
+    Enforce {
+        /// It goes on, and says nothing.
+        Off = "off",
+        /// It goes on, and says so in its warnings.
+        Warn = "warn",
+        /// It does not start.
+        Deny = "deny",
+    }
+}
+
+words! {
     /// Whether workers share a physical core.
     Smt {
         /// The runtime decides.

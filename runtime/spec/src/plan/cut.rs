@@ -28,6 +28,20 @@ enum Fate {
     },
 }
 
+/// Each key to its own, and behind that there is order within each key.
+fn by_key(ordered: bool) -> Fate {
+    Fate::Cut {
+        kind: LinkKind::Keyed { ordered },
+        class: Class::Keyed,
+        ordered: false,
+    }
+}
+
+fn gives_order_up<P>(stage: &Stage<P>) -> bool {
+    let order = stage.options.order.as_ref();
+    order.is_some_and(|order| order.value == Order::Any)
+}
+
 struct Cutter<'a, P> {
     model: &'a Model<P>,
     plan: Plan,
@@ -101,6 +115,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             stages,
             outs,
             ordered,
+            keys_in_order: false,
             tagged: false,
             cores,
         });
@@ -142,40 +157,39 @@ impl<'a, P: Place> Cutter<'a, P> {
 
     fn fate(&self, index: usize, producers: &[usize]) -> Fate {
         let stage = &self.model.stages[index];
-        let any = stage
-            .options
-            .order
-            .as_ref()
-            .is_some_and(|order| order.value == Order::Any);
+        let any = gives_order_up(stage);
         let all_ordered = producers
             .iter()
             .all(|&segment| self.plan.segments[segment].ordered);
         let ordered = all_ordered && !any;
+        // Several workers would not put the batches of a pinned segment in the order of keys again.
+        let keys = matches!(producers, [one] if self.plan.segments[*one].keys_in_order);
+        let keys = keys && !any && !self.is_sink(stage);
         if stage.options.cores.is_some() {
             return self.pinned(index, producers, ordered);
         }
         match stage.state().unwrap_or(StateKind::None) {
-            StateKind::Keyed => Fate::Cut {
-                kind: LinkKind::Keyed { ordered },
-                class: Class::Keyed,
-                ordered: false,
-            },
+            StateKind::Keyed => by_key(ordered),
             StateKind::Serial => self.serial(producers, ordered),
             StateKind::None if !any && self.is_sink(stage) => self.sink(producers, all_ordered),
-            StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered),
+            StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered, keys),
         }
     }
 
-    /// A stage with threads of its own joins the stages before it that run on the same ones.
+    /// A stage with threads of its own joins the stages before it that run on the same ones, unless these threads must be
+    /// given their items by key.
     fn pinned(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
         let cores = self.cores(index);
+        let several = cores.as_ref().is_some_and(|cores| cores.len() > 1);
+        if several && self.model.stages[index].state() == Some(StateKind::Keyed) {
+            return by_key(ordered);
+        }
         if let [one] = producers
             && self.plan.segments[*one].cores == cores
         {
             return Fate::Fuse(*one);
         }
         // Whichever of several threads is free takes the next batch; one takes them in turn.
-        let several = cores.is_some_and(|cores| cores.len() > 1);
         let (kind, class) = match (several, ordered) {
             (true, _) => (LinkKind::Direct, Class::Parallel),
             (false, true) => (LinkKind::Ordered, Class::Serial),
@@ -241,12 +255,18 @@ impl<'a, P: Place> Cutter<'a, P> {
         }
     }
 
-    /// A parallel stage never joins an ordered serial segment: it would make the serial part longer.
-    fn parallel(&self, producers: &[usize], ordered: bool) -> Fate {
+    /// A parallel stage never joins an ordered serial segment: it would make the serial part longer. Behind pinned threads
+    /// from which keys come in order, one worker at a time runs it.
+    fn parallel(&self, producers: &[usize], ordered: bool, keys: bool) -> Fate {
         match self.only(producers) {
             Some((segment, found)) if found.class != Class::Serial || !found.ordered => {
                 Fate::Fuse(segment)
             }
+            None if keys => Fate::Cut {
+                kind: LinkKind::Arrival,
+                class: Class::Serial,
+                ordered,
+            },
             _ => Fate::Cut {
                 kind: LinkKind::Direct,
                 class: Class::Parallel,
@@ -272,6 +292,10 @@ impl<'a, P: Place> Cutter<'a, P> {
         let parts = self.parts(producers);
         let segment = self.open(Head::Link(link), class, ordered, self.cores(stage));
         self.plan.segments[segment].stages.push(stage);
+        // Ways that meet where whoever is free takes the next batch are not put in order.
+        let mixed = kind == LinkKind::Direct && producers.len() > 1;
+        self.plan.segments[segment].keys_in_order =
+            !ordered && !mixed && self.order_is_known(stage, producers);
         self.segment[stage] = Some(segment);
         // A gate that keeps order joins the parts of a ticket to one carrier.
         let joined = |parts: &usize| {
@@ -294,6 +318,15 @@ impl<'a, P: Place> Cutter<'a, P> {
             parts,
             tagged: false,
         });
+    }
+
+    /// Do items come to a stage in the order of the source, or of keys, and is it to keep that?
+    fn order_is_known(&self, stage: usize, producers: &[usize]) -> bool {
+        let known = |segment: &usize| {
+            let segment = &self.plan.segments[*segment];
+            segment.ordered || segment.keys_in_order
+        };
+        !gives_order_up(&self.model.stages[stage]) && producers.iter().all(known)
     }
 
     /// How many carriers a ticket of each source sends to a link of these producers.

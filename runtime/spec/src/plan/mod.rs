@@ -50,6 +50,8 @@ pub struct Segment {
     pub outs: Vec<Out>,
     /// Do its carriers carry the sequence of the ticket: one for each ticket and path?
     pub ordered: bool,
+    /// Not in the order of the source: are the items of each key in order, of the keyed stages before it?
+    pub keys_in_order: bool,
     /// Does it push tags on at least one of its outs?
     pub tagged: bool,
     /// The cores of its own threads; without, the workers of the pool run it.

@@ -447,3 +447,67 @@ fn several_pinned_threads_take_whatever_is_there() {
          link 1 Ordered: b -> c in 2, [1], 1",
     );
 }
+
+#[test]
+fn keys_on_one_pinned_thread_join_its_loop() {
+    check(
+        "a: source | | cores=\"0\"
+         b: stage | a | cores=\"1\"
+         c: stage keyed | b | cores=\"1\"
+         d: sink keyed | c | cores=\"2\"",
+        "0 Parallel ordered pinned 0: source a:  -> 0+0
+         1 Serial ordered pinned 1: link 0: b c -> 1+0
+         2 Serial ordered pinned 2: link 1: d ->
+         link 0 Ring: a -> b in 1, [1], 1
+         link 1 Ring: c -> d in 2, [1], 1",
+    );
+}
+
+#[test]
+fn keys_on_several_pinned_threads_are_divided_between_them() {
+    check(
+        "a: source cut | | cores=\"0,1\"
+         b: stage keyed | a | cores=\"0,1\"
+         c: stage | b | cores=\"0,1\"
+         d: sink keyed | c | cores=\"0,1\"",
+        "0 Parallel ordered pinned 0,1: source a:  -> 0+0
+         1 Keyed pinned 0,1: link 0: b c -> 1+0
+         2 Keyed pinned 0,1: link 1: d ->
+         link 0 Keyed { ordered: true }: a -> b in 1, [1], 1
+         link 1 Keyed { ordered: false }: c -> d in 2, [1], 1",
+    );
+}
+
+#[test]
+fn behind_pinned_threads_keys_stay_in_order_on_one_worker_at_a_time() {
+    check(
+        "a: source
+         b: stage keyed | a | cores=\"0,1\"
+         c: stage | b
+         d: sink serial | c",
+        "0 Parallel ordered: source a:  -> 0+0
+         1 Keyed pinned 0,1: link 0: b -> 1+0
+         2 Serial: link 1: c d ->
+         link 0 Keyed { ordered: true }: a -> b in 1, [1], 1
+         link 1 Arrival: b -> c in 2, [1], 1",
+    );
+    check(
+        "a: source
+         b: stage keyed | a
+         c: stage | b | cores=\"0\"
+         d: stage | c | order=any
+         e: sink per_worker | c
+         f: sink serial | d",
+        "0 Parallel ordered: source a:  -> 0+0
+         1 Keyed: link 0: b -> 1+0
+         2 Serial pinned 0: link 1: c -> 2+0 3+0
+         3 Parallel: link 2: d -> 4+0
+         4 Parallel: link 3: e ->
+         5 Serial: link 4: f ->
+         link 0 Keyed { ordered: true }: a -> b in 1, [1], 1
+         link 1 Arrival: b -> c in 2, [1], 1
+         link 2 Direct: c -> d in 3, [1], 1
+         link 3 Direct: c -> e in 4, [1], 1
+         link 4 Arrival: d -> f in 5, [1], 1",
+    );
+}

@@ -6,15 +6,15 @@ use super::fields::{self, Field};
 use super::syntax;
 use super::tree::Node;
 use crate::check::{
-    MAX_THREADS, Need, batch_need, idle_need, linger_need, needs, panic_misfit, queue_need,
-    too_many, wait_need,
+    MAX_THREADS, Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit,
+    queue_need, realtime_misfit, too_many,
 };
 use crate::cores::CoreSet;
 use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority, STAGE_KEYS,
-    StageOptions, Wait,
+    self, Change, Enforce, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
+    STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
 use crate::units::{Duration, short};
@@ -29,6 +29,8 @@ pub struct TuningFile {
     pub pool: Pool<Span>,
     /// `quantum`, in nanoseconds.
     pub quantum_ns: Option<Given<u64, Span>>,
+    /// `hw: (enforce: ..)`.
+    pub enforce: Option<Given<Enforce, Span>>,
 }
 
 /// The numbers for a stage.
@@ -52,6 +54,8 @@ pub struct StageTuning {
     pub cores: Option<Given<CoreSet, Span>>,
     /// `wait`.
     pub wait: Option<Given<Wait, Span>>,
+    /// `realtime`.
+    pub realtime: Option<Given<u32, Span>>,
 }
 
 /// Reads a tuning file: keys that can change at run time, and that this version has.
@@ -89,6 +93,7 @@ fn parts(source: &Source) -> Result<(TuningFile, Problems<Span>), Problems<Span>
         }
     }
     file.pool = options.pool;
+    file.enforce = options.hw.enforce;
     file.quantum_ns = options.quantum.map(nanoseconds);
     Ok((file, problems))
 }
@@ -191,6 +196,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         on_panic: options.on_panic,
         cores: options.cores,
         wait: options.wait,
+        realtime: options.realtime,
     }
 }
 
@@ -246,8 +252,21 @@ impl StageTuning {
             info,
             problems,
         );
-        needed(&self.wait, wait_need(info.cores.is_some()), info, problems);
+        let pinned = info.cores.is_some();
+        needed(
+            &self.wait,
+            cores_need(options::Key::Wait, pinned),
+            info,
+            problems,
+        );
+        needed(
+            &self.realtime,
+            cores_need(options::Key::Realtime, pinned),
+            info,
+            problems,
+        );
         self.check_cores(info, problems);
+        self.check_realtime(info, problems);
         if let Some(given) = &self.on_panic
             && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
         {
@@ -280,6 +299,21 @@ impl StageTuning {
             },
         };
         problems.push(problem);
+    }
+}
+
+impl StageTuning {
+    /// A thread with real-time priority sleeps, whichever of the two keys is tuned.
+    fn check_realtime(&self, info: &StageInfo, problems: &mut Problems<Span>) {
+        let tuned = self.wait.as_ref().map(|given| given.value);
+        let has_it = self.realtime.is_some() || info.realtime.is_some();
+        let at = self.wait.as_ref().map(|given| &given.place);
+        let at = at.or(self.realtime.as_ref().map(|given| &given.key));
+        if let (Some(wait), Some(at), true) = (tuned.or(info.wait), at, has_it)
+            && let Some((message, help)) = realtime_misfit(wait, info.name)
+        {
+            problems.push(Problem::new("E_REALTIME", message, at.clone()).help(help));
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn check(name: &str, text: &str, cpus: &[u32], pin: Pin) {
         (cpus, pin),
         "{name}, {text}"
     );
-    assert!(placement.warnings.is_empty(), "{:?}", placement.warnings);
+    assert!(placement.short.is_empty(), "{:?}", placement.short);
 }
 
 #[test]
@@ -135,26 +135,38 @@ fn a_pool_that_does_not_fit_the_machine_is_refused() {
 }
 
 #[test]
-fn workers_that_share_cores_against_the_wish_are_warned_of() {
-    let placement = machine("2x2x2")
-        .place(&wish("workers=6 smt=avoid"))
-        .expect("a pool");
-    assert_eq!(
-        placement.warnings,
-        ["6 workers share 4 cores, though `smt = avoid`"]
+fn what_the_pool_asks_for_and_does_not_get_is_told() {
+    #[track_caller]
+    fn check(name: &str, text: &str, cpus: &[u32], short: &[&str]) {
+        let placement = machine(name).place(&wish(text)).expect("a pool");
+        let taken: Vec<u32> = placement.seats.iter().map(|seat| seat.cpu).collect();
+        assert_eq!(taken, cpus, "{name}, {text}");
+        assert_eq!(placement.pin, Pin::No);
+        let told: Vec<String> = placement.short.iter().map(ToString::to_string).collect();
+        assert_eq!(told, short, "{name}, {text}");
+    }
+    check(
+        "2x2x2",
+        "workers=6 smt=avoid",
+        &[0, 1, 2, 3, 0, 1],
+        &["6 workers share 4 cores, though `smt = avoid`"],
     );
-    let cpus: Vec<u32> = placement.seats.iter().map(|seat| seat.cpu).collect();
-    assert_eq!(cpus, [0, 1, 2, 3, 0, 1]);
-}
-
-#[test]
-fn workers_on_cpus_that_no_set_holds_are_not_bound() {
-    let placement = machine("high_ids").place(&wish("numa=7")).expect("a pool");
-    assert_eq!(placement.pin, Pin::No);
-    assert_eq!(
-        placement.warnings,
-        ["workers are not bound to cpus, because a thread cannot be bound to one above 1023"]
+    check(
+        "high_ids",
+        "numa=7",
+        &[1022, 1023, 1024, 1025],
+        &["workers are not bound to cpus, because a thread cannot be bound to one above 1023"],
     );
+    // The cpuset has four of eight cpus.
+    check("container", "workers=4", &[2, 3, 6, 7], &[]);
+    check(
+        "container",
+        "workers=5",
+        &[2, 3, 6, 7, 2],
+        &["5 workers share 4 cpus: the machine has 8, and this process may not use the others"],
+    );
+    // All there are were asked for in vain, but nobody keeps any from the process.
+    check("1x2", "workers=3", &[0, 1, 0], &[]);
 }
 
 #[test]

@@ -8,7 +8,10 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{Glue, hygienic};
-use crate::emit::{fields::Field, pinned::segments};
+use crate::emit::{
+    fields::Field,
+    pinned::{is_divided, segments},
+};
 
 impl Glue<'_, '_> {
     /// `true` if a stage has threads of its own.
@@ -26,15 +29,18 @@ impl Glue<'_, '_> {
     /// The type of a link to pinned threads.
     pub(super) fn pinned_type(&self, link: usize, item: &TokenStream) -> Option<TokenStream> {
         let rt = self.pipe.rt();
-        let segment = self.pipe.plan.links[link].segment;
-        match (
-            self.is_ring(link),
-            self.pipe.plan.segments[segment].is_pinned(),
-        ) {
-            (true, _) => Some(hygienic!(#rt::RingLink<#item>)),
-            (false, true) => Some(hygienic!(#rt::Deposit<#item>)),
-            _ => None,
+        let (plan, to) = (self.pipe.plan, self.pipe.plan.links[link].to);
+        if !plan.segments[plan.links[link].segment].is_pinned() {
+            return None;
         }
+        Some(match plan.links[link].kind {
+            LinkKind::Ring => hygienic!(#rt::RingLink<#item>),
+            LinkKind::Keyed { .. } => {
+                let key = self.pipe.key_param(to);
+                hygienic!(#rt::KeyedDeposit<#item, #key>)
+            }
+            _ => hygienic!(#rt::Deposit<#item>),
+        })
     }
 
     /// Opens a link to pinned threads.
@@ -42,17 +48,20 @@ impl Glue<'_, '_> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
         let (number, crossing) = (Literal::u16_unsuffixed(at as u16), pipe.crossing(link.to));
-        match (
-            self.is_ring(at),
-            pipe.plan.segments[link.segment].is_pinned(),
-        ) {
-            (true, _) => Some(hygienic!(#rt::RingLink::new(site, #number, #crossing))),
-            (false, true) => {
-                let keep = self.keeps_empty(link.segment);
-                Some(hygienic!(#rt::Deposit::new(site, #number, #keep, #crossing)))
-            }
-            _ => None,
+        if !pipe.plan.segments[link.segment].is_pinned() {
+            return None;
         }
+        Some(match link.kind {
+            LinkKind::Ring => hygienic!(#rt::RingLink::new(site, #number, #crossing)),
+            LinkKind::Keyed { .. } => {
+                let ident = &pipe.nodes[link.to].ident;
+                hygienic!(#rt::KeyedDeposit::new(site, #number, <#ident as #rt::Keyed>::key, #crossing))
+            }
+            _ => {
+                let keep = self.keeps_empty(link.segment);
+                hygienic!(#rt::Deposit::new(site, #number, #keep, #crossing))
+            }
+        })
     }
 
     /// `Graph::pinned`, which runs the life of a pinned thread.
@@ -104,8 +113,12 @@ impl Glue<'_, '_> {
         });
         let life = match plan.head {
             Head::Link(link) => {
-                let field = self.link_field(link);
-                hygienic!(self.#field.serve(w, |load, w| { #body });)
+                let (field, to) = (self.link_field(link), pipe.plan.links[link].to);
+                let states = is_divided(pipe, to).then(|| {
+                    let name = pipe.fields.of(Field::State(to));
+                    hygienic!(#name,)
+                });
+                hygienic!(self.#field.serve(w, |#states load, w| { #body });)
             }
             Head::Source(source) => {
                 let field = self.source_field(source);
@@ -136,6 +149,7 @@ impl Glue<'_, '_> {
             Field::Out(stage) if crate::emit::pinned::reads_ring(self.pipe, stage) => {
                 hygienic!(#name.batch())
             }
+            Field::State(stage) if is_divided(self.pipe, stage) => hygienic!(#name),
             Field::State(_) | Field::Buffer(_) | Field::Batch(_) | Field::Ahead(_) => {
                 hygienic!(&mut #name)
             }

@@ -93,8 +93,10 @@ fn every_key_of_a_pipeline_can_be_given_once_and_is_found_again() {
     assert!(
         pool.workers.is_some() && pool.cores.is_some() && pool.smt.is_some() && pool.numa.is_some()
     );
+    assert!(options.hw.enforce.is_some());
     let mapped = options.map_place(&mut str::len);
     assert_eq!(mapped.given(Key::Pool), Some(&"pool".len()));
+    assert_eq!(mapped.given(Key::Hw), Some(&"hw".len()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Tests of tuning files.
 
 use super::{codes, tuning};
-use crate::info::{DoorInfo, Kind, OnPanic, PoolInfo, Smt, StageInfo, StateKind, TopologyInfo};
+use crate::info::{
+    DoorInfo, Enforce, Kind, OnPanic, PoolInfo, Smt, StageInfo, StateKind, TopologyInfo,
+};
 use crate::options::Pool;
 use crate::report::Source;
 
@@ -23,6 +25,7 @@ const SOURCE: StageInfo = StageInfo {
     on_panic: None,
     cores: None,
     wait: None,
+    realtime: None,
     on_error: None,
     inputs: &[],
 };
@@ -78,6 +81,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
     pinned: &[],
     has_pool: true,
     pool: PoolInfo::NONE,
+    enforce: None,
     quantum_ns: None,
     drawing: "",
 };
@@ -87,7 +91,7 @@ const GOOD: &str = r#"( stages: {
     "verify": (batch: 128, linger: "40us"),
     "parse": (queue: "64Ki", on_panic: stop),
     "dedup": (linger: "1ms"),
-}, pool: (workers: 2, cores: "0,2-3", smt: avoid, numa: 1), quantum: "64us" )"#;
+}, pool: (workers: 2, cores: "0,2-3", smt: avoid, numa: 1), quantum: "64us", hw: (enforce: deny) )"#;
 
 #[test]
 fn a_tuning_file_holds_typed_numbers() {
@@ -107,6 +111,8 @@ fn a_tuning_file_holds_typed_numbers() {
     );
     assert_eq!(smt.as_ref().map(|smt| smt.value), Some(Smt::Avoid));
     assert_eq!(numa.as_ref().map(|numa| numa.value), Some(1));
+    let enforce = file.enforce.as_ref();
+    assert_eq!(enforce.map(|enforce| enforce.value), Some(Enforce::Deny));
     assert_eq!(
         file.quantum_ns.as_ref().map(|quantum| quantum.value),
         Some(64_000)

@@ -1,4 +1,4 @@
-//! A state for each key, and threads of its own.
+//! A thread that goes before the kernel's own and never sleeps.
 
 use pipewright::pipeline;
 
@@ -9,9 +9,9 @@ mod shop {
         0..9
     }
 
-    #[sink(from = numbers, key = |n: &u8| *n, cores = "4")]
-    pub fn add(n: u8, sum: &mut u64) {
-        *sum += u64::from(n);
+    #[sink(from = numbers, cores = "0", wait = spin, realtime = 20)]
+    pub fn print(n: u8) {
+        println!("{n}");
     }
 }
 
