@@ -15,7 +15,6 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -49,7 +48,7 @@ pub struct KeyedLink<T: 'static, K: KeyFn<T>, S> {
     /// Where carriers wait to be scattered in order; unused if order is not kept.
     scatter: Serial<T, ()>,
     ordered: bool,
-    home: Arc<Home<Hashed<T>>>,
+    home: Home<Hashed<T>>,
     key: K,
     hasher: SeedableRandomState,
     partitions: Box<[Partition<T, K::Key, S>]>,

@@ -269,7 +269,7 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
 /// A run without a pipeline: one ticket, which all batches share, and a pool of batches.
 struct Stand<T: 'static> {
     shared: Arc<Shared>,
-    home: Arc<Home<T>>,
+    home: Home<T>,
     ticket: u32,
 }
 

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     sync::{
-        Arc,
         atomic::{Ordering, fence},
     },
 };
@@ -23,7 +22,7 @@ use crate::{
 pub struct PollSource<S, T: 'static, F> {
     inner: Token<Inner<S, T>>,
     poll: F,
-    home: Arc<Home<T>>,
+    home: Home<T>,
     place: Place,
 }
 

@@ -51,6 +51,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/source/ingress.rs",
     "runtime/src/source/pieces.rs",
     "runtime/src/source/poll.rs",
+    "runtime/src/spare.rs",
     "runtime/src/spsc/burst.rs",
     "runtime/src/spsc/consumer.rs",
     "runtime/src/spsc/mod.rs",
