@@ -4,6 +4,10 @@
 //! whatever it still holds is dropped and counted, its ticket is released and its buffer goes back to the pool of its
 //! link. So no path, not even an unwinding one, can leak a credit or a buffer.
 //!
+//! A buffer knows its pool for good, also while it lies there, so that taking it and giving it back count no references. The
+//! link that owns the pool breaks this circle: when it is dropped it closes the pool, which frees the buffers that are there
+//! and takes no more.
+//!
 //! A [`Task`] is a carrier whose item type is not known: one pointer, for the run queues. It remembers its type and is
 //! opened again with a check, so a wrong link is an error and never a wrong cast.
 
@@ -13,10 +17,11 @@ use std::{
     mem::ManuallyDrop,
     ops::Deref,
     ptr::NonNull,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-
-use crossbeam_queue::ArrayQueue;
 
 use crate::{
     diagnose::Crossing,
@@ -24,6 +29,7 @@ use crate::{
     ring::Ring,
     shared::{Shared, Spares},
     simd::Feed,
+    spare::Spare,
 };
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
@@ -54,17 +60,31 @@ pub(crate) struct Node<T> {
     items: Vec<T>,
     /// Position of each item in the source's batch; used on tagged links only.
     tags: Vec<u32>,
-    /// The pool to return to; `None` while it lies there.
-    home: Option<Arc<Home<T>>>,
+    /// Where to return to.
+    home: Arc<Pool<T>>,
 }
 
 // SAFETY: a home makes all nodes of its items, and a home is made with a `Crossing<T>`, which exists for `T: Send` only.
 unsafe impl<T> Send for Node<T> {}
 
-/// The pool of one link's buffers, and what a returning carrier must reach.
-pub(crate) struct Home<T> {
+/// A link's pool of buffers, which is closed when this is dropped. The link belongs to the graph of a run, so it is there as
+/// long as a worker is.
+pub(crate) struct Home<T>(Arc<Pool<T>>);
+
+impl<T> Drop for Home<T> {
+    fn drop(&mut self) {
+        // Release: who sees it closed sees that its link is gone.
+        self.0.closed.store(true, Ordering::Release);
+        self.0.empty();
+    }
+}
+
+/// The buffers of one link, and what a returning carrier must reach.
+struct Pool<T> {
     /// Spare buffers, by the memory node that their pages are on: those of the worker that touched them first.
-    free: Box<[ArrayQueue<Box<Node<T>>>]>,
+    free: Box<[Spare<Node<T>>]>,
+    /// Are buffers that come back freed?
+    closed: AtomicBool,
     shared: Arc<Shared>,
     link: u16,
 }
@@ -75,57 +95,66 @@ impl<T: 'static> Home<T> {
         link: u16,
         buffers: usize,
         _: Crossing<T>,
-    ) -> Arc<Self> {
+    ) -> Self {
         let nodes = shared.seating.nodes();
-        let spare = |_| ArrayQueue::new(buffers.clamp(1, MOST_KEPT));
-        let home = Self {
+        let spare = |_| Spare::new(buffers.clamp(1, MOST_KEPT));
+        let pool = Arc::new(Pool {
             free: (0..nodes).map(spare).collect(),
+            closed: AtomicBool::new(false),
             shared: Arc::clone(shared),
             link,
-        };
+        });
         // One worker has the pipeline to itself and carries nothing.
         if shared.settings.workers > 1 || !shared.pins.is_empty() {
             for i in 0..buffers.min(MADE_AHEAD) {
                 // There is room: no more are made than a list holds. Only their headers are touched here; the pages for
                 // items come from the node whose worker fills them first.
                 let node = i % nodes;
-                drop(home.free[node].push(home.make(node as u16)));
+                drop(pool.free[node].give(pool.make(node as u16)));
             }
         }
-        let home = Arc::new(home);
-        let spares: Weak<dyn Spares> = Arc::downgrade(&home) as Weak<dyn Spares>;
+        let spares: Weak<dyn Spares> = Arc::downgrade(&pool) as Weak<dyn Spares>;
         shared.add_spares(spares);
-        home
+        Self(pool)
     }
 
     /// An empty carrier for a worker on memory node `at`, which takes over one reference to `ticket` from the caller.
-    pub(crate) fn carrier(self: &Arc<Self>, at: u16, ticket: u32, part: u16) -> Carrier<T> {
-        let mut node = self.free[usize::from(at)]
-            .pop()
-            .unwrap_or_else(|| self.make(at));
-        node.home = Some(Arc::clone(self));
+    pub(crate) fn carrier(&self, at: u16, ticket: u32, part: u16) -> Carrier<T> {
+        let pool = &self.0;
+        let mut node = pool.free[usize::from(at)]
+            .take()
+            .unwrap_or_else(|| pool.make(at));
         node.header.ticket = ticket;
-        self.shared.credits.set_at(ticket, self.link);
+        pool.shared.credits.set_at(ticket, pool.link);
         node.header.part = part;
         node.header.number = 0;
         Carrier(ManuallyDrop::new(node))
     }
 
     pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+        &self.0.shared
     }
 
     pub(crate) fn link(&self) -> u16 {
-        self.link
+        self.0.link
+    }
+
+    /// The buffer of a new carrier, for whoever gives it for that of a carrier.
+    pub(crate) fn buffer(&self) -> Vec<T> {
+        Vec::with_capacity(Pool::<T>::RESERVED)
     }
 
     /// Spare buffers of each node, for tests.
     #[cfg(test)]
     pub(crate) fn spare(&self) -> Vec<usize> {
-        self.free.iter().map(ArrayQueue::len).collect()
+        self.0.free.iter().map(Spare::len).collect()
     }
+}
 
-    fn make(&self, node: u16) -> Box<Node<T>> {
+impl<T: 'static> Pool<T> {
+    #[cold]
+    #[inline(never)]
+    fn make(self: &Arc<Self>, node: u16) -> Box<Node<T>> {
         let header = Header {
             item: TypeId::of::<T>(),
             free: free::<T>,
@@ -135,23 +164,41 @@ impl<T: 'static> Home<T> {
             number: 0,
             node,
         };
-        let reserved = (RESERVED_BYTES / size_of::<T>().max(1)).clamp(4, 4096);
         // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
         let tagged = self.shared.info.links.iter().any(|link| link.tagged);
         Box::new(Node {
             header,
-            items: Vec::with_capacity(reserved),
-            tags: Vec::with_capacity(if tagged { reserved } else { 0 }),
-            home: None,
+            items: Vec::with_capacity(Self::RESERVED),
+            tags: Vec::with_capacity(if tagged { Self::RESERVED } else { 0 }),
+            home: Arc::clone(self),
         })
+    }
+
+    /// Items that a new buffer has room for.
+    const RESERVED: usize = {
+        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        let fit = RESERVED_BYTES / size;
+        if fit < 4 {
+            4
+        } else if fit > 4096 {
+            4096
+        } else {
+            fit
+        }
+    };
+}
+
+impl<T> Pool<T> {
+    fn empty(&self) {
+        for list in &self.free {
+            while list.take().is_some() {}
+        }
     }
 }
 
-impl<T: 'static> Spares for Home<T> {
+impl<T: 'static> Spares for Pool<T> {
     fn free_all(&self) {
-        for list in &self.free {
-            while list.pop().is_some() {}
-        }
+        self.empty();
     }
 }
 
@@ -234,16 +281,22 @@ impl<T: 'static> Drop for Carrier<T> {
     fn drop(&mut self) {
         // SAFETY: `drop` runs once and nothing uses the carrier after it.
         let mut node = unsafe { ManuallyDrop::take(&mut self.0) };
-        let Some(home) = node.home.take() else { return };
         if !node.items.is_empty() {
-            home.shared.dropped(home.link, node.items.len() as u64);
+            let Pool { shared, link, .. } = &*node.home;
+            shared.dropped(*link, node.items.len() as u64);
             node.items.clear();
         }
         node.tags.clear();
         let ticket = node.header.ticket;
+        // Acquire: pairs with the Release of the link that is gone.
+        if node.home.closed.load(Ordering::Acquire) {
+            return node.home.shared.release(ticket);
+        }
+        // SAFETY: the link keeps the pool, and closes it when it goes with the graph. That is when nobody works on the graph
+        // any more, and then whoever drops what is left sees it closed. So there is the link until the end of this function.
+        let home = unsafe { &*Arc::as_ptr(&node.home) };
         // A full list means that more buffers were made than it was sized for; then this one is freed.
-        let spare = &home.free[usize::from(node.header.node)];
-        drop(spare.push(node));
+        drop(home.free[usize::from(node.header.node)].give(node));
         home.shared.release(ticket);
     }
 }

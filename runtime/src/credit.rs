@@ -106,13 +106,21 @@ impl Credits {
     }
 
     /// One more batch shares the ticket. The caller holds a reference, so it cannot become free meanwhile.
+    #[inline]
     pub(crate) fn share(&self, ticket: u32) {
+        self.share_with(ticket, 1);
+    }
+
+    /// As [`Self::share`], for so many more.
+    #[inline]
+    pub(crate) fn share_with(&self, ticket: u32, batches: u32) {
         self.tickets[ticket as usize]
             .refs
-            .fetch_add(1, Ordering::Relaxed);
+            .fetch_add(batches, Ordering::Relaxed);
     }
 
     /// A batch with this ticket is done. If it was the ticket's last, returns how many are free now.
+    #[inline]
     pub(crate) fn release(&self, ticket: u32) -> Option<u32> {
         // AcqRel: the last one out has seen what the others did under the ticket, and passes it on below.
         if self.tickets[ticket as usize]
@@ -150,6 +158,7 @@ impl Credits {
     }
 
     /// A batch of the ticket is on its way to a link.
+    #[inline]
     pub(crate) fn set_at(&self, ticket: u32, link: u16) {
         // Relaxed: statistics.
         self.tickets[ticket as usize]

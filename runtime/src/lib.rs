@@ -19,6 +19,7 @@ mod lane;
 mod meet;
 pub mod memory;
 mod ring;
+mod spare;
 pub mod spsc;
 mod sync;
 mod token;

@@ -20,6 +20,7 @@ use crate::{
     lane::Lane,
     meet::Meet,
     ring::Ring,
+    spare::Spare,
     token::Token,
 };
 
@@ -521,5 +522,37 @@ fn loom_a_sleeper_at_a_ring_is_woken() {
         drop(producer);
         idle.wake_one();
         sleeper.join().unwrap();
+    });
+}
+
+/// Two workers take and give back buffers. Nobody has one that another has, and what was written to it is seen.
+#[test]
+fn loom_a_spare_buffer_has_one_user_at_a_time() {
+    check(3, || {
+        let spare = Arc::new(Spare::<UnsafeCell<usize>>::new(2));
+        spare
+            .give(Box::new(UnsafeCell::new(0)))
+            .expect("there is room");
+        let use_twice = |spare: &Spare<UnsafeCell<usize>>| {
+            let mut used = 0;
+            for _ in 0..2 {
+                if let Some(buffer) = spare.take() {
+                    // SAFETY: loom reports it if another thread has the buffer.
+                    buffer.with_mut(|uses| unsafe { *uses += 1 });
+                    used += 1;
+                    spare.give(buffer).expect("there is room");
+                }
+            }
+            used
+        };
+        let other = {
+            let spare = Arc::clone(&spare);
+            thread::spawn(move || use_twice(&spare))
+        };
+        let used = use_twice(&spare) + other.join().unwrap();
+        let buffer = spare.take().expect("nobody has it");
+        // SAFETY: as above.
+        assert_eq!(buffer.with(|uses| unsafe { *uses }), used);
+        assert!(spare.take().is_none());
     });
 }

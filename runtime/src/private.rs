@@ -22,7 +22,8 @@ pub use crate::{
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{
-        Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard,
+        Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial,
+        Shard,
     },
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},

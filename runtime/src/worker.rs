@@ -107,6 +107,7 @@ impl<'r> Worker<'r> {
     }
 
     /// What generated code hands from call to call.
+    #[inline]
     pub fn watch(&self) -> Watch<'r> {
         Watch {
             shared: self.shared,
@@ -119,6 +120,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Its memory node, by the count of its run.
+    #[inline]
     pub(crate) fn node(&self) -> u16 {
         self.shared.seating.seat(self.id).node
     }

@@ -1,6 +1,6 @@
 //! A link to a segment that any worker may run: no gate.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use crate::{
     carrier::{Carrier, Home},
@@ -12,7 +12,7 @@ use crate::{
 
 /// A link without a gate.
 pub struct Direct<T: 'static> {
-    home: Arc<Home<T>>,
+    home: Home<T>,
     /// Must empty carriers go on, because an ordered gate further on counts them?
     keep_empty: bool,
 }

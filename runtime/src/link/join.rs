@@ -4,7 +4,7 @@
 //! parts, in any order. They meet (see [`crate::meet`]); whoever brings the last one merges them by the position that
 //! each item had in the source's batch, and goes on to the gate with the whole.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use pipewright_spec::info::LinkInfo;
 
@@ -39,7 +39,7 @@ impl<T: 'static> Join<T> {
         number: u64,
         carrier: Carrier<T>,
         shared: &Shared,
-        home: &Arc<Home<T>>,
+        home: &Home<T>,
         node: u16,
     ) -> Option<Carrier<T>> {
         let source = shared.credits.source(carrier.ticket()) as usize;
@@ -69,7 +69,7 @@ fn merge<T: 'static>(
     mut a: Carrier<T>,
     mut b: Carrier<T>,
     shared: &Shared,
-    home: &Arc<Home<T>>,
+    home: &Home<T>,
     node: u16,
 ) -> Carrier<T> {
     if b.is_empty() {

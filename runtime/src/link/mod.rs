@@ -17,7 +17,7 @@ mod serial;
 pub use self::{
     deposit::Deposit,
     direct::Direct,
-    keyed::{Hashed, KeyedLink, KeyedSolo, Shard},
+    keyed::{Hashed, KeyedLink, KeyedSolo, Part, Shard},
     pinned_keys::{KeyedDeposit, Keys},
     ring::{RingLink, RingLoad, Sender, Sending},
     serial::Serial,

@@ -15,19 +15,17 @@ use std::{
     fmt,
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 use foldhash::quality::SeedableRandomState;
-use hashbrown::HashTable;
 use pipewright_spec::info::LinkKindInfo;
 
 use super::{
     Hashed, Serial, Shard,
     deposit::Turns,
-    keyed::{find, forget, key_panicked, seeded},
+    keyed::{Part, States, key_panicked, seeded},
 };
 use crate::{
     carrier::{Carrier, Home},
@@ -43,7 +41,7 @@ use crate::{
 
 /// The states of all keys, on the one thread that runs their stage.
 pub struct Keys<T, K: KeyFn<T>, S> {
-    states: HashTable<(K::Key, S)>,
+    states: States<K::Key, S>,
     key: K,
     hasher: SeedableRandomState,
     last: Option<u64>,
@@ -53,7 +51,7 @@ impl<T, K: KeyFn<T>, S> Keys<T, K, S> {
     /// None yet.
     pub fn new(key: K) -> Self {
         Self {
-            states: HashTable::new(),
+            states: States::new(),
             key,
             hasher: seeded(),
             last: None,
@@ -68,13 +66,13 @@ impl<T, K: KeyFn<T>, S> Keys<T, K, S> {
         let key = self.key.key(item);
         let hash = self.hasher.hash_one(&key);
         self.last = Some(hash);
-        find(&mut self.states, &self.hasher, hash, key, init)
+        self.states.find(&self.hasher, hash, key, init)
     }
 
     /// Drops the state that was used last, so that it is made anew.
     pub fn forget_last(&mut self) {
         if let Some(hash) = self.last.take() {
-            forget(&mut self.states, &self.hasher, hash);
+            self.states.forget(&self.hasher, hash);
         }
     }
 }
@@ -84,7 +82,7 @@ pub struct KeyedDeposit<T: 'static, K> {
     /// Makes carriers, gives them their numbers, and joins the parts of a ticket; nobody enters it.
     turns: Serial<T, ()>,
     ordered: bool,
-    home: Arc<Home<Hashed<T>>>,
+    home: Home<Hashed<T>>,
     key: K,
     hasher: SeedableRandomState,
     /// One for each thread.
@@ -207,7 +205,7 @@ impl<T: 'static, K: KeyFn<T>> KeyedDeposit<T, K> {
     pub fn serve<'w, S>(
         &self,
         w: &mut Worker<'w>,
-        mut run: impl FnMut(Shard<'_, T, K, S>, Carrier<Hashed<T>>, &mut Worker<'w>),
+        mut run: impl FnMut(Shard<'_, T, K, S>, Part<T>, &mut Worker<'w>),
     ) {
         let shared = w.shared;
         let own = shared
@@ -217,7 +215,7 @@ impl<T: 'static, K: KeyFn<T>> KeyedDeposit<T, K> {
         let Some(mut taker) = own.and_then(|own| own.parts.taker()) else {
             return;
         };
-        let mut states = HashTable::new();
+        let mut states = States::new();
         let mut wait = Waiter::new(w);
         while wait.goes_on() {
             let Some(node) = taker.take() else {
@@ -228,7 +226,9 @@ impl<T: 'static, K: KeyFn<T>> KeyedDeposit<T, K> {
             let part = Carrier::from_box(node);
             if !part.is_empty() {
                 w.tick();
-                run(Shard::new(&mut states, &self.key, &self.hasher), part, w);
+                let lines = states.lines(self.threads.len());
+                let shard = Shard::new(&mut states, &self.key, &self.hasher);
+                run(shard, Part::new(part, lines), w);
             }
         }
     }

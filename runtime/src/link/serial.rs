@@ -4,7 +4,7 @@
 //! ticket's), else in the order in which they come. A worker that finds the gate in use leaves its carrier there and
 //! goes on; the one that serves takes all that are ready (see [`crate::ring`]).
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use pipewright_spec::info::LinkKindInfo;
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// A gate for items of type `T` with the state `S` behind it.
 pub struct Serial<T: 'static, S> {
-    home: Arc<Home<T>>,
+    home: Home<T>,
     ring: CarrierRing<T>,
     /// Numbers given out; for links that are not ordered.
     arrivals: AtomicU64,

@@ -18,6 +18,7 @@ use super::{timed, together_with, wait_for};
 use crate::{
     carrier::{Carrier, Home, Task},
     diagnose::crosses_threads,
+    drive::Load,
     graph::Site,
     lane::Lane,
     link::{Hashed, KeyedLink},
@@ -271,10 +272,9 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
         let mut served = 0;
         all.activating += timed(|| {
             for task in tasks.drain(..) {
-                link.serve(task.open::<Hashed<u64>>(), &mut w, |shard, mut carrier, _| {
+                link.serve(task.open::<Hashed<u64>>(), &mut w, |shard, mut part, _| {
                     black_box(shard);
-                    served += carrier.items().len();
-                    carrier.items().clear();
+                    served += part.open().size_hint().0;
                 });
             }
         });
@@ -286,7 +286,7 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
 /// A run without a pipeline: one ticket, which all batches share, and a pool of batches.
 struct Stand<T: 'static> {
     shared: Arc<Shared>,
-    home: Arc<Home<T>>,
+    home: Home<T>,
     ticket: u32,
 }
 

@@ -224,7 +224,7 @@ impl<T: 'static> Waiting for Ingress<T> {
 /// The input as a source.
 pub struct IngressSource<T: 'static> {
     end: Token<End<T>>,
-    home: Arc<Home<T>>,
+    home: Home<T>,
     place: Place,
 }
 

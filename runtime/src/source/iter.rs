@@ -1,6 +1,6 @@
 //! A source that is an iterator.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use super::{Place, Pulled};
 use crate::{
@@ -18,7 +18,7 @@ where
     I::Item: 'static,
 {
     items: Token<Option<I>>,
-    home: Arc<Home<I::Item>>,
+    home: Home<I::Item>,
     place: Place,
 }
 

@@ -285,7 +285,7 @@ impl Place {
         &self,
         w: &mut Worker<'w>,
         token: &Token<S>,
-        home: &Arc<Home<T>>,
+        home: &Home<T>,
         fill: impl FnOnce(&Worker<'w>, &mut S, &mut Carrier<T>, u64),
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {

@@ -1,6 +1,6 @@
 //! A source that is asked again and again: `fn(&mut S, &mut Emit<T>) -> Flow`.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use super::{Place, Pulled, SourceCtl};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub struct PollSource<S, T: 'static, F> {
     inner: Token<Inner<S, T>>,
     poll: F,
-    home: Arc<Home<T>>,
+    home: Home<T>,
     place: Place,
 }
 
