@@ -94,16 +94,34 @@ impl Idle {
         if self.searching.load(Ordering::Relaxed) {
             return;
         }
-        let mut parked = self.parked.load(Ordering::Relaxed);
+        self.wake_any(u64::MAX);
+    }
+
+    /// Wakes one sleeper of `among`, a set of bits, whoever looks for work. Called after what they sleep for was made visible.
+    /// False if none of them sleeps.
+    pub(crate) fn wake_of(&self, among: u64) -> bool {
+        fence(Ordering::SeqCst);
+        self.wake_any(among)
+    }
+
+    /// Does anyone sleep?
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) != 0
+    }
+
+    fn wake_any(&self, among: u64) -> bool {
+        let mut parked = self.parked.load(Ordering::Relaxed) & among;
         while parked != 0 {
             let bit = parked & parked.wrapping_neg();
             // Whoever clears the bit owns the wake-up.
             let before = self.parked.fetch_and(!bit, Ordering::Relaxed);
             if before & bit != 0 {
-                return self.unpark(bit.trailing_zeros() as usize);
+                self.unpark(bit.trailing_zeros() as usize);
+                return true;
             }
-            parked = before & !bit;
+            parked = before & !bit & among;
         }
+        false
     }
 
     /// Wakes every sleeper.
