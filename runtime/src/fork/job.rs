@@ -56,8 +56,10 @@ impl<B: FnOnce() -> R + Send, R: Send> Job<B, R> {
     /// Once, by whoever has the job: its thread while it is in its list or when it got it back, else the one that took it.
     pub(super) unsafe fn work(&self) -> B {
         self.work.with_mut(|work| {
-            // SAFETY: it was there from the beginning, and nobody else is here, as the caller promises.
-            unsafe { (*work).assume_init_read() }
+            // SAFETY: nobody else is here, as the caller promises.
+            let work = unsafe { &*work };
+            // SAFETY: it was there from the beginning, and is taken out once, as the caller promises.
+            unsafe { work.assume_init_read() }
         })
     }
 
@@ -68,8 +70,10 @@ impl<B: FnOnce() -> R + Send, R: Send> Job<B, R> {
     /// Once, by the job's thread, after it has seen [`DONE`].
     pub(super) unsafe fn result(&self) -> Result<R, Box<dyn Any + Send>> {
         self.result.with_mut(|result| {
-            // SAFETY: `run` wrote it before `DONE`, which the caller has seen.
-            unsafe { (*result).assume_init_read() }
+            // SAFETY: after `DONE` nobody else is here.
+            let result = unsafe { &*result };
+            // SAFETY: `run` wrote it before `DONE`, which the caller has seen, and it is taken out once.
+            unsafe { result.assume_init_read() }
         })
     }
 }
