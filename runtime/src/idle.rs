@@ -87,28 +87,41 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// Does a worker sleep? A hint: who has made something visible calls [`Self::wake_one`] sooner or later.
-    #[inline(always)]
-    pub(crate) fn has_sleepers(&self) -> bool {
-        self.parked.load(Ordering::Relaxed) != 0
-    }
-
     /// Wakes one sleeper, if there is one and nobody is looking for work. Called after the work was made visible.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
         if self.searching.load(Ordering::Relaxed) {
             return;
         }
-        let mut parked = self.parked.load(Ordering::Relaxed);
+        self.wake_any(u64::MAX);
+    }
+
+    /// Wakes one sleeper of `among`, a set of bits, whoever looks for work. Called after what they sleep for was made visible.
+    /// False if none of them sleeps.
+    pub(crate) fn wake_of(&self, among: u64) -> bool {
+        fence(Ordering::SeqCst);
+        self.wake_any(among)
+    }
+
+    /// Does anyone sleep? A hint: who has made something visible calls [`Self::wake_one`] sooner or later.
+    #[inline(always)]
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) != 0
+    }
+
+    fn wake_any(&self, among: u64) -> bool {
+        let mut parked = self.parked.load(Ordering::Relaxed) & among;
         while parked != 0 {
             let bit = parked & parked.wrapping_neg();
             // Whoever clears the bit owns the wake-up.
             let before = self.parked.fetch_and(!bit, Ordering::Relaxed);
             if before & bit != 0 {
-                return self.unpark(bit.trailing_zeros() as usize);
+                self.unpark(bit.trailing_zeros() as usize);
+                return true;
             }
-            parked = before & !bit;
+            parked = before & !bit & among;
         }
+        false
     }
 
     /// Wakes worker `id` if it sleeps. Called after work that is only for it was made visible; nobody searches for that.

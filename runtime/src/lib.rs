@@ -12,6 +12,7 @@
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod credit;
 mod deposit;
+mod fork;
 mod idle;
 mod intake;
 mod jemalloc;
@@ -92,6 +93,7 @@ built_on_them! {
         error::{
             InitError, RunError, SendBatchError, SendError, StartError, TrySendError, TuningError,
         },
+        fork::join,
         graph::{Blueprint, NoInput},
         link::Merge,
         metrics::{Metrics, StageMetrics},

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::{lane::Lane, sync::spin_loop, worker::Worker};
+use crate::{fork::Pace, lane::Lane, sync::spin_loop, worker::Worker};
 
 /// What waking a worker takes, until it runs: about 50 us on a virtual machine.
 pub(crate) const WAKE_NS: u64 = 50_000;
@@ -37,6 +37,10 @@ pub(crate) struct Rest {
     quiet: u32,
     /// It has looked for work until now, and others have relied on that.
     pub(crate) searched: bool,
+    /// How often it asks for forked jobs.
+    pub(crate) pace: Pace,
+    /// What it did last was a forked job.
+    helped: bool,
 }
 
 impl Rest {
@@ -46,6 +50,8 @@ impl Rest {
             gap: 0,
             quiet: 0,
             searched: false,
+            pace: Pace::default(),
+            helped: false,
         }
     }
 
@@ -55,6 +61,13 @@ impl Rest {
         let gap = begun.saturating_sub(self.worked);
         self.gap = (self.gap * 7 + gap) / 8;
         self.worked = now;
+        self.helped = false;
+    }
+
+    /// It has worked on a forked job until `now`.
+    pub(crate) fn helped(&mut self, begun: u64, now: u64) {
+        self.worked(begun, now);
+        self.helped = true;
     }
 
     /// How long to look around, counted from the last work.
@@ -75,7 +88,7 @@ impl Worker<'_> {
     /// Is there anything to do that this worker could see from outside?
     pub(crate) fn sees_work(&self) -> bool {
         let shared = self.shared;
-        if shared.is_finished() || shared.is_stopping() || self.sees_tasks() {
+        if shared.is_finished() || shared.is_stopping() || self.sees_tasks() || shared.forks.has_offers() {
             return true;
         }
         let free = shared.credits.free();
@@ -104,12 +117,19 @@ impl Worker<'_> {
         let shared = self.shared;
         let resting = shared.sources.iter().any(|source| source.retry_time().is_some());
         let budget = if resting { 0 } else { self.rest.budget(shared.has_spare_cpu()) };
-        if self.now() - self.rest.worked >= budget || !shared.idle.start_search() {
+        if self.now() - self.rest.worked >= budget {
+            return false;
+        }
+        let mine = shared.idle.start_search();
+        // Others may look beside it for forked jobs, where there were some a moment ago.
+        if !mine && !self.rest.helped {
             return false;
         }
         let found = self.search(budget);
-        shared.idle.stop_search();
-        self.rest.searched = true;
+        if mine {
+            shared.idle.stop_search();
+            self.rest.searched = true;
+        }
         found
     }
 
@@ -118,6 +138,8 @@ impl Worker<'_> {
             if self.sees_work() {
                 return true;
             }
+            let now = self.now();
+            self.shared.forks.ask_awake(&mut self.rest.pace, now);
             for _ in 0..PAUSES {
                 spin_loop();
             }
@@ -141,11 +163,21 @@ impl Worker<'_> {
         let retry = asked.filter_map(|source| self.retry_time(source)).min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
+        let pause = self.rest.pace.pause(shared.now());
+        let timeout = [timeout, pause].into_iter().flatten().min();
         self.stats().parks.add(1);
         shared.seating.leave(self.id());
-        let woken = shared.idle.park(self.id(), timeout, || self.sees_work());
+        let woken = shared.idle.park(self.id(), timeout, || {
+            if pause.is_none() {
+                shared.forks.ask_asleep();
+            }
+            self.sees_work()
+        });
         shared.seating.come_back(self.id());
         self.stats().wakes.add(u64::from(woken));
+        if woken && shared.forks.is_lowered() {
+            self.woken_beside_forks();
+        }
         if let Some(at) = mine {
             shared.give_clock_back(at);
         }
@@ -162,6 +194,16 @@ impl Worker<'_> {
         }
         let stage = shared.info.sources[source].stage?;
         Some(now + shared.settings.stages[usize::from(stage)].idle)
+    }
+
+    /// Another thread woke it, perhaps for a forked job, and others may sleep that could take some.
+    fn woken_beside_forks(&mut self) {
+        let shared = self.shared;
+        if self.sees_work() {
+            shared.forks.pass_on();
+        } else {
+            self.rest.pace.in_vain(shared.now());
+        }
     }
 
     /// Books time without work: as blocked if a source has something and no ticket was free, else as idle.

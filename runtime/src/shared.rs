@@ -17,6 +17,7 @@ use crate::{
     credit::Credits,
     drive::AfterPanic,
     error::RunError,
+    fork::Forks,
     idle::Idle,
     lane_queues::LaneQueues,
     machine::{Placement, Seating},
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
+    /// What stages have forked.
+    pub(crate) forks: Forks,
     /// The segments with threads of their own.
     pub(crate) pins: Pins,
     /// One set of counters per worker, then one per pinned thread.
@@ -121,10 +124,13 @@ impl Shared {
         if watched && memory.is_none() {
             warnings.add("there is no memory limit and no pressure information (PSI), so memory is not watched");
         }
+        let idle = Arc::new(Idle::new(workers));
+        let epoch = Instant::now();
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
-            idle: Arc::new(Idle::new(workers)),
+            forks: Forks::new(workers, Arc::clone(&idle), epoch),
+            idle,
             counts: (0..workers + pins.threads())
                 .map(|_| Counts::new(info))
                 .collect(),
@@ -148,7 +154,7 @@ impl Shared {
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
             sources,
             outcome: Mutex::new(Outcome::default()),
-            epoch: Instant::now(),
+            epoch,
             settings,
             seating,
             warnings,

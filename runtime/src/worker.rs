@@ -23,6 +23,7 @@ use crate::{
     counts::Counts,
     drive::{Load, Watch, panic_message},
     error::RunError,
+    fork,
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
     machine::Victims,
@@ -256,6 +257,19 @@ impl<'r> Worker<'r> {
         stolen
     }
 
+    /// Works on what another worker's stage has forked; false if there is nothing.
+    fn help(&mut self) -> bool {
+        let shared = self.shared;
+        let begun = self.now;
+        if !shared.forks.has_offers() || !fork::help(&shared.forks, &mut self.victims, &mut self.rest.pace) {
+            return false;
+        }
+        self.stats().helped.add(1);
+        let now = self.tick();
+        self.rest.helped(begun, now);
+        true
+    }
+
     /// Is there a task that this worker could take?
     pub(crate) fn sees_tasks(&self) -> bool {
         let shared = self.shared;
@@ -301,6 +315,7 @@ pub(crate) fn work<G: Graph>(
 ) {
     let shared = w.shared;
     shared.idle.enlist(w.id, thread::current());
+    let _seat = fork::sit(&shared.forks, w.id);
     // A panic outside the users' functions is a bug of pipewright; it must not leave the other workers waiting.
     let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut local, w)));
     if let Err(payload) = attempt {
@@ -324,6 +339,9 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
         let begun = w.now;
         if step(shelf, local, w) {
             w.rest.worked(begun, w.now);
+            continue;
+        }
+        if w.help() {
             continue;
         }
         if shared.is_over() {

@@ -15,6 +15,7 @@ pub(crate) struct WorkerStats {
     pub(crate) pulled: Cell,
     pub(crate) stolen: Cell,
     pub(crate) failed_scans: Cell,
+    pub(crate) helped: Cell,
     pub(crate) parks: Cell,
     pub(crate) wakes: Cell,
     pub(crate) idle_ns: Cell,
@@ -49,6 +50,8 @@ pub struct WorkerMetrics {
     pub stolen: u64,
     /// Times that it looked at all other workers and found nothing.
     pub failed_scans: u64,
+    /// Jobs that it took when another worker's stage had forked them with `join` and it had nothing else to do.
+    pub helped: u64,
     /// Times that it went to sleep.
     pub parks: u64,
     /// Times that another thread woke it.
@@ -70,6 +73,7 @@ impl WorkerStats {
             pulled: Cell::default(),
             stolen: Cell::default(),
             failed_scans: Cell::default(),
+            helped: Cell::default(),
             parks: Cell::default(),
             wakes: Cell::default(),
             idle_ns: Cell::default(),
@@ -91,6 +95,7 @@ impl WorkerStats {
             pulled: self.pulled.get(),
             stolen: self.stolen.get(),
             failed_scans: self.failed_scans.get(),
+            helped: self.helped.get(),
             parks: self.parks.get(),
             wakes: self.wakes.get(),
             busy: age.saturating_sub(idle).saturating_sub(blocked),

@@ -1,5 +1,7 @@
 //! `fork_join`: `fib(32)` with a fork at every call, on two workers.
 
+mod ours;
+
 use std::{
     hint::black_box,
     num::NonZero,
@@ -112,6 +114,7 @@ pub(crate) fn contenders(scale: Scale) -> Vec<Contender> {
         ),
         chili_peer(scale, n),
         forte_peer(scale, n),
+        ours::contender(scale, n),
     ]
 }
 
