@@ -39,6 +39,7 @@ built_on_them! {
     mod call;
     mod carrier;
     mod counts;
+    mod crew;
     mod diagnose;
     mod drive;
     mod each;
@@ -94,7 +95,7 @@ built_on_them! {
         link::Merge,
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,
-        report::{Failed, Ledger, Report},
+        report::{Aborted, Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,
         simd::Level,

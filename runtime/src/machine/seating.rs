@@ -55,6 +55,11 @@ impl Seating {
         self.placement.nodes
     }
 
+    /// Was it asked for that each worker is bound to its cpu?
+    pub(crate) fn is_asked(&self) -> bool {
+        self.placement.pin == Pin::Asked
+    }
+
     /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run goes on
     /// unbound, and says so once.
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) {

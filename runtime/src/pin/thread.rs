@@ -10,12 +10,12 @@ use std::{
 
 use super::{Waiter, Warning};
 use crate::{
-    builder::Go,
+    crew::Go,
     drive::panic_message,
     error::{RunError, StartError},
     graph::{Graph, States},
-    shelf::Shelf,
     source::Pulled,
+    shelf::Shelf,
     worker::Worker,
 };
 
@@ -67,9 +67,7 @@ pub(crate) fn live<G: Graph>(
         && !pin_to(core)
     {
         let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
-        shared
-            .warnings
-            .add(Warning::NotPinned { stage, core }.to_string());
+        shared.warnings.add(Warning::NotPinned { stage, core }.to_string());
     }
     let told = Cell::new(false);
     let start = Start {
@@ -78,9 +76,7 @@ pub(crate) fn live<G: Graph>(
         go,
         told: &told,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        shelf.get().pinned(place, &mut w, start)
-    }));
+    let lived = catch_unwind(AssertUnwindSafe(|| shelf.get().pinned(place, &mut w, start)));
     let error = match lived {
         Ok(Ok(())) => return,
         Ok(Err(error)) => StartError::State(error),
