@@ -5,31 +5,28 @@ use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
-use crossbeam_deque::Worker as Queue;
-
 use crate::{
-    carrier::Task,
+    crew::{self, First, thread_name},
     diagnose::Common,
     drive::panic_message,
-    error::{InitError, StartError, TuningError},
-    graph::{Blueprint, Graph, Site, States},
+    error::{StartError, TuningError},
+    graph::{Blueprint, NoInput},
     lane::Lane,
     machine::{self, Machine, Placement},
-    pressure::{MemoryWatch, Sampler},
     pin,
-    running::Running,
-    settings::Settings, simd::Level,
+    pressure::MemoryWatch,
+    report::{Aborted, Report},
+    running::{self, Running},
+    settings::Settings,
     shared::Shared,
+    simd::Level,
     source::{Ingress, Kind, SourceCtl, Waiting},
-    sync::{AtomicBool, Condvar, Mutex, mpsc, thread},
+    sync::{mpsc, thread},
     tuning,
-    urgent::Interrupt,
-    shelf::Shelf,
     warnings::Warnings,
-    worker::{Worker, work},
 };
 
 /// A run that is being described; made by the `pipeline()` function of a pipeline's module.
@@ -163,6 +160,11 @@ impl<P: Blueprint> Builder<P> {
     /// If a state cannot be made, a number is out of range, a thread cannot be started, or the machine does not give what a
     /// pipeline with `hw(enforce = deny)` asks for. Then nothing is left running.
     pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+        self.ready(env)?.start()
+    }
+
+    /// What a run begins with.
+    fn ready(self, env: P::Env) -> Result<Ready<P>, StartError> {
         let watch = self.watch.clone();
         let (settings, mut placement, mut pins) = self.settled()?;
         let warnings = Warnings::new(settings.enforce);
@@ -183,28 +185,7 @@ impl<P: Blueprint> Builder<P> {
             warnings,
         );
         input.attach(&shared.idle);
-        let (told, heard) = mpsc::sync_channel(1);
-        let name = thread_name(P::TOPOLOGY.name, 0);
-        let main = {
-            let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
-            let run = move || run::<P>(&env, &shared, &input, &told);
-            thread::Builder::new()
-                .name(name)
-                .spawn(run)
-                .map_err(StartError::Thread)?
-        };
-        match heard.recv() {
-            Ok(Ok(())) => Ok(Running::new(shared, input, main)),
-            Ok(Err(error)) => {
-                // The thread has told why and ends.
-                let _ = main.join();
-                Err(error)
-            }
-            Err(_) => {
-                let message = main.join().err().map_or_else(String::new, panic_message);
-                Err(StartError::Panicked(message))
-            }
-        }
+        Ok(Ready { env, shared, input })
     }
 
     /// The numbers, with those from the environment and from code over them, and where workers and pinned threads are.
@@ -243,6 +224,97 @@ impl<P> fmt::Debug for Builder<P> {
     }
 }
 
+impl<P: Blueprint<Input = NoInput>> Builder<P> {
+    /// Runs the pipeline to its end, with the calling thread as its first worker. So one worker needs no thread at all, and
+    /// a short run does not wait for one to start. For pipelines that end by themselves: those without `input`.
+    ///
+    /// The calling thread is never bound to a cpu. If that was asked for ([`pin`](Self::pin), or `cores` or `numa` of the
+    /// pool), it waits instead, as with [`start`](Self::start) and [`wait`](Running::wait).
+    ///
+    /// ```
+    /// use pipewright::pipeline;
+    ///
+    /// #[pipeline]
+    /// mod squares {
+    ///     #[source]
+    ///     pub fn numbers() -> std::ops::Range<u64> {
+    ///         0..1000
+    ///     }
+    ///
+    ///     #[sink(from = numbers)]
+    ///     pub fn sum(n: u64, sum: &mut u64) {
+    ///         *sum += n * n;
+    ///     }
+    /// }
+    ///
+    /// let mut report = squares::pipeline().run(())?;
+    /// assert_eq!(report.take_state::<squares::sum>(), Some(332_833_500));
+    /// # Ok::<(), pipewright::Aborted<_>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the run does not start, as [`start`](Self::start), or if it fails; then the report is in the error.
+    pub fn run(self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
+        let ready = self.ready(env).map_err(Aborted::Start)?;
+        match ready.shared.seating.is_asked() {
+            true => ready.start().map_err(Aborted::Start)?.wait().map_err(Aborted::Run),
+            false => ready.run_here(),
+        }
+    }
+}
+
+/// A run that can begin.
+struct Ready<P: Blueprint> {
+    env: Common<P::Env>,
+    shared: Arc<Shared>,
+    input: Arc<Ingress<P::Input>>,
+}
+
+impl<P: Blueprint> Ready<P> {
+    /// On threads of its own.
+    fn start(self) -> Result<Running<P>, StartError> {
+        let Self { env, shared, input } = self;
+        let (told, heard) = mpsc::sync_channel(1);
+        let main = {
+            let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
+            let run = move || crew::run::<P>(First::Started, &env, &shared, &input, &told);
+            thread::Builder::new()
+                .name(thread_name(P::TOPOLOGY.name, 0))
+                .spawn(run)
+                .map_err(StartError::Thread)?
+        };
+        match heard.recv() {
+            Ok(Ok(())) => Ok(Running::new(shared, input, main)),
+            Ok(Err(error)) => {
+                // The thread has told why and ends.
+                let _ = main.join();
+                Err(error)
+            }
+            Err(_) => {
+                let message = main.join().err().map_or_else(String::new, panic_message);
+                Err(StartError::Panicked(message))
+            }
+        }
+    }
+
+    /// On this thread, and those of the other workers.
+    fn run_here(self) -> Result<Report<P>, Aborted<P>> {
+        let Self { env, shared, input } = self;
+        let (told, heard) = mpsc::sync_channel(1);
+        let run = || crew::run::<P>(First::Lent, &env, &shared, &input, &told);
+        let ran = catch_unwind(AssertUnwindSafe(run));
+        match heard.try_recv() {
+            Ok(Ok(())) => running::ended(&shared, &input, ran).map_err(Aborted::Run),
+            Ok(Err(error)) => Err(Aborted::Start(error)),
+            Err(_) => {
+                let message = ran.err().map_or_else(String::new, panic_message);
+                Err(Aborted::Start(StartError::Panicked(message)))
+            }
+        }
+    }
+}
+
 /// The largest `queue` of the stages that read the input.
 fn input_capacity<P: Blueprint>(settings: &Settings) -> u32 {
     let readers = P::TOPOLOGY
@@ -275,208 +347,4 @@ fn source_ctls<P: Blueprint>(
         .zip(lanes)
         .map(|(source, lane)| ctl(source.stage, lane))
         .collect()
-}
-
-fn thread_name(pipeline: &str, worker: usize) -> String {
-    format!("{pipeline}-{worker}")
-}
-
-/// Lets the workers begin together, or not at all.
-pub(crate) struct Go(Mutex<Option<bool>>, Condvar);
-
-impl Go {
-    fn say(&self, go: bool) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
-        self.1.notify_all();
-    }
-
-    pub(crate) fn wait(&self) -> bool {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = self
-            .1
-            .wait_while(said, |said| said.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        *said == Some(true)
-    }
-}
-
-type Told<'a> = &'a mpsc::SyncSender<Result<(), StartError>>;
-
-/// The run's first thread: opens the pipeline, is worker 0, and ends when all workers have. Sources and states may
-/// borrow the environment, which lives here.
-fn run<P: Blueprint>(
-    env: &Common<P::Env>,
-    shared: &Arc<Shared>,
-    input: &Arc<Ingress<P::Input>>,
-    told: Told<'_>,
-) -> States {
-    let states = States::default();
-    let site = Site {
-        shared,
-        input: Some(input),
-    };
-    let graph = match guarded(|| P::open(env, &site)) {
-        Ok(graph) => graph,
-        Err(error) => {
-            shared.finish();
-            // The starter waits for this; if it is gone, so is the run.
-            let _ = told.send(Err(error));
-            return states;
-        }
-    };
-    let shelf = Shelf::new(graph);
-    run_workers(&shelf, shared, &states, told);
-    shelf.into_inner().finish(&states);
-    states
-}
-
-fn guarded<T>(make: impl FnOnce() -> Result<T, InitError>) -> Result<T, StartError> {
-    match catch_unwind(AssertUnwindSafe(make)) {
-        Ok(made) => made.map_err(StartError::State),
-        Err(payload) => Err(StartError::Panicked(panic_message(payload))),
-    }
-}
-
-fn run_workers<G: Graph>(shelf: &Shelf<G>, shared: &Shared, states: &States, told: Told<'_>) {
-    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
-        .map(|_| Queue::new_fifo())
-        .collect();
-    // Set once: a run has one set of workers.
-    let _ = shared
-        .stealers
-        .set(queues.iter().map(Queue::stealer).collect());
-    let go = Go(Mutex::new(None), Condvar::new());
-    let over = AtomicBool::new(false);
-    let (ready, all_ready) = mpsc::channel();
-    thread::scope(|scope| {
-        let mut queues = queues.into_iter().enumerate();
-        let first = queues.next();
-        let mut crew = Crew {
-            scope,
-            shelf,
-            shared,
-            states,
-            ready: &ready,
-            go: &go,
-            started: 0,
-            pinned: Vec::new(),
-        };
-        let mut problem = crew.start(queues).err();
-        // Ends when this is left, in whatever way.
-        let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
-            problem.get_or_insert(StartError::Thread(error));
-            None
-        });
-        for _ in 0..crew.started {
-            if let Ok(Err(error)) = all_ready.recv() {
-                problem.get_or_insert(error);
-            }
-        }
-        let urgent = Interrupt::new(shelf, shared, 0);
-        let mut own = first.map(|(id, queue)| {
-            // Now that the others are started, which would inherit it.
-            if let Err(error) = shared.seating.sit(id, &shared.warnings) {
-                problem.get_or_insert(error);
-            }
-            Worker::new(shared, id, queue, Some(&urgent))
-        });
-        let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
-        let local = match (local, problem) {
-            (Ok(local), None) => local,
-            (Err(error), _) | (Ok(_), Some(error)) => {
-                shared.finish();
-                go.say(false);
-                let _ = told.send(Err(error));
-                return;
-            }
-        };
-        let _ = told.send(Ok(()));
-        go.say(true);
-        // Where every stage is pinned, this thread only waits for the others, and watches memory until then.
-        if let (Some(w), Some(local)) = (&mut own, local) {
-            work(shelf, local, w, &urgent, states);
-        }
-        for thread in crew.pinned {
-            // What a pinned thread panics with it has told the run.
-            let _ = thread.join();
-        }
-        drop(sampler);
-    });
-    // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
-    while shared.injector.pop().is_some() {}
-}
-
-/// The threads of a run besides the first one, while they are started.
-struct Crew<'scope, 'env, G> {
-    scope: &'scope thread::Scope<'scope, 'env>,
-    shelf: &'scope Shelf<G>,
-    shared: &'scope Shared,
-    states: &'scope States,
-    ready: &'scope mpsc::Sender<Result<(), StartError>>,
-    go: &'scope Go,
-    started: usize,
-    pinned: Vec<thread::ScopedJoinHandle<'scope, ()>>,
-}
-
-impl<'scope, G: Graph> Crew<'scope, '_, G> {
-    /// Starts a worker for each queue, and the pinned threads.
-    fn start(
-        &mut self,
-        queues: impl Iterator<Item = (usize, Queue<Task>)>,
-    ) -> Result<(), StartError> {
-        let (shelf, shared, states) = (self.shelf, self.shared, self.states);
-        let (ready, go) = (self.ready, self.go);
-        for (id, queue) in queues {
-            let body = move || worker(shelf, shared, id, queue, states, ready, go);
-            self.spawn(thread_name(shared.info.name, id), body)?;
-        }
-        for (pin, info) in shared.pins.places().iter().zip(shared.info.pinned) {
-            let stage = shared.stage_name(info.stages[0]);
-            for index in 0..pin.cores.len() {
-                let id = pin.first() + index;
-                let body = move || {
-                    let w = Worker::nested(shared, id, Queue::new_fifo());
-                    pin::live(shelf, w, states, ready, go);
-                };
-                let thread = self.spawn(thread_name(stage, index), body)?;
-                self.pinned.push(thread);
-            }
-        }
-        Ok(())
-    }
-
-    fn spawn(
-        &mut self,
-        name: String,
-        body: impl FnOnce() + Send + 'scope,
-    ) -> Result<thread::ScopedJoinHandle<'scope, ()>, StartError> {
-        let thread = thread::Builder::new().name(name);
-        let thread = thread.spawn_scoped(self.scope, body).map_err(StartError::Thread)?;
-        self.started += 1;
-        Ok(thread)
-    }
-}
-
-fn worker<G: Graph>(
-    shelf: &Shelf<G>,
-    shared: &Shared,
-    id: usize,
-    queue: Queue<Task>,
-    states: &States,
-    ready: &mpsc::Sender<Result<(), StartError>>,
-    go: &Go,
-) {
-    let seated = shared.seating.sit(id, &shared.warnings);
-    let urgent = Interrupt::new(shelf, shared, id);
-    let mut w = Worker::new(shared, id, queue, Some(&urgent));
-    let local = seated.and_then(|()| guarded(|| shelf.local(&w)));
-    let (local, answer) = match local {
-        Ok(local) => (Some(local), Ok(())),
-        Err(error) => (None, Err(error)),
-    };
-    // The first thread waits for one answer of each worker.
-    let _ = ready.send(answer);
-    if let (true, Some(local)) = (go.wait(), local) {
-        work(shelf, local, &mut w, &urgent, states);
-    }
 }

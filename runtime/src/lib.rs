@@ -41,6 +41,7 @@ built_on_them! {
     mod call;
     mod carrier;
     mod counts;
+    mod crew;
     mod diagnose;
     mod drive;
     mod each;
@@ -98,7 +99,7 @@ built_on_them! {
         link::Merge,
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,
-        report::{Failed, Ledger, Report},
+        report::{Aborted, Failed, Ledger, Report},
         running::{Input, Running},
         shared::PanicNote,
         simd::Level,

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use pipewright_spec::info::{DoorInfo, Kind};
 
 use crate::{
-    error::RunError,
+    error::{RunError, StartError},
     graph::{Blueprint, States},
     metrics::{Metrics, StageMetrics, input_received},
     shared::{PanicNote, Shared},
@@ -34,6 +34,18 @@ pub struct Failed<P> {
     pub error: RunError,
     /// What it did.
     pub report: Report<P>,
+}
+
+/// A pipeline that was to run to its end did not; see [`Builder::run`](crate::Builder::run).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Aborted<P> {
+    /// It did not start.
+    #[error(transparent)]
+    Start(StartError),
+    /// It ended early. The report is in it.
+    #[error(transparent)]
+    Run(Box<Failed<P>>),
 }
 
 /// Where every item went: `received + created = delivered + filtered + failed + panicked + dropped + in_flight`.

@@ -151,22 +151,30 @@ impl<P: Blueprint> Running<P> {
     }
 
     fn end(&mut self) -> Result<Report<P>, Box<Failed<P>>> {
-        let states = match self.main.take().map(JoinHandle::join) {
-            Some(Ok(states)) => states,
-            Some(Err(payload)) => {
-                let message = panic_message(payload);
-                self.shared.fail(RunError::Panicked {
-                    stage: P::TOPOLOGY.name,
-                    message,
-                });
-                States::default()
-            }
-            None => States::default(),
+        let ran = match self.main.take() {
+            Some(main) => main.join(),
+            None => Ok(States::default()),
         };
-        // For whoever still has a handle.
-        self.input.close();
-        Report::of(&self.shared, self.input.len() as u64, states)
+        ended(&self.shared, &self.input, ran)
     }
+}
+
+/// The report of a run whose first thread has ended, with the states or with a panic.
+pub(crate) fn ended<P: Blueprint>(
+    shared: &Shared,
+    input: &Ingress<P::Input>,
+    ran: std::thread::Result<States>,
+) -> Result<Report<P>, Box<Failed<P>>> {
+    let states = ran.unwrap_or_else(|payload| {
+        let message = panic_message(payload);
+        shared.fail(RunError::Panicked {
+            stage: P::TOPOLOGY.name,
+            message,
+        });
+        States::default()
+    });
+    input.close();
+    Report::of(shared, input.len() as u64, states)
 }
 
 impl<P: Blueprint> Drop for Running<P> {

@@ -205,12 +205,15 @@ impl Settings {
         lane
     }
 
-    /// Most carriers on their way at once, at all links together.
+    /// Most carriers on their way at once, at all links together: at a keyed link, before they are divided and after.
     pub(crate) fn most_carriers(&self, info: &TopologyInfo) -> usize {
-        let sum: usize = (0..info.links.len())
-            .map(|link| self.most_at(info, link))
-            .sum();
-        sum.clamp(1, MOST_CARRIERS)
+        let at = |link: usize| {
+            let keyed = matches!(info.links[link].kind, LinkKindInfo::Keyed { .. });
+            let parts = if keyed { self.partitions + 1 } else { 1 };
+            self.most_at(info, link).saturating_mul(parts)
+        };
+        // `check` bounds every summand.
+        (0..info.links.len()).map(at).sum::<usize>().max(1)
     }
 }
 

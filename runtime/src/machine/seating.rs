@@ -73,16 +73,25 @@ impl Seating {
         self.placement.nodes
     }
 
-    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run says so
-    /// once and goes on unbound, unless it enforces what it asks for.
-    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
-        let cpu = self.seat(worker).cpu;
+    /// Was it asked for that each worker is bound to its cpu?
+    pub(crate) fn is_asked(&self) -> bool {
+        self.placement.pin == Pin::Asked
+    }
+
+    /// Moves the calling thread to where this worker begins, if workers begin on cpus of their own. It may leave it at once.
+    pub(crate) fn begin(&self, worker: usize) {
         if self.begun {
-            let cpu = self.beside.unwrap_or(cpu);
+            let cpu = self.beside.unwrap_or(self.seat(worker).cpu);
             begin_on(cpu);
             self.seen[worker].store(cpu, Ordering::Relaxed);
         }
-        match self.bound && !bind(cpu) {
+    }
+
+    /// Binds the calling thread to the cpu of this worker, if workers are bound. If the system refuses, the run says so
+    /// once and goes on unbound, unless it enforces what it asks for.
+    pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
+        self.begin(worker);
+        match self.bound && !bind(self.seat(worker).cpu) {
             true => warnings.fell_short(Shortfall::NotBound),
             false => Ok(()),
         }

@@ -9,7 +9,7 @@ use std::{
 
 use super::Waiter;
 use crate::{
-    builder::Go,
+    crew::Go,
     drive::panic_message,
     error::{RunError, StartError},
     graph::{Graph, States},
@@ -104,9 +104,7 @@ pub(crate) fn live<G: Graph>(
             .map(|priority| (priority, stage)),
         warnings: &shared.warnings,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        shelf.get().pinned(place, &mut w, start)
-    }));
+    let lived = catch_unwind(AssertUnwindSafe(|| shelf.get().pinned(place, &mut w, start)));
     let error = match lived {
         Ok(Ok(())) => return,
         Ok(Err(error)) => StartError::State(error),

@@ -1,0 +1,250 @@
+//! The threads of a run: started together or not at all, joined when they end.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError},
+};
+
+use crossbeam_deque::Worker as Queue;
+
+use crate::{
+    carrier::Task,
+    diagnose::Common,
+    drive::panic_message,
+    error::{InitError, StartError},
+    graph::{Blueprint, Graph, Site, States},
+    pin,
+    pressure::Sampler,
+    shared::Shared,
+    shelf::Shelf,
+    source::Ingress,
+    sync::{AtomicBool, Condvar, Mutex, mpsc, thread},
+    urgent::Interrupt,
+    worker::{Worker, work},
+};
+
+/// Whose thread is the first of a run?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// It was started for the run.
+    Started,
+    /// The caller's, which is never bound to a cpu.
+    Lent,
+}
+
+/// The run's first thread: opens the pipeline, is worker 0, and ends when all workers have. Sources and states may
+/// borrow the environment.
+pub(crate) fn run<P: Blueprint>(
+    this: First,
+    env: &Common<P::Env>,
+    shared: &Arc<Shared>,
+    input: &Arc<Ingress<P::Input>>,
+    told: Told<'_>,
+) -> States {
+    let states = States::default();
+    let site = Site {
+        shared,
+        input: Some(input),
+    };
+    let graph = match guarded(|| P::open(env, &site)) {
+        Ok(graph) => graph,
+        Err(error) => {
+            shared.finish();
+            // The starter waits for this; if it is gone, so is the run.
+            let _ = told.send(Err(error));
+            return states;
+        }
+    };
+    let shelf = Shelf::new(graph);
+    run_workers(this, &shelf, shared, &states, told);
+    shelf.into_inner().finish(&states);
+    states
+}
+
+fn guarded<T>(make: impl FnOnce() -> Result<T, InitError>) -> Result<T, StartError> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(StartError::State),
+        Err(payload) => Err(StartError::Panicked(panic_message(payload))),
+    }
+}
+
+fn run_workers<G: Graph>(
+    this: First,
+    shelf: &Shelf<G>,
+    shared: &Shared,
+    states: &States,
+    told: Told<'_>,
+) {
+    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
+        .map(|_| Queue::new_fifo())
+        .collect();
+    // Set once: a run has one set of workers.
+    let _ = shared
+        .stealers
+        .set(queues.iter().map(Queue::stealer).collect());
+    let go = Go(Mutex::new(None), Condvar::new());
+    let over = AtomicBool::new(false);
+    let (ready, all_ready) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut queues = queues.into_iter().enumerate();
+        let first = queues.next();
+        let mut crew = Crew {
+            scope,
+            shelf,
+            shared,
+            states,
+            ready: &ready,
+            go: &go,
+            started: 0,
+            pinned: Vec::new(),
+        };
+        let mut problem = crew.start(queues).err();
+        // Ends when this is left, in whatever way.
+        let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
+            problem.get_or_insert(StartError::Thread(error));
+            None
+        });
+        for _ in 0..crew.started {
+            if let Ok(Err(error)) = all_ready.recv() {
+                problem.get_or_insert(error);
+            }
+        }
+        let urgent = Interrupt::new(shelf, shared, 0);
+        let mut own = first.map(|(id, queue)| {
+            // Now that the others are started, which would inherit it.
+            let seated = match this {
+                First::Started => shared.seating.sit(id, &shared.warnings),
+                First::Lent => Ok(shared.seating.begin(id)),
+            };
+            if let Err(error) = seated {
+                problem.get_or_insert(error);
+            }
+            Worker::new(shared, id, queue, Some(&urgent))
+        });
+        let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
+        let local = match (local, problem) {
+            (Ok(local), None) => local,
+            (Err(error), _) | (Ok(_), Some(error)) => {
+                shared.finish();
+                go.say(false);
+                let _ = told.send(Err(error));
+                return;
+            }
+        };
+        let _ = told.send(Ok(()));
+        go.say(true);
+        // Where every stage is pinned, this thread only waits for the others, and watches memory until then.
+        if let (Some(w), Some(local)) = (&mut own, local) {
+            work(shelf, local, w, &urgent, states);
+        }
+        for thread in crew.pinned {
+            // What a pinned thread panics with it has told the run.
+            let _ = thread.join();
+        }
+        drop(sampler);
+    });
+    // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
+    while shared.injector.pop().is_some() {}
+}
+
+/// The threads of a run besides the first one, while they are started.
+struct Crew<'scope, 'env, G> {
+    scope: &'scope thread::Scope<'scope, 'env>,
+    shelf: &'scope Shelf<G>,
+    shared: &'scope Shared,
+    states: &'scope States,
+    ready: &'scope mpsc::Sender<Result<(), StartError>>,
+    go: &'scope Go,
+    started: usize,
+    pinned: Vec<thread::ScopedJoinHandle<'scope, ()>>,
+}
+
+impl<'scope, G: Graph> Crew<'scope, '_, G> {
+    /// Starts a worker for each queue, and the pinned threads.
+    fn start(
+        &mut self,
+        queues: impl Iterator<Item = (usize, Queue<Task>)>,
+    ) -> Result<(), StartError> {
+        let (shelf, shared, states) = (self.shelf, self.shared, self.states);
+        let (ready, go) = (self.ready, self.go);
+        for (id, queue) in queues {
+            let body = move || worker(shelf, shared, id, queue, states, ready, go);
+            self.spawn(thread_name(shared.info.name, id), body)?;
+        }
+        for (pin, info) in shared.pins.places().iter().zip(shared.info.pinned) {
+            let stage = shared.stage_name(info.stages[0]);
+            for index in 0..pin.cores.len() {
+                let id = pin.first() + index;
+                let body = move || {
+                    let w = Worker::nested(shared, id, Queue::new_fifo());
+                    pin::live(shelf, w, states, ready, go);
+                };
+                let thread = self.spawn(thread_name(stage, index), body)?;
+                self.pinned.push(thread);
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        body: impl FnOnce() + Send + 'scope,
+    ) -> Result<thread::ScopedJoinHandle<'scope, ()>, StartError> {
+        let thread = thread::Builder::new().name(name);
+        let thread = thread
+            .spawn_scoped(self.scope, body)
+            .map_err(StartError::Thread)?;
+        self.started += 1;
+        Ok(thread)
+    }
+}
+
+fn worker<G: Graph>(
+    shelf: &Shelf<G>,
+    shared: &Shared,
+    id: usize,
+    queue: Queue<Task>,
+    states: &States,
+    ready: &mpsc::Sender<Result<(), StartError>>,
+    go: &Go,
+) {
+    let seated = shared.seating.sit(id, &shared.warnings);
+    let urgent = Interrupt::new(shelf, shared, id);
+    let mut w = Worker::new(shared, id, queue, Some(&urgent));
+    let local = seated.and_then(|()| guarded(|| shelf.local(&w)));
+    let (local, answer) = match local {
+        Ok(local) => (Some(local), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    // The first thread waits for one answer of each worker.
+    let _ = ready.send(answer);
+    if let (true, Some(local)) = (go.wait(), local) {
+        work(shelf, local, &mut w, &urgent, states);
+    }
+}
+
+pub(crate) fn thread_name(pipeline: &str, worker: usize) -> String {
+    format!("{pipeline}-{worker}")
+}
+
+/// Lets the workers begin together, or not at all.
+pub(crate) struct Go(Mutex<Option<bool>>, Condvar);
+
+impl Go {
+    fn say(&self, go: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(go);
+        self.1.notify_all();
+    }
+
+    pub(crate) fn wait(&self) -> bool {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self
+            .1
+            .wait_while(said, |said| said.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        *said == Some(true)
+    }
+}
+
+pub(crate) type Told<'a> = &'a mpsc::SyncSender<Result<(), StartError>>;
