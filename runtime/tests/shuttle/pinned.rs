@@ -2,7 +2,7 @@
 
 use pipewright::{Blueprint, Builder, pipeline};
 
-use crate::harness::{Seen, any, balanced, check, ended, pause, start, uneven};
+use crate::harness::{Seen, any, balanced, check, ended, pause, slow, start, uneven};
 
 const ITEMS: u64 = 32;
 
@@ -115,5 +115,40 @@ fn a_ring_between_pinned_threads_loses_nothing() {
         let report =
             ended(start(waiting(ring::pipeline(), ["numbers", "last"]), seen.clone()).wait());
         assert_eq!(seen.take(), (0..ITEMS).collect::<Vec<_>>(), "{report}");
+    });
+}
+
+/// A source that is much faster than the pool behind it, so that it waits for tickets.
+#[pipeline(env = Seen<u64>, quantum = "1us")]
+mod fed {
+    use super::*;
+
+    #[source(cores = "0", batch = 1)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..2 * ITEMS
+    }
+
+    #[stage(from = numbers, order = any)]
+    pub fn work(n: u64) -> u64 {
+        slow(n)
+    }
+
+    #[sink(from = work)]
+    pub fn last(n: u64, env: &Seen<u64>) {
+        env.see(n);
+    }
+}
+
+#[test]
+fn a_pinned_source_goes_on_when_the_pool_gives_tickets_back() {
+    check(|| {
+        let seen = Seen::new();
+        let wait = ["spin", "adaptive", "park"][any(3) as usize];
+        let tuning = format!("( stages: {{ \"numbers\": (wait: {wait}) }} )");
+        let builder = fed::pipeline().tuning("wait.ron", &tuning).unwrap();
+        let report = ended(start(builder, seen.clone()).wait());
+        let mut items = seen.take();
+        items.sort_unstable();
+        assert_eq!(items, (0..2 * ITEMS).collect::<Vec<_>>(), "{report}");
     });
 }

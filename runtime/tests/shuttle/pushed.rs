@@ -6,7 +6,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use pipewright::{Input, TrySendError, pipeline};
+use pipewright::{Input, Priority, TrySendError, pipeline};
 
 use crate::harness::{Seen, any, balanced, check, ended, mixed, pause, start, uneven};
 
@@ -190,5 +190,45 @@ fn a_snapshot_never_shows_an_item_that_was_received_before_it_was_sent() {
         };
         let (report, _) = pushing(&seen, &alive, look);
         assert_eq!(report.ledger().delivered, seen.take().len() as u64);
+    });
+}
+
+/// Tells of each item that has come to the end.
+pub struct Answers(shuttle::sync::Mutex<shuttle::sync::mpsc::Sender<u64>>);
+
+#[pipeline(env = Answers, quantum = "1us")]
+mod answered {
+    use super::*;
+
+    #[stage(from = input)]
+    pub fn work(n: u64) -> u64 {
+        uneven(n)
+    }
+
+    #[stage(from = work, key = |n| n % 2)]
+    pub fn keyed(n: u64, count: &mut u64) -> u64 {
+        *count += 1;
+        n
+    }
+
+    #[sink(from = keyed)]
+    pub fn last(n: u64, env: &Answers) {
+        env.0.lock().unwrap().send(n).unwrap();
+    }
+}
+
+#[test]
+fn an_item_arrives_although_nothing_comes_after_it() {
+    check(|| {
+        let (answer, answers) = shuttle::sync::mpsc::channel();
+        let env = Answers(shuttle::sync::Mutex::new(answer));
+        let run = start(answered::pipeline(), env);
+        for n in 0..12 {
+            let lane = [Priority::Normal, Priority::Critical, Priority::Low][n as usize % 3];
+            run.send_at(lane, n).unwrap();
+            // Whoever sleeps now is woken by nobody else.
+            assert_eq!(answers.recv(), Ok(n));
+        }
+        assert_eq!(ended(run.drain()).ledger().delivered, 12);
     });
 }
