@@ -139,6 +139,11 @@ impl<T: 'static> Home<T> {
         self.0.link
     }
 
+    /// The buffer of a new carrier, for whoever gives it for that of a carrier.
+    pub(crate) fn buffer(&self) -> Vec<T> {
+        Vec::with_capacity(Pool::<T>::RESERVED)
+    }
+
     /// Spare buffers of each node, for tests.
     #[cfg(test)]
     pub(crate) fn spare(&self) -> Vec<usize> {

@@ -53,6 +53,12 @@ pub fn prefetch<T: ?Sized>(value: &T) {
     }
 }
 
+/// Asks for the line at an address, whatever is there.
+#[inline(always)]
+pub(crate) fn ask_at(address: usize) {
+    ask(std::ptr::without_provenance(address));
+}
+
 /// One line, by its address.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

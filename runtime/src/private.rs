@@ -22,7 +22,7 @@ pub use crate::{
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     link::{
-        Deposit, Direct, Hashed, KeyedLink, KeyedSolo, Merge, RingLink, RingLoad, Sender, Sending, Serial, Shard,
+        Deposit, Direct, Hashed, KeyedLink, KeyedSolo, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial, Shard,
     },
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},

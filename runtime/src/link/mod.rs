@@ -15,7 +15,7 @@ mod serial;
 pub use self::{
     deposit::Deposit,
     direct::Direct,
-    keyed::{Hashed, KeyedLink, KeyedSolo, Shard},
+    keyed::{Hashed, KeyedLink, KeyedSolo, Part, Shard},
     ring::{RingLink, RingLoad, Sender, Sending},
     serial::Serial,
 };

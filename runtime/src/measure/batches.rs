@@ -16,6 +16,7 @@ use super::{timed, together_with, wait_for};
 use crate::{
     carrier::{Carrier, Home, Task},
     diagnose::crosses_threads,
+    drive::Load,
     graph::Site,
     lane::Lane,
     link::{Hashed, KeyedLink},
@@ -254,10 +255,9 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
         let mut served = 0;
         all.activating += timed(|| {
             for task in tasks.drain(..) {
-                link.serve(task.open::<Hashed<u64>>(), &mut w, |shard, mut carrier, _| {
+                link.serve(task.open::<Hashed<u64>>(), &mut w, |shard, mut part, _| {
                     black_box(shard);
-                    served += carrier.items().len();
-                    carrier.items().clear();
+                    served += part.open().size_hint().0;
                 });
             }
         });

@@ -26,7 +26,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/diagnose.rs",
     "runtime/src/jemalloc.rs",
     "runtime/src/link/join.rs",
-    "runtime/src/link/keyed.rs",
+    "runtime/src/link/keyed/mod.rs",
     "runtime/src/link/serial.rs",
     "runtime/src/loom_models.rs",
     "runtime/src/machine/realtime.rs",

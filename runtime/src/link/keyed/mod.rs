@@ -11,26 +11,27 @@
 //! foldhash, seeded for each link from the randomness of the system, in the form whose bits are all good: some of them
 //! choose the partition and others the place in its table.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hash},
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+mod part;
+mod scatter;
+mod states;
+
+use std::{fmt, hash::BuildHasher};
 
 use crossbeam_queue::ArrayQueue;
 use foldhash::{SharedSeed, quality::SeedableRandomState};
-use hashbrown::{HashTable, hash_table::Entry};
 use pipewright_spec::info::LinkKindInfo;
 
+pub use self::part::Part;
+use self::{scatter::Bins, states::States};
 use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
-    drive::{Load, Watch, panic_message, stop_for_state},
+    drive::{Load, Watch},
     error::InitError,
     graph::Site,
     stage::KeyFn,
-    sync::{AtomicU64, Ordering, UnsafeCell},
+    sync::{AtomicU64, UnsafeCell},
     worker::Worker,
 };
 
@@ -53,13 +54,13 @@ pub struct KeyedLink<T: 'static, K: KeyFn<T>, S> {
     hasher: SeedableRandomState,
     partitions: Box<[Partition<T, K::Key, S>]>,
     /// Where carriers are divided; as many as workers may scatter at once.
-    scratch: ArrayQueue<Parts<T>>,
+    bins: ArrayQueue<Bins<T>>,
 }
 
 struct Partition<T: 'static, Key, S> {
     ring: CarrierRing<Hashed<T>>,
     arrivals: AtomicU64,
-    states: UnsafeCell<HashTable<(Key, S)>>,
+    states: UnsafeCell<States<Key, S>>,
 }
 
 impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
@@ -73,7 +74,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         let partition = |_| Partition {
             ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
-            states: UnsafeCell::new(HashTable::new()),
+            states: UnsafeCell::new(States::new()),
         };
         Self {
             scatter: Serial::new(site, link, (), items),
@@ -82,7 +83,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             key,
             hasher: seeded(),
             partitions: (0..partitions).map(partition).collect(),
-            scratch: ArrayQueue::new(shared.settings.workers),
+            bins: ArrayQueue::new(shared.settings.workers),
         }
     }
 
@@ -112,7 +113,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         &self,
         carrier: Carrier<Hashed<T>>,
         w: &mut Worker<'w>,
-        mut serve: impl FnMut(Shard<'_, T, K, S>, Carrier<Hashed<T>>, &mut Worker<'w>),
+        mut serve: impl FnMut(Shard<'_, T, K, S>, Part<T>, &mut Worker<'w>),
     ) {
         let partition = &self.partitions[usize::from(carrier.part())];
         let Some(mut hold) = partition.ring.arrive(carrier.number(), carrier.into_box()) else {
@@ -125,17 +126,14 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
                     // SAFETY: there is one hold per partition's ring and this worker has it until `advance` returns
                     // false; workers that run the pipeline alone use `solo`, when no carrier exists.
                     let states = unsafe { &mut *states };
-                    let (key, hasher) = (&self.key, &self.hasher);
-                    serve(
-                        Shard {
-                            states,
-                            key,
-                            hasher,
-                            last: None,
-                        },
-                        carrier,
-                        w,
-                    );
+                    let lines = states.lines(self.partitions.len());
+                    let shard = Shard {
+                        states,
+                        key: &self.key,
+                        hasher: &self.hasher,
+                        last: None,
+                    };
+                    serve(shard, Part::new(carrier, lines), w);
                 });
             }
             if !partition.ring.advance(&mut hold) {
@@ -153,63 +151,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             last: None,
         }
     }
-
-    /// Divides the items of a carrier by partition and leaves the parts.
-    fn scatter(&self, mut carrier: Carrier<T>, w: &mut Worker<'_>) {
-        if carrier.is_empty() || w.shared.is_stopping() {
-            return;
-        }
-        let ticket = carrier.ticket();
-        let mut parts = self
-            .scratch
-            .pop()
-            .unwrap_or_else(|| self.partitions.iter().map(|_| None).collect());
-        let mut items = carrier.items().drain(..);
-        // A key function that panics loses its item and no other.
-        while items.len() > 0 {
-            let attempt = catch_unwind(AssertUnwindSafe(|| {
-                for item in items.by_ref() {
-                    self.divide(item, ticket, &mut parts, w);
-                }
-            }));
-            if let Err(payload) = attempt {
-                self.key_panicked(w, panic_message(payload));
-            }
-        }
-        drop(items);
-        for (part, partition) in parts.iter_mut().zip(&self.partitions) {
-            if let Some(mut part) = part.take() {
-                // AcqRel: as in `Serial::arrive`.
-                part.set_number(partition.arrivals.fetch_add(1, Ordering::AcqRel));
-                w.post(part);
-            }
-        }
-        // A full store means that more workers scatter at once than there are; then this one is freed.
-        drop(self.scratch.push(parts));
-    }
-
-    fn divide(&self, item: T, ticket: u32, parts: &mut Parts<T>, w: &Worker<'_>) {
-        let hash = self.hasher.hash_one(self.key.key(&item));
-        let p = partition_of(hash, self.partitions.len());
-        let part = parts[p].get_or_insert_with(|| {
-            w.shared.credits.share(ticket);
-            self.home.carrier(w.node(), ticket, p as u16)
-        });
-        part.push(Hashed { hash, item });
-    }
-
-    fn key_panicked(&self, w: &Worker<'_>, message: String) {
-        let stage = w.shared.info.links[usize::from(self.home.link())].to;
-        let counts = w.watch().counts;
-        counts.received(stage, 1);
-        counts.panicked(stage, 1);
-        // The states are untouched, so there is nothing to make anew.
-        w.shared.after_panic(stage, message);
-    }
 }
-
-/// Parts of one carrier, by partition.
-type Parts<T> = Box<[Option<Carrier<Hashed<T>>>]>;
 
 /// A hasher that no other link and no other run has.
 fn seeded() -> SeedableRandomState {
@@ -218,13 +160,14 @@ fn seeded() -> SeedableRandomState {
 }
 
 /// Bits that neither choose the bucket (low) nor tag it (high) in the partition's table.
+#[inline(always)]
 fn partition_of(hash: u64, partitions: usize) -> usize {
     (hash >> 32) as usize & (partitions - 1)
 }
 
 /// The states of one partition, for the worker that serves it.
 pub struct Shard<'a, T, K: KeyFn<T>, S> {
-    states: &'a mut HashTable<(K::Key, S)>,
+    states: &'a mut States<K::Key, S>,
     key: &'a K,
     hasher: &'a SeedableRandomState,
     last: Option<u64>,
@@ -240,13 +183,13 @@ impl<T, K: KeyFn<T>, S> Shard<'_, T, K, S> {
         init: impl FnOnce() -> Result<S, InitError>,
     ) -> &mut S {
         self.last = Some(hash);
-        find(self.states, self.hasher, hash, self.key.key(item), init)
+        self.states.find(self.hasher, hash, self.key.key(item), init)
     }
 
     /// Drops the state that was used last, so that it is made anew.
     pub fn forget_last(&mut self) {
         if let Some(hash) = self.last.take() {
-            forget(self.states, self.hasher, hash);
+            self.states.forget(self.hasher, hash);
         }
     }
 }
@@ -268,51 +211,22 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedSolo<'_, T, K, S> {
         let key = self.key.key(item);
         let hash = self.hasher.hash_one(&key);
         self.last = Some(hash);
-        let p = partition_of(hash, self.partitions.len());
-        find(
-            self.partitions[p].states.get_mut(),
-            self.hasher,
-            hash,
-            key,
-            init,
-        )
+        let hasher = self.hasher;
+        self.states_of(hash).find(hasher, hash, key, init)
     }
 
     /// Drops the state that was used last, so that it is made anew.
     pub fn forget_last(&mut self) {
         if let Some(hash) = self.last.take() {
-            let p = partition_of(hash, self.partitions.len());
-            forget(self.partitions[p].states.get_mut(), self.hasher, hash);
+            let hasher = self.hasher;
+            self.states_of(hash).forget(hasher, hash);
         }
     }
-}
 
-#[inline]
-fn find<'a, Key: Hash + Eq, S>(
-    states: &'a mut HashTable<(Key, S)>,
-    hasher: &SeedableRandomState,
-    hash: u64,
-    key: Key,
-    init: impl FnOnce() -> Result<S, InitError>,
-) -> &'a mut S {
-    match states.entry(
-        hash,
-        |(known, _)| *known == key,
-        |(known, _)| hasher.hash_one(known),
-    ) {
-        Entry::Occupied(entry) => &mut entry.into_mut().1,
-        Entry::Vacant(entry) => match init() {
-            Ok(state) => &mut entry.insert((key, state)).into_mut().1,
-            Err(error) => stop_for_state(error),
-        },
-    }
-}
-
-/// The key of the item is gone with the item, but its hash is known: two keys with one hash are a chance of one in 2^64,
-/// and the price is a state made anew.
-fn forget<Key: Hash, S>(states: &mut HashTable<(Key, S)>, hasher: &SeedableRandomState, hash: u64) {
-    if let Ok(entry) = states.find_entry(hash, |(key, _)| hasher.hash_one(key) == hash) {
-        entry.remove();
+    #[inline(always)]
+    fn states_of(&mut self, hash: u64) -> &mut States<K::Key, S> {
+        let p = partition_of(hash, self.partitions.len());
+        self.partitions[p].states.get_mut()
     }
 }
 
@@ -346,6 +260,8 @@ impl<T, K: KeyFn<T>, S> fmt::Debug for KeyedSolo<'_, T, K, S> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::hash::Hash;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,71 @@
+//! Dividing the items of a carrier by partition.
+//!
+//! Each partition has a bin. All bins lie side by side, and are there before the first item comes, so an item costs its hash
+//! and one push. When all items are divided, what is in a bin goes on in a carrier, which leaves its empty buffer to the bin.
+
+use std::{
+    hash::BuildHasher,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    vec,
+};
+
+use super::{Hashed, KeyedLink, partition_of};
+use crate::{
+    carrier::Carrier, drive::panic_message, stage::KeyFn, sync::Ordering, worker::Worker,
+};
+
+/// The items of one carrier, by partition.
+pub(super) type Bins<T> = Box<[Vec<Hashed<T>>]>;
+
+impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
+    /// Divides the items of a carrier by partition and leaves the parts.
+    pub(super) fn scatter(&self, mut carrier: Carrier<T>, w: &mut Worker<'_>) {
+        if carrier.is_empty() || w.shared.is_stopping() {
+            return;
+        }
+        let made = || (0..self.partitions.len()).map(|_| self.home.buffer()).collect();
+        let mut bins = self.bins.pop().unwrap_or_else(made);
+        self.divide(carrier.items().drain(..), &mut bins, w);
+        let filled = bins.iter().filter(|bin| !bin.is_empty()).count();
+        let ticket = carrier.ticket();
+        w.shared.credits.share_with(ticket, filled as u32);
+        for (p, bin) in bins.iter_mut().enumerate() {
+            if bin.is_empty() {
+                continue;
+            }
+            let mut part = self.home.carrier(w.node(), ticket, p as u16);
+            mem::swap(part.items(), bin);
+            // AcqRel: as in `Serial::arrive`.
+            part.set_number(self.partitions[p].arrivals.fetch_add(1, Ordering::AcqRel));
+            w.post(part);
+        }
+        // A full store means that more workers scatter at once than there are; then these are freed.
+        drop(self.bins.push(bins));
+    }
+
+    fn divide(&self, mut items: vec::Drain<'_, T>, bins: &mut [Vec<Hashed<T>>], w: &Worker<'_>) {
+        // A key function that panics loses its item and no other.
+        while items.len() > 0 {
+            let attempt = catch_unwind(AssertUnwindSafe(|| {
+                for item in items.by_ref() {
+                    let hash = self.hasher.hash_one(self.key.key(&item));
+                    bins[partition_of(hash, bins.len())].push(Hashed { hash, item });
+                }
+            }));
+            if let Err(payload) = attempt {
+                self.key_panicked(w, panic_message(payload));
+            }
+        }
+    }
+
+    #[cold]
+    fn key_panicked(&self, w: &Worker<'_>, message: String) {
+        let stage = w.shared.info.links[usize::from(self.home.link())].to;
+        let counts = w.watch().counts;
+        counts.received(stage, 1);
+        counts.panicked(stage, 1);
+        // The states are untouched, so there is nothing to make anew.
+        w.shared.after_panic(stage, message);
+    }
+}
