@@ -247,10 +247,7 @@ pub mod pinned {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_pinned(items: u64) -> Sum {
-    let run = pinned::pipeline()
-        .start(items)
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+    let mut report = pinned::pipeline().run(items).expect("nothing fails");
     report
         .take_state::<pinned::fold>()
         .expect("the sink has a state")
@@ -262,11 +259,10 @@ pub fn run_pinned(items: u64) -> Sum {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_cut(items: u64, workers: usize) -> Sum {
-    let run = cut::pipeline()
+    let mut report = cut::pipeline()
         .workers(workers)
-        .start(items)
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+        .run(items)
+        .expect("nothing fails");
     report
         .take_state::<cut::fold>()
         .expect("the sink has a state")
@@ -278,12 +274,11 @@ pub fn run_cut(items: u64, workers: usize) -> Sum {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_vector(items: u64, workers: usize, most: Level) -> Sum {
-    let run = vector::pipeline()
+    let mut report = vector::pipeline()
         .workers(workers)
         .simd_up_to(most)
-        .start(items)
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+        .run(items)
+        .expect("nothing fails");
     report
         .take_state::<vector::fold>()
         .expect("the sink has a state")
@@ -295,11 +290,10 @@ pub fn run_vector(items: u64, workers: usize, most: Level) -> Sum {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_serial(items: u64, workers: usize) -> Sum {
-    let run = serial::pipeline()
+    let mut report = serial::pipeline()
         .workers(workers)
-        .start(items)
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+        .run(items)
+        .expect("nothing fails");
     report
         .take_state::<serial::fold>()
         .expect("the sink has a state")

@@ -140,11 +140,10 @@ pub fn by_hand(side: usize) -> Vec<Row> {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_plain(side: usize, workers: usize) -> Vec<Row> {
-    let run = plain::pipeline()
+    let mut report = plain::pipeline()
         .workers(workers)
-        .start(Side(side))
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+        .run(Side(side))
+        .expect("nothing fails");
     report
         .take_state::<plain::picture>()
         .expect("the sink has a state")
@@ -156,12 +155,11 @@ pub fn run_plain(side: usize, workers: usize) -> Vec<Row> {
 ///
 /// If the run fails, which it has no reason to.
 pub fn run_vector(side: usize, workers: usize, most: Level) -> Vec<Row> {
-    let run = vector::pipeline()
+    let mut report = vector::pipeline()
         .workers(workers)
         .simd_up_to(most)
-        .start(Side(side))
-        .expect("the pipeline starts");
-    let mut report = run.wait().expect("nothing fails");
+        .run(Side(side))
+        .expect("nothing fails");
     report
         .take_state::<vector::picture>()
         .expect("the sink has a state")

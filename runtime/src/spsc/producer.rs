@@ -79,7 +79,8 @@ impl<T> Producer<T> {
         // Release: whoever sees the position sees the items.
         self.ring.exact.store(self.position, Ordering::Release);
         // Many items are worth a transfer; where the consumer is, which is another one, is asked for few only.
-        if self.position - self.published >= PUBLISH.min(self.ring.capacity() / 4) || self.starves() {
+        if self.position - self.published >= PUBLISH.min(self.ring.capacity() / 4) || self.starves()
+        {
             self.flush();
         }
         self.plan();

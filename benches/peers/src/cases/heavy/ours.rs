@@ -163,15 +163,13 @@ pub mod lanes {
 }
 
 fn in_lanes(picture: Picture) -> Vec<u8> {
-    let run = lanes::pipeline().workers(2).start(picture);
-    let report = run.expect("the pipeline starts").wait();
+    let report = lanes::pipeline().workers(2).run(picture);
     let image = report.expect("nothing fails").take_state::<lanes::paint>();
     image.expect("the sink has a state")
 }
 
 fn ordered(picture: Picture) -> Vec<u8> {
-    let run = rows::pipeline().workers(2).start(picture);
-    let report = run.expect("the pipeline starts").wait();
+    let report = rows::pipeline().workers(2).run(picture);
     let image = report.expect("nothing fails").take_state::<rows::paint>();
     image.expect("the sink has a state")
 }

@@ -46,8 +46,7 @@ pub mod keyed {
 }
 
 fn run(items: Items) -> u64 {
-    let run = keyed::pipeline().workers(2).start(items);
-    let report = run.expect("the pipeline starts").wait();
+    let report = keyed::pipeline().workers(2).run(items);
     let sum = report.expect("nothing fails").take_state::<keyed::add>();
     sum.expect("the sink has a state").0
 }

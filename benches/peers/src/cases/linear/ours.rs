@@ -142,29 +142,25 @@ pub mod serial {
 }
 
 fn run_cut(items: u64, workers: usize) -> u64 {
-    let run = cut::pipeline().workers(workers).start(items);
-    let report = run.expect("the pipeline starts").wait();
+    let report = cut::pipeline().workers(workers).run(items);
     let sum = report.expect("nothing fails").take_state::<cut::fold>();
     sum.expect("the sink has a state").0
 }
 
 fn run_vector(items: u64, workers: usize) -> u64 {
-    let run = vector::pipeline().workers(workers).start(items);
-    let report = run.expect("the pipeline starts").wait();
+    let report = vector::pipeline().workers(workers).run(items);
     let sum = report.expect("nothing fails").take_state::<vector::fold>();
     sum.expect("the sink has a state").0
 }
 
 fn run_pinned(items: u64) -> u64 {
-    let run = pinned::pipeline().start(items);
-    let report = run.expect("the pipeline starts").wait();
+    let report = pinned::pipeline().run(items);
     let sum = report.expect("nothing fails").take_state::<pinned::fold>();
     sum.expect("the sink has a state").0
 }
 
 fn run_serial(items: u64, workers: usize) -> u64 {
-    let run = serial::pipeline().workers(workers).start(items);
-    let report = run.expect("the pipeline starts").wait();
+    let report = serial::pipeline().workers(workers).run(items);
     let sum = report.expect("nothing fails").take_state::<serial::fold>();
     sum.expect("the sink has a state").0
 }

@@ -56,8 +56,7 @@ pub mod handed {
 }
 
 fn run_fused(count: u64) -> u64 {
-    let run = fused::pipeline().workers(2).start(count);
-    let report = run.expect("the pipeline starts").wait();
+    let report = fused::pipeline().workers(2).run(count);
     let sum = report.expect("nothing fails").take_state::<fused::fold>();
     sum.expect("the sink has a state")
 }

@@ -41,8 +41,7 @@ pub mod outside {
 }
 
 fn from_source(count: u64) {
-    let run = inside::pipeline().workers(2).start(count);
-    let report = run.expect("the pipeline starts").wait();
+    let report = inside::pipeline().workers(2).run(count);
     assert_eq!(report.expect("nothing fails").ledger().delivered, count);
 }
 
