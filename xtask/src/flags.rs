@@ -58,7 +58,7 @@ pub(crate) enum Command {
         /// Draw the schedules again that this number gave [default: another one each time]
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
-        /// Repeat the schedule in this file, which a test left that failed
+        /// Repeat the schedule in this file, which a test left that failed; the code must be as it was then
         #[arg(long, value_name = "FILE", requires = "test", conflicts_with_all = ["iterations", "seed"])]
         replay: Option<PathBuf>,
     },

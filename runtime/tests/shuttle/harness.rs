@@ -13,7 +13,10 @@ use pipewright::{Blueprint, Builder, Failed, Report, Running, machine::Machine};
 use shuttle::{
     Config, FailurePersistence, MaxSteps, Runner,
     rand::{Rng, thread_rng},
-    scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler},
+    scheduler::{
+        PctScheduler, RandomScheduler, ReplayScheduler, Scheduler,
+        UncontrolledNondeterminismCheckScheduler,
+    },
 };
 
 /// Schedules of each scenario, by default.
@@ -25,6 +28,8 @@ const MOST_STEPS: usize = 400_000;
 /// Stack of a thread, in bytes: generated code without optimisation wants some.
 const STACK: usize = 256 << 10;
 
+/// Schedules that are repeated, to see that they can be.
+const REPEATED: usize = 4;
 /// Fewer schedules need not show everything.
 const ENOUGH: usize = 50;
 
@@ -57,6 +62,11 @@ pub(crate) fn check(scenario: fn()) {
     let seed = number("PIPEWRIGHT_SHUTTLE_SEED")
         .unwrap_or_else(|| std::hash::RandomState::new().hash_one(()));
     println!("PIPEWRIGHT_SHUTTLE_SEED={seed}");
+    let repeated = RandomScheduler::new_from_seed(seed, REPEATED);
+    run(
+        UncontrolledNondeterminismCheckScheduler::new(repeated),
+        scenario,
+    );
     let by_pct = schedules / 2;
     run(PctScheduler::new_from_seed(seed, DEPTH, by_pct), scenario);
     run(

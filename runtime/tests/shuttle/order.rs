@@ -1,6 +1,7 @@
 //! Behind parallel work, items are in the order of the source: at serial stages, for each key, and where branches join.
 
 use pipewright::pipeline;
+use shuttle::sync::{Condvar, Mutex};
 
 use crate::harness::{Seen, check, ended, mixed, slow, start, uneven};
 
@@ -220,5 +221,50 @@ fn pieces_of_a_source_arrive_once_each() {
         let mut items = seen.take();
         items.sort_unstable();
         assert_eq!(items, (0..ITEMS).collect::<Vec<_>>(), "{report}");
+    });
+}
+
+/// Lets the first item wait until others have passed.
+pub struct Gate {
+    passed: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// Items that pass while the first one waits.
+const PASS: u64 = 6;
+
+#[pipeline(env = Gate, quantum = "1us")]
+mod held_up {
+    use super::*;
+
+    #[source(batch = 1)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[sink(from = numbers, order = any)]
+    pub fn pass(n: u64, env: &Gate) {
+        let mut passed = env.passed.lock().unwrap();
+        if n > 0 {
+            *passed += 1;
+            env.changed.notify_all();
+            return;
+        }
+        while *passed < PASS {
+            passed = env.changed.wait(passed).unwrap();
+        }
+    }
+}
+
+#[test]
+fn others_go_on_while_one_worker_is_held_up_in_a_stage() {
+    check(|| {
+        let env = Gate {
+            passed: Mutex::new(0),
+            changed: Condvar::new(),
+        };
+        // Alone a worker would wait for itself.
+        let report = ended(start(held_up::pipeline().in_parallel(), env).wait());
+        assert_eq!(report.ledger().delivered, ITEMS, "{report}");
     });
 }

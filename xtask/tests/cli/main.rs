@@ -72,7 +72,8 @@ fn without_arguments_the_commands_are_listed() {
     assert_eq!(
         commands,
         [
-            "check", "graph", "expand", "ci", "tidy", "loom", "peers", "budgets", "ui", "help"
+            "check", "graph", "expand", "ci", "tidy", "loom", "shuttle", "peers", "budgets", "ui",
+            "help"
         ]
     );
     assert_eq!(run.code, 0);
@@ -81,12 +82,13 @@ fn without_arguments_the_commands_are_listed() {
 #[test]
 fn a_wrong_command_line_is_refused() {
     let folder = Folder::new(&[]);
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 7] = [
         &["chekc"],
         &["check"],
         &["graph"],
         &["graph", "a.ron", "--dot", "--mermaid"],
         &["ci", "--skip", "everything"],
+        &["shuttle", "--replay", "schedule000.txt"],
         &["tidy", "a", "b"],
     ];
     for args in wrong {
