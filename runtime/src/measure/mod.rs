@@ -9,6 +9,7 @@
 )]
 
 mod batches;
+mod keys;
 
 use std::{
     hint::black_box,
@@ -22,7 +23,10 @@ use std::{
 
 use crossbeam_queue::ArrayQueue;
 
-pub use self::batches::{Hops, Scatter, deque, hops, scatter, steal, steal_nothing};
+pub use self::{
+    batches::{Hops, Scatter, deque, hops, scatter, steal, steal_nothing},
+    keys::{KeyHash, divide_keys, hash_keys},
+};
 use crate::{
     credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring, source::Ingress, token::Token,
 };

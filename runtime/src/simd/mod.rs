@@ -16,6 +16,8 @@ mod level;
 mod run;
 mod source;
 
+#[cfg(feature = "measure")]
+pub(crate) use self::level::{Body, dispatch};
 pub(crate) use self::{level::Available, run::OneByOne, source::PieceFeed};
 pub use self::{
     block::{Block, Sieve},
