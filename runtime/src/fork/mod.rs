@@ -88,11 +88,11 @@ mod thread {
     /// # Examples
     ///
     /// ```
-    /// use pipewright::{join, pipeline};
+    /// use pipewright::pipeline;
     ///
     /// #[pipeline]
     /// mod sums {
-    ///     use super::*;
+    ///     use pipewright::join;
     ///
     ///     #[source]
     ///     pub fn blocks() -> impl Iterator<Item = Vec<u64>> {
