@@ -144,8 +144,9 @@ impl Forks {
     pub(super) fn offer(&self, slot: &AtomicPtr<Link>, job: *const Link) {
         // Counted first, so that the count is never less than what can be taken.
         self.offers.fetch_add(1, Ordering::Relaxed);
-        // Release: the taker reads the job.
-        slot.store(job.cast_mut(), Ordering::Release);
+        // Release: the taker reads the job. Acquire, and an exchange where a store would do: it is ordered behind the exchanges
+        // of those who took from this slot or found it empty.
+        slot.swap(job.cast_mut(), Ordering::AcqRel);
     }
 
     /// Takes a job of a worker.

@@ -1,27 +1,29 @@
 //! Fork and join inside a stage: [`join`].
 //!
-//! **What a fork costs.** A fork is a record in the frame of `join`, linked into a list of its thread: no allocation, no
-//! atomic instruction. While nobody asks for jobs, only this thread knows of it, and takes it out again when it comes back
-//! to it. So forks may be as small as function calls.
+//! **What a fork costs.** Each worker has a *seat*, and a seat a *gate*: a word that its worker reads at every fork. While it is
+//! zero, a fork is two calls. Else the job goes into the *list* of the worker: a record in the frame of `join`, to which the list
+//! points. Nothing is allocated, and no other thread knows of it. The gate is open while the list takes jobs. Eight are enough
+//! for whoever comes, because each is about half of what is left; then the gate closes until half of them are gone. So where
+//! forks are as small as function calls they cost as much, and where they are large a job is always there.
 //!
-//! **Asking and offering.** Each worker has a *seat*: a word in which others *ask*, which its worker reads at every fork, and a
-//! few *slots*. A worker that is asked puts its oldest job into a slot, which is the largest where work is divided, and lowers
-//! the word. A worker without anything else to do looks into the slots (`Worker::help`), takes a job by exchanging the slot
-//! with null, and runs it. The owner takes a job back in the same way, so each job has one taker. Where forks are far apart,
-//! an owner offers unasked after a beat: so a job lies ready when somebody looks. `pace.rs` says how often is asked.
+//! **Asking and offering.** Others *ask* by a bit in the gate. A worker that is asked puts the oldest job of its list, the largest
+//! where work is divided, into one of a few *slots*, and lowers the bit. A worker that has nothing else to do looks into the
+//! slots (`Worker::help`), takes a job by exchanging the slot with null, and runs it. The owner takes a job back in the same
+//! way, so each job has one taker. Where forks are far apart, an owner offers unasked after a beat: so a job lies ready when
+//! somebody looks. `pace.rs` says how often is asked.
 //!
 //! **Waiting.** An owner whose job was taken works on jobs of the worker that took it ("leapfrogging": Wagner and Calder,
 //! "Leapfrogging: A Portable Technique for Implementing Efficient Futures", PPoPP 1993), then looks around, then sleeps until
 //! the job is done or its taker offers something. All that it runs meanwhile was forked below its own job. So it waits for
-//! nothing that it would not have had to do itself, its stack is no deeper than that of one thread, and a lock that is held
+//! nothing that it would not have had to do itself, its stack is about as deep as that of one thread, and a lock that is held
 //! across `join` is in nobody's way who would not have been without threads. It runs no batches: its stage has a borrow of its
 //! state.
 //!
-//! **No wake-up is lost.** The word says whether one who is awake asks (it will look), or one who sleeps. Who answers a sleeper
-//! offers, passes a fence, and looks for sleepers; who goes to sleep sets a bit, passes a fence, and looks for offers (see
-//! [`crate::idle`]). An answer wakes one. The word is low then, though others may sleep; the one that was woken asks for them,
-//! before it runs the job, or at the latest before it sleeps again. `lowered` has the seats where that is to be done. A paused
-//! sleeper (`pace.rs`) sets itself a time for it.
+//! **No wake-up is lost.** There are two bits: one who is awake asks (it will look), or one who sleeps. Who answers a sleeper
+//! offers, lowers the bit, notes that in `lowered`, passes a fence, and looks for sleepers. Who goes to sleep sets its bit among
+//! the sleepers, passes a fence, asks wherever `lowered` says that nobody does, and looks for offers once more (see
+//! [`crate::idle`]). An answer wakes one. The one that was woken asks for the others, before it runs the job, or at the latest
+//! before it sleeps again; if it pauses (`pace.rs`), it sets itself a time for that.
 //!
 //! **Lives.** A job lies in the frame of its `join`, which ends only after it took the job out of the list or of the slot, or
 //! has seen that it is done: also when the other side panics. The one that runs it touches it last when it says so; the
@@ -66,13 +68,14 @@ mod thread {
 
     /// Calls both functions, `b` perhaps on another worker of the pipeline, and returns what they return.
     ///
-    /// For a stage with a large item: divide it, and let idle workers take the halves, as deep as you like. A fork that nobody
-    /// takes costs about as much as a function call, so there is no need to stop dividing early. In a pipeline with cheap
-    /// items there is nothing to gain: its workers have items to work on.
+    /// For a stage with a large item: divide it, and let idle workers take the halves, as deep as you like. Deep in the
+    /// division a fork costs about as much as two function calls, so there is no need to stop dividing early. While all
+    /// workers have items to work on there is nothing to gain, and next to nothing is lost.
     ///
     /// `a` runs on the calling thread. `b` runs on another worker if one has nothing else to do and comes before `a` is over,
     /// else after `a` on the calling thread; do not let one of them wait for the other. On a thread that is no worker of a
-    /// pool (a thread of the program, a pinned stage, a dry run), and in a pool of one worker, `b` runs after `a`.
+    /// pool (a thread of the program, a pinned stage, a dry run), and in a pool of one worker, `b` runs after `a`. Divide in
+    /// halves where you can: of forks that are nested in `a`, eight wait for others at a time, the outermost first.
     ///
     /// While the caller waits for `b`, it works on what `b` forks and on nothing else: a lock that is held across the call is
     /// in the way of `a` and `b` only.
@@ -85,11 +88,11 @@ mod thread {
     /// # Examples
     ///
     /// ```
-    /// use pipewright::{join, pipeline};
+    /// use pipewright::pipeline;
     ///
     /// #[pipeline]
     /// mod sums {
-    ///     use super::*;
+    ///     use pipewright::join;
     ///
     ///     #[source]
     ///     pub fn blocks() -> impl Iterator<Item = Vec<u64>> {

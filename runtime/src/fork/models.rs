@@ -215,6 +215,41 @@ fn loom_a_sleeper_is_woken_for_the_next_job_too() {
     });
 }
 
+/// Two sleepers and two jobs that need both: an answer wakes one sleeper, and that one sees to the other. Threads change where
+/// they spin or sleep; with one preemption more this takes many minutes.
+#[test]
+fn loom_the_one_that_is_woken_sees_to_the_next() {
+    check(0, || {
+        let world = World::new(3);
+        let thieves: Vec<_> = (1..3)
+            .map(|id| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || world.rest(id, 0))
+            })
+            .collect();
+        world.sit(0, |seat| {
+            let begun = AtomicUsize::new(0);
+            let meet = || {
+                begun.fetch_add(1, Ordering::AcqRel);
+                while begun.load(Ordering::Acquire) < 2 {
+                    crate::spin();
+                }
+            };
+            let wait = || {
+                while begun.load(Ordering::Acquire) < 2 {
+                    seat.fork(|| (), || ());
+                    crate::spin();
+                }
+            };
+            seat.fork(|| seat.fork(wait, meet), meet);
+        });
+        world.end();
+        for thief in thieves {
+            thief.join().unwrap();
+        }
+    });
+}
+
 /// The one that took a job forks itself, and the owner, which waits for it, may take that.
 #[test]
 fn loom_an_owner_that_waits_helps_its_thief() {
