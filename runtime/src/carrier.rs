@@ -20,10 +20,10 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::{
     diagnose::Crossing,
-    drive::Load,
+    drive::Watch,
+    load::Load,
     ring::Ring,
     shared::{Shared, Spares},
-    simd::Feed,
 };
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
@@ -43,6 +43,8 @@ struct Header {
     part: u16,
     ticket: u32,
     number: u64,
+    /// Have all pieces of its ticket come together in it, or in what it was made from?
+    whole: bool,
     /// The memory node of the worker that used it first, to which it returns.
     node: u16,
 }
@@ -108,7 +110,21 @@ impl<T: 'static> Home<T> {
         self.shared.credits.set_at(ticket, self.link);
         node.header.part = part;
         node.header.number = 0;
+        node.header.whole = false;
         Carrier(ManuallyDrop::new(node))
+    }
+
+    /// An empty carrier for the outputs of `load`, whose parts are counted from `base` here.
+    pub(crate) fn carrier_of(
+        self: &Arc<Self>,
+        w: Watch<'_>,
+        load: &impl Load,
+        base: u16,
+    ) -> Carrier<T> {
+        w.shared.credits.share(load.ticket());
+        let mut carrier = self.carrier(w.node, load.ticket(), base + load.part());
+        carrier.set_whole(load.is_whole());
+        carrier
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -133,6 +149,7 @@ impl<T: 'static> Home<T> {
             part: 0,
             ticket: 0,
             number: 0,
+            whole: false,
             node,
         };
         let reserved = (RESERVED_BYTES / size_of::<T>().max(1)).clamp(4, 4096);
@@ -191,8 +208,30 @@ impl<T: 'static> Carrier<T> {
         (&mut node.tags, &mut node.items)
     }
 
+    /// What a loop over it needs.
+    pub(crate) fn opened(&mut self) -> Opened<'_, T> {
+        let node = &mut **self.0;
+        Opened {
+            home: node.home.as_ref(),
+            tags: &mut node.tags,
+            items: &mut node.items,
+        }
+    }
+
+    pub(crate) fn link(&self) -> u16 {
+        self.0.header.link
+    }
+
     pub(crate) fn ticket(&self) -> u32 {
         self.0.header.ticket
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.header.whole
+    }
+
+    pub(crate) fn set_whole(&mut self, whole: bool) {
+        self.0.header.whole = whole;
     }
 
     pub(crate) fn part(&self) -> u16 {
@@ -228,6 +267,13 @@ impl<T: 'static> Carrier<T> {
         // SAFETY: a box is never null. Node is `repr(C)` with the header first.
         Task(unsafe { NonNull::new_unchecked(raw.cast()) })
     }
+}
+
+/// A carrier's contents, and where its buffer is from.
+pub(crate) struct Opened<'c, T: 'static> {
+    pub(crate) home: Option<&'c Arc<Home<T>>>,
+    pub(crate) tags: &'c mut Vec<u32>,
+    pub(crate) items: &'c mut Vec<T>,
 }
 
 impl<T: 'static> Drop for Carrier<T> {
@@ -327,39 +373,6 @@ unsafe fn free<T: 'static>(raw: NonNull<Header>) {
 
 // SAFETY: a task owns its node, and nodes are `Send`.
 unsafe impl Send for Task {}
-
-impl<T: 'static> Load for Carrier<T> {
-    type Item = T;
-
-    fn open(&mut self) -> impl Iterator<Item = T> {
-        self.0.items.drain(..)
-    }
-
-    fn feed(&mut self) -> impl Feed<Item = T> {
-        self.0.items.drain(..)
-    }
-
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, T)> {
-        let node = &mut **self.0;
-        // Untagged carriers come from sources: their items are tagged by position here.
-        if node.tags.is_empty() {
-            node.tags.extend(0..node.items.len() as u32);
-        }
-        node.tags.drain(..).zip(node.items.drain(..))
-    }
-
-    fn ticket(&self) -> u32 {
-        self.0.header.ticket
-    }
-
-    fn part(&self) -> u16 {
-        self.0.header.part
-    }
-
-    fn link(&self) -> u16 {
-        self.0.header.link
-    }
-}
 
 impl<T: 'static> fmt::Debug for Carrier<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

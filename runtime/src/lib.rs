@@ -18,6 +18,7 @@ mod jemalloc;
 mod lane;
 mod meet;
 pub mod memory;
+mod regroup;
 mod ring;
 pub mod spsc;
 mod sync;
@@ -49,6 +50,8 @@ built_on_them! {
     mod graph;
     mod lane_queues;
     mod link;
+    mod load;
+    mod look_up;
     pub mod machine;
     mod metrics;
     pub mod pressure;
@@ -65,6 +68,7 @@ built_on_them! {
     mod simd;
     mod source;
     mod stage;
+    mod tail;
     mod tuning;
     mod urgent;
     mod warnings;

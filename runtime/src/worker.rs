@@ -21,7 +21,7 @@ use crate::{
     alone::alone,
     carrier::{Carrier, Task},
     counts::Counts,
-    drive::{Load, Watch, panic_message},
+    drive::{Watch, panic_message},
     error::RunError,
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
@@ -109,6 +109,7 @@ impl<'r> Worker<'r> {
             now: self.now,
             node: self.node(),
             lane: self.lane,
+            id: self.id,
             urgent: if self.alone { None } else { self.urgent },
         }
     }
@@ -124,13 +125,10 @@ impl<'r> Worker<'r> {
         let lane = shared
             .lanes
             .at(carrier.link(), shared.credits.lane(carrier.ticket()));
-        let task = match shared.lanes.push(lane, carrier.into_task()) {
-            Ok(()) => return shared.idle.wake_one(),
-            Err(task) => task,
-        };
-        if self.nested {
-            return self.leave_to_pool(task);
+        if self.nested || shared.lanes.has_queue(lane) {
+            return shared.leave(carrier);
         }
+        let task = carrier.into_task();
         let waiting = self.queue.len();
         if waiting < OWN_TASKS {
             self.queue.push(task);
@@ -142,14 +140,6 @@ impl<'r> Worker<'r> {
         if waiting > 0 {
             shared.idle.wake_one();
         }
-    }
-
-    /// A task of somebody whose queue nobody looks at.
-    fn leave_to_pool(&self, task: Task) {
-        // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and the
-        // ledger shows it.
-        drop(self.shared.injector.push(task));
-        self.shared.idle.wake_one();
     }
 
     /// Its number among the workers and pinned threads.

@@ -31,7 +31,12 @@ mod by_key {
 
 #[test]
 fn no_part_of_a_batch_is_dropped_when_a_pinned_thread_divides_many() {
-    let report = by_key::pipeline().workers(1).start(()).unwrap().wait().unwrap();
+    let report = by_key::pipeline()
+        .workers(1)
+        .start(())
+        .unwrap()
+        .wait()
+        .unwrap();
     assert_eq!(report.ledger().dropped, 0, "{report}");
     assert_eq!(report.ledger().delivered, ITEMS, "{report}");
 }

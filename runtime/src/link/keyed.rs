@@ -27,9 +27,10 @@ use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
-    drive::{Load, Watch, panic_message, stop_for_state},
+    drive::{Watch, panic_message, stop_for_state},
     error::InitError,
     graph::Site,
+    load::Load,
     stage::KeyFn,
     sync::{AtomicU64, Ordering, UnsafeCell},
     worker::Worker,
