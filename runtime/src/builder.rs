@@ -153,6 +153,14 @@ impl<P: Blueprint> Builder<P> {
         self
     }
 
+    /// Divides batches whenever that is possible, whatever their items cost and whoever is idle. For tests: without it, slow
+    /// batches are divided when another worker has nothing to do.
+    #[doc(hidden)]
+    pub fn always_divide(mut self) -> Self {
+        self.settings.always_divide = true;
+        self
+    }
+
     /// Starts the run: opens the sources, makes the states, and starts the workers. All or nothing.
     ///
     /// # Errors

@@ -25,10 +25,10 @@ use std::{
 
 use crate::{
     diagnose::Crossing,
-    drive::Load,
+    drive::Watch,
+    load::Load,
     ring::Ring,
     shared::{Shared, Spares},
-    simd::Feed,
     spare::Spare,
 };
 
@@ -49,6 +49,8 @@ struct Header {
     part: u16,
     ticket: u32,
     number: u64,
+    /// Have all pieces of its ticket come together in it, or in what it was made from?
+    whole: bool,
     /// The memory node of the worker that used it first, to which it returns.
     node: u16,
 }
@@ -80,7 +82,7 @@ impl<T> Drop for Home<T> {
 }
 
 /// The buffers of one link, and what a returning carrier must reach.
-struct Pool<T> {
+pub(crate) struct Pool<T> {
     /// Spare buffers, by the memory node that their pages are on: those of the worker that touched them first.
     free: Box<[Spare<Node<T>>]>,
     /// Are buffers that come back freed?
@@ -120,15 +122,25 @@ impl<T: 'static> Home<T> {
 
     /// An empty carrier for a worker on memory node `at`, which takes over one reference to `ticket` from the caller.
     pub(crate) fn carrier(&self, at: u16, ticket: u32, part: u16) -> Carrier<T> {
-        let pool = &self.0;
-        let mut node = pool.free[usize::from(at)]
-            .take()
-            .unwrap_or_else(|| pool.make(at));
-        node.header.ticket = ticket;
-        pool.shared.credits.set_at(ticket, pool.link);
-        node.header.part = part;
-        node.header.number = 0;
-        Carrier(ManuallyDrop::new(node))
+        self.0.carrier(at, ticket, part)
+    }
+
+    /// Where its carriers' buffers are from.
+    pub(crate) fn pool(&self) -> &Arc<Pool<T>> {
+        &self.0
+    }
+
+    /// An empty carrier for the outputs of `load`, whose parts are counted from `base` here.
+    pub(crate) fn carrier_of(
+        &self,
+        w: Watch<'_>,
+        load: &impl Load,
+        base: u16,
+    ) -> Carrier<T> {
+        w.shared.credits.share(load.ticket());
+        let mut carrier = self.carrier(w.node, load.ticket(), base + load.part());
+        carrier.set_whole(load.is_whole());
+        carrier
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -152,6 +164,27 @@ impl<T: 'static> Home<T> {
 }
 
 impl<T: 'static> Pool<T> {
+    /// As [`Home::carrier`], for who works on a carrier from here.
+    pub(crate) fn carrier(self: &Arc<Self>, at: u16, ticket: u32, part: u16) -> Carrier<T> {
+        let mut node = self.free[usize::from(at)]
+            .take()
+            .unwrap_or_else(|| self.make(at));
+        node.header.ticket = ticket;
+        self.shared.credits.set_at(ticket, self.link);
+        node.header.part = part;
+        node.header.number = 0;
+        node.header.whole = false;
+        Carrier(ManuallyDrop::new(node))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn link(&self) -> u16 {
+        self.link
+    }
+
     #[cold]
     #[inline(never)]
     fn make(self: &Arc<Self>, node: u16) -> Box<Node<T>> {
@@ -162,6 +195,7 @@ impl<T: 'static> Pool<T> {
             part: 0,
             ticket: 0,
             number: 0,
+            whole: false,
             node,
         };
         // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
@@ -238,8 +272,30 @@ impl<T: 'static> Carrier<T> {
         (&mut node.tags, &mut node.items)
     }
 
+    /// What a loop over it needs.
+    pub(crate) fn opened(&mut self) -> Opened<'_, T> {
+        let node = &mut **self.0;
+        Opened {
+            home: &node.home,
+            tags: &mut node.tags,
+            items: &mut node.items,
+        }
+    }
+
+    pub(crate) fn link(&self) -> u16 {
+        self.0.header.link
+    }
+
     pub(crate) fn ticket(&self) -> u32 {
         self.0.header.ticket
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.header.whole
+    }
+
+    pub(crate) fn set_whole(&mut self, whole: bool) {
+        self.0.header.whole = whole;
     }
 
     pub(crate) fn part(&self) -> u16 {
@@ -275,6 +331,13 @@ impl<T: 'static> Carrier<T> {
         // SAFETY: a box is never null. Node is `repr(C)` with the header first.
         Task(unsafe { NonNull::new_unchecked(raw.cast()) })
     }
+}
+
+/// A carrier's contents, and where its buffer is from.
+pub(crate) struct Opened<'c, T: 'static> {
+    pub(crate) home: &'c Arc<Pool<T>>,
+    pub(crate) tags: &'c mut Vec<u32>,
+    pub(crate) items: &'c mut Vec<T>,
 }
 
 impl<T: 'static> Drop for Carrier<T> {
@@ -380,39 +443,6 @@ unsafe fn free<T: 'static>(raw: NonNull<Header>) {
 
 // SAFETY: a task owns its node, and nodes are `Send`.
 unsafe impl Send for Task {}
-
-impl<T: 'static> Load for Carrier<T> {
-    type Item = T;
-
-    fn open(&mut self) -> impl Iterator<Item = T> {
-        self.0.items.drain(..)
-    }
-
-    fn feed(&mut self) -> impl Feed<Item = T> {
-        self.0.items.drain(..)
-    }
-
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, T)> {
-        let node = &mut **self.0;
-        // Untagged carriers come from sources: their items are tagged by position here.
-        if node.tags.is_empty() {
-            node.tags.extend(0..node.items.len() as u32);
-        }
-        node.tags.drain(..).zip(node.items.drain(..))
-    }
-
-    fn ticket(&self) -> u32 {
-        self.0.header.ticket
-    }
-
-    fn part(&self) -> u16 {
-        self.0.header.part
-    }
-
-    fn link(&self) -> u16 {
-        self.0.header.link
-    }
-}
 
 impl<T: 'static> fmt::Debug for Carrier<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,9 @@
 //! A ticket also carries the sequence numbers that its pull drew, one per ordered gate that its items pass (see
 //! [`crate::ring`]), and the source that it came from.
 //!
+//! **Pieces.** A batch that was divided while it ran has several tickets: that of the root, which it began with, and one for
+//! each piece that was split off. A piece holds a reference to its root (see [`crate::tail`]).
+//!
 //! **Exclusive access.** Whoever takes all tickets at once knows that no batch exists anywhere: it may touch every state
 //! of the pipeline directly, without a gate. `count` is the number of free tickets; taking one is a decrement, taking
 //! all is one swap from `total` to 0, giving back is an increment with Release. Taking acquires, so what was done under
@@ -35,6 +38,12 @@ struct Ticket {
     lane: AtomicU32,
     /// The link that its last batch was made for.
     at: AtomicU32,
+    /// The ticket of the batch that it is a piece of; its own, if it is none.
+    root: AtomicU32,
+    /// The place of its first item in that batch.
+    place: AtomicU32,
+    /// Pieces of its batch, itself included.
+    pieces: AtomicU32,
     /// Number at each ordered gate, indexed by the gate.
     numbers: Box<[AtomicU64]>,
 }
@@ -48,6 +57,9 @@ impl Credits {
                 source: AtomicU32::new(0),
                 lane: AtomicU32::new(0),
                 at: AtomicU32::new(u32::MAX),
+                root: AtomicU32::new(0),
+                place: AtomicU32::new(0),
+                pieces: AtomicU32::new(1),
                 numbers: (0..gates).map(|_| AtomicU64::new(0)).collect(),
             })
         };
@@ -98,6 +110,9 @@ impl Credits {
                 {
                     ticket.source.store(source, Ordering::Relaxed);
                     ticket.lane.store(lane.index() as u32, Ordering::Relaxed);
+                    ticket.root.store(i as u32, Ordering::Relaxed);
+                    ticket.place.store(0, Ordering::Relaxed);
+                    ticket.pieces.store(1, Ordering::Relaxed);
                     return Some(i as u32);
                 }
             }
@@ -117,6 +132,38 @@ impl Credits {
         self.tickets[ticket as usize]
             .refs
             .fetch_add(batches, Ordering::Relaxed);
+    }
+
+    /// Makes `tail`, which was just taken, the ticket of a piece of `ticket`'s batch, or of the batch that this one is a piece
+    /// of. The caller has a reference to `ticket`. The piece gets one to the root; when it is free, [`Self::release`] that.
+    pub(crate) fn divide(&self, ticket: u32, tail: u32, place: u32) {
+        let root = self.root(ticket);
+        self.share(root);
+        // Relaxed, all of it: whoever reads it was handed a piece, and the hand-over orders it.
+        self.tickets[tail as usize]
+            .root
+            .store(root, Ordering::Relaxed);
+        self.tickets[tail as usize]
+            .place
+            .store(place, Ordering::Relaxed);
+        self.tickets[root as usize]
+            .pieces
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The ticket of the batch that this one's is a piece of. The caller has a reference.
+    pub(crate) fn root(&self, ticket: u32) -> u32 {
+        self.tickets[ticket as usize].root.load(Ordering::Relaxed)
+    }
+
+    /// The place of a piece's first item in its root's batch.
+    pub(crate) fn place(&self, ticket: u32) -> u32 {
+        self.tickets[ticket as usize].place.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of a root's batch that were made so far.
+    pub(crate) fn pieces(&self, root: u32) -> u32 {
+        self.tickets[root as usize].pieces.load(Ordering::Relaxed)
     }
 
     /// A batch with this ticket is done. If it was the ticket's last, returns how many are free now.

@@ -18,9 +18,11 @@ use crate::{
     error::{InitError, RunError},
     lane::Lane,
     lent::Lent,
+    load::{Load, Rest},
+    look_up::LookUp,
     shared::Shared,
-    simd::Feed,
-    urgent::{LookUp, Urgent},
+    urgent::Urgent,
+    worker_stats::WorkerStats,
 };
 
 /// The counts of one run of a segment's loop. Generated, one per segment: a field for every place where the number of
@@ -49,25 +51,6 @@ pub trait Segment {
     fn flush(&mut self, tally: &mut Self::Tally, due: Due);
 }
 
-/// Items that a worker carries into a segment: a carrier, or a morsel of a source.
-pub trait Load {
-    /// The items.
-    type Item;
-    /// The items, in order.
-    fn open(&mut self) -> impl Iterator<Item = Self::Item>;
-    /// The items, in order, for a loop over blocks.
-    fn feed(&mut self) -> impl Feed<Item = Self::Item>;
-    /// The items with their position in the source's batch.
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, Self::Item)>;
-    /// The ticket that the outputs share.
-    fn ticket(&self) -> u32;
-    /// Which of the parts of its ticket it is, at the link that it came by.
-    fn part(&self) -> u16;
-    /// The link that it came by.
-    #[doc(hidden)]
-    fn link(&self) -> u16;
-}
-
 /// A worker's view of the run that generated code hands from call to call.
 #[derive(Clone, Copy)]
 pub struct Watch<'r> {
@@ -79,20 +62,28 @@ pub struct Watch<'r> {
     pub(crate) node: u16,
     /// The lane that is being served.
     pub(crate) lane: Lane,
+    /// The worker's number among the workers and pinned threads.
+    pub(crate) id: usize,
     /// What serves a more urgent lane in the middle of a batch, where that is possible.
     pub(crate) urgent: Option<&'r dyn Urgent>,
 }
 
 impl fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
-impl Watch<'_> {
+impl<'r> Watch<'r> {
     /// Time of the run at the last boundary, in nanoseconds.
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    pub(crate) fn stats(&self) -> &'r WorkerStats {
+        &self.shared.stats[self.id]
     }
 }
 
@@ -107,8 +98,8 @@ pub fn drive<L: Load, C: Segment>(
     if w.shared.is_stopping() {
         return;
     }
-    let link = load.link();
-    through(w, load.open(), link, cx, step);
+    let (link, divisible) = (load.link(), load.is_divisible(w));
+    through(w, load.open(), link, divisible, cx, step);
     flush(w, cx, Due::All);
 }
 
@@ -123,8 +114,8 @@ pub fn drive_tagged<L: Load, C: Segment>(
     if w.shared.is_stopping() {
         return;
     }
-    let link = load.link();
-    through(w, load.open_tagged(), link, cx, step);
+    let (link, divisible) = (load.link(), load.is_divisible(w));
+    through(w, load.open_tagged(), link, divisible, cx, step);
     flush(w, cx, Due::All);
 }
 
@@ -145,23 +136,44 @@ pub fn flush<C: Segment>(w: Watch<'_>, cx: &mut C, due: Due) {
 }
 
 /// Drives a whole iterator; what is left when the pipeline stops is counted as dropped.
-fn through<I: Iterator, C: Segment>(
+fn through<I: Rest, C: Segment>(
     w: Watch<'_>,
     items: I,
     link: u16,
+    divisible: bool,
     cx: &mut C,
     step: impl Fn(&mut C, I::Item, &mut C::Tally),
 ) {
     let mut items = Some(items);
     let mut progress = Progress::default();
-    match w.urgent {
+    match LookUp::new(w, divisible) {
         // A loop that looks up has to count to the next look.
-        Some(_) => pump::<LIMITED, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress),
-        None => pump::<ALL, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress),
+        Some(look_up) => looking_up(w, look_up, &mut items, cx, &step, &mut progress),
+        None => {
+            pump::<ALL, I, C>(w, &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+        }
     }
     if w.shared.is_stopping() {
         w.shared
             .dropped(link, items.into_iter().flatten().count() as u64);
+    }
+}
+
+fn looking_up<I: Rest, C: Segment>(
+    w: Watch<'_>,
+    mut look_up: LookUp,
+    items: &mut Option<I>,
+    cx: &mut C,
+    step: &impl Fn(&mut C, I::Item, &mut C::Tally),
+    progress: &mut Progress,
+) {
+    loop {
+        let limit = progress.items + look_up.pace.items;
+        let next = pump::<LIMITED, I, C>(w, items, limit, HANDED, cx, step, progress);
+        match items {
+            Some(rest) if next == Next::GoOn && !progress.ended => look_up.look(w, rest),
+            _ => return,
+        }
     }
 }
 
@@ -182,8 +194,8 @@ pub(crate) struct Progress {
     pub(crate) ended: bool,
 }
 
-/// Runs at most `limit` items through `step`, going on behind items that panic. `source` is the stage that panics if
-/// taking an item does. `HOW` is [`ALL`], with `u64::MAX` as the limit, or [`LIMITED`].
+/// Runs items through `step` until there are none, or `limit` are done in all, going on behind items that panic. `source` is
+/// the stage that panics if taking an item does. `HOW` is [`ALL`], with `u64::MAX` as the limit, or [`LIMITED`].
 pub(crate) fn pump<const HOW: bool, I: Iterator, C: Segment>(
     w: Watch<'_>,
     items: &mut Option<I>,
@@ -192,26 +204,22 @@ pub(crate) fn pump<const HOW: bool, I: Iterator, C: Segment>(
     cx: &mut C,
     step: &impl Fn(&mut C, I::Item, &mut C::Tally),
     progress: &mut Progress,
-) {
-    let mut look_up = LookUp::new(w);
-    while progress.items < limit {
+) -> Next {
+    while progress.items < limit && !progress.ended {
         let left = match HOW {
-            LIMITED => (limit - progress.items).min(look_up.items),
+            LIMITED => limit - progress.items,
             ALL => limit,
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             burst::<HOW, I, C>(w.counts, items, left, source, cx, step, progress);
         }));
-        match attempt {
-            Ok(()) if HOW == ALL || progress.ended || progress.items >= limit => return,
-            Ok(()) => look_up.look(w),
-            Err(payload) => {
-                if caught(w, cx, payload) == Next::Stop {
-                    return;
-                }
-            }
+        if let Err(payload) = attempt
+            && caught(w, cx, payload) == Next::Stop
+        {
+            return Next::Stop;
         }
     }
+    Next::GoOn
 }
 
 /// The loop itself. Out of line, so that its registers are its own.

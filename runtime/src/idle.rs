@@ -71,6 +71,11 @@ impl Idle {
         self.parked.fetch_and(!bit, Ordering::Relaxed) & bit == 0
     }
 
+    /// Does a worker sleep, or look for work? It may find something or be woken meanwhile.
+    pub(crate) fn has_idle(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) != 0 || self.searching.load(Ordering::Relaxed)
+    }
+
     /// This worker looks for work from now on, and nobody else is woken for it. False if another one does already.
     pub(crate) fn start_search(&self) -> bool {
         // A failed exchange writes nothing. Relaxed: the fences below order it with the work.

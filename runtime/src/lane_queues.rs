@@ -39,7 +39,8 @@ impl LaneQueues {
             false => named.fold(Lanes::NORMAL, |lanes, lane| lanes.and(*lane)),
         };
         let queue = |lane: Lane| {
-            let shared = lane != Lane::NORMAL && used.has(lane) && !info.links.is_empty();
+            let carries = !info.links.is_empty() || settings.workers > 1;
+            let shared = lane != Lane::NORMAL && used.has(lane) && carries;
             shared.then(|| ArrayQueue::new(bound.min(MOST_TASKS)))
         };
         Self {
@@ -58,6 +59,11 @@ impl LaneQueues {
     /// The lane of a batch at a link, drawn from its source in the lane `drawn`.
     pub(crate) fn at(&self, link: u16, drawn: Lane) -> Lane {
         self.links.get(usize::from(link)).map_or(drawn, |lane| lane.with(drawn))
+    }
+
+    /// Has a lane a queue here?
+    pub(crate) fn has_queue(&self, lane: Lane) -> bool {
+        self.queues[lane.index()].is_some()
     }
 
     /// Leaves a task in a lane; it comes back if the lane has no queue here, or no room.

@@ -19,6 +19,7 @@ mod jemalloc;
 mod lane;
 mod meet;
 pub mod memory;
+mod regroup;
 mod ring;
 mod spare;
 pub mod spsc;
@@ -52,6 +53,8 @@ built_on_them! {
     mod lane_queues;
     mod lent;
     mod link;
+    mod load;
+    mod look_up;
     pub mod machine;
     mod metrics;
     pub mod pressure;
@@ -68,6 +71,7 @@ built_on_them! {
     mod simd;
     mod source;
     mod stage;
+    mod tail;
     mod tuning;
     mod urgent;
     mod warnings;

@@ -16,7 +16,7 @@ pub use crate::{
     carrier::{Carrier, Task},
     counts::Counts,
     diagnose::*,
-    drive::{Load, Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
+    drive::{Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
     dry_run::DryAssembly,
     each::{apart, at_once, each, each_ahead, each_emitted, each_left},
     error::InitError,
@@ -25,6 +25,7 @@ pub use crate::{
         Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial,
         Shard,
     },
+    load::{Load, Rest},
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},
     simd::{

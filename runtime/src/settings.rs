@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) quantum: u64,
     /// Does the run begin in parallel work and stay there, whatever its items cost? For tests and measurements.
     pub(crate) parallel: bool,
+    /// Are batches divided whenever they can be? For tests.
+    pub(crate) always_divide: bool,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
     /// The vector levels that segments may use.
@@ -102,6 +104,7 @@ impl Settings {
             enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,
+            always_divide: false,
             credits: 0,
             partitions: 0,
             available: Available::detected(),

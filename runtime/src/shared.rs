@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
-    carrier::Task,
+    carrier::{Carrier, Task},
     counts::Counts,
     credit::Credits,
     drive::AfterPanic,
@@ -26,6 +26,7 @@ use crate::{
     settings::Settings,
     source::SourceCtl,
     sync::{AtomicBool, AtomicU64, Instant, Mutex, MutexGuard, Ordering, fence},
+    tail::{self, Division},
     warnings::Warnings,
     worker_stats::WorkerStats,
 };
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     dropped: Box<[AtomicU64]>,
     /// Items that a stage had made when the run stopped, by stage.
     dropped_inside: Box<[AtomicU64]>,
+    /// Whether batches may be divided, by link; then by source.
+    divisions: Box<[Division]>,
     /// The next sequence number of each ordered gate, by link.
     numbers: Box<[AtomicU64]>,
     outcome: Mutex<Outcome>,
@@ -117,7 +120,8 @@ impl Shared {
     ) -> Arc<Self> {
         let workers = settings.workers;
         let pins = Pins::new(info, &pinned, workers);
-        let bound = settings.most_carriers(info);
+        // Besides the carriers at links, tails of what sources gave wait in run queues.
+        let bound = settings.most_carriers(info) + settings.credits as usize;
         let seating = Seating::new(placement);
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
@@ -151,6 +155,7 @@ impl Shared {
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             dropped_inside: info.stages.iter().map(|_| AtomicU64::new(0)).collect(),
+            divisions: tail::divisions(info, &settings),
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
             sources,
             outcome: Mutex::new(Outcome::default()),
@@ -327,6 +332,15 @@ impl Shared {
 
     /// A batch with this ticket is done.
     pub(crate) fn release(&self, ticket: u32) {
+        // When the ticket is free, another one takes it and it may have another root.
+        let root = self.credits.root(ticket);
+        if self.released(ticket) && root != ticket {
+            self.released(root);
+        }
+    }
+
+    /// Gives back one reference to a ticket; true if it is free now.
+    fn released(&self, ticket: u32) -> bool {
         let free = self.credits.release(ticket);
         let first = free == Some(1);
         // Outside parallel work someone waits for all tickets; within it, for any.
@@ -335,6 +349,23 @@ impl Shared {
             self.idle.wake_one();
             self.pins.wake_sources();
         }
+        free.is_some()
+    }
+
+    /// May batches be divided that come by this link, or from the source that has this number here?
+    pub(crate) fn division(&self, link: u16) -> Division {
+        self.divisions.get(usize::from(link)).copied().unwrap_or(Division::Never)
+    }
+
+    /// Leaves a batch to whichever worker is free first.
+    pub(crate) fn leave<T: 'static>(&self, carrier: Carrier<T>) {
+        let lane = self.lanes.at(carrier.link(), self.credits.lane(carrier.ticket()));
+        if let Err(task) = self.lanes.push(lane, carrier.into_task()) {
+            // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and
+            // the ledger shows it.
+            drop(self.injector.push(task));
+        }
+        self.idle.wake_one();
     }
 
     /// Keeps a ticket out while the worker still has references into the pipeline, however soon the batches that share it

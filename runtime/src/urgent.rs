@@ -1,6 +1,6 @@
 //! Urgent work in the middle of other work: a slow segment is suspended, and goes on afterwards.
 //!
-//! Between two batches a worker serves the most urgent lane anyway. Within a batch it looks up every [`LOOK_UP_NS`]: if a
+//! Between two batches a worker serves the most urgent lane anyway. Within a batch it looks up (see [`crate::look_up`]): if a
 //! more urgent lane has something, the batch is suspended where it is, between two items, the urgent work is done, and the
 //! batch goes on. The urgent work runs on top of the suspended loop, with a [`Worker`] and a `Local` of its own, so it
 //! shares no borrow with it; a stage with one state per worker has one more for it, which is merged at the end like the
@@ -15,7 +15,6 @@ use std::cell::RefCell;
 use crossbeam_deque::Worker as Queue;
 
 use crate::{
-    drive::Watch,
     error::RunError,
     graph::{Graph, States},
     lane::Lane,
@@ -23,11 +22,6 @@ use crate::{
     shelf::Shelf,
     worker::{Worker, step_above},
 };
-
-/// How often a worker looks up from a batch: about every 16 us.
-const LOOK_UP_NS: u64 = 16_000;
-/// Items before the first look, and least items between two.
-const LEAST: u64 = 64;
 
 /// Does urgent work of a pipeline whose types are not known here.
 pub(crate) trait Urgent {
@@ -91,51 +85,5 @@ impl<G: Graph> Urgent for Interrupt<'_, G> {
         w.tick();
         while !self.shared.is_stopping() && step_above(self.shelf, local, w, lane) {}
         self.inner.replace(Some(Inner::Ready(ready)));
-    }
-}
-
-/// When the loop over a batch looks up.
-#[derive(Debug)]
-pub(crate) struct LookUp {
-    /// Items until the next look.
-    pub(crate) items: u64,
-    last: u64,
-}
-
-impl LookUp {
-    /// For a loop that begins now.
-    pub(crate) fn new(w: Watch<'_>) -> Self {
-        let items = if w.urgent.is_some() { LEAST } else { u64::MAX };
-        let last = w.now;
-        Self { items, last }
-    }
-
-    /// Some items are done: serves what is more urgent, and decides when to look up next.
-    pub(crate) fn look(&mut self, w: Watch<'_>) {
-        let Some(urgent) = w.urgent else { return };
-        let now = w.shared.now();
-        let spent = (now - self.last).max(1);
-        self.items = (self.items.saturating_mul(LOOK_UP_NS) / spent).max(LEAST);
-        self.last = now;
-        if w.shared.has_above(w.lane, now) {
-            urgent.serve(w.lane);
-            self.last = w.shared.now();
-        }
-    }
-}
-
-impl Shared {
-    /// Has a lane that is more urgent than `lane` something to do?
-    fn has_above(&self, lane: Lane, now: u64) -> bool {
-        let mut above = Lane::ALL
-            .into_iter()
-            .take(lane.index().min(Lane::NORMAL.index()));
-        above.any(|lane| {
-            self.lanes.waits_in(lane)
-                || self
-                    .sources
-                    .iter()
-                    .any(|source| source.is_ready_in(lane, now))
-        })
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     alone::alone,
     carrier::{Carrier, Task},
     counts::Counts,
-    drive::{Load, Watch, panic_message},
+    drive::{Watch, panic_message},
     error::RunError,
     fork,
     graph::{Graph, States},
@@ -116,6 +116,7 @@ impl<'r> Worker<'r> {
             now: self.now,
             node: self.node(),
             lane: self.lane,
+            id: self.id,
             urgent: if self.alone { None } else { self.urgent },
         }
     }
@@ -132,13 +133,10 @@ impl<'r> Worker<'r> {
         let lane = shared
             .lanes
             .at(carrier.link(), shared.credits.lane(carrier.ticket()));
-        let task = match shared.lanes.push(lane, carrier.into_task()) {
-            Ok(()) => return shared.idle.wake_one(),
-            Err(task) => task,
-        };
-        if self.nested {
-            return self.leave_to_pool(task);
+        if self.nested || shared.lanes.has_queue(lane) {
+            return shared.leave(carrier);
         }
+        let task = carrier.into_task();
         let waiting = self.queue.len();
         if waiting < OWN_TASKS {
             self.queue.push(task);
@@ -150,14 +148,6 @@ impl<'r> Worker<'r> {
         if waiting > 0 {
             shared.idle.wake_one();
         }
-    }
-
-    /// A task of somebody whose queue nobody looks at.
-    fn leave_to_pool(&self, task: Task) {
-        // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and the
-        // ledger shows it.
-        drop(self.shared.injector.push(task));
-        self.shared.idle.wake_one();
     }
 
     /// What this worker does from here on until its next pull is another's work, or another does some of its own.

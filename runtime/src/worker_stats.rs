@@ -14,6 +14,8 @@ pub(crate) struct WorkerStats {
     pub(crate) executed: Cell,
     pub(crate) pulled: Cell,
     pub(crate) stolen: Cell,
+    pub(crate) left: Cell,
+    pub(crate) items_left: Cell,
     pub(crate) failed_scans: Cell,
     pub(crate) helped: Cell,
     pub(crate) parks: Cell,
@@ -33,7 +35,7 @@ impl Cell {
         self.0.store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -48,6 +50,8 @@ pub struct WorkerMetrics {
     pub pulled: u64,
     /// Batches of `executed` that it took from another worker.
     pub stolen: u64,
+    /// Times that it left a part of the batch that it was running to others.
+    pub left: u64,
     /// Times that it looked at all other workers and found nothing.
     pub failed_scans: u64,
     /// Jobs that it took when another worker's stage had forked them with `join` and it had nothing else to do.
@@ -72,6 +76,8 @@ impl WorkerStats {
             executed: Cell::default(),
             pulled: Cell::default(),
             stolen: Cell::default(),
+            left: Cell::default(),
+            items_left: Cell::default(),
             failed_scans: Cell::default(),
             helped: Cell::default(),
             parks: Cell::default(),
@@ -94,6 +100,7 @@ impl WorkerStats {
             executed: self.executed.get(),
             pulled: self.pulled.get(),
             stolen: self.stolen.get(),
+            left: self.left.get(),
             failed_scans: self.failed_scans.get(),
             helped: self.helped.get(),
             parks: self.parks.get(),

@@ -17,10 +17,13 @@ use std::{
 
 use pipewright::{Aborted, RunError, StartError, pipeline};
 
+/// A thread with its name.
+type Named = (ThreadId, Option<String>);
+
 /// Threads that ran a stage, with their names.
 #[derive(Clone, Debug, Default)]
 pub struct Threads {
-    seen: Arc<Mutex<HashSet<(ThreadId, Option<String>)>>>,
+    seen: Arc<Mutex<HashSet<Named>>>,
     /// As many are waited for.
     wanted: usize,
 }

@@ -13,8 +13,9 @@ use crate::{
     carrier::{Carrier, Node},
     deposit::DepositRing,
     diagnose::Crossing,
-    drive::{Load, Watch},
+    drive::Watch,
     graph::Site,
+    load::Load,
     pin::Waiter,
     worker::Worker,
 };

@@ -5,8 +5,9 @@ use std::fmt;
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{Load, Watch},
+    drive::Watch,
     graph::Site,
+    load::Load,
     worker::Worker,
 };
 
@@ -29,8 +30,7 @@ impl<T: 'static> Direct<T> {
 
     /// An empty carrier for the outputs of `load`.
     pub fn carrier(&self, w: Watch<'_>, load: &impl Load, base: u16) -> Carrier<T> {
-        w.shared.credits.share(load.ticket());
-        self.home.carrier(w.node, load.ticket(), base + load.part())
+        self.home.carrier_of(w, load, base)
     }
 
     /// Leaves a filled carrier for whichever worker is free first.

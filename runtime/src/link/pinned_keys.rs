@@ -30,7 +30,8 @@ use super::{
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{Load, Watch, panic_message},
+    drive::{Watch, panic_message},
+    load::Load,
     error::InitError,
     graph::Site,
     pin::Waiter,

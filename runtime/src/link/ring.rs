@@ -8,9 +8,10 @@ use std::{fmt, sync::PoisonError};
 
 use crate::{
     diagnose::Crossing,
-    drive::Load,
+    drive::Watch,
     graph::Site,
     idle::Idle,
+    load::{Kept, Load, Rest},
     pin::Waiter,
     shared::Shared,
     simd::{Feed, OneByOne},
@@ -220,16 +221,16 @@ pub struct RingLoad<'c, T: 'static> {
 impl<T: 'static> Load for RingLoad<'_, T> {
     type Item = T;
 
-    fn open(&mut self) -> impl Iterator<Item = T> {
-        self.drain.take().expect("a load is opened once")
+    fn open(&mut self) -> impl Rest<Item = T> {
+        Kept(self.drain.take().expect("a load is opened once"))
     }
 
     fn feed(&mut self) -> impl Feed<Item = T> {
         OneByOne(self.drain.take().expect("a load is opened once"))
     }
 
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, T)> {
-        (0..=u32::MAX).zip(self.drain.take().expect("a load is opened once"))
+    fn open_tagged(&mut self) -> impl Rest<Item = (u32, T)> {
+        Kept((0..=u32::MAX).zip(self.drain.take().expect("a load is opened once")))
     }
 
     /// None: behind a ring there are rings only, which need no tickets.
@@ -241,8 +242,16 @@ impl<T: 'static> Load for RingLoad<'_, T> {
         0
     }
 
+    fn is_whole(&self) -> bool {
+        true
+    }
+
     fn link(&self) -> u16 {
         self.link
+    }
+
+    fn is_divisible(&self, _: Watch<'_>) -> bool {
+        false
     }
 }
 

@@ -12,8 +12,10 @@ use super::join::Join;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
-    drive::{Load, Watch},
+    drive::Watch,
     graph::Site,
+    load::Load,
+    regroup::Regroup,
     sync::{AtomicU64, Ordering, UnsafeCell},
     worker::Worker,
 };
@@ -24,6 +26,8 @@ pub struct Serial<T: 'static, S> {
     ring: CarrierRing<T>,
     /// Numbers given out; for links that are not ordered.
     arrivals: AtomicU64,
+    /// Brings the pieces of a divided batch together; for ordered links.
+    pieces: Regroup<Carrier<T>>,
     /// Brings the parts of a ticket together; for ordered links that get several.
     join: Option<Join<T>>,
     ordered: bool,
@@ -46,6 +50,7 @@ impl<T: 'static, S> Serial<T, S> {
             home: Home::new(shared, link, bound * (parts + 1), items),
             ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
+            pieces: Regroup::new(),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
             ordered,
             state: UnsafeCell::new(state),
@@ -54,8 +59,7 @@ impl<T: 'static, S> Serial<T, S> {
 
     /// An empty carrier for the outputs of `load`.
     pub fn carrier(&self, w: Watch<'_>, load: &impl Load, base: u16) -> Carrier<T> {
-        w.shared.credits.share(load.ticket());
-        self.home.carrier(w.node, load.ticket(), base + load.part())
+        self.home.carrier_of(w, load, base)
     }
 
     /// Brings a carrier to the gate. If nobody serves, `serve` is called for it and for all that come meanwhile.
@@ -124,6 +128,7 @@ impl<T: 'static, S> Serial<T, S> {
             return Some(carrier);
         }
         let shared = self.home.shared();
+        let carrier = self.regrouped(carrier)?;
         let number = shared
             .credits
             .number_at(carrier.ticket(), self.home.link().into());
@@ -134,6 +139,29 @@ impl<T: 'static, S> Serial<T, S> {
         whole.set_number(number);
         // Behind a gate a ticket has one carrier again.
         whole.set_part(0);
+        whole.set_whole(true);
+        Some(whole)
+    }
+
+    /// The carrier with all pieces of its batch; `None` if it waits for others.
+    fn regrouped(&self, carrier: Carrier<T>) -> Option<Carrier<T>> {
+        let credits = &self.home.shared().credits;
+        let (ticket, part) = (carrier.ticket(), carrier.part());
+        // What was divided is known: only whoever has brought a carrier here could have divided its batch.
+        if carrier.is_whole() || credits.pieces(credits.root(ticket)) == 1 {
+            return Some(carrier);
+        }
+        let mut pieces = self
+            .pieces
+            .bring(credits, ticket, part, carrier)?
+            .into_iter();
+        let mut whole = pieces.next()?;
+        for mut piece in pieces {
+            let (tags, items) = piece.parts();
+            let (all_tags, all) = whole.parts();
+            all_tags.append(tags);
+            all.append(items);
+        }
         Some(whole)
     }
 

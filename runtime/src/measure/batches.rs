@@ -18,7 +18,7 @@ use super::{timed, together_with, wait_for};
 use crate::{
     carrier::{Carrier, Home, Task},
     diagnose::crosses_threads,
-    drive::Load,
+    load::Load,
     graph::Site,
     lane::Lane,
     link::{Hashed, KeyedLink},

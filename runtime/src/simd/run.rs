@@ -26,7 +26,8 @@ use super::{
 use crate::{
     batch::Due,
     counts::Counts,
-    drive::{HANDED, Load, Next, Progress, Segment, Tally, Watch, caught, flush},
+    drive::{HANDED, Next, Progress, Segment, Tally, Watch, caught, flush},
+    load::Load,
 };
 
 /// Most bytes that the items of a block's stages take, one of each stage together.

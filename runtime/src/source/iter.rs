@@ -6,8 +6,10 @@ use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{LIMITED, Progress, Segment, pump},
+    drive::{LIMITED, Next, Progress, Segment, pump},
     graph::Site,
+    look_up::Pace,
+    rest::WAKE_NS,
     token::Token,
     worker::Worker,
 };
@@ -54,13 +56,14 @@ where
         w: &mut Worker<'w>,
         run: impl FnOnce(Carrier<I::Item>, &mut Worker<'w>),
     ) -> Pulled {
-        let fill = |w: &Worker<'_>, items: &mut Option<I>, carrier: &mut Carrier<I::Item>, limit| {
-            self.fill(w, items, carrier, limit);
-        };
+        let fill =
+            |w: &Worker<'_>, items: &mut Option<I>, carrier: &mut Carrier<I::Item>, limit| {
+                self.fill(w, items, carrier, limit);
+            };
         self.place.pull(w, &self.items, &self.home, fill, run)
     }
 
-    /// Runs a quantum of items through the whole pipeline.
+    /// Runs a quantum of items through the whole pipeline, or fewer if they turn out to be slow and others may take the rest.
     pub fn solo<C: Segment>(
         &mut self,
         w: &mut Worker<'_>,
@@ -68,7 +71,27 @@ where
         step: impl Fn(&mut C, I::Item, &mut C::Tally),
     ) -> Pulled {
         self.solo_by(w, |place, w, items, limit, progress| {
-            pump::<LIMITED, I, C>(w.watch(), items, limit, place.stage, cx, &step, progress);
+            let (shared, begun, mut pace) = (w.shared, w.now(), Pace::new(w.now()));
+            let shares = shared.settings.workers > 1;
+            let late = begun + shared.quantum() + 2 * WAKE_NS;
+            loop {
+                let most = if shares {
+                    progress.items + pace.items
+                } else {
+                    limit
+                };
+                let most = most.min(limit);
+                let next =
+                    pump::<LIMITED, I, C>(w.watch(), items, most, place.stage, cx, &step, progress);
+                if next == Next::Stop || progress.ended || progress.items >= limit {
+                    return;
+                }
+                let now = shared.now();
+                if now > late {
+                    return;
+                }
+                pace.passed(now);
+            }
         })
     }
 

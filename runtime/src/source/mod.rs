@@ -204,6 +204,13 @@ impl SourceCtl {
         !self.is_free() && cost != 0 && cost < CHEAP_PS
     }
 
+    /// May an item take long enough that a loop over a piece of it should look up? Not if items are known to cost next to
+    /// nothing.
+    pub(crate) fn may_be_slow(&self) -> bool {
+        let cost = self.cost.load(Ordering::Relaxed);
+        cost == 0 || cost >= CHEAP_PS
+    }
+
     /// How many items to take for one quantum of work.
     pub(crate) fn limit(&self, carried: bool) -> u64 {
         let next = self.next.load(Ordering::Relaxed);
@@ -324,8 +331,8 @@ impl Place {
             return self.nothing(w);
         }
         w.pass_on(ctl);
-        run(carrier, w);
-        w.learn(ctl, items, begun);
+        let left = leaving(w, |w| run(carrier, w));
+        w.learn(ctl, items.saturating_sub(left), begun);
         Pulled::More
     }
 
@@ -371,6 +378,13 @@ impl Place {
 fn busy() -> Pulled {
     spin_loop();
     Pulled::Busy
+}
+
+/// Runs what was pulled; returns how many items of it were left to other workers meanwhile.
+fn leaving<'w>(w: &mut Worker<'w>, run: impl FnOnce(&mut Worker<'w>)) -> u64 {
+    let before = w.stats().items_left.get();
+    run(w);
+    w.stats().items_left.get() - before
 }
 
 fn source_panicked(shared: &Shared, stage: u16, message: String) {

@@ -1,12 +1,22 @@
 //! Sources that can be cut into pieces, so that workers run them side by side without handing items over.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use super::{Place, Pulled, busy, pieces::Pieces};
+use super::{Place, Pulled, busy, leaving, pieces::Pieces};
 use crate::{
-    drive::{Load, Segment}, simd::{Feed, PieceFeed},
+    carrier::{Carrier, Home},
+    diagnose::crosses_threads,
+    drive::{HANDED, Segment, Watch, panic_message},
     graph::Site,
+    load::{Load, Rest},
     shared::Shared,
+    simd::{Feed, PieceFeed},
+    tail::{self, Division},
     token::Token,
     worker::Worker,
 };
@@ -159,8 +169,10 @@ impl<T: Clone> Iterator for ArcPieces<T> {
 }
 
 /// A splittable source: workers cut morsels from it under its token and run them side by side.
-pub struct SplitSource<S> {
+pub struct SplitSource<S: Splittable> {
     whole: Token<S>,
+    /// Buffers for what is left of a morsel to other workers.
+    home: Home<S::Item>,
     place: Place,
 }
 
@@ -176,8 +188,10 @@ impl<S: Splittable> SplitSource<S> {
         if site.shared.info.links.is_empty() {
             site.shared.sources[source].set_free();
         }
+        let link = site.shared.source_link(source);
         Self {
             whole: Token::new(whole.into_splittable()),
+            home: Home::new(site.shared, link, 1, crosses_threads()),
             place: Place { source, stage },
         }
     }
@@ -186,7 +200,7 @@ impl<S: Splittable> SplitSource<S> {
     pub fn pull<'w>(
         &self,
         w: &mut Worker<'w>,
-        run: impl FnOnce(Morsel<'w, S>, &mut Worker<'w>),
+        run: impl FnOnce(Morsel<'_, S>, &mut Worker<'w>),
     ) -> Pulled {
         let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
@@ -217,8 +231,9 @@ impl<S: Splittable> SplitSource<S> {
         };
         w.pass_on(ctl);
         let piece = Some(piece);
-        run(Morsel { piece, ticket }, w);
-        w.learn(ctl, limit, begun);
+        let home = &self.home;
+        let left = leaving(w, |w| run(Morsel { piece, ticket, home }, w));
+        w.learn(ctl, limit.saturating_sub(left), begun);
         Pulled::More
     }
 
@@ -265,6 +280,7 @@ pub struct Morsel<'r, S: Splittable> {
     /// Until it is opened.
     piece: Option<S::Piece>,
     ticket: Held<'r>,
+    home: &'r Home<S::Item>,
 }
 
 /// One reference to a ticket.
@@ -283,16 +299,30 @@ impl Drop for Held<'_> {
 impl<S: Splittable> Load for Morsel<'_, S> {
     type Item = S::Item;
 
-    fn open(&mut self) -> impl Iterator<Item = S::Item> {
-        self.piece.take().expect("a load is opened once")
+    fn open(&mut self) -> impl Rest<Item = S::Item> {
+        let items = self.piece.take().expect("a load is opened once");
+        let (home, ticket) = (self.home, self.ticket.ticket);
+        Left {
+            items,
+            push: Carrier::push,
+            home,
+            ticket,
+        }
     }
 
     fn feed(&mut self) -> impl Feed<Item = S::Item> {
         PieceFeed::<S>(self.piece.take().expect("a load is opened once"))
     }
 
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, S::Item)> {
-        (0..=u32::MAX).zip(self.piece.take().expect("a load is opened once"))
+    fn open_tagged(&mut self) -> impl Rest<Item = (u32, S::Item)> {
+        let items = self.piece.take().expect("a load is opened once");
+        let (home, ticket) = (self.home, self.ticket.ticket);
+        Left {
+            items: (0..=u32::MAX).zip(items),
+            push: |tail: &mut Carrier<S::Item>, (tag, item)| tail.push_tagged(tag, item),
+            home,
+            ticket,
+        }
     }
 
     fn ticket(&self) -> u32 {
@@ -303,8 +333,55 @@ impl<S: Splittable> Load for Morsel<'_, S> {
         0
     }
 
+    fn is_whole(&self) -> bool {
+        false
+    }
+
     fn link(&self) -> u16 {
         self.ticket.link
+    }
+
+    fn is_divisible(&self, w: Watch<'_>) -> bool {
+        let source = usize::from(self.ticket.link) - w.shared.info.links.len();
+        w.shared.division(self.ticket.link) != Division::Never && w.shared.sources[source].may_be_slow()
+    }
+}
+
+/// What is left of a piece, and how its items go into a carrier.
+struct Left<'m, I, T: 'static, P> {
+    items: I,
+    push: P,
+    home: &'m Home<T>,
+    ticket: u32,
+}
+
+impl<I: Iterator, T, P> Iterator for Left<'_, I, T, P> {
+    type Item = I::Item;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<I::Item> {
+        self.items.next()
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
+impl<I: Iterator, T, P: Fn(&mut Carrier<T>, I::Item)> Rest for Left<'_, I, T, P> {
+    /// Leaves all of it: only a carrier has a back. Whoever takes that divides it.
+    fn leave(&mut self, w: Watch<'_>) {
+        // Its root has done one item at least, and only one piece comes from here.
+        let Some(mut tail) = tail::begin(w, self.home.pool(), self.ticket, 0, 1) else {
+            return;
+        };
+        let items = self.items.by_ref();
+        let taken = catch_unwind(AssertUnwindSafe(|| items.for_each(|item| (self.push)(&mut tail, item))));
+        if let Err(payload) = taken {
+            w.shared.after_panic(HANDED, panic_message(payload));
+        }
+        tail::leave(w, tail);
     }
 }
 
@@ -316,7 +393,7 @@ impl<S: Splittable> fmt::Debug for Morsel<'_, S> {
     }
 }
 
-impl<S> fmt::Debug for SplitSource<S> {
+impl<S: Splittable> fmt::Debug for SplitSource<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SplitSource")
             .field("place", &self.place)

@@ -77,6 +77,8 @@ struct Case {
     senders: u64,
     /// Stages panic once in so many items, or never.
     panics: u64,
+    /// Is it parallel from the beginning, and are its batches divided whenever they can be?
+    divided: bool,
     /// Is there a tuning file?
     tuned: bool,
     /// How much work an item is.
@@ -95,14 +97,16 @@ fn cases() -> impl Strategy<Value = Case> {
         1..=4u64,
         panics,
         any::<bool>(),
+        any::<bool>(),
         work,
         any::<u64>(),
     )
-        .prop_map(|(size, workers, senders, panics, tuned, work, seed)| Case {
+        .prop_map(|(size, workers, senders, panics, divided, tuned, work, seed)| Case {
             size,
             workers,
             senders,
             panics,
+            divided,
             tuned,
             work,
             seed,
@@ -254,6 +258,7 @@ fn setting(shape: &Shape, case: &Case) -> (Plan, How) {
     });
     let how = How {
         workers: case.workers,
+        divided: case.divided,
         senders: senders.collect(),
         tuning: format!("({quantum}stages: {{ {} }})", stages.join(", ")),
     };

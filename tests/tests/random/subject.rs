@@ -14,6 +14,8 @@ use crate::{
 pub struct How {
     /// So many workers.
     pub workers: usize,
+    /// Is it parallel from the beginning, and are its batches divided whenever they can be?
+    pub divided: bool,
     /// A tuning file.
     pub tuning: String,
     /// Threads that push, for pipelines with an input.
@@ -157,6 +159,7 @@ macro_rules! drive {
             fn run(&self, env: &Env, how: &How) -> Result<Outcome, String> {
                 let builder = $p::pipeline().workers(how.workers);
                 let builder = builder.tuning("random.tuning.ron", &how.tuning).map_err(|e| e.to_string())?;
+                let builder = if how.divided { builder.in_parallel().always_divide() } else { builder };
                 let run = builder.start(env.clone()).map_err(|e| e.to_string())?;
                 let ended = drive!(@end $input, run, env, how, [$($source = $p::$s),*]);
                 let mut report = ended.map_err(|failed| format!("{failed}\n{}", failed.report))?;

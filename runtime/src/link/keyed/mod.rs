@@ -28,9 +28,10 @@ use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
-    drive::{Load, Watch},
+    drive::Watch,
     error::InitError,
     graph::Site,
+    load::Load,
     stage::KeyFn,
     sync::{AtomicU64, UnsafeCell, random},
     worker::Worker,

@@ -5,7 +5,8 @@ use std::{fmt, vec};
 use super::{Hashed, states::Lines};
 use crate::{
     carrier::Carrier,
-    drive::Load,
+    drive::Watch,
+    load::{Kept, Load, Rest},
     prefetch::DISTANCE,
     simd::{Feed, OneByOne},
 };
@@ -45,16 +46,16 @@ impl<T: 'static> Part<T> {
 impl<T: 'static> Load for Part<T> {
     type Item = Hashed<T>;
 
-    fn open(&mut self) -> impl Iterator<Item = Hashed<T>> {
-        self.ahead()
+    fn open(&mut self) -> impl Rest<Item = Hashed<T>> {
+        Kept(self.ahead())
     }
 
     fn feed(&mut self) -> impl Feed<Item = Hashed<T>> {
         OneByOne(self.ahead())
     }
 
-    fn open_tagged(&mut self) -> impl Iterator<Item = (u32, Hashed<T>)> {
-        (0..=u32::MAX).zip(self.ahead())
+    fn open_tagged(&mut self) -> impl Rest<Item = (u32, Hashed<T>)> {
+        Kept((0..=u32::MAX).zip(self.ahead()))
     }
 
     fn ticket(&self) -> u32 {
@@ -65,8 +66,17 @@ impl<T: 'static> Load for Part<T> {
         self.carrier.part()
     }
 
+    fn is_whole(&self) -> bool {
+        self.carrier.is_whole()
+    }
+
     fn link(&self) -> u16 {
         Load::link(&self.carrier)
+    }
+
+    /// What waits for a gate has one state.
+    fn is_divisible(&self, _: Watch<'_>) -> bool {
+        false
     }
 }
 

@@ -88,6 +88,7 @@ impl Glue<'_, '_> {
                 );
                 hygienic!(#number => self.#method(task.open(), local, w),)
             })
+            .chain(self.tails())
             .collect();
         if arms.is_empty() {
             return hygienic!(fn task(&self, _: #rt::Task, _: &mut #local, _: &mut #rt::Worker<'_>) {});
@@ -100,6 +101,23 @@ impl Glue<'_, '_> {
                 }
             }
         }
+    }
+
+    /// What runs the tails of what sources gave: they wait at the source's place behind the links. Loops for vector levels
+    /// leave none.
+    fn tails(&self) -> impl Iterator<Item = TokenStream> {
+        let pipe = self.pipe;
+        let sources = self.sources().into_iter().enumerate();
+        sources.filter_map(move |(at, source)| {
+            let segment = self.segment_of(source)?;
+            let plain = vector::levels(pipe, Mode::Segment(segment)).is_empty();
+            if !plain || pipe.plan.segments[segment].is_pinned() {
+                return None;
+            }
+            let number = Literal::u16_unsuffixed((pipe.plan.links.len() + at) as u16);
+            let (method, item) = (self.segment_method(segment), head_type(pipe, source));
+            Some(hygienic!(#number => self.#method(task.open::<#item>(), local, w),))
+        })
     }
 
     /// The methods that run the segments.
