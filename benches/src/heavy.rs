@@ -86,3 +86,37 @@ pub mod keyed {
         env.probe.at(*count);
     }
 }
+
+/// The last items of [`late`] that are slow.
+pub const LATE: u64 = 200;
+
+/// The work of item `n` of `items` in [`late`]: the last ones are two thousand times as slow as the others, about 100 us.
+pub fn late_work(n: u64, items: u64) -> u64 {
+    let times = if n + LATE < items { 1 } else { 2000 };
+    (0..times).fold(n, |n, _| work(n))
+}
+
+/// The slow items come in one batch, which was formed when items were quick.
+#[pipeline(env = Env)]
+pub mod late {
+    use super::*;
+
+    /// The numbers.
+    #[source]
+    pub fn numbers(env: &Env) -> impl Iterator<Item = u64> {
+        0..env.items
+    }
+
+    /// The work.
+    #[stage(from = numbers)]
+    pub fn heavy(n: u64, env: &Env) -> u64 {
+        late_work(n, env.items)
+    }
+
+    /// Counts, in order.
+    #[sink(from = heavy)]
+    pub fn count(_: u64, env: &Env, count: &mut u64) {
+        *count += 1;
+        env.probe.at(*count);
+    }
+}

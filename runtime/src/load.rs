@@ -41,9 +41,9 @@ pub trait Rest: Iterator {
 }
 
 /// Items of which none can be left to others.
-pub(crate) struct Kept<I>(pub(crate) I);
+pub(crate) struct Undivided<I>(pub(crate) I);
 
-impl<I: Iterator> Iterator for Kept<I> {
+impl<I: Iterator> Iterator for Undivided<I> {
     type Item = I::Item;
 
     #[inline(always)]
@@ -57,7 +57,7 @@ impl<I: Iterator> Iterator for Kept<I> {
     }
 }
 
-impl<I: Iterator> Rest for Kept<I> {
+impl<I: Iterator> Rest for Undivided<I> {
     fn leave(&mut self, _: Watch<'_>) {}
 }
 

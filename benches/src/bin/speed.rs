@@ -43,6 +43,11 @@ fn main() -> ExitCode {
         args.rounds
     );
     met &= show(heavy_pipelines(args.rounds));
+    println!(
+        "200,000 items of about 50 ns, then {} of about 100 us",
+        heavy::LATE
+    );
+    met &= show(slow_at_last(args.rounds));
     println!("Mandelbrot, {SIDE} rows in order, 1 worker; lane form with `simd = [avx2, avx512]`");
     met &= show(mandelbrot_rows(args.rounds));
     if met {
@@ -191,6 +196,31 @@ fn heavy_pipelines(rounds: usize) -> Vec<Outcome> {
             Contender::new("iterator, ordered sink, 2 workers", || ordered(2)),
             Contender::new("keyed by 1000, serial sink, 1 worker", || keyed(1)),
             Contender::new("keyed by 1000, serial sink, 2 workers", || keyed(2)),
+        ],
+    )
+}
+
+fn slow_at_last(rounds: usize) -> Vec<Outcome> {
+    const ITEMS: u64 = 200_000;
+    let run = |workers: usize| {
+        let env = heavy::Env {
+            items: ITEMS,
+            probe: Box::new(Nothing),
+        };
+        let report = heavy::late::pipeline().workers(workers).run(env);
+        let report = report.expect("nothing fails");
+        assert_eq!(report.ledger().delivered, ITEMS);
+    };
+    compare(
+        rounds,
+        Contender::new("loop by hand on 1 thread", || {
+            (0..black_box(ITEMS)).for_each(|n| {
+                black_box(heavy::late_work(n, ITEMS));
+            });
+        }),
+        vec![
+            Contender::new("iterator, ordered sink, 1 worker", || run(1)),
+            Contender::new("iterator, ordered sink, 2 workers", || run(2)),
         ],
     )
 }

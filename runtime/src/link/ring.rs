@@ -11,7 +11,7 @@ use crate::{
     drive::Watch,
     graph::Site,
     idle::Idle,
-    load::{Kept, Load, Rest},
+    load::{Load, Rest, Undivided},
     pin::Waiter,
     shared::Shared,
     simd::{Feed, OneByOne},
@@ -222,7 +222,7 @@ impl<T: 'static> Load for RingLoad<'_, T> {
     type Item = T;
 
     fn open(&mut self) -> impl Rest<Item = T> {
-        Kept(self.drain.take().expect("a load is opened once"))
+        Undivided(self.drain.take().expect("a load is opened once"))
     }
 
     fn feed(&mut self) -> impl Feed<Item = T> {
@@ -230,7 +230,7 @@ impl<T: 'static> Load for RingLoad<'_, T> {
     }
 
     fn open_tagged(&mut self) -> impl Rest<Item = (u32, T)> {
-        Kept((0..=u32::MAX).zip(self.drain.take().expect("a load is opened once")))
+        Undivided((0..=u32::MAX).zip(self.drain.take().expect("a load is opened once")))
     }
 
     /// None: behind a ring there are rings only, which need no tickets.

@@ -101,16 +101,18 @@ fn cases() -> impl Strategy<Value = Case> {
         work,
         any::<u64>(),
     )
-        .prop_map(|(size, workers, senders, panics, divided, tuned, work, seed)| Case {
-            size,
-            workers,
-            senders,
-            panics,
-            divided,
-            tuned,
-            work,
-            seed,
-        })
+        .prop_map(
+            |(size, workers, senders, panics, divided, tuned, work, seed)| Case {
+                size,
+                workers,
+                senders,
+                panics,
+                divided,
+                tuned,
+                work,
+                seed,
+            },
+        )
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{Hashed, states::Lines};
 use crate::{
     carrier::Carrier,
     drive::Watch,
-    load::{Kept, Load, Rest},
+    load::{Load, Rest, Undivided},
     prefetch::DISTANCE,
     simd::{Feed, OneByOne},
 };
@@ -47,7 +47,7 @@ impl<T: 'static> Load for Part<T> {
     type Item = Hashed<T>;
 
     fn open(&mut self) -> impl Rest<Item = Hashed<T>> {
-        Kept(self.ahead())
+        Undivided(self.ahead())
     }
 
     fn feed(&mut self) -> impl Feed<Item = Hashed<T>> {
@@ -55,7 +55,7 @@ impl<T: 'static> Load for Part<T> {
     }
 
     fn open_tagged(&mut self) -> impl Rest<Item = (u32, Hashed<T>)> {
-        Kept((0..=u32::MAX).zip(self.ahead()))
+        Undivided((0..=u32::MAX).zip(self.ahead()))
     }
 
     fn ticket(&self) -> u32 {
