@@ -92,7 +92,8 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// Without it, workers are bound if `pool(cores = ..)` or `pool(numa = ..)` is given, or if there is a worker for every
     /// core that this process may use, on more than two cores and without a cpu quota; of several runs of one process, the
-    /// first. A thread that a stage starts inherits the binding of its worker: where stages start pools of their own, say
+    /// first. Otherwise, if there is a worker for every core or one worker only, each begins on a cpu of its own, and the system may
+    /// move it from there. A thread that a stage starts inherits the binding of its worker: where stages start pools of their own, say
     /// `pin(false)`.
     pub fn pin(mut self, pin: bool) -> Self {
         self.pin = Some(pin);

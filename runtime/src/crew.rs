@@ -114,7 +114,10 @@ fn run_workers<G: Graph>(
             // Now that the others are started, which would inherit it.
             let seated = match this {
                 First::Started => shared.seating.sit(id, &shared.warnings),
-                First::Lent => Ok(shared.seating.begin(id)),
+                First::Lent => {
+                    shared.seating.begin(id);
+                    Ok(())
+                }
             };
             if let Err(error) = seated {
                 problem.get_or_insert(error);
