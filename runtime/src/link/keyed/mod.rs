@@ -23,7 +23,6 @@ use pipewright_spec::info::LinkKindInfo;
 
 pub use self::part::Part;
 pub(super) use self::states::States;
-use self::scatter::Bins;
 use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},
@@ -58,6 +57,12 @@ pub struct KeyedLink<T: 'static, K: KeyFn<T>, S> {
     /// Where carriers are divided; as many as workers may scatter at once.
     bins: ArrayQueue<Bins<T>>,
 }
+
+/// The items of one carrier, by partition.
+struct Bins<T>(Box<[Vec<Hashed<T>>]>);
+
+// SAFETY: a link is made with a `Crossing<T>`, which exists for `T: Send` only.
+unsafe impl<T> Send for Bins<T> {}
 
 struct Partition<T: 'static, Key, S> {
     ring: CarrierRing<Hashed<T>>,

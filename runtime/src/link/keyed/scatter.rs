@@ -10,13 +10,10 @@ use std::{
     vec,
 };
 
-use super::{Hashed, KeyedLink, key_panicked, partition_of};
+use super::{Bins, Hashed, KeyedLink, key_panicked, partition_of};
 use crate::{
     carrier::Carrier, drive::panic_message, stage::KeyFn, sync::Ordering, worker::Worker,
 };
-
-/// The items of one carrier, by partition.
-pub(super) type Bins<T> = Box<[Vec<Hashed<T>>]>;
 
 impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     /// Divides the items of a carrier by partition and leaves the parts.
@@ -24,13 +21,16 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         if carrier.is_empty() || w.shared.is_stopping() {
             return;
         }
-        let made = || (0..self.partitions.len()).map(|_| self.home.buffer()).collect();
+        let made = || {
+            let bins = (0..self.partitions.len()).map(|_| self.home.buffer());
+            Bins(bins.collect())
+        };
         let mut bins = self.bins.pop().unwrap_or_else(made);
-        self.divide(carrier.items().drain(..), &mut bins, w);
-        let filled = bins.iter().filter(|bin| !bin.is_empty()).count();
+        self.divide(carrier.items().drain(..), &mut bins.0, w);
+        let filled = bins.0.iter().filter(|bin| !bin.is_empty()).count();
         let ticket = carrier.ticket();
         w.shared.credits.share_with(ticket, filled as u32);
-        for (p, bin) in bins.iter_mut().enumerate() {
+        for (p, bin) in bins.0.iter_mut().enumerate() {
             if bin.is_empty() {
                 continue;
             }
