@@ -32,6 +32,16 @@ pub(crate) enum First {
     Lent,
 }
 
+impl First {
+    fn sit(self, shared: &Shared, id: usize) -> Result<(), StartError> {
+        if self == Self::Started {
+            return shared.seating.sit(id, &shared.warnings);
+        }
+        shared.seating.begin(id);
+        Ok(())
+    }
+}
+
 /// The run's first thread: opens the pipeline, is worker 0, and ends when all workers have. Sources and states may
 /// borrow the environment.
 pub(crate) fn run<P: Blueprint>(
@@ -112,14 +122,7 @@ fn run_workers<G: Graph>(
         let urgent = Interrupt::new(shelf, shared, 0);
         let mut own = first.map(|(id, queue)| {
             // Now that the others are started, which would inherit it.
-            let seated = match this {
-                First::Started => shared.seating.sit(id, &shared.warnings),
-                First::Lent => {
-                    shared.seating.begin(id);
-                    Ok(())
-                }
-            };
-            if let Err(error) = seated {
+            if let Err(error) = this.sit(shared, id) {
                 problem.get_or_insert(error);
             }
             Worker::new(shared, id, queue, Some(&urgent))

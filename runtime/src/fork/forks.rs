@@ -1,6 +1,6 @@
 //! The seats of a run: where workers ask each other for jobs, and where they offer them.
 
-use std::{fmt, ptr, time::Instant};
+use std::{fmt, ptr};
 
 use crossbeam_utils::CachePadded;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     idle::Idle,
-    sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Instant, Ordering},
 };
 
 /// The forked jobs of one run that others may take, and who asks for some.

@@ -163,8 +163,9 @@ mod thread {
     /// The thread that calls is worker `id` of a run from now on, until what this returns is dropped.
     pub(crate) fn sit(forks: &Forks, id: usize) -> Sitting<'_> {
         let (mut gate, mut seat) = (&raw const CLOSED, ptr::null());
-        // One worker has nobody who could take anything.
-        if forks.workers() > 1 {
+        // One worker has nobody who could take anything. Shuttle's threads share one of the system's, and its thread-local storage:
+        // there nobody sits, and every fork is two calls.
+        if forks.workers() > 1 && !cfg!(shuttle) {
             forks.waiting.enlist(id, crate::sync::thread::current());
             let here = forks.seat(id);
             // SAFETY: each worker sits once, on its own thread, and `Sitting` leaves, which borrows the forks.

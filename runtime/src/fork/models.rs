@@ -76,7 +76,7 @@ impl World {
                     continue;
                 }
                 // A job is counted before it is in its slot.
-                crate::spin();
+                crate::sync::spin_loop();
                 let visible = || {
                     self.forks.ask_asleep();
                     self.forks.has_offers() || self.over.load(Ordering::Acquire)
@@ -175,7 +175,7 @@ fn loom_a_sleeper_is_woken_for_a_job() {
             seat.fork(
                 || {
                     while !done.load(Ordering::Acquire) {
-                        crate::spin();
+                        crate::sync::spin_loop();
                     }
                 },
                 || done.store(true, Ordering::Release),
@@ -203,7 +203,7 @@ fn loom_a_sleeper_is_woken_for_the_next_job_too() {
                         // The thief asks at some time; only a fork after that can answer.
                         while !done.load(Ordering::Acquire) {
                             seat.fork(|| (), || ());
-                            crate::spin();
+                            crate::sync::spin_loop();
                         }
                     },
                     || done.store(true, Ordering::Release),
@@ -232,13 +232,13 @@ fn loom_the_one_that_is_woken_sees_to_the_next() {
             let meet = || {
                 begun.fetch_add(1, Ordering::AcqRel);
                 while begun.load(Ordering::Acquire) < 2 {
-                    crate::spin();
+                    crate::sync::spin_loop();
                 }
             };
             let wait = || {
                 while begun.load(Ordering::Acquire) < 2 {
                     seat.fork(|| (), || ());
-                    crate::spin();
+                    crate::sync::spin_loop();
                 }
             };
             seat.fork(|| seat.fork(wait, meet), meet);

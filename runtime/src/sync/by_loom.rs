@@ -1,6 +1,8 @@
 //! What the models get: loom. They need no clock, and nothing that only the whole runtime uses.
 
 use std::collections::VecDeque;
+/// loom knows no time; nothing in a model depends on it.
+pub(crate) use std::time::Instant;
 
 pub(crate) use loom::{
     cell::UnsafeCell,
