@@ -205,15 +205,7 @@ impl Machine {
             short.push(Shortfall::HighCpu);
             pin = Pin::No;
         }
-        let spare = seats
-            .get(1)
-            .filter(|_| workers == 1)
-            .map(|seat| seat.cpu.id);
-        Ok(Placement {
-            spare,
-            cpus: seats.len(),
-            ..placement(&cpus, pin, short)
-        })
+        Ok(placement(&seats, &cpus, pin, short))
     }
 
     /// The cpus that workers may sit on, in the order in which they are taken.
@@ -275,7 +267,8 @@ impl Wish {
     }
 }
 
-fn placement(cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
+/// Workers on `cpus`, which are taken from `all`.
+fn placement(all: &[Candidate], cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
     let mut nodes: Vec<u32> = cpus.iter().map(|cpu| cpu.node).collect();
     nodes.sort_unstable();
     nodes.dedup();
@@ -288,8 +281,11 @@ fn placement(cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
         seats: cpus.iter().enumerate().map(seat).collect(),
         nodes: nodes.len(),
         pin,
-        spare: None,
-        cpus: cpus.len(),
+        spare: all
+            .get(1)
+            .filter(|_| cpus.len() == 1)
+            .map(|seat| seat.cpu.id),
+        cpus: all.len(),
         short,
     }
 }
