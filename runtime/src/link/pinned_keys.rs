@@ -14,7 +14,6 @@
 use std::{
     fmt,
     hash::BuildHasher,
-    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -25,12 +24,12 @@ use pipewright_spec::info::LinkKindInfo;
 use super::{
     Hashed, Serial, Shard,
     deposit::Turns,
-    keyed::{Part, States, key_panicked, seeded},
+    keyed::{Part, States, hash_each, seeded},
 };
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
-    drive::{Watch, panic_message},
+    drive::Watch,
     load::Load,
     error::InitError,
     graph::Site,
@@ -182,22 +181,11 @@ impl<T: 'static, K: KeyFn<T>> KeyedDeposit<T, K> {
                 *empty = Some(part(thread));
             }
         }
-        let mut items = carrier.items().drain(..);
-        // A key function that panics loses its item and no other.
-        while items.len() > 0 {
-            let attempt = catch_unwind(AssertUnwindSafe(|| {
-                for item in items.by_ref() {
-                    let hash = self.hasher.hash_one(self.key.key(&item));
-                    let thread = thread_of(hash, self.threads.len());
-                    let part = parts[thread].get_or_insert_with(|| part(thread));
-                    part.push(Hashed { hash, item });
-                }
-            }));
-            if let Err(payload) = attempt {
-                key_panicked(self.home.link(), w, panic_message(payload));
-            }
-        }
-        drop(items);
+        let by = (&self.key, &self.hasher);
+        hash_each(carrier.items().drain(..), by, self.home.link(), w, |item| {
+            let thread = thread_of(item.hash, self.threads.len());
+            parts[thread].get_or_insert_with(|| part(thread)).push(item);
+        });
         parts
     }
 

@@ -22,7 +22,7 @@ use foldhash::{SharedSeed, quality::SeedableRandomState};
 use pipewright_spec::info::LinkKindInfo;
 
 pub use self::part::Part;
-pub(super) use self::states::States;
+pub(super) use self::{scatter::hash_each, states::States};
 use super::Serial;
 use crate::{
     carrier::{Carrier, CarrierRing, Home},

@@ -10,6 +10,8 @@ use std::{
     vec,
 };
 
+use foldhash::quality::SeedableRandomState;
+
 use super::{Bins, Hashed, KeyedLink, key_panicked, partition_of};
 use crate::{
     carrier::Carrier, drive::panic_message, stage::KeyFn, sync::Ordering, worker::Worker,
@@ -26,7 +28,10 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             Bins(bins.collect())
         };
         let mut bins = self.bins.pop().unwrap_or_else(made);
-        self.divide(carrier.items().drain(..), &mut bins.0, w);
+        let by = (&self.key, &self.hasher);
+        hash_each(carrier.items().drain(..), by, self.home.link(), w, |item| {
+            bins.0[partition_of(item.hash, bins.0.len())].push(item);
+        });
         let filled = bins.0.iter().filter(|bin| !bin.is_empty()).count();
         let ticket = carrier.ticket();
         w.shared.credits.share_with(ticket, filled as u32);
@@ -43,19 +48,26 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         // A full store means that more workers scatter at once than there are; then these are freed.
         drop(self.bins.push(bins));
     }
+}
 
-    fn divide(&self, mut items: vec::Drain<'_, T>, bins: &mut [Vec<Hashed<T>>], w: &Worker<'_>) {
-        // A key function that panics loses its item and no other.
-        while items.len() > 0 {
-            let attempt = catch_unwind(AssertUnwindSafe(|| {
-                for item in items.by_ref() {
-                    let hash = self.hasher.hash_one(self.key.key(&item));
-                    bins[partition_of(hash, bins.len())].push(Hashed { hash, item });
-                }
-            }));
-            if let Err(payload) = attempt {
-                key_panicked(self.home.link(), w, panic_message(payload));
+/// Hashes the keys of all items and hands each item on with its hash. A key function that panics loses its item and no other.
+#[inline(always)]
+pub(in crate::link) fn hash_each<T, K: KeyFn<T>>(
+    mut items: vec::Drain<'_, T>,
+    (key, hasher): (&K, &SeedableRandomState),
+    link: u16,
+    w: &Worker<'_>,
+    mut put: impl FnMut(Hashed<T>),
+) {
+    while items.len() > 0 {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            for item in items.by_ref() {
+                let hash = hasher.hash_one(key.key(&item));
+                put(Hashed { hash, item });
             }
+        }));
+        if let Err(payload) = attempt {
+            key_panicked(link, w, panic_message(payload));
         }
     }
 }
