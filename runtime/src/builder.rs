@@ -194,6 +194,7 @@ impl<P: Blueprint> Builder<P> {
             warnings,
         );
         input.attach(&shared.idle);
+        shared.budget.add(capacity as usize * size_of::<P::Input>());
         Ok(Ready { env, shared, input })
     }
 

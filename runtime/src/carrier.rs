@@ -62,8 +62,44 @@ pub(crate) struct Node<T> {
     items: Vec<T>,
     /// Position of each item in the source's batch; used on tagged links only.
     tags: Vec<u32>,
+    /// What of it the budget of the run knows, in bytes.
+    counted: usize,
     /// Where to return to.
     home: Arc<Pool<T>>,
+}
+
+impl<T> Node<T> {
+    /// Bytes that it takes.
+    fn bytes(&self) -> usize {
+        self.items.capacity() * size_of::<T>() + self.tags.capacity() * size_of::<u32>()
+    }
+
+    /// Lets the budget know of what was added to it while it was on its way.
+    #[inline]
+    fn count(&mut self) {
+        let bytes = self.bytes();
+        if bytes != self.counted {
+            self.count_again(bytes);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_again(&mut self, bytes: usize) {
+        let shared = &self.home.shared;
+        // It may be smaller, if it was given for another one.
+        match bytes.checked_sub(self.counted) {
+            Some(more) => shared.budget.add(more),
+            None => shared.freed(self.counted - bytes),
+        }
+        self.counted = bytes;
+    }
+}
+
+impl<T> Drop for Node<T> {
+    fn drop(&mut self) {
+        self.home.shared.freed(self.counted);
+    }
 }
 
 // SAFETY: a home makes all nodes of its items, and a home is made with a `Crossing<T>`, which exists for `T: Send` only.
@@ -89,6 +125,8 @@ pub(crate) struct Pool<T> {
     closed: AtomicBool,
     shared: Arc<Shared>,
     link: u16,
+    /// Items that a new buffer has room for.
+    room: usize,
 }
 
 impl<T: 'static> Home<T> {
@@ -105,9 +143,14 @@ impl<T: 'static> Home<T> {
             closed: AtomicBool::new(false),
             shared: Arc::clone(shared),
             link,
+            room: Self::room(shared),
         });
-        // One worker has the pipeline to itself and carries nothing.
-        if shared.settings.workers > 1 || !shared.pins.is_empty() {
+        let parts = shared.settings.parts_of(shared.info, link);
+        shared.budget.needs(pool.room * size_of::<T>() * parts);
+        // One worker has the pipeline to itself and carries nothing. Where memory is limited, nothing is made that may not be
+        // needed.
+        let carries = shared.settings.workers > 1 || !shared.pins.is_empty();
+        if carries && !shared.budget.is_limited() {
             for i in 0..buffers.min(MADE_AHEAD) {
                 // There is room: no more are made than a list holds. Only their headers are touched here; the pages for
                 // items come from the node whose worker fills them first.
@@ -153,8 +196,26 @@ impl<T: 'static> Home<T> {
 
     /// The buffer of a new carrier, for whoever gives it for that of a carrier.
     pub(crate) fn buffer(&self) -> Vec<T> {
-        Vec::with_capacity(Pool::<T>::RESERVED)
+        Vec::with_capacity(self.0.room)
     }
+
+    /// Items that a new buffer has room for: of the memory that there may be, no more than the share of a pull.
+    fn room(shared: &Shared) -> usize {
+        Self::RESERVED.min(shared.budget.items_in(RESERVED_BYTES, size_of::<T>()))
+    }
+
+    /// Enough for a quantum of most items.
+    const RESERVED: usize = {
+        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        let fit = RESERVED_BYTES / size;
+        if fit < 4 {
+            4
+        } else if fit > 4096 {
+            4096
+        } else {
+            fit
+        }
+    };
 
     /// Spare buffers of each node, for tests.
     #[cfg(test)]
@@ -200,26 +261,17 @@ impl<T: 'static> Pool<T> {
         };
         // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
         let tagged = self.shared.info.links.iter().any(|link| link.tagged);
-        Box::new(Node {
+        let room = self.room;
+        let mut node = Box::new(Node {
             header,
-            items: Vec::with_capacity(Self::RESERVED),
-            tags: Vec::with_capacity(if tagged { Self::RESERVED } else { 0 }),
+            items: Vec::with_capacity(room),
+            tags: Vec::with_capacity(if tagged { room } else { 0 }),
+            counted: 0,
             home: Arc::clone(self),
-        })
+        });
+        node.count();
+        node
     }
-
-    /// Items that a new buffer has room for.
-    const RESERVED: usize = {
-        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
-        let fit = RESERVED_BYTES / size;
-        if fit < 4 {
-            4
-        } else if fit > 4096 {
-            4096
-        } else {
-            fit
-        }
-    };
 }
 
 impl<T> Pool<T> {
@@ -355,11 +407,16 @@ impl<T: 'static> Drop for Carrier<T> {
         if node.home.closed.load(Ordering::Acquire) {
             return node.home.shared.release(ticket);
         }
+        node.count();
         // SAFETY: the link keeps the pool, and closes it when it goes with the graph. That is when nobody works on the graph
         // any more, and then whoever drops what is left sees it closed. So there is the link until the end of this function.
         let home = unsafe { &*Arc::as_ptr(&node.home) };
-        // A full list means that more buffers were made than it was sized for; then this one is freed.
-        drop(home.free[usize::from(node.header.node)].give(node));
+        if home.shared.budget.is_over() {
+            drop(node);
+        } else {
+            // A full list means that more buffers were made than it was sized for; then this one is freed.
+            drop(home.free[usize::from(node.header.node)].give(node));
+        }
         home.shared.release(ticket);
     }
 }

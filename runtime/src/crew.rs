@@ -56,7 +56,12 @@ pub(crate) fn run<P: Blueprint>(
         shared,
         input: Some(input),
     };
-    let graph = match guarded(|| P::open(env, &site)) {
+    let opened = guarded(|| P::open(env, &site));
+    let opened = match shared.budget.refusal() {
+        Some(refusal) => opened.and(Err(StartError::Number(refusal))),
+        None => opened,
+    };
+    let graph = match opened {
         Ok(graph) => graph,
         Err(error) => {
             shared.finish();

@@ -38,6 +38,7 @@ built_on_them! {
     mod ahead;
     mod alone;
     mod batch;
+    mod budget;
     mod builder;
     mod call;
     mod carrier;
@@ -91,6 +92,7 @@ built_on_them! {
 
     pub use crate::{
         batch::Batch,
+        budget::Buffers,
         builder::Builder,
         call::Outlet,
         dry_run::{DryRun, IntoSpan, SpanError},

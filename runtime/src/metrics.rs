@@ -5,7 +5,7 @@ use std::fmt;
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
-    counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
+    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
     shared::Shared, worker_stats::WorkerMetrics,
 };
 
@@ -14,6 +14,7 @@ pub struct Metrics<P> {
     pub(crate) stages: Box<[StageMetrics]>,
     pub(crate) workers: Box<[WorkerMetrics]>,
     pub(crate) memory: Option<MemoryPressure>,
+    pub(crate) buffers: Buffers,
     pipeline: Of<P>,
 }
 
@@ -50,6 +51,7 @@ impl<P: Blueprint> Metrics<P> {
             stages: read(shared),
             workers: workers(shared),
             memory: shared.memory.is_some().then(|| shared.pressure.seen()),
+            buffers: shared.budget.seen(),
             pipeline: Of::default(),
         }
     }
@@ -60,6 +62,7 @@ impl<P: Blueprint> Metrics<P> {
             stages,
             workers: Box::default(),
             memory: None,
+            buffers: Buffers::default(),
             pipeline: Of::default(),
         }
     }
@@ -85,6 +88,11 @@ impl<P: Blueprint> Metrics<P> {
         self.memory
     }
 
+    /// What the buffers between stages take; nothing in a dry run, which hands no batches over.
+    pub fn buffers(&self) -> Buffers {
+        self.buffers
+    }
+
     /// All stages, in the order in which they are written.
     pub fn stages(&self) -> &[StageMetrics] {
         &self.stages
@@ -97,6 +105,7 @@ impl<P> fmt::Debug for Metrics<P> {
             .field("stages", &self.stages)
             .field("workers", &self.workers)
             .field("memory", &self.memory)
+            .field("buffers", &self.buffers)
             .finish()
     }
 }

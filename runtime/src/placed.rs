@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_deque::Worker as Queue;
-use pipewright_spec::info::{Enforce, PoolInfo, TopologyInfo};
+use pipewright_spec::info::{Enforce, TopologyInfo};
 
 use crate::{
     carrier::Home, diagnose::crosses_threads, lane::Lane, machine::Machine, settings::Settings,
@@ -13,15 +13,7 @@ use crate::{
 /// A pipeline without stages: batches and queues know nothing of them.
 static TOPOLOGY: TopologyInfo = TopologyInfo {
     name: "placed",
-    stages: &[],
-    links: &[],
-    sources: &[],
-    pinned: &[],
-    has_pool: true,
-    pool: PoolInfo::NONE,
-    enforce: None,
-    quantum_ns: None,
-    drawing: "",
+    ..TopologyInfo::EMPTY
 };
 
 pub(crate) fn shared(machine: &str) -> Arc<Shared> {

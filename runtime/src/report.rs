@@ -325,6 +325,9 @@ impl<P> fmt::Display for Report<P> {
         if let Some(memory) = self.metrics.memory {
             writeln!(f, "  {memory}")?;
         }
+        if self.metrics.buffers.limit.is_some() {
+            writeln!(f, "  {}", self.metrics.buffers)?;
+        }
         for note in &self.panics {
             writeln!(f, "  `{}` panicked: {}", note.stage, note.message)?;
         }

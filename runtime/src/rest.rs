@@ -99,7 +99,7 @@ impl Worker<'_> {
         };
         let now = shared.now();
         let ready = || shared.sources.iter().any(|source| source.is_ready(now));
-        enough && (!shared.is_paused() && ready() || shared.is_over())
+        enough && (shared.may_pull() && ready() || shared.is_over())
     }
 
     /// Looks for work, then sleeps, until there may be something to do.
@@ -158,8 +158,8 @@ impl Worker<'_> {
     fn sleep(&mut self) {
         let shared = self.shared;
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
-        // While sources are paused nobody asks them; the sampler wakes the sleepers when that ends.
-        let asked = (0..shared.sources.len()).filter(|_| !shared.is_paused());
+        // While sources are paused nobody asks them; who ends that wakes a sleeper.
+        let asked = (0..shared.sources.len()).filter(|_| shared.may_pull());
         let retry = asked.filter_map(|source| self.retry_time(source)).min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));

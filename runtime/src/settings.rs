@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) parallel: bool,
     /// Are batches divided whenever they can be? For tests.
     pub(crate) always_divide: bool,
+    /// Most bytes that the buffers between stages may take.
+    pub(crate) memory: Option<u64>,
     pub(crate) credits: u32,
     pub(crate) partitions: usize,
     /// The vector levels that segments may use.
@@ -105,6 +107,7 @@ impl Settings {
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,
             always_divide: false,
+            memory: info.memory,
             credits: 0,
             partitions: 0,
             available: Available::detected(),
@@ -168,6 +171,12 @@ impl Settings {
         links_before(info, link)
             .map(|before| self.parts_at(info, before))
             .fold(tickets.saturating_mul(paths), usize::saturating_mul)
+    }
+
+    /// The parts in which a carrier comes to a link; 1 for what a source gives, which has a number behind those of the links.
+    pub(crate) fn parts_of(&self, info: &TopologyInfo, link: u16) -> usize {
+        let links = info.links.len();
+        if usize::from(link) < links { self.parts_at(info, link.into()) } else { 1 }
     }
 
     /// The parts in which a link divides a carrier: by partition of the keys, or by the thread that has them.

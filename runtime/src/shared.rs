@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
+    budget::Budget,
     carrier::{Carrier, Task},
     counts::Counts,
     credit::Credits,
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Option<(MemoryWatch, Gauge)>,
     /// How scarce memory is.
     pub(crate) pressure: Pressure,
+    /// What the buffers between stages take.
+    pub(crate) budget: Budget,
     /// What lies ready to be used again.
     spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
@@ -133,6 +136,7 @@ impl Shared {
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
+            budget: Budget::new(settings.memory, settings.credits),
             forks: Forks::new(workers, Arc::clone(&idle), epoch),
             idle,
             counts: (0..workers + pins.threads())
@@ -219,7 +223,7 @@ impl Shared {
     /// on its way.
     pub(crate) fn quantum(&self) -> u64 {
         let quantum = self.settings.quantum;
-        match self.pressure.level() {
+        match self.level() {
             Level::None => quantum,
             Level::Some => quantum / 4,
             Level::High | Level::Critical => quantum / 16,
@@ -231,9 +235,32 @@ impl Shared {
         self.pressure.level() == Level::Critical && !self.is_closing()
     }
 
+    /// Are there more buffers than there may be, and batches on their way that will give some back?
+    pub(crate) fn is_short(&self) -> bool {
+        self.budget.is_over() && self.credits.free() != self.credits.total()
+    }
+
+    /// May the sources be asked for more?
+    pub(crate) fn may_pull(&self) -> bool {
+        !self.is_paused() && !self.is_short()
+    }
+
+    /// How scarce memory is, that of the machine or that which the pipeline may take.
+    fn level(&self) -> Level {
+        self.pressure.level().max(self.budget.level())
+    }
+
+    /// Buffers were freed.
+    pub(crate) fn freed(&self, bytes: usize) {
+        if self.budget.subtract(bytes) {
+            self.idle.wake_one();
+            self.pins.wake_sources();
+        }
+    }
+
     /// Is memory so plentiful that items may wait for others?
     pub(crate) fn may_linger(&self) -> bool {
-        self.pressure.level() == Level::None
+        self.level() == Level::None
     }
 
     /// Adds buffers that are freed when memory is scarce.
@@ -343,8 +370,8 @@ impl Shared {
     fn released(&self, ticket: u32) -> bool {
         let free = self.credits.release(ticket);
         let first = free == Some(1);
-        // Outside parallel work someone waits for all tickets; within it, for any.
-        let all = free == Some(self.credits.total()) && !self.is_parallel();
+        // Outside parallel work someone waits for all tickets; within it for any, or, where buffers are short, for all.
+        let all = free == Some(self.credits.total()) && (!self.is_parallel() || self.budget.is_over());
         if first || all {
             self.idle.wake_one();
             self.pins.wake_sources();

@@ -46,6 +46,9 @@ pub(crate) fn apply(
     if let Some(quantum) = &file.quantum_ns {
         settings.quantum = quantum.value;
     }
+    if let Some(memory) = &file.memory {
+        settings.memory = Some(memory.value);
+    }
     if let Some(enforce) = &file.enforce {
         settings.enforce = enforce.value;
     }

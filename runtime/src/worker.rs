@@ -374,7 +374,7 @@ pub(crate) fn step_above<G: Graph>(
         .filter(|above| *above < lane.min(Lane::NORMAL));
     above.any(|above| {
         serve(shelf, local, w, above, |shelf, local, w| {
-            let open = w.shared.is_parallel() && !w.shared.is_paused();
+            let open = w.shared.is_parallel() && w.shared.may_pull();
             open && pull_one(shelf, local, w)
         })
     })
@@ -410,7 +410,10 @@ fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, tas
 
 /// Pulls from a source of the lane that is being served; false if there was nothing to pull.
 fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
-    if w.shared.is_paused() {
+    if !w.shared.may_pull() {
+        if w.shared.is_short() {
+            w.shared.free_spares();
+        }
         return false;
     }
     if w.shared.is_parallel() {

@@ -166,6 +166,50 @@ fn sources_pause_while_memory_is_critical_and_go_on_afterwards() {
     }
 }
 
+#[pipeline(env = Arc<Counts>)]
+mod fed {
+    use super::*;
+
+    #[source(cores = "0", wait = park)]
+    pub fn numbers(n: &mut u64, out: &mut Emit<u64>, env: &Arc<Counts>) -> Flow {
+        out.send(*n);
+        *n += 1;
+        env.given.fetch_add(1, Ordering::Relaxed);
+        Flow::More
+    }
+
+    #[sink(from = numbers)]
+    pub fn take(_n: u64, env: &Arc<Counts>) {
+        env.taken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_pinned_source_pauses_too() {
+    let (group, counts) = (Group::new(), Arc::new(Counts::default()));
+    let run = fed::pipeline()
+        .watch_memory(group.watch())
+        .start(Arc::clone(&counts))
+        .unwrap();
+    for _ in 0..3 {
+        let before = counts.given.load(Ordering::Relaxed);
+        until("items", || counts.given.load(Ordering::Relaxed) > before);
+        group.use_bytes(980);
+        until("the level to rise", || level(&run) == Level::Critical);
+        let given = until_it_rests("the source to pause", &counts.given);
+        until("the last item", || {
+            counts.taken.load(Ordering::Relaxed) == given
+        });
+        group.use_bytes(100);
+        until("the level to fall", || level(&run) == Level::None);
+    }
+    group.use_bytes(980);
+    until("the level to rise", || level(&run) == Level::Critical);
+    let ledger = run.drain().unwrap().ledger();
+    assert!(ledger.is_balanced(), "{ledger}");
+    assert_eq!(ledger.received, counts.given.load(Ordering::Relaxed));
+}
+
 #[test]
 fn a_scarce_memory_slows_a_run_down_and_loses_nothing() {
     for bytes in [800, 900] {

@@ -25,11 +25,28 @@ pub struct TopologyInfo {
     pub enforce: Option<Enforce>,
     /// `quantum`, where given.
     pub quantum_ns: Option<u64>,
+    /// `memory`, in bytes, where given.
+    pub memory: Option<u64>,
     /// The drawing of the pipeline as text.
     pub drawing: &'static str,
 }
 
 impl TopologyInfo {
+    /// A pool without anything to run: what others are described from.
+    pub const EMPTY: Self = Self {
+        name: "",
+        stages: &[],
+        links: &[],
+        sources: &[],
+        pinned: &[],
+        has_pool: true,
+        pool: PoolInfo::NONE,
+        enforce: None,
+        quantum_ns: None,
+        memory: None,
+        drawing: "",
+    };
+
     /// The index of the stage with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name == name)

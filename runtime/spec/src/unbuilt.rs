@@ -35,7 +35,6 @@ fn instead(key: Key) -> &'static str {
         Key::Breaker => "remove it; read `::Err` and decide there",
         Key::Overflow => "write `block`, which is the default",
         Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
-        Key::Memory => "remove it; `queue` and `batch` bound what is in flight",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
     }
@@ -69,7 +68,7 @@ fn future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
 }
 
 fn pipeline_keys<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    for key in [Key::Reply, Key::Memory, Key::Jemalloc] {
+    for key in [Key::Reply, Key::Jemalloc] {
         if let Some(place) = model.options.given(key) {
             problems.push(problem(info(key).name, key, place.clone()));
         }
@@ -107,6 +106,7 @@ mod tests {
              d: sink | c, input | queue=64 overflow=block on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
              @ quantum=\"64us\"
+             @ memory=\"64Mi\"
              @ hw enforce=deny",
             &[],
         );
@@ -119,7 +119,6 @@ mod tests {
              b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group
              c: sink async | input | overflow=drop_oldest
              @ reply=b
-             @ memory=\"64Mi\"
              @ jemalloc=group",
             &[
                 "a.rate rate",
@@ -131,7 +130,6 @@ mod tests {
                 "c.overflow= drop_oldest",
                 "c async fn",
                 "@reply reply",
-                "@memory memory",
                 "@jemalloc jemalloc",
             ],
         );

@@ -11,7 +11,7 @@ use std::{
 
 use crossbeam_deque::Worker as Queue;
 use pipewright_spec::info::{
-    Enforce, Kind, LinkInfo, LinkKindInfo, PoolInfo, StageInfo, StateKind, TopologyInfo,
+    Enforce, Kind, LinkInfo, LinkKindInfo, StageInfo, StateKind, TopologyInfo,
 };
 
 use super::{timed, together_with, wait_for};
@@ -64,13 +64,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
         paths: 1,
         tagged: false,
     }],
-    sources: &[],
-    pinned: &[],
-    has_pool: true,
-    pool: PoolInfo::NONE,
-    enforce: None,
-    quantum_ns: None,
-    drawing: "",
+    ..TopologyInfo::EMPTY
 };
 
 /// What the workers of a run share, for as many workers.

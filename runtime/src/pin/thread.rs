@@ -132,7 +132,11 @@ pub fn feed<'w>(
     let mut wait = Waiter::new(w);
     while wait.goes_on() && !ctl.is_done() {
         let now = w.tick();
-        if ctl.may_be_pulled(now)
+        if shared.is_short() {
+            shared.free_spares();
+        }
+        if shared.may_pull()
+            && ctl.may_be_pulled(now)
             && let Some(ticket) = shared.credits.take(source as u32, ctl.lane())
         {
             match w.pull_with(ticket, &mut pull) {
@@ -149,7 +153,7 @@ pub fn feed<'w>(
             Duration::from_nanos(left.max(1))
         });
         wait.rest(timeout, || {
-            shared.credits.free() > 0 && ctl.may_be_pulled(now)
+            shared.credits.free() > 0 && shared.may_pull() && ctl.may_be_pulled(now)
         });
     }
     // Pairs with itself in the other threads: of two that end their sources at once, one sees both ended.

@@ -59,8 +59,9 @@ fn sample(shared: &Shared, watch: &MemoryWatch, gauge: &Gauge, over: &AtomicBool
 
 fn tell(shared: &Shared, level: Level) {
     if shared.pressure.set(level) {
-        // Workers that sleep because sources are paused look again; the fence in it orders their look after the level.
+        // Who sleeps because sources are paused looks again; the fence in it orders that look after the level.
         shared.idle.wake_all();
+        shared.pins.wake_all();
     }
 }
 

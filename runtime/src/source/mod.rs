@@ -304,7 +304,7 @@ impl Place {
         let ctl = self.ctl(w);
         let taken = token.grab(|source| {
             ctl.busy.store(true, Ordering::Relaxed);
-            let most = (PULL_BYTES / size_of::<T>().max(1)).max(1);
+            let most = w.shared.budget.items_in(PULL_BYTES, size_of::<T>());
             fill(w, source, &mut carrier, ctl.limit(true).min(most as u64));
             if !carrier.is_empty() {
                 self.draw(w, carrier.ticket());

@@ -105,14 +105,7 @@ const fn topology(name: &'static str, stages: &'static [rt::StageInfo]) -> rt::T
     rt::TopologyInfo {
         name,
         stages,
-        links: &[],
-        sources: &[],
-        pinned: &[],
-        has_pool: true,
-        pool: rt::PoolInfo::NONE,
-        enforce: None,
-        quantum_ns: None,
-        drawing: "",
+        ..rt::TopologyInfo::EMPTY
     }
 }
 

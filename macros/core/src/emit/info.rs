@@ -44,6 +44,8 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             .as_ref()
             .map(|given| Literal::u64_unsuffixed(given.value.ns())),
     );
+    let memory = options.memory.as_ref();
+    let memory = option(memory.map(|given| Literal::u64_unsuffixed(given.value)));
     quote! {
         #rt::TopologyInfo {
             name: #name,
@@ -55,6 +57,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             pool: #pool,
             enforce: #enforce,
             quantum_ns: #quantum,
+            memory: #memory,
             drawing: #drawing,
         }
     }

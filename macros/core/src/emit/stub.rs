@@ -48,18 +48,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
                 type Input = rt::NoInput;
                 const SHARED: rt::Shareable<#env> = rt::shared_by_workers::<#env>();
                 const CROSSING: rt::Crossing<rt::NoInput> = rt::crosses_threads::<rt::NoInput>();
-                const TOPOLOGY: &'static rt::TopologyInfo = &rt::TopologyInfo {
-                    name: "",
-                    stages: &[],
-                    links: &[],
-                    sources: &[],
-                    pinned: &[],
-                    has_pool: true,
-                    pool: rt::PoolInfo::NONE,
-                    enforce: ::core::option::Option::None,
-                    quantum_ns: ::core::option::Option::None,
-                    drawing: "",
-                };
+                const TOPOLOGY: &'static rt::TopologyInfo = &rt::TopologyInfo::EMPTY;
 
                 fn open<'e>(
                     _: &'e rt::Common<#env>,

@@ -27,7 +27,7 @@ help: move the attribute into the other file and put `mod` with a body around th
      #[sink(from = a)] fn z(x: u8) {}
      }"#,
         &[r#"`#[pipeline]` has no option `bnch`
-help: its options: `env`, `pool`, `quantum`, `hw`"#],
+help: its options: `env`, `pool`, `quantum`, `memory`, `hw`"#],
     );
     check(
         r#"#[pipeline(pool(wrkers = 2))] mod m {

@@ -76,14 +76,6 @@ help: write `block`, which is the default"#],
 help: let a stage on the way to it read `input`, or name another stage"#],
     );
     check(
-        r#"#[pipeline(memory = "64Mi")] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] fn z(x: u8) {}
-     }"#,
-        &[r#"`memory` is not available in pipewright 0.1
-help: remove it; `queue` and `batch` bound what is in flight"#],
-    );
-    check(
         r#"#[pipeline(jemalloc(arenas = 4))] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}

@@ -11,7 +11,7 @@ pub struct PipelineOptions<P> {
     pub quantum: Option<Given<Duration, P>>,
     /// The stage whose output answers `call`; stored by the front door itself.
     pub reply: Option<Given<Door<P>, P>>,
-    /// The most memory that items in flight may take, in bytes.
+    /// The most memory that the buffers between stages may take, in bytes.
     pub memory: Option<Given<u64, P>>,
     /// Hints for the allocator.
     pub jemalloc: Option<Given<Group<P>, P>>,

@@ -279,7 +279,7 @@ pub const PIPELINE_KEYS: &[KeyInfo] = &[
     later(key(Key::Reply, "reply", &[], ValueType::Doors, "none", Change::Shape, "The stage whose output answers `call`.")),
     key(Key::Pool, "pool", &[], ValueType::Group(POOL), "a worker for each core", Change::Tuning, "The workers that run the pipeline."),
     key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work."),
-    later(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "none", Change::Tuning, "The most memory that items in flight may take.")),
+    key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "no limit", Change::Tuning, "The most memory that the buffers between stages may take: sources wait while it is reached."),
     later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
     key(Key::Hw, "hw", &[], ValueType::Group(HW), "`enforce = warn`", Change::Tuning, "What happens where the machine does not give what is asked for, such as a core for each pinned stage: nothing is said, a warning, or the run does not start."),
 ];

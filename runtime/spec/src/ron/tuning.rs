@@ -29,6 +29,8 @@ pub struct TuningFile {
     pub pool: Pool<Span>,
     /// `quantum`, in nanoseconds.
     pub quantum_ns: Option<Given<u64, Span>>,
+    /// `memory`, in bytes.
+    pub memory: Option<Given<u64, Span>>,
     /// `hw: (enforce: ..)`.
     pub enforce: Option<Given<Enforce, Span>>,
 }
@@ -95,6 +97,7 @@ fn parts(source: &Source) -> Result<(TuningFile, Problems<Span>), Problems<Span>
     file.pool = options.pool;
     file.enforce = options.hw.enforce;
     file.quantum_ns = options.quantum.map(nanoseconds);
+    file.memory = options.memory;
     Ok((file, problems))
 }
 

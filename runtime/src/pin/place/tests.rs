@@ -47,14 +47,8 @@ static INFO: TopologyInfo = TopologyInfo {
         stage("middle", &[1, 2], Wait::Park),
         stage("last", &[3], Wait::Spin),
     ],
-    links: &[],
-    sources: &[],
     pinned: &[pinned(&[0]), pinned(&[1]), pinned(&[2])],
-    has_pool: true,
-    pool: pipewright_spec::info::PoolInfo::NONE,
-    enforce: None,
-    quantum_ns: None,
-    drawing: "",
+    ..TopologyInfo::EMPTY
 };
 
 /// On so many cores, after `change`: the workers, which segments have their cores, how they wait, and what is told.

@@ -1,9 +1,7 @@
 //! Tests of tuning files.
 
 use super::{codes, tuning};
-use crate::info::{
-    DoorInfo, Enforce, Kind, OnPanic, PoolInfo, Smt, StageInfo, StateKind, TopologyInfo,
-};
+use crate::info::{DoorInfo, Enforce, Kind, OnPanic, Smt, StageInfo, StateKind, TopologyInfo};
 use crate::options::Pool;
 use crate::report::Source;
 
@@ -76,14 +74,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
             ..SOURCE
         },
     ],
-    links: &[],
-    sources: &[],
-    pinned: &[],
-    has_pool: true,
-    pool: PoolInfo::NONE,
-    enforce: None,
-    quantum_ns: None,
-    drawing: "",
+    ..TopologyInfo::EMPTY
 };
 
 const GOOD: &str = r#"( stages: {
@@ -91,7 +82,7 @@ const GOOD: &str = r#"( stages: {
     "verify": (batch: 128, linger: "40us"),
     "parse": (queue: "64Ki", on_panic: stop),
     "dedup": (linger: "1ms"),
-}, pool: (workers: 2, cores: "0,2-3", smt: avoid, numa: 1), quantum: "64us", hw: (enforce: deny) )"#;
+}, pool: (workers: 2, cores: "0,2-3", smt: avoid, numa: 1), quantum: "64us", memory: "1Mi", hw: (enforce: deny) )"#;
 
 #[test]
 fn a_tuning_file_holds_typed_numbers() {
@@ -117,6 +108,8 @@ fn a_tuning_file_holds_typed_numbers() {
         file.quantum_ns.as_ref().map(|quantum| quantum.value),
         Some(64_000)
     );
+    let memory = file.memory.as_ref();
+    assert_eq!(memory.map(|memory| memory.value), Some(1 << 20));
     let [ingest, verify, parse, dedup] = file.stages.as_slice() else {
         panic!("four stages: {file:?}")
     };
@@ -211,7 +204,11 @@ fn shape_and_missing_options_are_refused() {
         "E_CORES 1:28, E_UNKNOWN_WORD 1:40",
         "the range `3-1` counts down",
     );
-    check(r#"(memory: "1Gi")"#, "E_UNBUILT 1:2", &unbuilt("memory"));
+    check(
+        r#"(memory: "1GiB")"#,
+        "E_UNIT 1:10",
+        "`\"1GiB\"` is spelled in another way here",
+    );
     check(
         r#"(stage: {})"#,
         "E_UNKNOWN_KEY 1:2",
