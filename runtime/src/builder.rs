@@ -177,9 +177,8 @@ impl<P: Blueprint> Builder<P> {
         let watch = self.watch.clone();
         let (settings, mut placement, mut pins) = self.settled()?;
         let warnings = Warnings::new(settings.enforce);
-        for short in placement.short.drain(..).chain(pins.short.drain(..)) {
-            warnings.fell_short(short)?;
-        }
+        let short = placement.short.drain(..).chain(pins.short.drain(..));
+        warnings.fell_short(short.collect::<Vec<_>>())?;
         let capacity = input_capacity::<P>(&settings);
         let input = Ingress::new(capacity, P::CROSSING);
         let env = Common::new(env, P::SHARED);
@@ -214,11 +213,13 @@ impl<P: Blueprint> Builder<P> {
             None => machine::here().map_err(StartError::Topology)?,
         };
         self.settings.pool.pin = self.pin;
+        self.settings.pool.taken = self.settings.named_cores();
         let mut placement = self.settings.place(&machine)?;
         let pins = pin::place(&mut self.settings, P::TOPOLOGY, &machine)?;
-        if self.settings.workers != placement.seats.len() {
-            // The pool shrinks before pinned threads share.
+        if !pins.seats.is_empty() {
+            // The pool shrinks before pinned threads share, and keeps away from the cores that they have.
             self.settings.pool.workers = Some(self.settings.workers.max(1));
+            self.settings.pool.taken = pins.owned();
             placement = machine.place(&self.settings.pool)?;
         }
         self.settings.check(P::TOPOLOGY)?;

@@ -69,11 +69,17 @@ pub enum StartError {
     #[error("{0}")]
     Cores(String),
     /// The machine does not give what the run asks for, and the pipeline says `hw(enforce = deny)`.
-    #[error("{0}; {help}, or `hw(enforce = warn)` to run like that", help = .0.help())]
-    Machine(#[source] Shortfall),
+    #[error("{}, or `hw(enforce = warn)` to run like that", told(.0))]
+    Machine(Box<[Shortfall]>),
     /// A tuning file given by the environment variable `PIPEWRIGHT_TUNING` is wrong.
     #[error(transparent)]
     Tuning(#[from] TuningError),
+}
+
+/// What falls short, each with its help.
+fn told(short: &[Shortfall]) -> String {
+    let told: Vec<String> = short.iter().map(|short| format!("{short}; {}", short.help())).collect();
+    told.join("\n")
 }
 
 /// A tuning file could not be used. Nothing of it is applied.

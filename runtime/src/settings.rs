@@ -102,6 +102,7 @@ impl Settings {
                 smt: info.pool.smt,
                 numa: info.pool.numa,
                 pin: None,
+                taken: Vec::new(),
             },
             enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
@@ -138,6 +139,12 @@ impl Settings {
         let placement = machine.place(&self.pool)?;
         self.set_threads(placement.seats.len(), 0);
         Ok(placement)
+    }
+
+    /// The cores that stages ask for.
+    pub(crate) fn named_cores(&self) -> Vec<u32> {
+        let named = self.stages.iter().filter_map(|stage| stage.cores.as_ref());
+        named.flat_map(CoreSet::iter).collect()
     }
 
     /// Refuses more batches on their way than gates can have slots for.

@@ -25,12 +25,13 @@ impl Warnings {
         Self { enforce, all }
     }
 
-    /// The machine does not give what is asked for: the run goes on, or must not start.
-    pub(crate) fn fell_short(&self, of: Shortfall) -> Result<(), StartError> {
+    /// The machine does not give all that is asked for: the run goes on, or must not start.
+    pub(crate) fn fell_short(&self, of: impl Into<Box<[Shortfall]>>) -> Result<(), StartError> {
+        let all = of.into();
         match self.enforce {
-            Enforce::Off => {}
-            Enforce::Warn => self.add(of.to_string()),
-            Enforce::Deny => return Err(StartError::Machine(of)),
+            Enforce::Deny if !all.is_empty() => return Err(StartError::Machine(all)),
+            Enforce::Warn => all.iter().for_each(|short| self.add(short.to_string())),
+            Enforce::Off | Enforce::Deny => {}
         }
         Ok(())
     }
@@ -71,14 +72,15 @@ mod tests {
     }
     #[test]
     fn what_the_machine_does_not_give_is_told_as_the_pipeline_says() {
-        let fall = || Shortfall::SharedCores {
+        let one = || Shortfall::SharedCores {
             workers: 4,
             cores: 2,
         };
+        let fall = || [one()];
         for (enforce, told) in [(Enforce::Off, false), (Enforce::Warn, true)] {
             let warnings = Warnings::new(enforce);
             assert!(warnings.fell_short(fall()).is_ok());
-            assert_eq!(warnings.list().contains(&fall().to_string()), told);
+            assert_eq!(warnings.list().contains(&one().to_string()), told);
         }
         let denied = Warnings::new(Enforce::Deny)
             .fell_short(fall())
@@ -87,5 +89,13 @@ mod tests {
             denied.to_string(),
             "4 workers share 2 cores, though `smt = avoid`; write at most `workers = 2`, or `hw(enforce = warn)` to run like that"
         );
+        let denied = Warnings::new(Enforce::Deny)
+            .fell_short([one(), Shortfall::NotBound])
+            .expect_err("it must not start");
+        assert_eq!(
+            denied.to_string(),
+            "4 workers share 2 cores, though `smt = avoid`; write at most `workers = 2`\nthe system did not let workers be bound to their cpus, so it decides where they run; say `pin(false)` before `start`, or `hw(enforce = warn)` to run like that"
+        );
+        assert!(Warnings::new(Enforce::Deny).fell_short([]).is_ok());
     }
 }

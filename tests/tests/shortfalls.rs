@@ -134,35 +134,52 @@ fn a_pipeline_can_demand_what_it_asks_for() {
          remove `cores` of `counted`, give stages in a row the same cores, or run it on 5 cores, \
          or `hw(enforce = warn)` to run like that"
     );
-    let StartError::Machine(Shortfall::Shares {
-        stage,
-        cores,
-        threads,
-        workers,
-        usable,
-        ..
-    }) = error
-    else {
+    let StartError::Machine(short) = error else {
         panic!("{error}");
     };
+    let [
+        Shortfall::Shares {
+            stage,
+            cores,
+            threads,
+            workers,
+            usable,
+            ..
+        },
+    ] = &*short
+    else {
+        panic!("{short:?}");
+    };
     assert_eq!(
-        (stage, cores, threads, workers, usable),
-        ("counted", vec![1], 3, 2, 4)
+        (*stage, cores.as_slice(), *threads, *workers, *usable),
+        ("counted", [1].as_slice(), 3, 2, 4)
     );
     let error = denied(
         "1x4",
         "(stages: { \"halved\": (cores: \"2\") }, hw: (enforce: deny))",
     );
+    let StartError::Machine(short) = error else {
+        panic!("{error}");
+    };
     assert!(matches!(
-        error,
-        StartError::Machine(Shortfall::Taken {
+        *short,
+        [Shortfall::Taken {
             stage: "halved",
             core: 2,
             owner: "doubled",
             spins: true,
             ..
-        })
+        }]
     ));
+    // All that falls short is told at once.
+    let error = denied(
+        "1x3",
+        "(pool: (workers: 4, smt: avoid), stages: { \"halved\": (cores: \"2\") , \"counted\": (cores: \"0\") }, hw: (enforce: deny))",
+    );
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains("`halved` shares core 2, which `doubled` has"), "{text}");
+    assert!(text.contains("4 workers share 3 cores, though `smt = avoid`"), "{text}");
     // Nothing falls short: it starts.
     assert!(told(on("1x5", "(pool: (workers: 2), hw: (enforce: deny))")).is_empty());
 }
@@ -258,11 +275,11 @@ fn a_pinned_stage_has_real_time_priority_or_the_run_says_why_not() {
                 [format!("`last` has no real-time priority: {error}")]
             );
             let denied = denied.unwrap_err();
+            let StartError::Machine(short) = &denied else {
+                panic!("{denied}");
+            };
             assert!(
-                matches!(
-                    denied,
-                    StartError::Machine(Shortfall::NotRealtime { stage: "last", .. })
-                ),
+                matches!(**short, [Shortfall::NotRealtime { stage: "last", .. }]),
                 "{denied}"
             );
             let text = denied.to_string();

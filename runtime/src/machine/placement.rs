@@ -2,7 +2,8 @@
 //! from. Pure: it knows the machine and the wish, and touches neither.
 //!
 //! Seats are given out core by core: the first thread of every core, fast cores before efficient ones and node by node,
-//! then the second threads. So few workers are near each other, and a core is shared last.
+//! then the second threads. So few workers are near each other, and a core is shared last. Cpus that pinned threads have are
+//! taken when there is no other.
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub(crate) struct Wish {
     pub(crate) smt: Option<Smt>,
     pub(crate) numa: Option<u32>,
     pub(crate) pin: Option<bool>,
+    /// Cpus that threads outside of the pool have.
+    pub(crate) taken: Vec<u32>,
 }
 
 /// Where the workers of a run sit.
@@ -159,11 +162,16 @@ impl Machine {
     /// Gives workers their seats.
     pub(crate) fn place(&self, wish: &Wish) -> Result<Placement, PlaceError> {
         let seats = self.seats(wish)?;
-        let cores = seats.iter().filter(|seat| seat.rank == 0).count();
+        let first = |seats: &[Candidate]| seats.iter().filter(|seat| seat.rank == 0).count();
+        // Where others have all cpus, the pool shares them.
+        let (all, whole_cores) = (seats.len(), first(&seats));
+        let free = seats.iter().filter(|seat| !seat.taken).count();
+        let seats = &seats[..if free > 0 { free } else { all }];
+        let cores = first(seats).max(1);
         let asked = wish.cores.is_some() || wish.numa.is_some();
         let workers = match wish.workers {
-            Some(workers) if asked && workers > seats.len() => {
-                let cores = seats.len();
+            Some(workers) if asked && workers > all => {
+                let cores = all;
                 return Err(PlaceError::FewCores { workers, cores });
             }
             Some(workers) => workers.max(1),
@@ -191,21 +199,21 @@ impl Machine {
             .map(|seat| seat.cpu)
             .collect();
         let whole = (cores..=seats.len()).contains(&workers);
-        let alone = cores > FEW_CORES && self.quota().is_none();
+        let alone = whole_cores > FEW_CORES && self.quota().is_none();
         let mut pin = match wish.pin {
             _ if self.is_simulated() => Pin::No,
             Some(false) => Pin::No,
             Some(true) => Pin::Asked,
             None if asked => Pin::Asked,
             None if whole && alone => Pin::Auto,
-            None if seats.len() > 1 && (workers == 1 || workers >= cores) => Pin::Begun,
+            None if all > 1 && (workers == 1 || workers >= cores) => Pin::Begun,
             None => Pin::No,
         };
         if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {
             short.push(Shortfall::HighCpu);
             pin = Pin::No;
         }
-        Ok(placement(&seats, &cpus, pin, short))
+        Ok(placement(seats, &cpus, pin, short))
     }
 
     /// The cpus that workers may sit on, in the order in which they are taken.
@@ -221,16 +229,24 @@ impl Machine {
         let near = |cpu: &&Cpu| wish.numa.is_none_or(|node| node == cpu.node);
         let mut threads: BTreeMap<u32, usize> = BTreeMap::new();
         let mut seats: Vec<Candidate> = Vec::new();
-        for &cpu in self.usable().filter(named).filter(near) {
-            let taken = threads.entry(cpu.core).or_default();
-            seats.push(Candidate { rank: *taken, cpu });
-            *taken += 1;
+        let mut own: Vec<&Cpu> = self.usable().filter(named).filter(near).collect();
+        // A core of which one thread is taken is shared.
+        own.sort_by_key(|cpu| !wish.taken.contains(&cpu.id));
+        for &cpu in own {
+            let rank = threads.entry(cpu.core).or_default();
+            seats.push(Candidate {
+                rank: *rank,
+                taken: wish.taken.contains(&cpu.id),
+                cpu,
+            });
+            *rank += 1;
         }
         if wish.smt == Some(Smt::Avoid) {
             seats.retain(|seat| seat.rank == 0);
         }
-        seats.sort_by_key(|Candidate { rank, cpu }| {
+        seats.sort_by_key(|Candidate { rank, taken, cpu }| {
             (
+                *taken,
                 *rank,
                 cpu.kind,
                 cpu.node,
@@ -253,6 +269,8 @@ impl Machine {
 /// A cpu that a worker may sit on, and how many threads of its core come before it.
 struct Candidate {
     rank: usize,
+    /// Has a thread outside of the pool this cpu?
+    taken: bool,
     cpu: Cpu,
 }
 

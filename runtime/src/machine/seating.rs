@@ -92,7 +92,7 @@ impl Seating {
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
         self.begin(worker);
         match self.bound && !bind(self.seat(worker).cpu) {
-            true => warnings.fell_short(Shortfall::NotBound),
+            true => warnings.fell_short([Shortfall::NotBound]),
             false => Ok(()),
         }
     }
@@ -258,7 +258,7 @@ mod tests {
         let denied = seating.sit(0, &Warnings::new(Enforce::Deny));
         assert!(matches!(
             denied,
-            Err(StartError::Machine(Shortfall::NotBound))
+            Err(StartError::Machine(short)) if matches!(*short, [Shortfall::NotBound])
         ));
     }
 

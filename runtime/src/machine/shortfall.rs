@@ -31,10 +31,13 @@ use super::{RealtimeError, placement::MOST_PINNED};
 /// // On two cores there is none for a worker of the pool besides the two pinned threads.
 /// let machine = Machine::simulate("1x2").expect("a machine");
 /// let error = crowded::pipeline().machine(machine).start(()).map(drop).unwrap_err();
-/// let StartError::Machine(Shortfall::Shares { stage, usable, .. }) = error else {
+/// let StartError::Machine(short) = error else {
 ///     panic!("{error}");
 /// };
-/// assert_eq!((stage, usable), ("last", 2));
+/// let [Shortfall::Shares { stage, usable, .. }] = &*short else {
+///     panic!("{short:?}");
+/// };
+/// assert_eq!((*stage, *usable), ("last", 2));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -192,6 +192,11 @@ impl Seat {
 }
 
 impl Placement {
+    /// The cores that threads have to themselves.
+    pub(crate) fn owned(&self) -> Vec<u32> {
+        self.seats.iter().flat_map(Seat::owned).collect()
+    }
+
     /// The segments in the order of their claims to a core: the most urgent lane first, and in a lane the order of the
     /// stream.
     fn claims(&self) -> Vec<usize> {

@@ -49,7 +49,7 @@ impl<'a> Start<'a> {
         };
         realtime(priority).or_else(|source| {
             self.warnings
-                .fell_short(Shortfall::NotRealtime { stage, source })
+                .fell_short([Shortfall::NotRealtime { stage, source }])
         })
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn live<G: Graph>(
         && !bind(core)
         && let Err(error) = shared
             .warnings
-            .fell_short(Shortfall::NotPinned { stage, core })
+            .fell_short([Shortfall::NotPinned { stage, core }])
     {
         // The starter waits for one answer of each thread.
         let _ = ready.send(Err(error));

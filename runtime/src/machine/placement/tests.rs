@@ -16,6 +16,7 @@ fn wish(text: &str) -> Wish {
             "smt" => wish.smt = Smt::from_name(value),
             "numa" => wish.numa = value.parse().ok(),
             "pin" => wish.pin = value.parse().ok(),
+            "taken" => wish.taken = CoreSet::parse(value).expect("a list").as_slice().to_vec(),
             _ => panic!("no key {key}"),
         }
     }
@@ -55,6 +56,21 @@ fn workers_take_one_cpu_of_every_core_first() {
     check("1x1", "", &[0], Pin::No);
     check("offline", "", &[0, 1], Pin::Begun);
     check("no_sysfs", "", &[0, 1, 2, 5], Pin::Auto);
+}
+
+#[test]
+fn workers_keep_away_from_cpus_that_others_have() {
+    check("one_node", "taken=1", &[0, 2, 3], Pin::Auto);
+    check("one_node", "taken=0-2", &[3], Pin::Auto);
+    check("one_node", "taken=0-3", &[0, 1, 2, 3], Pin::Auto);
+    check("one_node", "taken=0 workers=2", &[1, 2], Pin::No);
+    check("one_node", "taken=0 workers=4", &[1, 2, 3, 1], Pin::Begun);
+    check("one_node", "taken=3 cores=2-3", &[2], Pin::Asked);
+    // The other thread of a core that has one comes after whole cores.
+    check("hybrid", "taken=1", &[2, 4, 5, 6, 7], Pin::Auto);
+    check("hybrid", "taken=1 workers=6", &[2, 4, 5, 6, 7, 0], Pin::Auto);
+    check("1x2", "taken=0", &[1], Pin::No);
+    check("offline", "taken=0", &[1], Pin::Begun);
 }
 
 #[test]
