@@ -6,7 +6,8 @@
 //! * **Turns.** One look in 8 begins at `high`, one in 32 at `normal` and one in 128 at `low`. So whatever comes, the low
 //!   lane gets one batch in 128 of each worker, without a clock. (tokio looks at its global queue every 61 tasks for the
 //!   same reason.)
-//! * **Age.** A lane that had something to do and was not served for [`AGE_NS`] is next.
+//! * **Age.** A lane that had something to do and was not served for [`AGE_NS`] is next. A batch that is suspended for urgent
+//!   work goes on after that time.
 
 use pipewright_spec::options::Priority;
 

@@ -7,6 +7,9 @@
 //! others. It never waits for what is suspended below: at a gate that is in use it leaves its batch there, like any worker.
 //! Urgent work is not suspended itself.
 //!
+//! While there is no end of urgent work, the batch gets its turn nevertheless: after as long as a lane may wait
+//! ([`AGE_NS`]) it goes on until it is looked up from again.
+//!
 //! A worker that has the whole pipeline to itself holds all tickets, so nothing can run beside it; there a pull takes a
 //! quantum, and urgent items wait for its end.
 
@@ -17,7 +20,7 @@ use crossbeam_deque::Worker as Queue;
 use crate::{
     error::RunError,
     graph::{Graph, States},
-    lane::Lane,
+    lane::{AGE_NS, Lane},
     shared::Shared,
     shelf::Shelf,
     worker::{Worker, step_above},
@@ -82,8 +85,8 @@ impl<G: Graph> Urgent for Interrupt<'_, G> {
             return;
         };
         let (w, local) = &mut *ready;
-        w.tick();
-        while !self.shared.is_stopping() && step_above(self.shelf, local, w, lane) {}
+        let until = w.tick() + AGE_NS;
+        while !self.shared.is_stopping() && step_above(self.shelf, local, w, lane) && w.now() < until {}
         self.inner.replace(Some(Inner::Ready(ready)));
     }
 }

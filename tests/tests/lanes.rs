@@ -8,10 +8,13 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, Ordering},
-    mpsc,
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
 };
 
 use pipewright::{Priority, pipeline};
@@ -311,4 +314,69 @@ fn a_batch_is_suspended_for_an_urgent_item() {
     // A batch has up to 4,096 items; a worker looks up from it every 16 us or 64 items, whichever is longer.
     assert!(served - sent < 1000, "{sent} {served}\n{report}");
     assert_eq!(report.ledger().delivered, 20_001);
+}
+
+/// Sends an urgent item for each urgent item, until all others are done.
+pub struct Endless {
+    input: OnceLock<pipewright::Input<u64>>,
+    done: AtomicU64,
+    urgent: AtomicU64,
+    begun: Instant,
+}
+
+const PATIENT: u64 = 10_000;
+
+#[pipeline(env = Arc<Endless>, quantum = "100ms")]
+mod never_ends {
+    use super::*;
+
+    #[sink(from = input, queue = "64Ki", order = any)]
+    pub fn last(n: u64, env: &Arc<Endless>) {
+        work(n);
+        let again = |items| {
+            let input = env.input.wait();
+            (0..items).for_each(|_| input.send_at(Priority::Critical, u64::MAX).unwrap());
+        };
+        match n {
+            u64::MAX => {
+                env.urgent.fetch_add(1, Ordering::Relaxed);
+                // Ends all the same where nothing else ever gets its turn, far later than it can take.
+                let late = env.begun.elapsed() > Duration::from_secs(60);
+                again(u64::from(!late && env.done.load(Ordering::Relaxed) < PATIENT));
+            }
+            _ => {
+                env.done.fetch_add(1, Ordering::Relaxed);
+                if n == 5_000 {
+                    again(8);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_suspended_batch_gets_its_turn_while_urgent_items_never_end() {
+    for workers in WORKERS {
+        let env = Arc::new(Endless {
+            input: OnceLock::new(),
+            done: AtomicU64::new(0),
+            urgent: AtomicU64::new(0),
+            begun: Instant::now(),
+        });
+        let run = never_ends::pipeline()
+            .workers(workers)
+            .in_parallel()
+            .start(Arc::clone(&env))
+            .unwrap();
+        env.input.set(run.input()).unwrap();
+        run.send_all(0..PATIENT).unwrap();
+        while env.done.load(Ordering::Relaxed) < PATIENT {
+            assert!(env.begun.elapsed() < Duration::from_secs(60), "{workers} workers");
+            std::thread::yield_now();
+        }
+        let ledger = run.drain().unwrap().ledger();
+        let urgent = env.urgent.load(Ordering::Relaxed);
+        assert!(urgent > PATIENT, "{urgent}");
+        assert_eq!(ledger.delivered, PATIENT + urgent);
+    }
 }
