@@ -5,6 +5,7 @@
 
 mod calibrate;
 mod compile;
+pub mod critical;
 mod expansion;
 mod fused;
 mod goals;
@@ -111,6 +112,7 @@ pub const GROUPS: &[Group] = &[
     ("cache", goals::cache),
     ("threads", goals::threads),
     ("load", goals::load),
+    ("critical", critical::critical),
     ("memory", goals::memory),
     ("expansion", expansion::expansion),
     ("compile", compile::compile),
