@@ -10,6 +10,7 @@
 )]
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
+pub mod breaker;
 mod credit;
 mod deposit;
 mod fork;

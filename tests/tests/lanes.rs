@@ -342,7 +342,9 @@ mod never_ends {
                 env.urgent.fetch_add(1, Ordering::Relaxed);
                 // Ends all the same where nothing else ever gets its turn, far later than it can take.
                 let late = env.begun.elapsed() > Duration::from_secs(60);
-                again(u64::from(!late && env.done.load(Ordering::Relaxed) < PATIENT));
+                again(u64::from(
+                    !late && env.done.load(Ordering::Relaxed) < PATIENT,
+                ));
             }
             _ => {
                 env.done.fetch_add(1, Ordering::Relaxed);
@@ -371,7 +373,10 @@ fn a_suspended_batch_gets_its_turn_while_urgent_items_never_end() {
         env.input.set(run.input()).unwrap();
         run.send_all(0..PATIENT).unwrap();
         while env.done.load(Ordering::Relaxed) < PATIENT {
-            assert!(env.begun.elapsed() < Duration::from_secs(60), "{workers} workers");
+            assert!(
+                env.begun.elapsed() < Duration::from_secs(60),
+                "{workers} workers"
+            );
             std::thread::yield_now();
         }
         let ledger = run.drain().unwrap().ledger();

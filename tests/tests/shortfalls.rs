@@ -178,8 +178,14 @@ fn a_pipeline_can_demand_what_it_asks_for() {
     );
     let text = error.to_string();
     assert_eq!(text.lines().count(), 4, "{text}");
-    assert!(text.contains("`halved` shares core 2, which `doubled` has"), "{text}");
-    assert!(text.contains("4 workers share 3 cores, though `smt = avoid`"), "{text}");
+    assert!(
+        text.contains("`halved` shares core 2, which `doubled` has"),
+        "{text}"
+    );
+    assert!(
+        text.contains("4 workers share 3 cores, though `smt = avoid`"),
+        "{text}"
+    );
     // Nothing falls short: it starts.
     assert!(told(on("1x5", "(pool: (workers: 2), hw: (enforce: deny))")).is_empty());
 }

@@ -1,0 +1,116 @@
+//! loom models of the control word: permits, generations, and that nobody is stuck.
+
+use std::time::Duration;
+
+use loom::{model::Builder, sync::Arc, thread};
+
+use super::{Breaker, Class, Clock, Hand, State};
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+const OPEN: Duration = Duration::from_millis(10);
+
+/// Opens by one failure, for `OPEN`; closes by so many probes.
+fn breaker(probes: u32) -> (Arc<Breaker>, Hand) {
+    let (clock, hand) = Clock::manual();
+    let builder = Breaker::builder()
+        .min_items(1)
+        .probes(probes)
+        .probe_concurrency(2);
+    let builder = builder
+        .open(OPEN)
+        .open_jitter_pct(0)
+        .ramp(Duration::ZERO)
+        .clock(clock);
+    (
+        Arc::new(builder.build().expect("numbers in their ranges")),
+        hand,
+    )
+}
+
+fn open(breaker: &Breaker) {
+    breaker.admit().expect("closed").failed(Class::Dependency);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn loom_breaker_of_two_that_come_when_it_was_open_for_long_enough_one_gets_the_only_permit() {
+    check(|| {
+        let (breaker, hand) = breaker(1);
+        open(&breaker);
+        hand.advance(OPEN);
+        let other = Arc::clone(&breaker);
+        let caller = thread::spawn(move || other.admit().map(std::mem::forget).is_ok());
+        let own = breaker.admit().map(std::mem::forget).is_ok();
+        let both = [own, caller.join().unwrap()];
+        assert_eq!(both.iter().filter(|admitted| **admitted).count(), 1);
+        assert_eq!(breaker.metrics().probes, 1);
+    });
+}
+
+#[test]
+fn loom_breaker_a_result_that_is_late_never_changes_the_state() {
+    check(|| {
+        let (breaker, hand) = breaker(1);
+        let stale = breaker.admit().expect("closed");
+        open(&breaker);
+        hand.advance(OPEN);
+        let other = Arc::clone(&breaker);
+        let caller = thread::spawn(move || {
+            let _ = other.admit().map(|probe| probe.passed());
+        });
+        stale.failed(Class::Dependency);
+        caller.join().unwrap();
+        // The probe passed or was not admitted; the failure of before is late in either case.
+        assert_eq!(breaker.metrics().late, 1);
+    });
+}
+
+#[test]
+fn loom_breaker_two_probes_close_it_or_open_it_again_once() {
+    check(|| {
+        let (breaker, hand) = breaker(2);
+        open(&breaker);
+        hand.advance(OPEN);
+        let first = breaker.admit().expect("the first probe");
+        let other = Arc::clone(&breaker);
+        let caller = thread::spawn(move || {
+            if let Ok(second) = other.admit() {
+                second.passed();
+                return true;
+            }
+            false
+        });
+        first.passed();
+        let second = caller.join().unwrap();
+        let (state, changes) = (breaker.state(), breaker.metrics().changes);
+        match second {
+            true => assert_eq!((state, changes), (State::Closed, 3)),
+            false => assert_eq!((state, changes), (State::HalfOpen, 2)),
+        }
+    });
+}
+
+#[test]
+fn loom_breaker_of_two_that_open_it_one_does() {
+    check(|| {
+        let (breaker, _hand) = breaker(1);
+        let (one, two) = (breaker.admit().expect("closed"), Arc::clone(&breaker));
+        let caller = thread::spawn(move || {
+            if let Ok(other) = two.admit() {
+                other.failed(Class::Dependency);
+            }
+        });
+        one.failed(Class::Dependency);
+        caller.join().unwrap();
+        assert_eq!(
+            (breaker.state(), breaker.metrics().changes),
+            (State::Open, 1)
+        );
+    });
+}

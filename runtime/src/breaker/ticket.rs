@@ -1,0 +1,129 @@
+//! Tickets: admitted calls whose results are still to come.
+
+use std::{fmt, mem};
+
+use super::{Breaker, control::Word, window::Counts};
+
+/// What kind of error a call ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// The item was bad. Whom was called is well, so this is no failure: it counts as a call that passed.
+    Item,
+    /// Whom was called failed.
+    Dependency,
+    /// Whom was called has too much to do.
+    Overload,
+    /// It took too long.
+    Timeout,
+    /// The call panicked, or its ticket was dropped.
+    Panic,
+}
+
+/// Results of several calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Calls that passed.
+    pub passed: u32,
+    /// Calls that failed.
+    pub failed: u32,
+    /// Of either, those that were slow.
+    pub slow: u32,
+}
+
+/// One admission of a [`Breaker`], of one or several calls. Dropping it without saying what came of them is a failure of all.
+///
+/// ```
+/// use pipewright::breaker::{Breaker, Class, Outcome};
+///
+/// let breaker = Breaker::builder().build()?;
+/// let ticket = breaker.admit_up_to(64).expect("it is closed");
+/// let passed = ticket.items() - 3;
+/// ticket.settle(Outcome { passed, failed: 3, slow: 0 });
+///
+/// breaker.admit().expect("it is closed").failed(Class::Item);
+/// drop(breaker.admit());
+/// let metrics = breaker.metrics();
+/// assert_eq!((metrics.passed, metrics.failed), (62, 4));
+/// # Ok::<(), pipewright::breaker::BreakerConfigError>(())
+/// ```
+#[must_use = "a ticket that is dropped is a failure"]
+pub struct Ticket<'b> {
+    breaker: &'b Breaker,
+    word: Word,
+    items: u32,
+    /// When it was admitted, if calls are timed.
+    since: u64,
+}
+
+impl<'b> Ticket<'b> {
+    pub(super) fn new(breaker: &'b Breaker, word: Word, items: u32, since: u64) -> Self {
+        Self {
+            breaker,
+            word,
+            items,
+            since,
+        }
+    }
+
+    /// How many calls are admitted.
+    pub fn items(&self) -> u32 {
+        self.items
+    }
+
+    /// All of them passed.
+    pub fn passed(self) {
+        self.all(true);
+    }
+
+    /// All of them failed, with errors of this class.
+    pub fn failed(self, class: Class) {
+        self.all(!class.is_failure());
+    }
+
+    /// Some passed and some failed. Calls that are in neither number failed; what is more than was admitted is left out.
+    pub fn settle(self, outcome: Outcome) {
+        let passed = outcome.passed.min(self.items);
+        let counts = Counts {
+            passed: passed.into(),
+            failed: (self.items - passed).into(),
+            slow: outcome.slow.min(self.items).into(),
+        };
+        self.breaker.settle(self.word, counts);
+        mem::forget(self);
+    }
+
+    fn all(self, passed: bool) {
+        let counts = self.counts(passed);
+        self.breaker.settle(self.word, counts);
+        mem::forget(self);
+    }
+
+    fn counts(&self, passed: bool) -> Counts {
+        let (items, none) = (u64::from(self.items), 0);
+        let (passed, failed) = if passed { (items, none) } else { (none, items) };
+        Counts {
+            passed,
+            failed,
+            slow: if self.is_slow() { items } else { 0 },
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.breaker.is_timed() && self.breaker.is_slow(self.since)
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.breaker.settle(self.word, self.counts(false));
+    }
+}
+
+impl fmt::Debug for Ticket<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("items", &self.items)
+            .finish_non_exhaustive()
+    }
+}
