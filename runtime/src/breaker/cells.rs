@@ -3,7 +3,8 @@
 //! A breaker has a cell for each of up to 64 threads at a time; a thread has the same number in all of them while it lives. Only
 //! the thread of a cell writes to it, so a call that passes costs a plain load and store of a line that nobody else wants.
 //! A cell is granted some calls before it has to be folded into the window, which reads the clock: few where calls are rare, so
-//! that what is not folded is never old, and up to [`MOST`] where they are not.
+//! that what is not folded is never old, and up to [`MOST`] where they are not. Where calls have become rare since the last fold,
+//! those that passed are taken to be spread over the time since, and only those of the window count in it.
 //!
 //! What a cell holds belongs to the control word that it names. When another thread has changed the state meanwhile, the
 //! words differ and the calls are late.
@@ -17,7 +18,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// Threads that have a cell.
 pub(super) const CELLS: usize = 64;
 /// The most calls between two folds.
-pub(super) const MOST: u32 = 64;
+pub(super) const MOST: u32 = 256;
 /// No control word.
 const NONE: u64 = u64::MAX;
 
@@ -34,7 +35,7 @@ pub(super) struct Cell {
 
 /// The cells of one breaker.
 #[derive(Debug)]
-pub(super) struct Cells(Box<[CachePadded<Cell>]>);
+pub(super) struct Cells(Box<[CachePadded<Cell>; CELLS]>);
 
 impl Cells {
     pub(super) fn new() -> Self {
@@ -46,7 +47,7 @@ impl Cells {
                 folded: AtomicU64::new(0),
             })
         };
-        Self((0..CELLS).map(cell).collect())
+        Self(Box::new(std::array::from_fn(cell)))
     }
 
     /// The cell of this thread; `None` if more threads than there are cells live.
@@ -55,10 +56,10 @@ impl Cells {
         self.0.get(own_number()).map(|cell| &**cell)
     }
 
-    /// Calls of all threads that passed under this control word and are not folded.
-    pub(super) fn pending(&self, word: u64) -> u64 {
-        let of = |cell: &CachePadded<Cell>| if cell.is_of(word) { cell.passed() } else { 0 };
-        self.0.iter().map(of).sum()
+    /// Calls of all threads that passed under this control word in a window that ends now, and are not folded.
+    pub(super) fn pending(&self, word: u64, now: u64, window: u64) -> u64 {
+        let cells = self.0.iter().filter(|cell| cell.is_of(word));
+        cells.map(|cell| cell.passed_within(now, window)).sum()
     }
 }
 
@@ -81,6 +82,15 @@ impl Cell {
     fn passed(&self) -> u64 {
         let granted = self.granted.load(Ordering::Relaxed);
         u64::from(granted.saturating_sub(self.left.load(Ordering::Relaxed)))
+    }
+
+    /// Of those that passed, how many did so in a window that ends now, if they are spread evenly since the last fold.
+    pub(super) fn passed_within(&self, now: u64, window: u64) -> u64 {
+        let since = now.saturating_sub(self.folded.load(Ordering::Relaxed));
+        match since > window {
+            true => (u128::from(self.passed()) * u128::from(window) / u128::from(since)) as u64,
+            false => self.passed(),
+        }
     }
 
     /// Takes what passed, and under which control word. From here on it counts calls under `word`, if any, and is granted more

@@ -33,7 +33,7 @@
 //! says so (`Changing`), writes what belongs to the next state, and stores the word of that. So each change has one author, and
 //! nobody sees a state with the numbers of another. Nothing waits: who meets a change in progress is refused after a few looks.
 //! While it is closed, a call that passes reads that word and writes to a line of its own thread ([`cells`]); results come into
-//! the window ([`window`]) in small numbers. A result can therefore take up to 64 calls of its thread until the window has it,
+//! the window ([`window`]) in small numbers. A result can therefore take up to 256 calls of its thread until the window has it,
 //! but a failure is there at once, and whoever would open looks at all threads first.
 
 mod cells;
@@ -141,32 +141,45 @@ impl Breaker {
         let word = self.word.load(Ordering::Acquire);
         match self.cells.own() {
             // A cell is of a word only while that admits all.
-            Some(cell) if cell.is_of(word) => {
-                let since = if self.is_timed() { self.clock.ns() } else { 0 };
-                let panicking = ByPanic {
-                    breaker: self,
-                    word,
-                };
-                let result = call();
-                mem::forget(panicking);
-                let slow = self.is_timed() && self.is_slow(since);
+            Some(cell) if cell.is_of(word) && !self.is_timed() => {
+                let result = self.guarded(word, call);
                 match result {
-                    Ok(value) => {
-                        if slow {
-                            self.returned(word, true, true);
-                        } else {
-                            self.passed(cell, word);
-                        }
-                        Ok(value)
-                    }
-                    Err(error) => {
-                        self.returned(word, false, slow);
-                        Err(CallError::Failed(error))
-                    }
+                    Ok(_) => self.passed(cell, word),
+                    Err(_) => self.returned(word, false, false),
                 }
+                result.map_err(CallError::Failed)
             }
+            Some(cell) if cell.is_of(word) => self.call_timed(cell, word, call),
             _ => self.call_slowly(call),
         }
+    }
+
+    /// Makes a call; a panic of it is a failure.
+    #[inline]
+    fn guarded<R>(&self, word: u64, call: impl FnOnce() -> R) -> R {
+        let panicking = ByPanic {
+            breaker: self,
+            word,
+        };
+        let result = call();
+        mem::forget(panicking);
+        result
+    }
+
+    #[inline(never)]
+    fn call_timed<T, E>(
+        &self,
+        cell: &Cell,
+        word: u64,
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, CallError<E>> {
+        let since = self.clock.ns();
+        let result = self.guarded(word, call);
+        match (&result, self.is_slow(since)) {
+            (Ok(_), false) => self.passed(cell, word),
+            (result, slow) => self.returned(word, result.is_ok(), slow),
+        }
+        result.map_err(CallError::Failed)
     }
 
     #[inline(never)]
@@ -242,7 +255,7 @@ impl Breaker {
         let of = |total: &AtomicU64| total.load(Ordering::Relaxed);
         let word = self.word.load(Ordering::Acquire);
         BreakerMetrics {
-            passed: of(&self.totals.passed) + self.cells.pending(word),
+            passed: of(&self.totals.passed) + self.cells.pending(word, 0, u64::MAX),
             failed: of(&self.totals.failed),
             slow: of(&self.totals.slow),
             refused: of(&self.totals.refused),
@@ -356,6 +369,7 @@ impl Breaker {
         };
         let admits_all = matches!(word.mode(), Mode::Closed | Mode::ForcedClosed);
         let of = admits_all.then_some(word.0);
+        let recent = cell.passed_within(now, self.rules.window());
         let (passed, before) = cell.fold(of, now, period, self.rules.grant);
         if passed == 0 {
             return;
@@ -363,11 +377,12 @@ impl Breaker {
         if before != word.0 {
             return self.late(passed);
         }
-        let counts = Counts {
+        let of = |passed| Counts {
             passed,
             ..Counts::default()
         };
-        self.count(word, now, counts);
+        self.add_totals(of(passed));
+        self.add_to_window(word, now, of(recent));
     }
 
     /// A call of this thread failed or was slow that was made under `word`.
@@ -392,7 +407,8 @@ impl Breaker {
         if let Some(cell) = self.cells.own().filter(|_| word.mode() != Mode::Ramp) {
             self.fold_into(cell, word, now);
         }
-        self.count(word, now, counts);
+        self.add_totals(counts);
+        self.add_to_window(word, now, counts);
         let in_a_row = match self.rules.consecutive {
             0 => 0,
             _ if counts.passed > 0 => {
@@ -410,8 +426,7 @@ impl Breaker {
         self.judge(word, now, in_a_row);
     }
 
-    fn count(&self, word: Word, now: u64, counts: Counts) {
-        self.add_totals(counts);
+    fn add_to_window(&self, word: Word, now: u64, counts: Counts) {
         let tick = match self.rules.by_count {
             true => self.seen.fetch_add(counts.total(), Ordering::Relaxed) / self.rules.bucket,
             false => now / self.rules.bucket,
@@ -454,7 +469,7 @@ impl Breaker {
         if !streak && self.rules.verdict(sum).is_none() {
             return;
         }
-        sum.passed += self.cells.pending(word.0);
+        sum.passed += self.cells.pending(word.0, now, self.rules.window());
         let reason = match streak {
             true => Some(Reason::Consecutive),
             false => self.rules.verdict(sum),
@@ -472,6 +487,14 @@ impl Breaker {
 }
 
 impl Rules {
+    /// Nanoseconds that it looks back; without end if it counts calls.
+    fn window(&self) -> u64 {
+        match self.by_count {
+            true => u64::MAX,
+            false => self.bucket.saturating_mul(window::BUCKETS as u64),
+        }
+    }
+
     /// What the results in a window say.
     fn verdict(&self, sum: Counts) -> Option<Reason> {
         let total = sum.total();
