@@ -2,6 +2,10 @@
 //!
 //! Each partition has a bin. All bins lie side by side, and are there before the first item comes, so an item costs its hash
 //! and one push. When all items are divided, what is in a bin goes on in a carrier, which leaves its empty buffer to the bin.
+//!
+//! Some keys are hashed before their items are moved. A push reads the length of its bin, which the push before may have
+//! written; the processor reads it early, on the guess that it was not. If the address of that write follows from a hash that
+//! is still being computed, the guess is often wrong, and what came after is done again, which takes longer than the hash.
 
 use std::{
     hash::BuildHasher,
@@ -50,6 +54,9 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     }
 }
 
+/// Keys that are hashed before their items are moved.
+const TOGETHER: usize = 32;
+
 /// Hashes the keys of all items and hands each item on with its hash. A key function that panics loses its item and no other.
 #[inline(always)]
 pub(in crate::link) fn hash_each<T, K: KeyFn<T>>(
@@ -59,14 +66,20 @@ pub(in crate::link) fn hash_each<T, K: KeyFn<T>>(
     w: &Worker<'_>,
     mut put: impl FnMut(Hashed<T>),
 ) {
+    let mut hashes = [0; TOGETHER];
     while items.len() > 0 {
+        let mut known = 0;
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            for item in items.by_ref() {
-                let hash = hasher.hash_one(key.key(&item));
-                put(Hashed { hash, item });
+            for (item, hash) in items.as_slice().iter().zip(&mut hashes) {
+                *hash = hasher.hash_one(key.key(item));
+                known += 1;
             }
         }));
+        for (hash, item) in hashes[..known].iter().zip(items.by_ref()) {
+            put(Hashed { hash: *hash, item });
+        }
         if let Err(payload) = attempt {
+            drop(items.next());
             key_panicked(link, w, panic_message(payload));
         }
     }
