@@ -30,6 +30,7 @@ use crate::{
     ring::Ring,
     shared::{Shared, Spares},
     spare::Spare,
+    worker::Worker,
 };
 
 /// Memory that a new buffer reserves: enough for a quantum of most items, so that few buffers ever grow.
@@ -427,6 +428,37 @@ pub(crate) struct CarrierRing<T: 'static>(Ring<Node<T>>);
 impl<T: 'static> CarrierRing<T> {
     pub(crate) fn new(bound: usize) -> Self {
         Self(Ring::new(bound))
+    }
+
+    /// Brings a carrier to the gate, with its number. If nobody serves, this worker holds the gate, and `serve` is called for the
+    /// carrier and for all that come meanwhile. What those cost is charged to their tickets.
+    pub(crate) fn pass<'w>(
+        &self,
+        carrier: Carrier<T>,
+        w: &mut Worker<'w>,
+        mut serve: impl FnMut(Carrier<T>, &mut Worker<'w>),
+    ) {
+        let own = carrier.ticket();
+        let Some(mut hold) = self.arrive(carrier.number(), carrier.into_box()) else {
+            return;
+        };
+        let mut is_own = true;
+        while let Some(node) = hold.take() {
+            let carrier = Carrier::from_box(node);
+            let theirs = (!is_own).then(|| w.shared.keep(carrier.ticket()));
+            serve(carrier, w);
+            let more = self.advance(&mut hold);
+            if let Some(kept) = theirs {
+                w.charge_to(kept.ticket());
+            } else if more {
+                // Who works on a ticket keeps it, and charges it with what follows.
+                w.charge_to(own);
+            }
+            is_own = false;
+            if !more {
+                return;
+            }
+        }
     }
 }
 

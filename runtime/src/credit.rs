@@ -7,6 +7,9 @@
 //! A ticket also carries the sequence numbers that its pull drew, one per ordered gate that its items pass (see
 //! [`crate::ring`]), and the source that it came from.
 //!
+//! **Costs.** Whoever works on a batch charges the time to its ticket. So whoever gives the last reference back knows what the
+//! pull's items have cost, also those that were left at a gate or for another worker.
+//!
 //! **Pieces.** A batch that was divided while it ran has several tickets: that of the root, which it began with, and one for
 //! each piece that was split off. A piece holds a reference to its root (see [`crate::tail`]).
 //!
@@ -44,8 +47,35 @@ struct Ticket {
     place: AtomicU32,
     /// Pieces of its batch, itself included.
     pieces: AtomicU32,
+    /// Items that were pulled with it; 0 while that is not known, or where nobody learns from them.
+    items: AtomicU64,
+    /// How long was worked on them so far, in nanoseconds.
+    ns: AtomicU64,
+    /// How long at a time, at most.
+    longest: AtomicU64,
     /// Number at each ordered gate, indexed by the gate.
     numbers: Box<[AtomicU64]>,
+}
+
+/// What the items of one pull have cost, wherever they were worked on. Times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) items: u64,
+    /// All time that was worked on them.
+    pub(crate) ns: u64,
+    /// The longest time that one worker worked on them at once.
+    pub(crate) longest: u64,
+}
+
+impl Spent {
+    /// By one worker at once.
+    pub(crate) fn at_once(items: u64, ns: u64) -> Self {
+        Self {
+            items,
+            ns,
+            longest: ns,
+        }
+    }
 }
 
 impl Credits {
@@ -60,6 +90,9 @@ impl Credits {
                 root: AtomicU32::new(0),
                 place: AtomicU32::new(0),
                 pieces: AtomicU32::new(1),
+                items: AtomicU64::new(0),
+                ns: AtomicU64::new(0),
+                longest: AtomicU64::new(0),
                 numbers: (0..gates).map(|_| AtomicU64::new(0)).collect(),
             })
         };
@@ -113,6 +146,9 @@ impl Credits {
                     ticket.root.store(i as u32, Ordering::Relaxed);
                     ticket.place.store(0, Ordering::Relaxed);
                     ticket.pieces.store(1, Ordering::Relaxed);
+                    ticket.items.store(0, Ordering::Relaxed);
+                    ticket.ns.store(0, Ordering::Relaxed);
+                    ticket.longest.store(0, Ordering::Relaxed);
                     return Some(i as u32);
                 }
             }
@@ -164,6 +200,39 @@ impl Credits {
     /// Pieces of a root's batch that were made so far.
     pub(crate) fn pieces(&self, root: u32) -> u32 {
         self.tickets[root as usize].pieces.load(Ordering::Relaxed)
+    }
+
+    /// So many items were pulled with the ticket. The caller holds a reference.
+    pub(crate) fn pulled(&self, ticket: u32, items: u64) {
+        // Relaxed: read by whoever releases last, and the releases order it.
+        self.tickets[ticket as usize]
+            .items
+            .store(items, Ordering::Relaxed);
+    }
+
+    /// A worker has worked so long on batches of the ticket. The caller holds a reference.
+    pub(crate) fn charge(&self, ticket: u32, ns: u64) {
+        let ticket = &self.tickets[ticket as usize];
+        // Relaxed: as in `pulled`.
+        ticket.ns.fetch_add(ns, Ordering::Relaxed);
+        ticket.longest.fetch_max(ns, Ordering::Relaxed);
+    }
+
+    /// The source of the ticket, and what its items have cost, if they are known and the caller holds the last reference: who does can rely on
+    /// that, because only who has a reference can share it. Two that give back the last two at once may both not be told.
+    pub(crate) fn spent(&self, ticket: u32) -> Option<(usize, Spent)> {
+        let ticket = &self.tickets[ticket as usize];
+        let items = ticket.items.load(Ordering::Relaxed);
+        // Acquire: pairs with the releases of the others, behind what they charged.
+        let last = items != 0 && ticket.refs.load(Ordering::Acquire) == 1;
+        last.then(|| {
+            let spent = Spent {
+                items,
+                ns: ticket.ns.load(Ordering::Relaxed),
+                longest: ticket.longest.load(Ordering::Relaxed),
+            };
+            (ticket.source.load(Ordering::Relaxed) as usize, spent)
+        })
     }
 
     /// A batch with this ticket is done. If it was the ticket's last, returns how many are free now.
@@ -241,5 +310,33 @@ impl std::fmt::Debug for Credits {
             .field("free", &self.free())
             .field("total", &self.total())
             .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_reference_knows_what_the_items_of_a_pull_have_cost() {
+        let credits = Credits::new(2, 0);
+        let ticket = credits.take(3, Lane::NORMAL).expect("a free ticket");
+        assert_eq!(credits.spent(ticket), None, "nothing was pulled");
+        credits.share(ticket);
+        credits.pulled(ticket, 100);
+        credits.charge(ticket, 40);
+        assert_eq!(credits.spent(ticket), None, "a batch of it is on its way");
+        credits.charge(ticket, 60);
+        credits.charge(ticket, 20);
+        credits.release(ticket);
+        let spent = Spent {
+            items: 100,
+            ns: 120,
+            longest: 60,
+        };
+        assert_eq!(credits.spent(ticket), Some((3, spent)));
+        credits.release(ticket);
+        assert_eq!(credits.take(0, Lane::NORMAL), Some(ticket));
+        assert_eq!(credits.spent(ticket), None, "it begins anew");
     }
 }

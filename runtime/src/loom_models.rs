@@ -556,3 +556,40 @@ fn loom_a_spare_buffer_has_one_user_at_a_time() {
         assert!(spare.take().is_none());
     });
 }
+
+/// Two workers work on one pull, and one of them pulls again: what is learned is what the pull has cost, or nothing.
+#[test]
+fn loom_costs_are_learned_from_whole_pulls() {
+    check(3, || {
+        let credits = Arc::new(Credits::new(1, 0));
+        let ticket = credits.take(0, Lane::NORMAL).expect("a free ticket");
+        credits.share(ticket);
+        let other = {
+            let credits = Arc::clone(&credits);
+            thread::spawn(move || {
+                credits.charge(ticket, 5);
+                let spent = credits.spent(ticket);
+                credits.release(ticket);
+                spent
+            })
+        };
+        credits.pulled(ticket, 2);
+        credits.charge(ticket, 7);
+        let mine = credits.spent(ticket);
+        credits.release(ticket);
+        // Once it is free it may be another pull's, whose cost is its own.
+        if let Some(again) = credits.take(0, Lane::NORMAL) {
+            credits.pulled(again, 1);
+            credits.charge(again, 1);
+            let spent = credits
+                .spent(again)
+                .map(|(_, spent)| (spent.items, spent.ns));
+            assert_eq!(spent, Some((1, 1)));
+        }
+        let theirs = other.join().expect("it ends");
+        for (_, spent) in [mine, theirs].into_iter().flatten() {
+            assert_eq!((spent.items, spent.ns, spent.longest), (2, 12, 7));
+        }
+        assert!(mine.is_none() || theirs.is_none());
+    });
+}

@@ -366,8 +366,11 @@ impl Shared {
         }
     }
 
-    /// Gives back one reference to a ticket; true if it is free now.
+    /// Gives back one reference to a ticket; true if it is free now. The last one lets the source learn what its items cost.
     fn released(&self, ticket: u32) -> bool {
+        if let Some((source, spent)) = self.credits.spent(ticket) {
+            self.sources[source].learn(spent, self.quantum());
+        }
         let free = self.credits.release(ticket);
         let first = free == Some(1);
         // Outside parallel work someone waits for all tickets; within it for any, or, where buffers are short, for all.
@@ -449,6 +452,12 @@ impl Shared {
 pub(crate) struct Kept<'r> {
     shared: &'r Shared,
     ticket: u32,
+}
+
+impl Kept<'_> {
+    pub(crate) fn ticket(&self) -> u32 {
+        self.ticket
+    }
 }
 
 impl Drop for Kept<'_> {

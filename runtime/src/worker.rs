@@ -63,9 +63,6 @@ pub struct Worker<'r> {
     pub(crate) alone: bool,
     /// Whom it steals from.
     victims: Victims,
-    /// Has it done another's work since it pulled last, or left some of its own to another? Then the time since does not say
-    /// what its items cost.
-    mixed: bool,
 }
 
 impl<'r> Worker<'r> {
@@ -103,7 +100,6 @@ impl<'r> Worker<'r> {
             nested: true,
             alone: false,
             victims: shared.seating.seat(id).victims.clone(),
-            mixed: false,
         }
     }
 
@@ -150,17 +146,11 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// What this worker does from here on until its next pull is another's work, or another does some of its own.
-    pub(crate) fn mix(&mut self) {
-        self.mixed = true;
-    }
-
-    /// Ends a pull of `items` that began at `begun`, and lets the source learn what they cost.
-    pub(crate) fn learn(&mut self, ctl: &SourceCtl, items: u64, begun: u64) {
+    /// What this worker has done since the last boundary was work on batches of `ticket`, to which it has a reference.
+    pub(crate) fn charge_to(&mut self, ticket: u32) {
+        let begun = self.now;
         let ns = self.tick() - begun;
-        if !self.mixed || !ctl.knows_cost() {
-            ctl.learn(items, ns, self.shared.quantum());
-        }
+        self.shared.credits.charge(ticket, ns);
     }
 
     /// Its number among the workers and pinned threads.
@@ -175,7 +165,6 @@ impl<'r> Worker<'r> {
         pull: impl FnOnce(&mut Self) -> Pulled,
     ) -> Pulled {
         self.ticket = Some(ticket);
-        self.mixed = false;
         let _ticket = self.shared.keep(ticket);
         let pulled = pull(self);
         if let Some(unused) = self.ticket.take() {
@@ -403,9 +392,9 @@ fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, tas
     if std::mem::take(&mut w.rest.searched) && w.sees_work() {
         w.shared.idle.wake_one();
     }
-    let _ticket = w.shared.keep(task.ticket());
+    let ticket = w.shared.keep(task.ticket());
     shelf.get().task(task, local, w);
-    w.tick();
+    w.charge_to(ticket.ticket());
 }
 
 /// Pulls from a source of the lane that is being served; false if there was nothing to pull.

@@ -72,24 +72,12 @@ impl<T: 'static, S> Serial<T, S> {
         let Some(carrier) = self.numbered(carrier, w.node()) else {
             return;
         };
-        let Some(mut hold) = self.ring.arrive(carrier.number(), carrier.into_box()) else {
-            // Another worker does the rest of its work.
-            return w.mix();
-        };
-        loop {
-            if let Some(node) = hold.take() {
-                let carrier = Carrier::from_box(node);
-                // SAFETY: there is one hold per ring and this worker has it until `advance` returns false; workers that
-                // run the pipeline alone use `state`, when no carrier exists.
-                self.state
-                    .with_mut(|state| serve(unsafe { &mut *state }, carrier, w));
-            }
-            if !self.ring.advance(&mut hold) {
-                return;
-            }
-            // What comes now is another's work.
-            w.mix();
-        }
+        self.ring.pass(carrier, w, |carrier, w| {
+            // SAFETY: `pass` calls this for who holds the gate, one at a time; workers that run the pipeline alone use
+            // `state`, when no carrier exists.
+            self.state
+                .with_mut(|state| serve(unsafe { &mut *state }, carrier, w));
+        });
     }
 
     /// Leaves a filled carrier for whichever worker is free first. Its turn is decided now.

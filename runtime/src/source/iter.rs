@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
+    credit::Spent,
     diagnose::Crossing,
     drive::{LIMITED, Next, Progress, Segment, pump},
     graph::Site,
@@ -110,7 +111,8 @@ where
         let mut progress = Progress::default();
         let limit = ctl.limit(false);
         run(&self.place, w, self.items.get_mut(), limit, &mut progress);
-        w.learn(ctl, progress.items, begun);
+        let spent = Spent::at_once(progress.items, w.tick() - begun);
+        ctl.learn(spent, w.shared.quantum());
         if progress.ended {
             ctl.end();
             return Pulled::Done;

@@ -24,7 +24,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
+    carrier::{Carrier, Home}, credit::Spent, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
     sync::{AtomicBool, AtomicU64, Ordering, spin_loop},
     token::Token, worker::Worker,
 };
@@ -62,6 +62,8 @@ pub(crate) struct SourceCtl {
     retry_at: AtomicU64,
     /// Cost of an item, from pulling to the end of its way, in picoseconds; 0: not known.
     cost: AtomicU64,
+    /// The longest time that one worker works on the items of a pull at once, for each item, in picoseconds; 0: not known.
+    longest: AtomicU64,
     /// Items of the next pull.
     next: AtomicU64,
     /// Most items of a pull, where `batch` says so.
@@ -107,6 +109,7 @@ impl SourceCtl {
             busy: AtomicBool::new(false),
             retry_at: AtomicU64::new(0),
             cost: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
             next: AtomicU64::new(FIRST_PULL),
             batch,
             lane,
@@ -229,29 +232,28 @@ impl SourceCtl {
         }
     }
 
-    /// Is it known what an item costs?
-    pub(crate) fn knows_cost(&self) -> bool {
-        self.cost.load(Ordering::Relaxed) != 0
-    }
-
-    /// Learns from a pull of `items` that took `ns` from beginning to end.
-    pub(crate) fn learn(&self, items: u64, ns: u64, quantum: u64) {
+    /// Learns from a pull. The next one takes as many items as no worker works on for longer than a quantum at once.
+    pub(crate) fn learn(&self, spent: Spent, quantum: u64) {
+        let Spent { items, ns, longest } = spent;
         if items == 0 {
             return;
         }
-        let seen = (ns.saturating_mul(1000) / items).max(1);
-        let before = self.cost.load(Ordering::Relaxed);
-        // A moving average that forgets half of the past with every third pull.
-        let cost = if before == 0 {
-            seen
-        } else {
-            (before * 3 + seen) / 4
-        };
-        self.cost.store(cost, Ordering::Relaxed);
-        let wanted = (quantum.saturating_mul(1000) / cost.max(1)).max(1);
+        averaged(&self.cost, ns, items);
+        let longest = averaged(&self.longest, longest, items);
+        let wanted = (quantum.saturating_mul(1000) / longest).max(1);
         let most = self.next.load(Ordering::Relaxed).saturating_mul(GROWTH);
         self.next.store(wanted.min(most), Ordering::Relaxed);
     }
+}
+
+/// Takes what one of so many items took into a moving average in picoseconds, which forgets half of the past with every third
+/// pull.
+fn averaged(average: &AtomicU64, ns: u64, items: u64) -> u64 {
+    let seen = (ns.saturating_mul(1000) / items).max(1);
+    let before = average.load(Ordering::Relaxed);
+    let now = if before == 0 { seen } else { (before * 3 + seen) / 4 };
+    average.store(now.max(1), Ordering::Relaxed);
+    now.max(1)
 }
 
 /// What every kind of source needs besides its items.
@@ -296,7 +298,6 @@ impl Place {
         fill: impl FnOnce(&Worker<'w>, &mut S, &mut Carrier<T>, u64),
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };
@@ -312,17 +313,16 @@ impl Place {
             ctl.busy.store(false, Ordering::Relaxed);
         });
         match taken {
-            Some(()) => self.carry(w, carrier, begun, run),
+            Some(()) => self.carry(w, carrier, run),
             None => busy(),
         }
     }
 
-    /// After the token: tells a sleeper that the source is free again, runs what was taken, and learns its cost.
+    /// After the token: tells a sleeper that the source is free again, and runs what was taken.
     fn carry<'w, T: 'static>(
         &self,
         w: &mut Worker<'w>,
         carrier: Carrier<T>,
-        begun: u64,
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let ctl = self.ctl(w);
@@ -331,8 +331,29 @@ impl Place {
             return self.nothing(w);
         }
         w.pass_on(ctl);
-        let left = leaving(w, |w| run(carrier, w));
-        w.learn(ctl, items.saturating_sub(left), begun);
+        let ticket = carrier.ticket();
+        self.charging(w, ticket, items, |w| run(carrier, w))
+    }
+
+    /// Runs what was pulled with a ticket that the worker keeps, and lets the source learn what its items cost when the last of
+    /// them is done, whoever does it. A pinned source learns what they cost its thread.
+    fn charging<'w>(
+        &self,
+        w: &mut Worker<'w>,
+        ticket: u32,
+        items: u64,
+        run: impl FnOnce(&mut Worker<'w>),
+    ) -> Pulled {
+        let (ctl, begun, left) = (self.ctl(w), w.now(), w.stats().items_left.get());
+        run(w);
+        // What was divided off has a ticket of its own.
+        let items = items.saturating_sub(w.stats().items_left.get() - left);
+        if ctl.pinned {
+            ctl.learn(Spent::at_once(items, w.tick() - begun), w.shared.quantum());
+        } else {
+            w.shared.credits.pulled(ticket, items);
+            w.charge_to(ticket);
+        }
         Pulled::More
     }
 
@@ -356,12 +377,13 @@ impl Place {
         self.learned(w, progress.items, begun)
     }
 
-    /// Learns the cost of a pull of `items`.
+    /// Learns the cost of a pull of `items` by a worker that has the pipeline to itself.
     pub(crate) fn learned(&self, w: &mut Worker<'_>, items: u64, begun: u64) -> Pulled {
         if items == 0 {
             return self.nothing(w);
         }
-        w.learn(self.ctl(w), items, begun);
+        let spent = Spent::at_once(items, w.tick() - begun);
+        self.ctl(w).learn(spent, w.shared.quantum());
         Pulled::More
     }
 
@@ -380,16 +402,35 @@ fn busy() -> Pulled {
     Pulled::Busy
 }
 
-/// Runs what was pulled; returns how many items of it were left to other workers meanwhile.
-fn leaving<'w>(w: &mut Worker<'w>, run: impl FnOnce(&mut Worker<'w>)) -> u64 {
-    let before = w.stats().items_left.get();
-    run(w);
-    w.stats().items_left.get() - before
-}
-
 fn source_panicked(shared: &Shared, stage: u16, message: String) {
     shared.fail(RunError::Panicked {
         stage: shared.stage_name(stage),
         message,
     });
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// What a source has learned from pulls of 1000 items: is an item cheap, is it worth sharing, and the next pull.
+    fn check(ns: u64, longest: u64, expect: (bool, bool, u64)) {
+        let ctl = SourceCtl::new(Kind::Pulled, None, Lane::NORMAL);
+        for _ in 0..10 {
+            let items = 1000;
+            ctl.learn(Spent { items, ns, longest }, 64_000);
+        }
+        let found = (ctl.is_cheap(), ctl.is_worth_sharing(), ctl.limit(false));
+        assert_eq!(found, expect, "{ns} ns for 1000 items, at most {longest} at once");
+    }
+
+    #[test]
+    fn the_whole_cost_decides_about_sharing_and_the_longest_piece_about_the_next_pull() {
+        check(5_000, 5_000, (true, false, 12_800));
+        check(20_000, 20_000, (false, false, 3_200));
+        check(50_000, 50_000, (false, true, 1_280));
+        // The puller has divided its items and left most of the work to tasks.
+        check(50_000, 4_000, (false, true, 16_000));
+        check(64_000_000, 64_000_000, (false, true, 1));
+    }
 }

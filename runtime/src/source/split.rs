@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Place, Pulled, busy, leaving, pieces::Pieces};
+use super::{Place, Pulled, busy, pieces::Pieces};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::crosses_threads,
@@ -202,7 +202,6 @@ impl<S: Splittable> SplitSource<S> {
         w: &mut Worker<'w>,
         run: impl FnOnce(Morsel<'_, S>, &mut Worker<'w>),
     ) -> Pulled {
-        let begun = w.now();
         let Some(ticket) = w.take_ticket() else {
             return Pulled::Idle;
         };
@@ -232,9 +231,8 @@ impl<S: Splittable> SplitSource<S> {
         w.pass_on(ctl);
         let piece = Some(piece);
         let home = &self.home;
-        let left = leaving(w, |w| run(Morsel { piece, ticket, home }, w));
-        w.learn(ctl, limit.saturating_sub(left), begun);
-        Pulled::More
+        let number = ticket.ticket;
+        place.charging(w, number, limit, |w| run(Morsel { piece, ticket, home }, w))
     }
 
     /// Runs a quantum of items through the whole pipeline.

@@ -123,25 +123,16 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
         mut serve: impl FnMut(Shard<'_, T, K, S>, Part<T>, &mut Worker<'w>),
     ) {
         let partition = &self.partitions[usize::from(carrier.part())];
-        let Some(mut hold) = partition.ring.arrive(carrier.number(), carrier.into_box()) else {
-            return w.mix();
-        };
-        loop {
-            if let Some(node) = hold.take() {
-                let carrier = Carrier::from_box(node);
-                partition.states.with_mut(|states| {
-                    // SAFETY: there is one hold per partition's ring and this worker has it until `advance` returns
-                    // false; workers that run the pipeline alone use `solo`, when no carrier exists.
-                    let states = unsafe { &mut *states };
-                    let lines = states.lines(self.partitions.len());
-                    let shard = Shard::new(states, &self.key, &self.hasher);
-                    serve(shard, Part::new(carrier, lines), w);
-                });
-            }
-            if !partition.ring.advance(&mut hold) {
-                return;
-            }
-        }
+        partition.ring.pass(carrier, w, |carrier, w| {
+            partition.states.with_mut(|states| {
+                // SAFETY: `pass` calls this for who holds the partition's gate, one at a time; workers that run the
+                // pipeline alone use `solo`, when no carrier exists.
+                let states = unsafe { &mut *states };
+                let lines = states.lines(self.partitions.len());
+                let shard = Shard::new(states, &self.key, &self.hasher);
+                serve(shard, Part::new(carrier, lines), w);
+            });
+        });
     }
 
     /// All states, by exclusive access.
