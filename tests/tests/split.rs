@@ -182,12 +182,13 @@ mod cut {
 /// A quantum so long that what comes after the quick items is one batch.
 const TUNING: &str = r#"(quantum: "50ms")"#;
 
-/// Runs a pipeline that is parallel from the beginning; it must leave something to others. Gives what its sink saw, and the
-/// environment.
+/// Runs a pipeline that is parallel from the beginning; it must leave something to others, and `$moved` must be true of its
+/// environment. Gives what its sink saw.
 macro_rules! run {
-    ($module:ident) => {{
-        // Two workers that happen to pull even shares end together, and nothing is divided; then they run again.
-        let mut tries = 0..20;
+    ($module:ident, $moved:expr) => {{
+        // Two workers that happen to pull even shares end together, and nothing is divided; and a worker takes back what it
+        // has left, where the system gives the other no cpu. Then they run again.
+        let mut tries = 0..50;
         loop {
             let env = Env::new();
             let builder = $module::pipeline()
@@ -197,8 +198,9 @@ macro_rules! run {
             let report = run.wait().unwrap();
             let workers = report.metrics();
             let left: u64 = workers.workers().iter().map(|worker| worker.left).sum();
-            if left > 0 {
-                break (env.seen.take(), env);
+            let moved: fn(&Env) -> bool = $moved;
+            if left > 0 && moved(&env) {
+                break env.seen.take();
             }
             assert!(tries.next().is_some(), "{:?}", report.metrics());
         }
@@ -241,17 +243,15 @@ fn a_worker_that_is_alone_does_not_keep_slow_items_to_itself() {
 
 #[test]
 fn a_slow_batch_is_shared_with_a_worker_that_has_nothing_to_do() {
-    let (mut seen, env) = run!(any_order);
+    let mut seen = run!(any_order, |env| env.moved() > 0);
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..ITEMS));
-    assert!(env.moved() > 0);
 }
 
 #[test]
 fn a_sink_sees_source_order_though_a_batch_was_divided() {
-    let (seen, env) = run!(in_order);
+    let seen = run!(in_order, |env| env.moved() > 0);
     assert!(seen.into_iter().eq(0..ITEMS));
-    assert!(env.moved() > 0);
 }
 
 #[test]
@@ -260,14 +260,13 @@ fn ways_that_meet_again_keep_order_though_a_batch_was_divided() {
         let twice = n.is_multiple_of(3);
         std::iter::repeat_n(n, 1 + usize::from(twice))
     });
-    let (seen, env) = run!(forked);
+    let seen = run!(forked, |env| env.moved() > 0);
     assert!(seen.into_iter().eq(both));
-    assert!(env.moved() > 0);
 }
 
 #[test]
 fn what_is_left_of_a_piece_of_a_range_is_shared_too() {
-    let (seen, _) = run!(cut);
+    let seen = run!(cut, |_| true);
     assert!(seen.into_iter().eq(0..ITEMS));
 }
 
@@ -363,17 +362,21 @@ mod endless {
 
 #[test]
 fn pieces_of_a_run_that_is_stopped_are_counted_as_dropped() {
-    let env = Env::new();
-    let builder = endless::pipeline()
-        .tuning("long.tuning.ron", TUNING)
-        .unwrap();
-    let builder = builder.workers(2).in_parallel().always_divide();
-    let run = builder.start(env.clone()).unwrap();
-    while env.seen.len() < 20 {
-        thread::yield_now();
-    }
-    let report = run.stop().unwrap();
-    assert!(report.ledger().is_balanced(), "{report}");
-    assert!(report.ledger().dropped > 0, "{report}");
-    assert!(env.seen.take().is_sorted());
+    let dropped = || {
+        let env = Env::new();
+        let builder = endless::pipeline()
+            .tuning("long.tuning.ron", TUNING)
+            .unwrap();
+        let builder = builder.workers(2).in_parallel().always_divide();
+        let run = builder.start(env.clone()).unwrap();
+        while env.seen.len() < 20 {
+            thread::yield_now();
+        }
+        let report = run.stop().unwrap();
+        assert!(report.ledger().is_balanced(), "{report}");
+        assert!(env.seen.take().is_sorted());
+        report.ledger().dropped
+    };
+    // It may stop between two batches, with nothing to drop.
+    assert!((0..50).any(|_| dropped() > 0));
 }
