@@ -1,6 +1,7 @@
 //! The cases: for each a file with the functions that all contenders share, and the contenders.
 
 mod alloc;
+mod breaker;
 mod fork_join;
 mod heavy;
 mod hop;
@@ -45,6 +46,8 @@ pub(crate) fn contenders(name: &str, scale: Scale) -> Option<Vec<Contender>> {
         "alloc_cross_64" => alloc::contenders::<8>(scale, TwoCores),
         "alloc_cross_1024" => alloc::contenders::<128>(scale, TwoCores),
         "alloc_cross_4096" => alloc::contenders::<512>(scale, TwoCores),
+        "breaker_1t" => breaker::contenders(scale, 1),
+        "breaker_2t" => breaker::contenders(scale, 2),
         "mpmc" => mpmc::contenders(scale),
         "overhead_per_item" => overhead::contenders(scale),
         "prefetch_light_4k_pages" => prefetch::contenders(scale, Body::Light, false),

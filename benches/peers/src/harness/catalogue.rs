@@ -69,6 +69,8 @@ pub(crate) enum Want {
     Faster { than: Whom, times: f64 },
     /// At most so many times the other's value; for what is better when it is smaller.
     Within { of: Whom, times: f64 },
+    /// At most so much more than the other's value, in the measure's unit.
+    Over { of: Whom, by: f64 },
     /// At most so much, in the measure's unit.
     AtMost(f64),
     /// No run is worse than this part of the row's median: there is no slow mode.

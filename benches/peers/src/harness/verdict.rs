@@ -61,9 +61,9 @@ pub(crate) fn judge(outcome: &Outcome<'_>) -> Result<Vec<Judged>, String> {
 fn judge_one(outcome: &Outcome<'_>, goal: &Goal) -> Result<Judged, String> {
     let measure = outcome.case.measure(goal.measure.as_deref())?;
     let other = match &goal.want {
-        Want::Faster { than: whom, .. } | Want::Within { of: whom, .. } => {
-            Some(rival(outcome, measure, &goal.row, whom)?)
-        }
+        Want::Faster { than: whom, .. }
+        | Want::Within { of: whom, .. }
+        | Want::Over { of: whom, .. } => Some(rival(outcome, measure, &goal.row, whom)?),
         Want::AtMost(_) | Want::Steady(_) => None,
     };
     let verdict = match (values(outcome, &goal.row, measure), &other) {
@@ -174,6 +174,7 @@ fn values<'o>(outcome: &'o Outcome<'_>, name: &str, measure: usize) -> Result<&'
 fn compare(better: Better, goal: &Goal, ours: &[f64], theirs: &[f64]) -> Verdict {
     let ratio = |a: f64, b: f64| match goal.want {
         Want::Within { .. } => a / b,
+        Want::Over { .. } => a - b,
         _ => better.speed(a, b),
     };
     let rounds: Vec<f64> = ours
@@ -190,6 +191,7 @@ fn compare(better: Better, goal: &Goal, ours: &[f64], theirs: &[f64]) -> Verdict
     let met = match goal.want {
         Want::Faster { times, .. } => figure.value >= times,
         Want::Within { times, .. } => figure.value <= times,
+        Want::Over { by, .. } => figure.value <= by,
         Want::AtMost(_) | Want::Steady(_) => false,
     };
     Verdict::new(figure, met)
@@ -224,7 +226,7 @@ fn alone(better: Better, goal: &Goal, ours: &[f64]) -> Verdict {
             };
             Verdict::new(figure, median <= bound)
         }
-        Want::Faster { .. } | Want::Within { .. } => Verdict::NotMeasured {
+        Want::Faster { .. } | Want::Within { .. } | Want::Over { .. } => Verdict::NotMeasured {
             why: "nothing to compare with".to_owned(),
         },
     }
@@ -244,6 +246,10 @@ fn words(outcome: &Outcome<'_>, measure: usize, goal: &Goal, other: Option<&Riva
         Want::Within { of, times } => {
             let value = &measure.unit;
             format!("<= {}x the {value} of {}", plain(*times), role(of, other))
+        }
+        Want::Over { of, by } => {
+            let value = &measure.unit;
+            format!("<= {} {value} more than {}", plain(*by), role(of, other))
         }
         Want::AtMost(bound) => format!("<= {} {}", plain(*bound), measure.unit),
         Want::Steady(part) => format!("no run below {}x of its median", plain(*part)),
