@@ -2,8 +2,9 @@
 //!
 //! **Shards.** Every thread pushes into a shard of its own (two threads share one only when there are more than
 //! [`SHARDS`]), under the shard's lock, which nobody else wants most of the time. A worker that runs out of items takes the
-//! whole content of all shards at once, by swapping buffers. So an item costs its sender an uncontended lock and its taker
-//! next to nothing, what one thread sends stays in its order, and a sender that is descheduled holds up nobody but itself.
+//! whole content of all shards at once: the first by swapping buffers, the others by copying. So an item costs its sender an
+//! uncontended lock and its taker next to nothing, what one thread sends stays in its order, and a sender that is
+//! descheduled holds up nobody but itself. What a worker does not want of that is left for the next one.
 //!
 //! **Announcing.** `pending` has a bit for each shard and lane. A sender sets it under the shard's lock if it is not set,
 //! and only then has to wake a worker: if the bit was set, whoever set it wakes one, and the items have not been taken
@@ -15,8 +16,6 @@
 //! waiting, and taking them makes room.
 //!
 //! **Closing** takes each shard's lock once. Afterwards nothing can be pushed, and what was pushed is announced.
-
-use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
@@ -40,14 +39,15 @@ pub(crate) struct Intake<T> {
     ahead: u64,
     capacity: u64,
     closed: AtomicBool,
-    /// What workers have taken out of the shards.
+    /// What workers have taken out of the shards and did not want, the last item first, so that the next ones are taken from
+    /// the end.
     taken: Mutex<Lined<T>>,
     /// Lanes in which something of that is left: a bit each.
     left: AtomicU64,
 }
 
 /// Items by lane.
-type Lined<T> = [VecDeque<T>; LANES];
+type Lined<T> = [Vec<T>; LANES];
 
 struct Shard<T> {
     open: bool,
@@ -72,6 +72,15 @@ impl Shares {
             .max(self.least)
             .min(items)
     }
+}
+
+/// Whose buffers items come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Buffers {
+    /// The taker keeps its buffer, and items are copied.
+    Kept,
+    /// Buffers are exchanged: the taker's belongs to nobody else, and may become as large as the queue.
+    Exchanged,
 }
 
 /// What came of pushing.
@@ -150,7 +159,7 @@ impl<T> Intake<T> {
         }
         let items = &mut slot.lanes[lane.index()];
         if let Some(item) = item.take() {
-            items.push_back(item);
+            items.push(item);
         }
         slot.room -= 1;
         self.announce(slot, shard, lane)
@@ -167,26 +176,49 @@ impl<T> Intake<T> {
         if many == 0 {
             return Pushed::Full;
         }
-        slot.lanes[lane.index()].extend(items.drain(..many as usize));
+        let into = &mut slot.lanes[lane.index()];
+        if many as usize == items.len() {
+            into.append(items);
+        } else {
+            into.extend(items.drain(..many as usize));
+        }
         slot.room -= many;
         self.announce(slot, shard, lane)
     }
 
-    /// Moves at most `most` items of a lane into `into`, and leaves some for other workers as `shares` says. Returns how
-    /// many there were.
-    pub(crate) fn take(&self, lane: Lane, most: usize, shares: Shares, into: &mut Vec<T>) -> usize {
+    /// Moves at most `most` items of a lane into `into`, which is empty, and leaves some for other workers as `shares` says.
+    /// Returns how many there are; their room is not given back yet. If it takes all, `into` may become one of the queue's
+    /// buffers, and the queue has the other, where `buffers` says so.
+    pub(crate) fn take(
+        &self,
+        lane: Lane,
+        most: usize,
+        shares: Shares,
+        buffers: Buffers,
+        into: &mut Vec<T>,
+    ) -> usize {
         let mut taken = lock(&self.taken);
-        let items = &mut taken[lane.index()];
-        if items.is_empty() {
-            self.gather(lane, items);
+        let rest = &mut taken[lane.index()];
+        let fresh = rest.is_empty();
+        if fresh {
+            self.gather(lane, rest);
         }
-        let many = most.min(shares.of(items.len()));
-        into.extend(items.drain(..many));
+        let many = most.min(shares.of(rest.len()));
+        match buffers {
+            Buffers::Exchanged if fresh && many == rest.len() => std::mem::swap(rest, into),
+            Buffers::Kept if fresh && many == rest.len() => into.append(rest),
+            _ => {
+                if fresh {
+                    rest.reverse();
+                }
+                into.extend(rest.drain(rest.len() - many..).rev());
+            }
+        }
         let bit = 1 << lane.index();
         // Only whoever has the lock changes it. Release: with the bit go the items that it speaks of, and a closed queue
         // that looks empty has none.
         let left = self.left.load(Ordering::Relaxed);
-        let now = if items.is_empty() {
+        let now = if rest.is_empty() {
             left & !bit
         } else {
             left | bit
@@ -194,9 +226,13 @@ impl<T> Intake<T> {
         if now != left {
             self.left.store(now, Ordering::Release);
         }
-        drop(taken);
-        self.room.fetch_add(many as u64, Ordering::Relaxed);
         many
+    }
+
+    /// Gives back the room of so many items that were taken.
+    pub(crate) fn give_back(&self, items: usize) {
+        // Relaxed: as in `take_room`.
+        self.room.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// Takes nothing more.
@@ -214,15 +250,18 @@ impl<T> Intake<T> {
     }
 
     /// Swaps or appends what the shards hold in this lane.
-    fn gather(&self, lane: Lane, items: &mut VecDeque<T>) {
-        let mut shards =
-            self.pending.load(Ordering::Acquire) >> (lane.index() * SHARDS) & ALL_SHARDS;
+    fn gather(&self, lane: Lane, items: &mut Vec<T>) {
+        let waiting = self.pending.load(Ordering::Acquire) >> (lane.index() * SHARDS) & ALL_SHARDS;
+        if waiting == 0 {
+            return;
+        }
+        // `left` says that something is there from now on; it must do so before the bits go.
+        self.left.fetch_or(1 << lane.index(), Ordering::Release);
+        let mut shards = waiting;
         while shards != 0 {
             let shard = shards.trailing_zeros() as usize;
             shards &= shards - 1;
             let mut slot = self.shard(shard);
-            // `left` says that something is there from now on; it must do so before the bit goes.
-            self.left.fetch_or(1 << lane.index(), Ordering::Release);
             self.pending
                 .fetch_and(!bit_of(shard, lane), Ordering::Release);
             let lane = &mut slot.lanes[lane.index()];
@@ -247,7 +286,7 @@ impl<T> Intake<T> {
     fn take_room(&self, slot: &mut Shard<T>, wanted: u64) {
         let wanted = (wanted - slot.room).max(self.ahead);
         let mut room = self.room.load(Ordering::Relaxed);
-        loop {
+        while room > 0 {
             let some = room.min(wanted);
             // Relaxed: it is a number; what it bounds is handed over under the locks.
             match self.room.compare_exchange_weak(
@@ -285,7 +324,7 @@ fn bit_of(shard: usize, lane: Lane) -> u64 {
 }
 
 fn count<T>(lanes: &Lined<T>) -> usize {
-    lanes.iter().map(VecDeque::len).sum()
+    lanes.iter().map(Vec::len).sum()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -22,6 +22,7 @@ mod meet;
 pub mod memory;
 mod regroup;
 mod ring;
+mod senders;
 mod spare;
 pub mod spsc;
 mod sync;

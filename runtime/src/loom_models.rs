@@ -16,7 +16,7 @@ use crate::{
     credit::Credits,
     deposit::DepositRing,
     idle::Idle,
-    intake::{Intake, Pushed, Shares},
+    intake::{Buffers, Intake, Pushed, Shares},
     lane::Lane,
     meet::Meet,
     ring::Ring,
@@ -328,10 +328,10 @@ fn loom_a_closing_input_loses_no_item() {
             let intake = Arc::clone(&intake);
             thread::spawn(move || {
                 let mut taken = Vec::new();
-                intake.take(Lane::NORMAL, 8, ALL, &mut taken);
+                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
                 // After the end nothing comes.
                 let ended = intake.has_ended();
-                intake.take(Lane::NORMAL, 8, ALL, &mut taken);
+                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
                 (taken, ended)
             })
         };
@@ -339,7 +339,7 @@ fn loom_a_closing_input_loses_no_item() {
         let sent = sender.join().unwrap();
         let (mut taken, ended) = taker.join().unwrap();
         let before = taken.len();
-        intake.take(Lane::NORMAL, 8, ALL, &mut taken);
+        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
         assert!(
             !ended || before == taken.len(),
             "an item came after the end"
@@ -371,7 +371,7 @@ fn loom_a_pushed_item_never_waits_beside_a_sleeping_worker() {
         // Two items, however they come: the model fails if the worker sleeps for ever.
         let mut taken = Vec::new();
         while taken.len() < 2 {
-            if intake.take(Lane::NORMAL, 8, ALL, &mut taken) == 0 {
+            if intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken) == 0 {
                 idle.park(0, None, || !intake.is_empty());
             }
         }

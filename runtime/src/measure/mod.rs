@@ -182,7 +182,7 @@ pub fn sends(n: u64, each: &mut Vec<u64>) {
         each.push(time.as_nanos() as u64);
         if (item + 1).is_multiple_of(SENT) {
             taken.clear();
-            input.take(Lane::NORMAL, &mut taken);
+            input.take_all(Lane::NORMAL, &mut taken);
         }
     }
 }
@@ -203,7 +203,7 @@ pub fn send_batches(n: u64) -> [Duration; 2] {
             }
         });
         taken.clear();
-        times[1] += timed(|| black_box(input.take(Lane::NORMAL, &mut taken)));
+        times[1] += timed(|| black_box(input.take_all(Lane::NORMAL, &mut taken)));
         assert_eq!(taken.len() as u64, AT_ONCE * SENT);
     }
     let done = n.div_ceil(AT_ONCE * SENT) * AT_ONCE * SENT;

@@ -5,12 +5,11 @@
 //!
 //! **Nothing is lost at the end.** The input ends when the intake is closed and empty; nothing comes after that.
 //!
-//! **Back-pressure.** A sender that finds no room parks until a worker has taken items. Workers wake senders when a quarter
-//! of the queue is free, so that a wake-up is paid for many items.
+//! **Back-pressure.** A sender that finds no room waits until a worker has taken items (see [`crate::senders`]).
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -22,34 +21,24 @@ use crate::{
     error::{SendBatchError, SendError, TrySendError},
     graph::Site,
     idle::Idle,
-    intake::{Intake, Pushed, Shares, own_shard},
+    intake::{Buffers, Intake, Pushed, Shares, own_shard},
     lane::Lane,
-    settings::PULL,
-    sync::{
-        AtomicUsize, Instant, Mutex, MutexGuard, Ordering, fence,
-        thread::{self, Thread},
-    },
+    senders::{Senders, Wait},
+    sync::Instant,
     token::Token,
     worker::Worker,
 };
 
 /// Work that is not divided among workers: 4 us.
 const SHARED_NS: u64 = 4_000;
-/// Longest sleep of a blocked sender before it looks again by itself.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The queue of an input, and those who wait for room in it.
 pub(crate) struct Ingress<T> {
     intake: Intake<T>,
-    /// Senders that sleep.
-    waiting: AtomicUsize,
-    sleepers: Mutex<Vec<Thread>>,
+    senders: Senders,
     /// The workers that take the items, once the run has begun.
     run: OnceLock<Arc<Idle>>,
 }
-
-/// Senders that can sleep at a full input before the list of them grows.
-const SENDERS: usize = 16;
 
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
 unsafe impl<T> Send for Ingress<T> {}
@@ -60,8 +49,7 @@ impl<T: 'static> Ingress<T> {
     pub(crate) fn new(capacity: u32, _: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             intake: Intake::new(capacity.max(1).into()),
-            waiting: AtomicUsize::new(0),
-            sleepers: Mutex::new(Vec::with_capacity(SENDERS)),
+            senders: Senders::new(),
             run: OnceLock::new(),
         })
     }
@@ -114,16 +102,24 @@ impl<T: 'static> Ingress<T> {
         mut item: T,
         deadline: Option<Instant>,
     ) -> Result<(), TrySendError<T>> {
+        let mut wait = Wait::new();
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Err(TrySendError::Full(item));
-            }
-            self.sleep(left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN)));
-            match self.try_send(lane, item) {
-                Err(TrySendError::Full(back)) => item = back,
-                done => return done,
-            }
+            let sent = match left {
+                Some(Duration::ZERO) => Err(TrySendError::Full(item)),
+                _ => {
+                    self.wait(&mut wait, left.unwrap_or(Duration::MAX));
+                    match self.try_send(lane, item) {
+                        Err(TrySendError::Full(back)) => {
+                            item = back;
+                            continue;
+                        }
+                        sent => sent,
+                    }
+                }
+            };
+            self.leave(&wait);
+            return sent;
         }
     }
 
@@ -144,14 +140,20 @@ impl<T: 'static> Ingress<T> {
 
     /// Moves all items out of `items`, waiting for room; on closing the others stay there.
     pub(crate) fn send_batch(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
+        let mut wait = Wait::new();
+        let mut sent = Ok(());
         while !items.is_empty() {
             match self.intake.push_all(own_shard(), lane, items) {
-                Pushed::Closed => return Err(SendBatchError::closed(items.len())),
-                Pushed::Full => self.sleep(LOOK_AGAIN),
+                Pushed::Closed => {
+                    sent = Err(SendBatchError::closed(items.len()));
+                    break;
+                }
+                Pushed::Full => self.wait(&mut wait, Duration::MAX),
                 pushed => self.tell(pushed),
             }
         }
-        Ok(())
+        self.leave(&wait);
+        sent
     }
 
     /// Makes sent items known to the workers, if they are news.
@@ -164,48 +166,34 @@ impl<T: 'static> Ingress<T> {
         }
     }
 
-    /// Takes what waits, as a worker that has the input's token does.
+    /// Takes items for a worker that has the input's token, and lets senders into the room that this makes.
+    fn take(&self, lane: Lane, most: usize, shares: Shares, buffers: Buffers, into: &mut Vec<T>) -> usize {
+        let taken = self.intake.take(lane, most, shares, buffers, into);
+        if taken > 0 {
+            self.intake.give_back(taken);
+            self.senders.serve(|| self.has_plenty());
+        }
+        taken
+    }
+
+    /// Takes all that waits.
     #[cfg(feature = "measure")]
-    pub(crate) fn take(&self, lane: Lane, into: &mut Vec<T>) -> usize {
-        self.intake.take(lane, usize::MAX, Shares { sharers: 1, least: 1 }, into)
+    pub(crate) fn take_all(&self, lane: Lane, into: &mut Vec<T>) -> usize {
+        self.take(lane, usize::MAX, Shares { sharers: 1, least: 1 }, Buffers::Exchanged, into)
     }
 
-    fn sleep(&self, most: Duration) {
-        {
-            let mut sleepers = self.sleepers();
-            sleepers.push(thread::current());
-            self.waiting.store(sleepers.len(), Ordering::Relaxed);
-        }
-        // Pairs with the fence in `wake_senders`: either it sees this sleeper, or this sees the room that it made.
-        fence(Ordering::SeqCst);
-        if self.intake.room() == 0 && !self.intake.is_closed() {
-            thread::park_timeout(most);
-        }
-        let me = thread::current().id();
-        let mut sleepers = self.sleepers();
-        sleepers.retain(|sleeper| sleeper.id() != me);
-        self.waiting.store(sleepers.len(), Ordering::Relaxed);
+    fn wait(&self, wait: &mut Wait, most: Duration) {
+        self.senders
+            .wait(wait, most, || self.intake.room() > 0 || self.intake.is_closed());
     }
 
-    /// Wakes all sleeping senders if there is room worth it.
-    fn wake_senders(&self) {
-        fence(Ordering::SeqCst);
-        if self.waiting.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        if self.intake.room() * 4 < self.intake.capacity() && !self.intake.is_closed() {
-            return;
-        }
-        let mut sleepers = self.sleepers();
-        self.waiting.store(0, Ordering::Relaxed);
-        // The list keeps its memory, so that the next sender that sleeps allocates nothing.
-        for sleeper in sleepers.drain(..) {
-            sleeper.unpark();
-        }
+    fn leave(&self, wait: &Wait) {
+        self.senders.leave(wait, || self.has_plenty());
     }
 
-    fn sleepers(&self) -> MutexGuard<'_, Vec<Thread>> {
-        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Is there so much room that it is worth waking a sender?
+    fn has_plenty(&self) -> bool {
+        self.intake.room() * 4 >= self.intake.capacity() || self.intake.is_closed()
     }
 }
 
@@ -217,7 +205,7 @@ impl<T: 'static> Waiting for Ingress<T> {
 
     fn close(&self) {
         self.intake.close();
-        self.wake_senders();
+        self.senders.serve_all();
     }
 }
 
@@ -257,8 +245,7 @@ impl<T: 'static> IngressSource<T> {
         Self {
             end: Token::new(End {
                 queue: Arc::clone(queue),
-                // As much as there can be at once, so that it does not grow late in a run.
-                taken: Vec::with_capacity(queue.capacity().min(PULL as usize)),
+                taken: Vec::new(),
             }),
             home,
             place: Place {
@@ -275,7 +262,7 @@ impl<T: 'static> IngressSource<T> {
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
-            take(&end.queue, w, self.place.ctl(w), carrier.items(), limit);
+            take(&end.queue, w, self.place.ctl(w), Buffers::Kept, carrier.items(), limit);
         };
         self.place.pull(w, &self.end, &self.home, fill, run)
     }
@@ -299,7 +286,7 @@ impl<T: 'static> IngressSource<T> {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
-        take(&end.queue, w, ctl, &mut end.taken, ctl.limit(true));
+        take(&end.queue, w, ctl, Buffers::Exchanged, &mut end.taken, ctl.limit(false));
         run(&self.place, w, end.taken.drain(..), begun)
     }
 }
@@ -309,6 +296,7 @@ fn take<T: 'static>(
     queue: &Ingress<T>,
     w: &Worker<'_>,
     ctl: &SourceCtl,
+    buffers: Buffers,
     into: &mut Vec<T>,
     limit: u64,
 ) {
@@ -316,9 +304,8 @@ fn take<T: 'static>(
     // Fewer items than this are not worth another worker's while.
     let least = usize::try_from(ctl.items_in(SHARED_NS)).unwrap_or(usize::MAX);
     let sharers = if w.shared.is_parallel() { w.shared.settings.workers } else { 1 };
-    if queue.intake.take(w.lane(), most, Shares { sharers, least }, into) > 0 {
-        queue.wake_senders();
-    } else if queue.intake.has_ended() {
+    let taken = queue.take(w.lane(), most, Shares { sharers, least }, buffers, into);
+    if taken == 0 && queue.intake.has_ended() {
         ctl.end();
     }
 }

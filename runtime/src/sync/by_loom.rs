@@ -8,7 +8,7 @@ pub(crate) use loom::{
     cell::UnsafeCell,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     },
     thread::yield_now as spin_loop,
 };
@@ -17,7 +17,7 @@ pub(crate) use loom::{
 pub(crate) mod thread {
     use std::time::Duration;
 
-    pub(crate) use loom::thread::{Thread, park};
+    pub(crate) use loom::thread::{Thread, current, park};
 
     /// loom knows no time; its models sleep until they are woken.
     pub(crate) fn park_timeout(_: Duration) {
