@@ -21,7 +21,7 @@ pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wo
     }
     // Nobody is woken for what this worker looks at again before it gives the tickets back.
     w.rest.searched = false;
-    let looks = shared.idle.start_search();
+    w.start_looking();
     let graph = shelf.alone();
     w.alone = true;
     loop {
@@ -43,10 +43,9 @@ pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wo
     }
     w.alone = false;
     shared.credits.open();
-    if looks {
-        shared.idle.stop_search();
-    }
+    // If it is alone no more; else it looks again at once, or says that it does not.
     if shared.is_parallel() {
+        w.stop_looking();
         shared.idle.wake_all();
     }
     true

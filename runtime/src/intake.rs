@@ -17,6 +17,8 @@
 //!
 //! **Closing** takes each shard's lock once. Afterwards nothing can be pushed, and what was pushed is announced.
 
+use std::sync::TryLockError;
+
 use crossbeam_utils::CachePadded;
 
 use crate::{
@@ -258,18 +260,38 @@ impl<T> Intake<T> {
         // `left` says that something is there from now on; it must do so before the bits go.
         self.left.fetch_or(1 << lane.index(), Ordering::Release);
         let mut shards = waiting;
+        let mut busy = None;
         while shards != 0 {
             let shard = shards.trailing_zeros() as usize;
             shards &= shards - 1;
-            let mut slot = self.shard(shard);
-            self.pending
-                .fetch_and(!bit_of(shard, lane), Ordering::Release);
-            let lane = &mut slot.lanes[lane.index()];
-            if items.is_empty() {
-                std::mem::swap(items, lane);
-            } else {
-                items.append(lane);
+            match self.shards[shard].try_lock() {
+                // Somebody pushes there at the moment, and the next look will find it.
+                Err(TryLockError::WouldBlock) => busy = busy.or(Some(shard)),
+                Err(TryLockError::Poisoned(slot)) => {
+                    self.empty(slot.into_inner(), shard, lane, items);
+                }
+                Ok(slot) => self.empty(slot, shard, lane, items),
             }
+        }
+        if let Some(shard) = busy.filter(|_| items.is_empty()) {
+            self.empty(self.shard(shard), shard, lane, items);
+        }
+    }
+
+    fn empty(
+        &self,
+        mut slot: MutexGuard<'_, Shard<T>>,
+        shard: usize,
+        lane: Lane,
+        items: &mut Vec<T>,
+    ) {
+        self.pending
+            .fetch_and(!bit_of(shard, lane), Ordering::Release);
+        let lane = &mut slot.lanes[lane.index()];
+        if items.is_empty() {
+            std::mem::swap(items, lane);
+        } else {
+            items.append(lane);
         }
     }
 

@@ -4,8 +4,9 @@
 //! for as long as a wake-up takes is at most twice as expensive as knowing the future (Karlin et al., "Competitive
 //! snoopy caching", Algorithmica 1988). A worker looks for four times as long where the run leaves a cpu to others: there it
 //! takes nobody's, and work that comes again and again does not wait for a wake-up. Where the past says that the next work is far away it looks for [`GLANCE_NS`] only;
-//! where another thread needed the core in the middle of it, not at all for the next [`QUIET`] times. One worker looks at a
-//! time (see [`crate::idle`]); nobody looks while a source rests, because the clock will tell.
+//! where another thread needed the core in the middle of it, not at all for the next times (see [`QUIET`]). One worker looks at a
+//! time (see [`crate::idle`]), and where one has the pipeline to itself it counts as the one that looks, until it has looked in
+//! vain: between two batches nobody is woken for what it finds next. Nobody looks while a source rests, because the clock will tell.
 
 use std::time::Duration;
 
@@ -21,8 +22,9 @@ const SPARE_NS: u64 = 4 * WAKE_NS;
 const FAR_NS: u64 = 4 * WAKE_NS;
 /// Two looks that are further apart than this: something else ran on this core meanwhile.
 const DESCHEDULED_NS: u64 = 50_000;
-/// Times that a worker does not look around after that.
-const QUIET: u32 = 64;
+/// Times that a worker does not look around after that: as often at first, twice as often each time that it happens again, and
+/// so often at most.
+const QUIET: [u32; 2] = [8, 64];
 /// Pauses of the processor between two looks.
 const PAUSES: u32 = 2;
 
@@ -35,6 +37,10 @@ pub(crate) struct Rest {
     gap: u64,
     /// Times that it will not look around.
     quiet: u32,
+    /// The same, when another thread needs the core next.
+    next_quiet: u32,
+    /// It is the one that looks for work.
+    looking: bool,
     /// It has looked for work until now, and others have relied on that.
     pub(crate) searched: bool,
     /// How often it asks for forked jobs.
@@ -49,6 +55,8 @@ impl Rest {
             worked: now,
             gap: 0,
             quiet: 0,
+            next_quiet: QUIET[0],
+            looking: false,
             searched: false,
             pace: Pace::default(),
             helped: false,
@@ -106,6 +114,7 @@ impl Worker<'_> {
     pub(crate) fn rest(&mut self) {
         let begun = self.tick();
         if !self.look() {
+            self.stop_looking();
             self.sleep();
         }
         let rested = self.tick() - begun;
@@ -120,22 +129,38 @@ impl Worker<'_> {
         if self.now() - self.rest.worked >= budget {
             return false;
         }
-        let mine = shared.idle.start_search();
         // Others may look beside it for forked jobs, where there were some a moment ago.
-        if !mine && !self.rest.helped {
+        if !self.start_looking() && !self.rest.helped {
             return false;
         }
         let found = self.search(budget);
-        if mine {
-            shared.idle.stop_search();
-            self.rest.searched = true;
+        if shared.is_parallel() {
+            self.stop_looking();
         }
         found
+    }
+
+    /// Looks for work from now on, if no other worker does; then nobody is woken for it.
+    pub(crate) fn start_looking(&mut self) -> bool {
+        if !self.rest.looking {
+            self.rest.looking = self.shared.idle.start_search();
+        }
+        self.rest.looking
+    }
+
+    /// Looks no more. Others have relied on that, so it looks once more: it takes what there is, or passes it on, or finds it
+    /// before it sleeps.
+    pub(crate) fn stop_looking(&mut self) {
+        if std::mem::take(&mut self.rest.looking) {
+            self.shared.idle.stop_search();
+            self.rest.searched = true;
+        }
     }
 
     fn search(&mut self, budget: u64) -> bool {
         loop {
             if self.sees_work() {
+                self.rest.next_quiet = (self.rest.next_quiet / 2).max(QUIET[0]);
                 return true;
             }
             let now = self.now();
@@ -146,7 +171,8 @@ impl Worker<'_> {
             let before = self.now();
             let now = self.tick();
             if now - before > DESCHEDULED_NS {
-                self.rest.quiet = QUIET;
+                self.rest.quiet = self.rest.next_quiet;
+                self.rest.next_quiet = (self.rest.next_quiet * 2).min(QUIET[1]);
                 return false;
             }
             if now - self.rest.worked >= budget {

@@ -199,6 +199,7 @@ impl<'r> Worker<'r> {
     /// This worker has taken something from a source, and is about to work on it: another one may go on there, or with what
     /// this one was looking for.
     pub(crate) fn pass_on(&mut self, source: &SourceCtl) {
+        self.stop_looking();
         let searched = std::mem::take(&mut self.rest.searched);
         if source.is_ready(self.now) || (searched && self.sees_work()) {
             self.shared.idle.wake_one();
@@ -240,7 +241,11 @@ impl<'r> Worker<'r> {
     fn help(&mut self) -> bool {
         let shared = self.shared;
         let begun = self.now;
-        if !shared.forks.has_offers() || !fork::help(&shared.forks, &mut self.victims, &mut self.rest.pace) {
+        if !shared.forks.has_offers() {
+            return false;
+        }
+        self.stop_looking();
+        if !fork::help(&shared.forks, &mut self.victims, &mut self.rest.pace) {
             return false;
         }
         self.stats().helped.add(1);
@@ -329,6 +334,7 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
         }
         w.rest();
     }
+    w.stop_looking();
     // What is left in the queues after a stop is dropped and counted there.
     for lane in Lane::ALL {
         w.lane = lane;
@@ -389,6 +395,7 @@ fn serve<'w, G: Graph>(
 
 fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, task: Task) {
     w.stats().executed.add(1);
+    w.stop_looking();
     if std::mem::take(&mut w.rest.searched) && w.sees_work() {
         w.shared.idle.wake_one();
     }
@@ -406,6 +413,7 @@ fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) ->
         return false;
     }
     if w.shared.is_parallel() {
+        w.stop_looking();
         pull_one(shelf, local, w)
     } else {
         alone(shelf, local, w)
