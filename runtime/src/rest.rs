@@ -197,7 +197,8 @@ impl Worker<'_> {
             if pause.is_none() {
                 shared.forks.ask_asleep();
             }
-            self.sees_work()
+            // Whoever has given the clock back meanwhile may not have seen this sleeper.
+            self.sees_work() || (mine.is_none() && retry.is_some() && shared.has_free_clock())
         });
         shared.seating.come_back(self.id());
         self.stats().wakes.add(u64::from(woken));
@@ -206,6 +207,10 @@ impl Worker<'_> {
         }
         if let Some(at) = mine {
             shared.give_clock_back(at);
+            // It was woken for something that may take longer than the sources rest: another sleeper takes the clock over.
+            if woken {
+                shared.idle.wake_one();
+            }
         }
     }
 

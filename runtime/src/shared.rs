@@ -213,6 +213,11 @@ impl Shared {
         taken
     }
 
+    /// Will no sleeping worker look after the sources?
+    pub(crate) fn has_free_clock(&self) -> bool {
+        self.clock.load(Ordering::Relaxed) == u64::MAX
+    }
+
     /// The worker that took the clock is awake. It looks after the sources before it sleeps again.
     pub(crate) fn give_clock_back(&self, at: u64) {
         // If it fails, another one has taken the clock for an earlier time.

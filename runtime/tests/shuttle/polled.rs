@@ -1,6 +1,6 @@
 //! Sources that have nothing for a while: workers sleep and wake by the clock, and a drain does not wait for it.
 
-use pipewright::{Emit, Flow, pipeline};
+use pipewright::{Emit, Flow, machine::Machine, pipeline};
 
 use crate::harness::{Seen, any, check, ended, pause, start, uneven};
 
@@ -105,5 +105,59 @@ fn a_drain_ends_a_source_that_rests() {
             "{report}"
         );
         assert_eq!(report.ledger().delivered, items.len() as u64, "{report}");
+    });
+}
+
+/// How often a source was asked, for whoever waits for that; and where the items go.
+pub struct Asked {
+    times: shuttle::sync::Mutex<u64>,
+    again: shuttle::sync::Condvar,
+    done: shuttle::sync::Mutex<shuttle::sync::mpsc::Sender<u64>>,
+}
+
+/// Items that do not return before the source was asked again.
+#[pipeline(env = Asked, quantum = "1us")]
+mod waiting {
+    use super::*;
+
+    #[source(idle = "20us")]
+    pub fn quiet(env: &Asked, _: &mut (), _: &mut Emit<u64>) -> Flow {
+        *env.times.lock().unwrap() += 1;
+        env.again.notify_all();
+        Flow::Idle
+    }
+
+    #[stage(from = input)]
+    pub fn wait(n: u64, env: &Asked) -> u64 {
+        let times = env.times.lock().unwrap();
+        let before = *times;
+        drop(env.again.wait_while(times, |now| *now == before).unwrap());
+        n
+    }
+
+    #[sink(from = [quiet, wait], order = any)]
+    pub fn last(n: u64, env: &Asked) {
+        env.done.lock().unwrap().send(n).unwrap();
+    }
+}
+
+#[test]
+fn a_source_is_asked_although_the_worker_that_watched_the_clock_waits() {
+    check(|| {
+        let (done, answers) = shuttle::sync::mpsc::channel();
+        let env = Asked {
+            times: shuttle::sync::Mutex::new(0),
+            again: shuttle::sync::Condvar::new(),
+            done: shuttle::sync::Mutex::new(done),
+        };
+        let pipeline = waiting::pipeline().machine(Machine::simulate("2x2").unwrap());
+        let run = pipeline.workers(3).in_parallel().start(env).unwrap();
+        for n in 0..4 {
+            pause(100);
+            run.send(n).unwrap();
+            // Whoever sleeps now is woken by nobody else.
+            assert_eq!(answers.recv(), Ok(n));
+        }
+        assert_eq!(ended(run.drain()).ledger().delivered, 4);
     });
 }
