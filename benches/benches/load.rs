@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use pipewright::pipeline;
 use pipewright_benches::{
     cached::Shelf,
-    load::{Load, cost_of},
+    load::{Load, rounds_of},
     tasks::{Sum, send_together},
 };
 
@@ -32,17 +32,17 @@ fn thread_scaling(c: &mut Criterion) {
 /// Poisson arrivals of 20 us of work at shares of what one worker can do; what one sample measures is the median latency. At
 /// load factor 5.0 most requests are shed, which `try_send` says.
 fn load_factors(c: &mut Criterion) {
-    const ROUNDS: u64 = 20_000;
+    const SERVICE: Duration = Duration::from_micros(20);
     let mut group = c.benchmark_group("latency_p50_by_load_factor");
     group.sample_size(10);
-    let cost = cost_of(ROUNDS);
+    let rounds_each = rounds_of(SERVICE);
     for factor in [0.5, 0.8, 0.95, 1.0, 2.0, 5.0] {
         group.bench_function(BenchmarkId::from_parameter(factor), |b| {
             b.iter_custom(|rounds| {
                 let load = |seed| Load {
                     count: 2000,
-                    rounds: ROUNDS,
-                    gap: cost.div_f64(factor),
+                    rounds: rounds_each,
+                    gap: SERVICE.div_f64(factor),
                     seed,
                 };
                 (0..rounds)

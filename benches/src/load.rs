@@ -140,6 +140,12 @@ impl Load {
     }
 }
 
+/// How many rounds of work take so long on this machine now.
+pub fn rounds_of(time: Duration) -> u64 {
+    const TRY: u64 = 1000;
+    (TRY as f64 * time.as_secs_f64() / cost_of(TRY).as_secs_f64()) as u64
+}
+
 /// How long `rounds` of work take on this machine now: the least of some tries.
 pub fn cost_of(rounds: u64) -> Duration {
     let once = || {

@@ -11,7 +11,7 @@ use super::{Plan, Reading, nanoseconds};
 use crate::{
     cached::Shelf,
     idle,
-    load::{Load, cost_of},
+    load::{Load, rounds_of},
     steady::{self, CASES, Items},
     tasks::{Pool, send_together},
 };
@@ -93,17 +93,16 @@ pub(super) fn threads(plan: &Plan) -> Vec<Reading> {
 
 /// What came of a load: p50, p95 and p99 in microseconds, and how much was shed, in percent.
 fn loaded(plan: &Plan, factor: f64) -> Vec<[f64; 4]> {
-    /// About 2 us.
-    const ROUNDS: u64 = 2000;
+    const SERVICE: Duration = Duration::from_micros(2);
     const QUEUE: u32 = 32;
     let mut seed = 0;
     plan.rounds(|| {
         seed += 1;
-        let gap = cost_of(ROUNDS).div_f64(factor);
+        let gap = SERVICE.div_f64(factor);
         let load = Load {
             // Long enough that both threads have been running for most of it.
             count: plan.n(1_000_000_000) / gap.as_nanos().max(1) as u64,
-            rounds: ROUNDS,
+            rounds: rounds_of(SERVICE),
             gap,
             seed,
         };

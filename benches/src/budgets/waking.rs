@@ -13,7 +13,7 @@ use super::{
     pipelines::{Arrival, Busy, Latencies, Sparse, arriving, lingering, urgent},
     quantiles,
 };
-use crate::{load::cost_of, tasks::Done};
+use crate::{load::rounds_of, tasks::Done};
 
 pub(super) fn wake(plan: &Plan) -> Vec<Reading> {
     // A worker looks for work for as long as a wake-up takes, then it sleeps; it needs some time to fall asleep.
@@ -54,7 +54,7 @@ fn latency(n: u64, pause: impl Fn()) -> f64 {
 }
 
 pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
-    let rounds = microsecond();
+    let rounds = rounds_of(Duration::from_micros(1));
     let once = || {
         let busy = Busy {
             rounds,
@@ -80,14 +80,8 @@ pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
     ]
 }
 
-/// Rounds of work that take a microsecond.
-fn microsecond() -> u64 {
-    const ROUNDS: u64 = 1000;
-    (ROUNDS as f64 / (cost_of(ROUNDS).as_secs_f64() * 1e6)) as u64
-}
-
 pub(super) fn linger(plan: &Plan) -> Vec<Reading> {
-    let rounds = microsecond();
+    let rounds = rounds_of(Duration::from_micros(1));
     let once = || {
         let sparse = Sparse {
             latencies: Latencies::default(),
