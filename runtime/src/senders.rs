@@ -93,8 +93,9 @@ impl Senders {
 
     /// A sender waits no more, because it has pushed or because it gives up. While there is `plenty` of room, the next one wakes.
     #[inline]
-    pub(crate) fn leave(&self, wait: &Wait, plenty: impl FnOnce() -> bool) {
+    pub(crate) fn leave(&self, wait: &mut Wait, plenty: impl FnOnce() -> bool) {
         if wait.slept {
+            *wait = Wait::new();
             self.wake_next(plenty);
         }
     }

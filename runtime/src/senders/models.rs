@@ -66,7 +66,7 @@ impl Queue {
             .wait(wait, Duration::MAX, || self.has_room() || self.is_closed());
     }
 
-    fn leave(&self, wait: &Wait) {
+    fn leave(&self, wait: &mut Wait) {
         self.senders.leave(wait, || self.has_room());
     }
 
@@ -82,7 +82,7 @@ impl Queue {
             }
             self.wait(&mut wait);
         };
-        self.leave(&wait);
+        self.leave(&mut wait);
         sent
     }
 
@@ -131,7 +131,7 @@ fn loom_a_sender_that_gives_up_leaves_no_other_behind() {
                 let mut wait = Wait::new();
                 queue.wait(&mut wait);
                 let pushed = queue.push();
-                queue.leave(&wait);
+                queue.leave(&mut wait);
                 pushed
             })
         };

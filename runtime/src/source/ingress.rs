@@ -103,24 +103,19 @@ impl<T: 'static> Ingress<T> {
         deadline: Option<Instant>,
     ) -> Result<(), TrySendError<T>> {
         let mut wait = Wait::new();
-        loop {
+        let sent = loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let sent = match left {
-                Some(Duration::ZERO) => Err(TrySendError::Full(item)),
-                _ => {
-                    self.wait(&mut wait, left.unwrap_or(Duration::MAX));
-                    match self.try_send(lane, item) {
-                        Err(TrySendError::Full(back)) => {
-                            item = back;
-                            continue;
-                        }
-                        sent => sent,
-                    }
-                }
-            };
-            self.leave(&wait);
-            return sent;
-        }
+            if left == Some(Duration::ZERO) {
+                break Err(TrySendError::Full(item));
+            }
+            self.wait(&mut wait, left.unwrap_or(Duration::MAX));
+            match self.try_send(lane, item) {
+                Err(TrySendError::Full(back)) => item = back,
+                sent => break sent,
+            }
+        };
+        self.leave(&mut wait);
+        sent
     }
 
     /// Sends each item as soon as the iterator has made it, waiting for room. Nothing is held meanwhile: the iterator may
@@ -141,19 +136,17 @@ impl<T: 'static> Ingress<T> {
     /// Moves all items out of `items`, waiting for room; on closing the others stay there.
     pub(crate) fn send_batch(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
         let mut wait = Wait::new();
-        let mut sent = Ok(());
         while !items.is_empty() {
             match self.intake.push_all(own_shard(), lane, items) {
-                Pushed::Closed => {
-                    sent = Err(SendBatchError::closed(items.len()));
-                    break;
-                }
+                Pushed::Closed => return Err(SendBatchError::closed(items.len())),
                 Pushed::Full => self.wait(&mut wait, Duration::MAX),
-                pushed => self.tell(pushed),
+                pushed => {
+                    self.tell(pushed);
+                    self.leave(&mut wait);
+                }
             }
         }
-        self.leave(&wait);
-        sent
+        Ok(())
     }
 
     /// Makes sent items known to the workers, if they are news.
@@ -187,7 +180,7 @@ impl<T: 'static> Ingress<T> {
             .wait(wait, most, || self.intake.room() > 0 || self.intake.is_closed());
     }
 
-    fn leave(&self, wait: &Wait) {
+    fn leave(&self, wait: &mut Wait) {
         self.senders.leave(wait, || self.has_plenty());
     }
 
