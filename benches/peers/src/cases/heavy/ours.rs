@@ -61,20 +61,19 @@ impl Picture {
     #[inline(always)]
     fn begin_lanes(self, index: usize) -> LaneRow {
         let y = self.y(index);
-        let groups = (0..self.size).step_by(LANES).map(|column| {
-            let cr = self.group_at(column);
-            let mut group = Group {
-                re: cr,
-                im: [y; LANES],
-                counts: [0; LANES],
-            };
-            iterate_lanes(&cr, y, &mut group, [u64::MAX; LANES], self.first);
-            group
-        });
-        LaneRow {
-            index,
-            groups: groups.collect(),
+        let unpainted = Group {
+            re: [0.0; LANES],
+            im: [y; LANES],
+            counts: [0; LANES],
+        };
+        // A loop, because a closure that `collect` calls is compiled where `collect` is: for no level.
+        let mut groups = vec![unpainted; self.size.div_ceil(LANES)];
+        for (at, group) in groups.iter_mut().enumerate() {
+            let cr = self.group_at(at * LANES);
+            group.re = cr;
+            iterate_lanes(&cr, y, group, [u64::MAX; LANES], self.first);
         }
+        LaneRow { index, groups }
     }
 
     #[inline(always)]
@@ -113,7 +112,8 @@ fn iterate_lanes(
             let (a2, b2) = (a[lane] * a[lane], b[lane] * b[lane]);
             // A sum that is no number belongs to a pixel that escaped before.
             alive[lane] &= if a2 + b2 <= 4.0 { u64::MAX } else { 0 };
-            counts[lane] += alive[lane] & 1;
+            // All bits set is -1.
+            counts[lane] = counts[lane].wrapping_sub(alive[lane]);
             any |= alive[lane];
             b[lane] = 2.0 * a[lane] * b[lane] + ci;
             a[lane] = a2 - b2 + cr[lane];
