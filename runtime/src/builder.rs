@@ -266,7 +266,8 @@ impl<P: Blueprint<Input = NoInput>> Builder<P> {
     /// # Errors
     ///
     /// If the run does not start, as [`start`](Self::start), or if it fails; then the report is in the error.
-    pub fn run(self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
+    pub fn run(mut self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
+        self.settings.pool.first = Some(machine::current_cpu());
         let ready = self.ready(env).map_err(Aborted::Start)?;
         match ready.shared.seating.is_asked() {
             true => ready.start().map_err(Aborted::Start)?.wait().map_err(Aborted::Run),

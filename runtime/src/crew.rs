@@ -37,7 +37,7 @@ impl First {
         if self == Self::Started {
             return shared.seating.sit(id, &shared.warnings);
         }
-        shared.seating.begin(id);
+        shared.seating.stay(id);
         Ok(())
     }
 }

@@ -12,6 +12,8 @@ use pipewright_spec::cores::MAX_CORE;
 
 /// Most bytes read of one file; the kernel's are far shorter.
 const MOST_BYTES: u64 = 1 << 20;
+/// As long as most of them are.
+const USUAL_BYTES: usize = 2 << 10;
 /// Most notes kept; a machine whose files are all broken needs no more to be understood.
 const MOST_NOTES: usize = 32;
 
@@ -30,7 +32,8 @@ impl Files {
     /// What a file says, without the space around it; `None` if it cannot be read.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         let file = File::open(self.root.join(path)).ok()?;
-        let mut text = String::new();
+        // Room for all of it at once: without, the first reads are of a few bytes.
+        let mut text = String::with_capacity(USUAL_BYTES);
         file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
         text.truncate(text.trim_end().len());
         Some(text)

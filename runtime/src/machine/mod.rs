@@ -21,13 +21,14 @@ use std::{
     fmt,
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 pub(crate) use self::{
     cgroup::Levels,
     files::Files,
     placement::{MOST_PINNED, Placement, Wish},
-    seating::{Seating, bind},
+    seating::{Seating, bind, current_cpu},
     shortfall::named,
     steal::Victims,
 };
@@ -42,18 +43,22 @@ pub use self::{
 const VARIABLE: &str = "PIPEWRIGHT_TOPO";
 
 /// The machine that runs are placed on: the one that `PIPEWRIGHT_TOPO` describes, or this one.
+///
+/// What was read a moment ago is not read again, as long as the calling thread may run on the same cpus; `sysfs.rs` says
+/// how long that is.
 pub(crate) fn here() -> Result<Machine, TopologyError> {
     match std::env::var_os(VARIABLE) {
         Some(text) => Machine::simulate(&text.to_string_lossy()),
         None => {
             let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(sysfs::read_again(Files::at("/".as_ref()), &mut known))
+            let files = Files::at("/".as_ref());
+            Ok(known.machine(files, seating::allowed(), Instant::now()))
         }
     }
 }
 
 /// What the last start of a run has read: it takes longer than starting the workers.
-static KNOWN: Mutex<Option<sysfs::Hardware>> = Mutex::new(None);
+static KNOWN: Mutex<sysfs::Known> = Mutex::new(sysfs::Known::nothing());
 
 /// A machine as this process sees it.
 ///

@@ -30,6 +30,8 @@ pub(crate) struct Wish {
     pub(crate) pin: Option<bool>,
     /// Cpus that threads outside of the pool have.
     pub(crate) taken: Vec<u32>,
+    /// The cpu of the thread that is the first worker already: its seat is there, unless workers are bound because that was asked for.
+    pub(crate) first: Option<u32>,
 }
 
 /// Where the workers of a run sit.
@@ -161,13 +163,15 @@ impl Machine {
 
     /// Gives workers their seats.
     pub(crate) fn place(&self, wish: &Wish) -> Result<Placement, PlaceError> {
-        let seats = self.seats(wish)?;
+        let mut seats = self.seats(wish)?;
         let first = |seats: &[Candidate]| seats.iter().filter(|seat| seat.rank == 0).count();
-        // Where others have all cpus, the pool shares them.
         let (all, whole_cores) = (seats.len(), first(&seats));
         let free = seats.iter().filter(|seat| !seat.taken).count();
-        let seats = &seats[..if free > 0 { free } else { all }];
-        let cores = first(seats).max(1);
+        if free > 0 {
+            // Where others have all cpus, the pool shares them.
+            seats.truncate(free);
+        }
+        let cores = first(&seats).max(1);
         let asked = wish.cores.is_some() || wish.numa.is_some();
         let workers = match wish.workers {
             Some(workers) if asked && workers > all => {
@@ -192,12 +196,6 @@ impl Machine {
                 online,
             });
         }
-        let cpus: Vec<Cpu> = seats
-            .iter()
-            .cycle()
-            .take(workers)
-            .map(|seat| seat.cpu)
-            .collect();
         let whole = (cores..=seats.len()).contains(&workers);
         let alone = whole_cores > FEW_CORES && self.quota().is_none();
         let mut pin = match wish.pin {
@@ -209,11 +207,20 @@ impl Machine {
             None if all > 1 && (workers == 1 || workers >= cores) => Pin::Begun,
             None => Pin::No,
         };
+        if let Some(first) = wish.first.filter(|_| pin != Pin::Asked) {
+            give_first(&mut seats, first);
+        }
+        let cpus: Vec<Cpu> = seats
+            .iter()
+            .cycle()
+            .take(workers)
+            .map(|seat| seat.cpu)
+            .collect();
         if cpus.iter().any(|cpu| cpu.id > MOST_PINNED) && pin != Pin::No {
             short.push(Shortfall::HighCpu);
             pin = Pin::No;
         }
-        Ok(placement(seats, &cpus, pin, short))
+        Ok(placement(&seats, &cpus, pin, short))
     }
 
     /// The cpus that workers may sit on, in the order in which they are taken.
@@ -264,6 +271,19 @@ impl Machine {
             _ => Ok(seats),
         }
     }
+}
+
+/// Gives the first seat to cpu `id`, if it has one, and its seat to the cpu of its core that comes first: so those that come
+/// first are on as many cores as before.
+fn give_first(seats: &mut [Candidate], id: u32) {
+    let Some(at) = seats.iter().position(|seat| seat.cpu.id == id) else {
+        return;
+    };
+    let core = seats[at].cpu.core;
+    let of_core = seats.iter().position(|seat| seat.cpu.core == core);
+    let of_core = of_core.unwrap_or(at);
+    seats.swap(at, of_core);
+    seats.swap(of_core, 0);
 }
 
 /// A cpu that a worker may sit on, and how many threads of its core come before it.

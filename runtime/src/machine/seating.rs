@@ -79,11 +79,18 @@ impl Seating {
     }
 
     /// Moves the calling thread to where this worker begins, if workers begin on cpus of their own. It may leave it at once.
-    pub(crate) fn begin(&self, worker: usize) {
+    fn begin(&self, worker: usize) {
         if self.begun {
             let cpu = self.beside.unwrap_or(self.seat(worker).cpu);
             begin_on(cpu);
             self.seen[worker].store(cpu, Ordering::Relaxed);
+        }
+    }
+
+    /// The calling thread is this worker and stays where it is.
+    pub(crate) fn stay(&self, worker: usize) {
+        if self.begun {
+            self.seen[worker].store(current_cpu(), Ordering::Relaxed);
         }
     }
 
@@ -128,28 +135,44 @@ impl Seating {
 /// The place of a worker that sleeps.
 const AWAY: u32 = u32::MAX;
 
+/// The cpu on which the calling thread is; one that no machine has if the system does not tell.
 #[cfg(target_os = "linux")]
-fn current_cpu() -> u32 {
+pub(crate) fn current_cpu() -> u32 {
     u32::try_from(rustix::thread::sched_getcpu()).unwrap_or(AWAY)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn current_cpu() -> u32 {
+pub(crate) fn current_cpu() -> u32 {
     AWAY
+}
+
+/// The cpus on which a thread can run: those of its affinity mask and its cpuset that are online.
+#[cfg(target_os = "linux")]
+pub(super) type Allowed = rustix::thread::CpuSet;
+#[cfg(not(target_os = "linux"))]
+pub(super) type Allowed = std::convert::Infallible;
+
+/// Those of the calling thread; `None` if the system does not tell, or has more than fit.
+#[cfg(target_os = "linux")]
+pub(super) fn allowed() -> Option<Allowed> {
+    rustix::thread::sched_getaffinity(None).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn allowed() -> Option<Allowed> {
+    None
 }
 
 /// Moves the calling thread to a cpu, without binding it there. If the system does not tell where the thread may run, or
 /// refuses, the thread stays where it is: nobody relies on it.
 #[cfg(target_os = "linux")]
 fn begin_on(cpu: u32) {
-    use rustix::thread::{sched_getaffinity, sched_setaffinity};
-
-    let Ok(allowed) = sched_getaffinity(None) else {
+    let Some(allowed) = allowed() else {
         return;
     };
     if bind(cpu) {
         // It was allowed a moment ago.
-        let _ = sched_setaffinity(None, &allowed);
+        let _ = rustix::thread::sched_setaffinity(None, &allowed);
     }
 }
 

@@ -1,10 +1,14 @@
 //! Reads the machine from `/sys` and `/proc`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::{
     CoreKind, Cpu, Machine, cgroup,
     files::{Files, Reader},
+    seating::Allowed,
 };
 
 const CPUS: &str = "sys/devices/system/cpu";
@@ -12,56 +16,107 @@ const NODES: &str = "sys/devices/system/node";
 /// Levels of cache that are looked at to find the third.
 const CACHES: u32 = 6;
 
+/// How long what was read holds: a run that starts so much later may as well have started then.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What was read before.
+#[derive(Debug)]
+pub(super) struct Known {
+    hardware: Option<Hardware>,
+    last: Option<Last>,
+}
+
 /// What does not change while the same cpus are online.
 #[derive(Debug)]
-pub(super) struct Hardware {
+struct Hardware {
     online: String,
     cpus: Vec<Cpu>,
     notes: Vec<String>,
 }
 
+/// The machine as it was read last.
+#[derive(Debug)]
+struct Last {
+    machine: Machine,
+    allowed: Allowed,
+    at: Instant,
+}
+
+impl Known {
+    pub(super) const fn nothing() -> Self {
+        Self {
+            hardware: None,
+            last: None,
+        }
+    }
+
+    /// The machine as it was read last, if that was less than [`FRESH`] before `now` by a thread that could run on the same
+    /// cpus; else as it is. A cpu that goes, by affinity, cpuset or power, is missed among those on which a thread can run.
+    /// `allowed` are those cpus; `None` where the system does not tell.
+    pub(super) fn machine(
+        &mut self,
+        files: Files,
+        allowed: Option<Allowed>,
+        now: Instant,
+    ) -> Machine {
+        let fresh = |last: &&Last| {
+            Some(&last.allowed) == allowed.as_ref() && now.duration_since(last.at) < FRESH
+        };
+        if let Some(last) = self.last.as_ref().filter(fresh) {
+            return last.machine.clone();
+        }
+        let machine = self.read(files);
+        self.last = allowed.map(|allowed| Last {
+            machine: machine.clone(),
+            allowed,
+            at: now,
+        });
+        machine
+    }
+
+    /// Reads the machine, without the some ten files of each cpu where they were read before.
+    pub(super) fn read(&mut self, files: Files) -> Machine {
+        let mut reader = Reader::new(files);
+        let allowed = cgroup::allowed(&mut reader);
+        let cpus = self.cpus(&mut reader);
+        let mut cpus = cpus.unwrap_or_else(|| without_sysfs(&mut reader, allowed.as_deref()));
+        restrict(&mut reader, &mut cpus, allowed);
+        let quota = cgroup::quota(&mut reader);
+        Machine {
+            cpus,
+            quota,
+            simulated: false,
+            notes: reader.notes,
+        }
+    }
+
+    /// The cpus, all of those that are online as if they could be used; `None` without `/sys`.
+    fn cpus(&mut self, reader: &mut Reader) -> Option<Vec<Cpu>> {
+        let online = reader.files.text(&format!("{CPUS}/online"));
+        if let (Some(known), Some(online)) = (&self.hardware, &online)
+            && known.online == *online
+        {
+            known.notes.iter().for_each(|note| reader.note(note));
+            return Some(known.cpus.clone());
+        }
+        let ids = reader.files.numbered(CPUS, "cpu");
+        if ids.is_empty() {
+            return None;
+        }
+        let before = reader.notes.len();
+        let cpus = with_sysfs(reader, &ids);
+        self.hardware = online.map(|online| Hardware {
+            online,
+            cpus: cpus.clone(),
+            notes: reader.notes[before..].to_vec(),
+        });
+        Some(cpus)
+    }
+}
+
 /// Reads everything; what is missing or broken is replaced by the plainest assumption, and noted.
 pub(super) fn read(files: Files) -> Machine {
-    read_again(files, &mut None)
-}
-
-/// As [`read`], without the some ten files of each cpu where they were read before.
-pub(super) fn read_again(files: Files, known: &mut Option<Hardware>) -> Machine {
-    let mut reader = Reader::new(files);
-    let allowed = cgroup::allowed(&mut reader);
-    let cpus = hardware(&mut reader, known);
-    let mut cpus = cpus.unwrap_or_else(|| without_sysfs(&mut reader, allowed.as_deref()));
-    restrict(&mut reader, &mut cpus, allowed);
-    let quota = cgroup::quota(&mut reader);
-    Machine {
-        cpus,
-        quota,
-        simulated: false,
-        notes: reader.notes,
-    }
-}
-
-/// The cpus, all of those that are online as if they could be used; `None` without `/sys`.
-fn hardware(reader: &mut Reader, known: &mut Option<Hardware>) -> Option<Vec<Cpu>> {
-    let online = reader.files.text(&format!("{CPUS}/online"));
-    if let (Some(known), Some(online)) = (&known, &online)
-        && known.online == *online
-    {
-        known.notes.iter().for_each(|note| reader.note(note));
-        return Some(known.cpus.clone());
-    }
-    let ids = reader.files.numbered(CPUS, "cpu");
-    if ids.is_empty() {
-        return None;
-    }
-    let before = reader.notes.len();
-    let cpus = with_sysfs(reader, &ids);
-    *known = online.map(|online| Hardware {
-        online,
-        cpus: cpus.clone(),
-        notes: reader.notes[before..].to_vec(),
-    });
-    Some(cpus)
+    Known::nothing().read(files)
 }
 
 /// Cpus of which nothing is known but that they are there.

@@ -170,16 +170,16 @@ fn what_was_read_before_is_read_again_when_other_cpus_are_online() {
     for name in ["one_node", "hybrid", "container", "no_sysfs", "broken"] {
         let folder = unpacked(name);
         let files = || Files::at(folder.path());
-        let mut known = None;
-        let first = sysfs::read_again(files(), &mut known);
-        assert_eq!(sysfs::read_again(files(), &mut known), first, "{name}");
+        let mut known = sysfs::Known::nothing();
+        let first = known.read(files());
+        assert_eq!(known.read(files()), first, "{name}");
         assert_eq!(Machine::read_at(folder.path()), first, "{name}");
         let online = folder.path().join("sys/devices/system/cpu/online");
-        if known.is_none() {
+        if !online.exists() {
             continue;
         }
         fs::write(online, "0\n").expect("a file");
-        let fewer = sysfs::read_again(files(), &mut known);
+        let fewer = known.read(files());
         assert_eq!(fewer, Machine::read_at(folder.path()), "{name}");
         assert_eq!(
             fewer.cpus().iter().filter(|cpu| cpu.online).count(),
@@ -187,6 +187,34 @@ fn what_was_read_before_is_read_again_when_other_cpus_are_online() {
             "{name}"
         );
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_read_holds_for_a_second_for_threads_with_the_same_cpus() {
+    let folder = unpacked("one_node");
+    let files = || Files::at(folder.path());
+    let (mut known, begun) = (sysfs::Known::nothing(), Instant::now());
+    let after = |ms| begun + std::time::Duration::from_millis(ms);
+    let all = seating::allowed().expect("the cpus of this thread");
+    let first = known.machine(files(), Some(all), begun);
+    fs::write(folder.path().join("sys/devices/system/cpu/online"), "0\n").expect("a file");
+    let fewer = Machine::read_at(folder.path());
+    assert_ne!(fewer, first);
+    assert_eq!(known.machine(files(), Some(all), after(999)), first);
+    assert_eq!(known.machine(files(), Some(all), after(1000)), fewer);
+    fs::write(folder.path().join("sys/devices/system/cpu/online"), "0-3\n").expect("a file");
+    assert_eq!(known.machine(files(), Some(all), after(1500)), fewer);
+    // Another thread, which could run on other cpus; then one of which that is not known.
+    let mut others = all;
+    if others.is_set(9) {
+        others.unset(9);
+    } else {
+        others.set(9);
+    }
+    assert_eq!(known.machine(files(), Some(others), after(1500)), first);
+    fs::write(folder.path().join("sys/devices/system/cpu/online"), "0\n").expect("a file");
+    assert_eq!(known.machine(files(), None, after(1501)), fewer);
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn wish(text: &str) -> Wish {
             "numa" => wish.numa = value.parse().ok(),
             "pin" => wish.pin = value.parse().ok(),
             "taken" => wish.taken = CoreSet::parse(value).expect("a list").as_slice().to_vec(),
+            "first" => wish.first = value.parse().ok(),
             _ => panic!("no key {key}"),
         }
     }
@@ -71,6 +72,26 @@ fn workers_keep_away_from_cpus_that_others_have() {
     check("hybrid", "taken=1 workers=6", &[2, 4, 5, 6, 7, 0], Pin::Auto);
     check("1x2", "taken=0", &[1], Pin::No);
     check("offline", "taken=0", &[1], Pin::Begun);
+}
+
+#[test]
+fn the_first_worker_sits_where_its_thread_is_and_no_core_is_shared_for_it() {
+    check("one_node", "first=0", &[0, 1, 2, 3], Pin::Auto);
+    check("one_node", "first=2", &[2, 1, 0, 3], Pin::Auto);
+    check("offline", "first=1", &[1, 0], Pin::Begun);
+    check("offline", "workers=1 first=1", &[1], Pin::Begun);
+    // The second thread of a core instead of the first.
+    check("hybrid", "first=3", &[3, 0, 4, 5, 6, 7], Pin::Auto);
+    check(
+        "hybrid",
+        "workers=7 first=3",
+        &[3, 0, 4, 5, 6, 7, 1],
+        Pin::Auto,
+    );
+    check("container", "workers=3 first=7", &[7, 2, 6], Pin::Begun);
+    // Cpus that were asked for, and one that the pool may not use.
+    check("one_node", "cores=1,3 first=3", &[1, 3], Pin::Asked);
+    check("container", "first=0", &[2, 3], Pin::Begun);
 }
 
 #[test]
