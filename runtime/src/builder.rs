@@ -15,7 +15,7 @@ use crate::{
     error::{StartError, TuningError},
     graph::{Blueprint, NoInput},
     lane::Lane,
-    machine::{self, Machine, Placement},
+    machine::{self, Caller, Machine, Placement},
     pin,
     pressure::MemoryWatch,
     report::{Aborted, Report},
@@ -168,7 +168,8 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// If a state cannot be made, a number is out of range, a thread cannot be started, or the machine does not give what a
     /// pipeline with `hw(enforce = deny)` asks for. Then nothing is left running.
-    pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+    pub fn start(mut self, env: P::Env) -> Result<Running<P>, StartError> {
+        self.settings.pool.caller = Some(Caller::GoesOn(machine::current_cpu()));
         self.ready(env)?.start()
     }
 
@@ -267,7 +268,7 @@ impl<P: Blueprint<Input = NoInput>> Builder<P> {
     ///
     /// If the run does not start, as [`start`](Self::start), or if it fails; then the report is in the error.
     pub fn run(mut self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
-        self.settings.pool.first = Some(machine::current_cpu());
+        self.settings.pool.caller = Some(Caller::Works(machine::current_cpu()));
         let ready = self.ready(env).map_err(Aborted::Start)?;
         match ready.shared.seating.is_asked() {
             true => ready.start().map_err(Aborted::Start)?.wait().map_err(Aborted::Run),

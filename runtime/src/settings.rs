@@ -103,7 +103,7 @@ impl Settings {
                 numa: info.pool.numa,
                 pin: None,
                 taken: Vec::new(),
-                first: None,
+                caller: None,
             },
             enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),

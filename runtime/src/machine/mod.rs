@@ -27,7 +27,7 @@ use std::{
 pub(crate) use self::{
     cgroup::Levels,
     files::Files,
-    placement::{MOST_PINNED, Placement, Wish},
+    placement::{Caller, MOST_PINNED, Placement, Wish},
     seating::{Seating, bind, current_cpu},
     shortfall::named,
     steal::Victims,

@@ -30,8 +30,17 @@ pub(crate) struct Wish {
     pub(crate) pin: Option<bool>,
     /// Cpus that threads outside of the pool have.
     pub(crate) taken: Vec<u32>,
-    /// The cpu of the thread that is the first worker already: its seat is there, unless workers are bound because that was asked for.
-    pub(crate) first: Option<u32>,
+    /// The thread that starts the run.
+    pub(crate) caller: Option<Caller>,
+}
+
+/// The thread that starts a run, and its cpu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// It is the first worker: that one's seat is there, unless workers are bound because that was asked for.
+    Works(u32),
+    /// It goes on beside the workers: where they begin on their cpus, its core is taken last.
+    GoesOn(u32),
 }
 
 /// Where the workers of a run sit.
@@ -42,8 +51,6 @@ pub(crate) struct Placement {
     /// Memory nodes that have a worker.
     pub(crate) nodes: usize,
     pub(crate) pin: Pin,
-    /// Another cpu for a worker that is the only one.
-    pub(crate) spare: Option<u32>,
     /// Cpus that the pool may use.
     pub(crate) cpus: usize,
     /// What the pool asks for and does not get.
@@ -55,8 +62,8 @@ pub(crate) struct Placement {
 pub(crate) enum Pin {
     /// The system places and moves them.
     No,
-    /// Each begins on its cpu, and the system may move it from there: there is a worker for every core, or only one, which begins
-    /// beside the thread that starts the run. Systems that pack new threads on few cores, as those of virtual machines may,
+    /// Each begins on its cpu, and the system may move it from there: there is a worker for every core, or only one, which has
+    /// the thread that starts the run beside it. Systems that pack new threads on few cores, as those of virtual machines may,
     /// take long to spread them.
     Begun,
     /// They are, because the run has the machine to itself, as far as can be told.
@@ -207,8 +214,10 @@ impl Machine {
             None if all > 1 && (workers == 1 || workers >= cores) => Pin::Begun,
             None => Pin::No,
         };
-        if let Some(first) = wish.first.filter(|_| pin != Pin::Asked) {
-            give_first(&mut seats, first);
+        match wish.caller {
+            Some(Caller::Works(cpu)) if pin != Pin::Asked => give_first(&mut seats, cpu),
+            Some(Caller::GoesOn(cpu)) if pin == Pin::Begun => give_last(&mut seats, cpu, cores),
+            _ => {}
         }
         let cpus: Vec<Cpu> = seats
             .iter()
@@ -220,7 +229,7 @@ impl Machine {
             short.push(Shortfall::HighCpu);
             pin = Pin::No;
         }
-        Ok(placement(&seats, &cpus, pin, short))
+        Ok(placement(seats.len(), &cpus, pin, short))
     }
 
     /// The cpus that workers may sit on, in the order in which they are taken.
@@ -286,6 +295,28 @@ fn give_first(seats: &mut [Candidate], id: u32) {
     seats.swap(of_core, 0);
 }
 
+/// Of the first seats of all `cores`, gives the last one to the core of cpu `id`; where there is one core, the last of its
+/// threads to that cpu.
+fn give_last(seats: &mut [Candidate], id: u32, cores: usize) {
+    let Some(cpu) = seats.iter().map(|seat| seat.cpu).find(|cpu| cpu.id == id) else {
+        return;
+    };
+    let (seats, at) = match cores {
+        1 => {
+            let at = seats.iter().position(|seat| seat.cpu.id == id);
+            (seats, at)
+        }
+        _ => {
+            let firsts = &mut seats[..cores];
+            let at = firsts.iter().position(|seat| seat.cpu.core == cpu.core);
+            (firsts, at)
+        }
+    };
+    if let Some(at) = at {
+        seats[at..].rotate_left(1);
+    }
+}
+
 /// A cpu that a worker may sit on, and how many threads of its core come before it.
 struct Candidate {
     rank: usize,
@@ -305,8 +336,8 @@ impl Wish {
     }
 }
 
-/// Workers on `cpus`, which are taken from `all`.
-fn placement(all: &[Candidate], cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
+/// Workers on `cpus`, of `all` that the pool may use.
+fn placement(all: usize, cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -> Placement {
     let mut nodes: Vec<u32> = cpus.iter().map(|cpu| cpu.node).collect();
     nodes.sort_unstable();
     nodes.dedup();
@@ -319,11 +350,7 @@ fn placement(all: &[Candidate], cpus: &[Cpu], pin: Pin, short: Vec<Shortfall>) -
         seats: cpus.iter().enumerate().map(seat).collect(),
         nodes: nodes.len(),
         pin,
-        spare: all
-            .get(1)
-            .filter(|_| cpus.len() == 1)
-            .map(|seat| seat.cpu.id),
-        cpus: all.len(),
+        cpus: all,
         short,
     }
 }

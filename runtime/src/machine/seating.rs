@@ -25,10 +25,10 @@ pub(crate) struct Seating {
     bound: bool,
     /// Do workers begin on their cpus?
     begun: bool,
-    /// The cpu on which the only worker begins, beside the thread that starts the run.
-    beside: Option<u32>,
     /// The cpu on which each worker was last seen, or [`AWAY`].
     seen: Box<[AtomicU32]>,
+    /// Where the thread that starts the run can run: a worker that is started by one that is bound already inherits that.
+    free: Option<Allowed>,
     /// Given back when the run ends.
     _claim: Option<Claim>,
 }
@@ -40,12 +40,11 @@ impl Seating {
         } else {
             None
         };
+        let bound = placement.pin == Pin::Asked || claim.is_some();
         Self {
-            bound: placement.pin == Pin::Asked || claim.is_some(),
+            bound,
+            free: if bound { allowed() } else { None },
             begun: placement.pin == Pin::Begun,
-            beside: placement
-                .spare
-                .filter(|_| placement.seats[0].cpu == current_cpu()),
             seen: placement
                 .seats
                 .iter()
@@ -81,7 +80,7 @@ impl Seating {
     /// Moves the calling thread to where this worker begins, if workers begin on cpus of their own. It may leave it at once.
     fn begin(&self, worker: usize) {
         if self.begun {
-            let cpu = self.beside.unwrap_or(self.seat(worker).cpu);
+            let cpu = self.seat(worker).cpu;
             begin_on(cpu);
             self.seen[worker].store(cpu, Ordering::Relaxed);
         }
@@ -98,10 +97,13 @@ impl Seating {
     /// once and goes on unbound, unless it enforces what it asks for.
     pub(crate) fn sit(&self, worker: usize, warnings: &Warnings) -> Result<(), StartError> {
         self.begin(worker);
-        match self.bound && !bind(self.seat(worker).cpu) {
-            true => warnings.fell_short([Shortfall::NotBound]),
-            false => Ok(()),
+        if !self.bound || bind(self.seat(worker).cpu) {
+            return Ok(());
         }
+        if let Some(free) = &self.free {
+            let_go(free);
+        }
+        warnings.fell_short([Shortfall::NotBound])
     }
 
     /// This worker sleeps now; its cpu is free for others.
@@ -171,10 +173,19 @@ fn begin_on(cpu: u32) {
         return;
     };
     if bind(cpu) {
-        // It was allowed a moment ago.
-        let _ = rustix::thread::sched_setaffinity(None, &allowed);
+        let_go(&allowed);
     }
 }
+
+/// Lets the calling thread run on these cpus, where another one like it can.
+#[cfg(target_os = "linux")]
+fn let_go(allowed: &Allowed) {
+    // If the system refuses, it stays bound, which is slower and nothing else.
+    let _ = rustix::thread::sched_setaffinity(None, allowed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn let_go(_: &Allowed) {}
 
 #[cfg(not(target_os = "linux"))]
 fn begin_on(_: u32) {}

@@ -17,7 +17,8 @@ fn wish(text: &str) -> Wish {
             "numa" => wish.numa = value.parse().ok(),
             "pin" => wish.pin = value.parse().ok(),
             "taken" => wish.taken = CoreSet::parse(value).expect("a list").as_slice().to_vec(),
-            "first" => wish.first = value.parse().ok(),
+            "works" => wish.caller = value.parse().ok().map(Caller::Works),
+            "goes_on" => wish.caller = value.parse().ok().map(Caller::GoesOn),
             _ => panic!("no key {key}"),
         }
     }
@@ -76,22 +77,36 @@ fn workers_keep_away_from_cpus_that_others_have() {
 
 #[test]
 fn the_first_worker_sits_where_its_thread_is_and_no_core_is_shared_for_it() {
-    check("one_node", "first=0", &[0, 1, 2, 3], Pin::Auto);
-    check("one_node", "first=2", &[2, 1, 0, 3], Pin::Auto);
-    check("offline", "first=1", &[1, 0], Pin::Begun);
-    check("offline", "workers=1 first=1", &[1], Pin::Begun);
+    check("one_node", "works=0", &[0, 1, 2, 3], Pin::Auto);
+    check("one_node", "works=2", &[2, 1, 0, 3], Pin::Auto);
+    check("offline", "works=1", &[1, 0], Pin::Begun);
+    check("offline", "workers=1 works=1", &[1], Pin::Begun);
     // The second thread of a core instead of the first.
-    check("hybrid", "first=3", &[3, 0, 4, 5, 6, 7], Pin::Auto);
+    check("hybrid", "works=3", &[3, 0, 4, 5, 6, 7], Pin::Auto);
     check(
         "hybrid",
-        "workers=7 first=3",
+        "workers=7 works=3",
         &[3, 0, 4, 5, 6, 7, 1],
         Pin::Auto,
     );
-    check("container", "workers=3 first=7", &[7, 2, 6], Pin::Begun);
+    check("container", "workers=3 works=7", &[7, 2, 6], Pin::Begun);
     // Cpus that were asked for, and one that the pool may not use.
-    check("one_node", "cores=1,3 first=3", &[1, 3], Pin::Asked);
-    check("container", "first=0", &[2, 3], Pin::Begun);
+    check("one_node", "cores=1,3 works=3", &[1, 3], Pin::Asked);
+    check("container", "works=0", &[2, 3], Pin::Begun);
+}
+
+#[test]
+fn the_core_of_a_thread_that_goes_on_beside_the_workers_is_taken_last() {
+    check("offline", "goes_on=0", &[1, 0], Pin::Begun);
+    check("offline", "goes_on=1", &[0, 1], Pin::Begun);
+    check("offline", "workers=1 goes_on=0", &[1], Pin::Begun);
+    check("container", "goes_on=2", &[3, 2], Pin::Begun);
+    check("container", "workers=3 goes_on=6", &[3, 2, 6], Pin::Begun);
+    check("container_v1", "workers=1 goes_on=1", &[3], Pin::Begun);
+    // Cpus that the pool may not use, that were asked for, and to which workers are bound.
+    check("container", "goes_on=0", &[2, 3], Pin::Begun);
+    check("one_node", "cores=1,3 goes_on=1", &[1, 3], Pin::Asked);
+    check("one_node", "goes_on=1", &[0, 1, 2, 3], Pin::Auto);
 }
 
 #[test]
