@@ -5,11 +5,12 @@
 //! hand-over.
 
 use crate::{
-    batch::Due, graph::Graph, rest::WAKE_NS, shelf::Shelf, source::Pulled, worker::Worker,
+    batch::Due, graph::Graph, reserve::Own, rest::WAKE_NS, shelf::Shelf, source::Pulled,
+    worker::Worker,
 };
 
 /// Runs the whole pipeline in one loop while nobody else has a ticket. False if that could not be, or nothing was there.
-pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let begun = w.now();
     let ready = shared
@@ -22,8 +23,25 @@ pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wo
     // Nobody is woken for what this worker looks at again before it gives the tickets back.
     w.rest.searched = false;
     w.start_looking();
-    let graph = shelf.alone();
     w.alone = true;
+    let graph = shelf.alone();
+    if let Some(local) = own.get(graph, w) {
+        rounds(graph, local, w, begun);
+    }
+    w.alone = false;
+    shared.credits.open();
+    // If it is alone no more; else it looks again at once, or says that it does not.
+    if shared.is_parallel() {
+        w.stop_looking();
+        w.call_reserve();
+        shared.idle.wake_all();
+    }
+    true
+}
+
+/// Goes on until there is nothing more, or sharing pays.
+fn rounds<G: Graph>(graph: &mut G, local: &mut G::Local, w: &mut Worker<'_>, begun: u64) {
+    let shared = w.shared;
     loop {
         let more = round(graph, local, w);
         let now = w.now();
@@ -41,14 +59,6 @@ pub(crate) fn alone<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wo
             break;
         }
     }
-    w.alone = false;
-    shared.credits.open();
-    // If it is alone no more; else it looks again at once, or says that it does not.
-    if shared.is_parallel() {
-        w.stop_looking();
-        shared.idle.wake_all();
-    }
-    true
 }
 
 /// Asks the sources of the most urgent lane that has something; false if none had anything.

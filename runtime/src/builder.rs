@@ -162,7 +162,14 @@ impl<P: Blueprint> Builder<P> {
         self
     }
 
-    /// Starts the run: opens the sources, makes the states, and starts the workers. All or nothing.
+    /// Starts the run: opens the sources, makes the states, and starts the first worker. All or nothing.
+    ///
+    /// The threads of the other workers start when there is something for them: where items cost next to nothing, one worker is
+    /// faster alone. If the system does not let one start then, the run goes on with fewer and says so in
+    /// [`Report::warnings`]. Where workers have states of their own, where stages are pinned, and with `hw(enforce = deny)`, all
+    /// threads start here.
+    ///
+    /// What the machine is like is read at most once a second, for threads with the same affinity: cores, cpuset and quota.
     ///
     /// # Errors
     ///
@@ -238,7 +245,8 @@ impl<P> fmt::Debug for Builder<P> {
 
 impl<P: Blueprint<Input = NoInput>> Builder<P> {
     /// Runs the pipeline to its end, with the calling thread as its first worker. So one worker needs no thread at all, and
-    /// a short run does not wait for one to start. For pipelines that end by themselves: those without `input`.
+    /// a short run starts none, however many workers it may have; see [`start`](Self::start). A state that one of the others makes
+    /// when it comes, and cannot, ends the run. For pipelines that end by themselves: those without `input`.
     ///
     /// The calling thread is never bound to a cpu. If that was asked for ([`pin`](Self::pin), or `cores` or `numa` of the
     /// pool), it waits instead, as with [`start`](Self::start) and [`wait`](Running::wait).

@@ -1,20 +1,25 @@
-//! The threads of a run: started together or not at all, joined when they end.
+//! The threads of a run: started together or not at all, joined when they end. Workers that a run may not need are held in
+//! reserve (see [`crate::reserve`]).
 
 use std::{
+    cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
 };
 
 use crossbeam_deque::Worker as Queue;
+use pipewright_spec::info::{Enforce, StateKind};
 
 use crate::{
     carrier::Task,
     diagnose::Common,
     drive::panic_message,
     error::{InitError, StartError},
+    fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
     pin,
     pressure::Sampler,
+    reserve::Own,
     shared::Shared,
     shelf::Shelf,
     source::Ingress,
@@ -90,19 +95,21 @@ fn run_workers<G: Graph>(
     states: &States,
     told: Told<'_>,
 ) {
-    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
-        .map(|_| Queue::new_fifo())
-        .collect();
-    // Set once: a run has one set of workers.
-    let _ = shared
-        .stealers
-        .set(queues.iter().map(Queue::stealer).collect());
+    let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
     let over = AtomicBool::new(false);
     let (ready, all_ready) = mpsc::channel();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
+        let mut others: Vec<_> = queues.collect();
+        let reserve = Reserved {
+            scope,
+            shelf,
+            shared,
+            states,
+            queues: RefCell::new(held_back(this, shared, &mut others)),
+        };
         let mut crew = Crew {
             scope,
             shelf,
@@ -113,7 +120,7 @@ fn run_workers<G: Graph>(
             started: 0,
             pinned: Vec::new(),
         };
-        let mut problem = crew.start(queues).err();
+        let mut problem = crew.start(others).err();
         // Ends when this is left, in whatever way.
         let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
             problem.get_or_insert(StartError::Thread(error));
@@ -130,7 +137,7 @@ fn run_workers<G: Graph>(
             if let Err(error) = this.sit(shared, id) {
                 problem.get_or_insert(error);
             }
-            Worker::new(shared, id, queue, Some(&urgent))
+            Worker::new(shared, id, queue, Some(&urgent)).with_reserve(&reserve)
         });
         let local = own.as_ref().map(|w| guarded(|| shelf.local(w))).transpose();
         let local = match (local, problem) {
@@ -146,7 +153,7 @@ fn run_workers<G: Graph>(
         go.say(true);
         // Where every stage is pinned, this thread only waits for the others, and watches memory until then.
         if let (Some(w), Some(local)) = (&mut own, local) {
-            work(shelf, local, w, &urgent, states);
+            work(shelf, Own::made(local), w, &urgent, states);
         }
         for thread in crew.pinned {
             // What a pinned thread panics with it has told the run.
@@ -156,6 +163,18 @@ fn run_workers<G: Graph>(
     });
     // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
     while shared.injector.pop().is_some() {}
+}
+
+/// The queues of the workers, of which all know where to steal.
+fn queues(shared: &Shared) -> Vec<Queue<Task>> {
+    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
+        .map(|_| Queue::new_fifo())
+        .collect();
+    // Set once: a run has one set of workers.
+    let _ = shared
+        .stealers
+        .set(queues.iter().map(Queue::stealer).collect());
+    queues
 }
 
 /// The threads of a run besides the first one, while they are started.
@@ -171,11 +190,8 @@ struct Crew<'scope, 'env, G> {
 }
 
 impl<'scope, G: Graph> Crew<'scope, '_, G> {
-    /// Starts a worker for each queue, and the pinned threads.
-    fn start(
-        &mut self,
-        queues: impl Iterator<Item = (usize, Queue<Task>)>,
-    ) -> Result<(), StartError> {
+    /// Starts a worker for each of these queues, and the pinned threads.
+    fn start(&mut self, queues: Vec<(usize, Queue<Task>)>) -> Result<(), StartError> {
         let (shelf, shared, states) = (self.shelf, self.shared, self.states);
         let (ready, go) = (self.ready, self.go);
         for (id, queue) in queues {
@@ -231,8 +247,64 @@ fn worker<G: Graph>(
     // The first thread waits for one answer of each worker.
     let _ = ready.send(answer);
     if let (true, Some(local)) = (go.wait(), local) {
-        work(shelf, local, &mut w, &urgent, states);
+        work(shelf, Own::made(local), &mut w, &urgent, states);
     }
+}
+
+/// Of the other workers of a run, those whose threads start when there is something for them: all or none.
+fn held_back<T>(first: First, shared: &Shared, others: &mut Vec<T>) -> Vec<T> {
+    let mut stages = shared.info.stages.iter();
+    let makes_states = stages.any(|stage| stage.state == StateKind::PerWorker);
+    let may_wait = !shared.is_parallel()
+        && shared.settings.enforce != Enforce::Deny
+        && (first == First::Lent || !makes_states);
+    match may_wait {
+        true => std::mem::take(others),
+        false => Vec::new(),
+    }
+}
+
+/// The workers that wait.
+struct Reserved<'scope, 'env, G> {
+    scope: &'scope thread::Scope<'scope, 'env>,
+    shelf: &'scope Shelf<G>,
+    shared: &'scope Shared,
+    states: &'scope States,
+    queues: RefCell<Vec<(usize, Queue<Task>)>>,
+}
+
+impl<G: Graph> Reserve for Reserved<'_, '_, G> {
+    fn start(&self) {
+        let (shelf, shared, states) = (self.shelf, self.shared, self.states);
+        let queues = self.queues.take();
+        let mut missing = queues.len();
+        for (id, queue) in queues {
+            let body = move || late(shelf, shared, id, queue, states);
+            let thread = thread::Builder::new().name(thread_name(shared.info.name, id));
+            if let Err(error) = thread.spawn_scoped(self.scope, body) {
+                let workers = shared.settings.workers;
+                return shared.warnings.add(format!(
+                    "{missing} of {workers} workers have no thread, so the others do their work: {error}"
+                ));
+            }
+            missing -= 1;
+        }
+    }
+}
+
+/// The life of a worker that was held in reserve.
+fn late<G: Graph>(
+    shelf: &Shelf<G>,
+    shared: &Shared,
+    id: usize,
+    queue: Queue<Task>,
+    states: &States,
+) {
+    // A pipeline that enforces its wishes holds nobody in reserve, so that this cannot fail.
+    let _ = shared.seating.sit(id, &shared.warnings);
+    let urgent = Interrupt::new(shelf, shared, id);
+    let mut w = Worker::new(shared, id, queue, Some(&urgent));
+    work(shelf, Own::later(), &mut w, &urgent, states);
 }
 
 pub(crate) fn thread_name(pipeline: &str, worker: usize) -> String {

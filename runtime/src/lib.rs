@@ -66,6 +66,7 @@ built_on_them! {
     mod placed;
     mod pin;
     mod report;
+    mod reserve;
     mod rest;
     mod running;
     mod settings;

@@ -18,9 +18,9 @@ use std::cell::RefCell;
 use crossbeam_deque::Worker as Queue;
 
 use crate::{
-    error::RunError,
     graph::{Graph, States},
     lane::{AGE_NS, Lane},
+    reserve::Own,
     shared::Shared,
     shelf::Shelf,
     worker::{Worker, step_above},
@@ -43,7 +43,7 @@ pub(crate) struct Interrupt<'r, G: Graph> {
 
 enum Inner<'r, G: Graph> {
     Unused,
-    Ready(Box<(Worker<'r>, G::Local)>),
+    Ready(Box<(Worker<'r>, Own<G>)>),
 }
 
 impl<'r, G: Graph> Interrupt<'r, G> {
@@ -58,21 +58,19 @@ impl<'r, G: Graph> Interrupt<'r, G> {
 
     /// Leaves the states that it made.
     pub(crate) fn retire(&self, states: &States) {
-        if let Some(Inner::Ready(inner)) = self.inner.take() {
-            G::retire(inner.1, states);
+        if let Some(Inner::Ready(inner)) = self.inner.take()
+            && let Some(local) = inner.1.into_inner()
+        {
+            G::retire(local, states);
         }
     }
 
-    fn ready(&self, inner: Inner<'r, G>) -> Option<Box<(Worker<'r>, G::Local)>> {
-        if let Inner::Ready(ready) = inner {
-            return Some(ready);
-        }
-        let w = Worker::nested(self.shared, self.id, Queue::new_fifo());
-        match self.shelf.local(&w) {
-            Ok(local) => Some(Box::new((w, local))),
-            Err(error) => {
-                self.shared.fail(RunError::state(error));
-                None
+    fn ready(&self, inner: Inner<'r, G>) -> Box<(Worker<'r>, Own<G>)> {
+        match inner {
+            Inner::Ready(ready) => ready,
+            Inner::Unused => {
+                let w = Worker::nested(self.shared, self.id, Queue::new_fifo());
+                Box::new((w, Own::later()))
             }
         }
     }
@@ -80,13 +78,16 @@ impl<'r, G: Graph> Interrupt<'r, G> {
 
 impl<G: Graph> Urgent for Interrupt<'_, G> {
     fn serve(&self, lane: Lane) {
-        let inner = self.inner.take();
-        let Some(mut ready) = inner.and_then(|inner| self.ready(inner)) else {
+        let Some(inner) = self.inner.take() else {
             return;
         };
-        let (w, local) = &mut *ready;
+        let mut ready = self.ready(inner);
+        let (w, own) = &mut *ready;
         let until = w.tick() + AGE_NS;
-        while !self.shared.is_stopping() && step_above(self.shelf, local, w, lane) && w.now() < until {}
+        while !self.shared.is_stopping()
+            && step_above(self.shelf, own, w, lane)
+            && w.now() < until
+        {}
         self.inner.replace(Some(Inner::Ready(ready)));
     }
 }

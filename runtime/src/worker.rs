@@ -23,10 +23,11 @@ use crate::{
     counts::Counts,
     drive::{Watch, panic_message},
     error::RunError,
-    fork,
+    fork::{self, Reserve},
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
     machine::Victims,
+    reserve::Own,
     rest::Rest,
     shared::Shared,
     shelf::Shelf,
@@ -58,6 +59,8 @@ pub struct Worker<'r> {
     pub(crate) rest: Rest,
     now: u64,
     urgent: Option<&'r dyn Urgent>,
+    /// The workers that it starts when there is something for them.
+    reserve: Option<&'r dyn Reserve>,
     nested: bool,
     /// Has this worker the whole pipeline to itself?
     pub(crate) alone: bool,
@@ -97,9 +100,23 @@ impl<'r> Worker<'r> {
             rest: Rest::new(now),
             now,
             urgent: None,
+            reserve: None,
             nested: true,
             alone: false,
             victims: shared.seating.seat(id).victims.clone(),
+        }
+    }
+
+    /// This one starts the workers of the `reserve`.
+    pub(crate) fn with_reserve(self, reserve: &'r dyn Reserve) -> Self {
+        let reserve = Some(reserve);
+        Self { reserve, ..self }
+    }
+
+    /// There is something for the workers that have no thread yet.
+    pub(crate) fn call_reserve(&self) {
+        if let Some(reserve) = self.reserve {
+            reserve.start();
         }
     }
 
@@ -292,16 +309,18 @@ impl Shared {
 /// Runs one worker until the run is over, then leaves its states in `states`.
 pub(crate) fn work<G: Graph>(
     shelf: &Shelf<G>,
-    mut local: G::Local,
+    mut own: Own<G>,
     w: &mut Worker<'_>,
     urgent: &Interrupt<'_, G>,
     states: &States,
 ) {
     let shared = w.shared;
+    let now = w.tick();
+    w.stats().begin(now);
     shared.idle.enlist(w.id, thread::current());
-    let _seat = fork::sit(&shared.forks, w.id);
+    let _seat = fork::sit(&shared.forks, w.id, w.reserve);
     // A panic outside the users' functions is a bug of pipewright; it must not leave the other workers waiting.
-    let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut local, w)));
+    let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut own, w)));
     if let Err(payload) = attempt {
         let message = panic_message(payload);
         shared.fail(RunError::Panicked {
@@ -310,18 +329,20 @@ pub(crate) fn work<G: Graph>(
         });
         shared.finish();
     }
-    G::retire(local, states);
+    if let Some(local) = own.into_inner() {
+        G::retire(local, states);
+    }
     urgent.retire(states);
 }
 
-fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) {
+fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) {
     let shared = w.shared;
     while !shared.is_finished() {
         if shared.is_stopping() {
             break;
         }
         let begun = w.now;
-        if step(shelf, local, w) {
+        if step(shelf, own, w) {
             w.rest.worked(begun, w.now);
             continue;
         }
@@ -343,14 +364,14 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Wor
 }
 
 /// Does one piece of work, of the most urgent lane that has any; false if there is none.
-fn step<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+fn step<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let first = w.first_lane();
     let done = shared
         .lanes
         .used()
         .from(first)
-        .find(|lane| serve(shelf, local, w, *lane, pull));
+        .find(|lane| serve(shelf, own, w, *lane, pull));
     if let Some(lane) = done {
         shared.lanes.served(lane, w.now);
     }
@@ -360,7 +381,7 @@ fn step<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) ->
 /// As [`step`], in the middle of a batch of `lane`: with more urgent work only.
 pub(crate) fn step_above<G: Graph>(
     shelf: &Shelf<G>,
-    local: &mut G::Local,
+    own: &mut Own<G>,
     w: &mut Worker<'_>,
     lane: Lane,
 ) -> bool {
@@ -368,9 +389,9 @@ pub(crate) fn step_above<G: Graph>(
         .into_iter()
         .filter(|above| *above < lane.min(Lane::NORMAL));
     above.any(|above| {
-        serve(shelf, local, w, above, |shelf, local, w| {
+        serve(shelf, own, w, above, |shelf, own, w| {
             let open = w.shared.is_parallel() && w.shared.may_pull();
-            open && pull_one(shelf, local, w)
+            open && pull_one(shelf, own, w)
         })
     })
 }
@@ -378,34 +399,38 @@ pub(crate) fn step_above<G: Graph>(
 /// Does one piece of work of a lane: what is on its way, or else what `pull` takes in. False if there is none.
 fn serve<'w, G: Graph>(
     shelf: &Shelf<G>,
-    local: &mut G::Local,
+    own: &mut Own<G>,
     w: &mut Worker<'w>,
     lane: Lane,
-    pull: impl FnOnce(&Shelf<G>, &mut G::Local, &mut Worker<'w>) -> bool,
+    pull: impl FnOnce(&Shelf<G>, &mut Own<G>, &mut Worker<'w>) -> bool,
 ) -> bool {
     w.lane = lane;
     match w.next_task() {
         Some(task) => {
-            run(shelf, local, w, task);
+            run(shelf, own, w, task);
             true
         }
-        None => pull(shelf, local, w),
+        None => pull(shelf, own, w),
     }
 }
 
-fn run<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>, task: Task) {
+fn run<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>, task: Task) {
     w.stats().executed.add(1);
     w.stop_looking();
     if std::mem::take(&mut w.rest.searched) && w.sees_work() {
         w.shared.idle.wake_one();
     }
     let ticket = w.shared.keep(task.ticket());
-    shelf.get().task(task, local, w);
+    let graph = shelf.get();
+    // Without, the run has failed, and the task drops what it carries.
+    if let Some(local) = own.get(graph, w) {
+        graph.task(task, local, w);
+    }
     w.charge_to(ticket.ticket());
 }
 
 /// Pulls from a source of the lane that is being served; false if there was nothing to pull.
-fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+fn pull<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     if !w.shared.may_pull() {
         if w.shared.is_short() {
             w.shared.free_spares();
@@ -414,13 +439,13 @@ fn pull<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) ->
     }
     if w.shared.is_parallel() {
         w.stop_looking();
-        pull_one(shelf, local, w)
+        pull_one(shelf, own, w)
     } else {
-        alone(shelf, local, w)
+        alone(shelf, own, w)
     }
 }
 
-fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>) -> bool {
+fn pull_one<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     let sources = shared.sources.len();
     let now = w.now;
@@ -432,7 +457,13 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, local: &mut G::Local, w: &mut Worker<'_>
         let Some(ticket) = shared.credits.take(source as u32, w.lane) else {
             return false;
         };
-        let pulled = w.pull_with(ticket, |w| shelf.get().pull(source, local, w));
+        let pulled = w.pull_with(ticket, |w| {
+            let graph = shelf.get();
+            match own.get(graph, w) {
+                Some(local) => graph.pull(source, local, w),
+                None => Pulled::Idle,
+            }
+        });
         match pulled {
             Pulled::More => {
                 w.stats().pulled.add(1);

@@ -21,6 +21,8 @@ pub(crate) struct WorkerStats {
     pub(crate) parks: Cell,
     pub(crate) wakes: Cell,
     pub(crate) idle_ns: Cell,
+    /// Has it begun? Until then it had nothing to do.
+    begun: Cell,
     /// Time without a free ticket, by the link where most tickets were.
     pub(crate) blocked_ns: Box<[Cell]>,
 }
@@ -83,8 +85,15 @@ impl WorkerStats {
             parks: Cell::default(),
             wakes: Cell::default(),
             idle_ns: Cell::default(),
+            begun: Cell::default(),
             blocked_ns: info.links.iter().map(|_| Cell::default()).collect(),
         }
+    }
+
+    /// The worker begins at this time of the run, in nanoseconds.
+    pub(crate) fn begin(&self, now: u64) {
+        self.idle_ns.add(now);
+        self.begun.add(1);
     }
 
     /// At a run's age of `age`.
@@ -95,7 +104,7 @@ impl WorkerStats {
         blocked_on.retain(|(_, waited)| !waited.is_zero());
         blocked_on.sort_by_key(|(_, waited)| std::cmp::Reverse(*waited));
         let blocked = blocked_on.iter().map(|(_, waited)| *waited).sum();
-        let idle = time(&self.idle_ns);
+        let idle = if self.begun.get() == 0 { age } else { time(&self.idle_ns) };
         WorkerMetrics {
             executed: self.executed.get(),
             pulled: self.pulled.get(),

@@ -23,7 +23,8 @@
 //! offers, lowers the bit, notes that in `lowered`, passes a fence, and looks for sleepers. Who goes to sleep sets its bit among
 //! the sleepers, passes a fence, asks wherever `lowered` says that nobody does, and looks for offers once more (see
 //! [`crate::idle`]). An answer wakes one. The one that was woken asks for the others, before it runs the job, or at the latest
-//! before it sleeps again; if it pauses (`pace.rs`), it sets itself a time for that.
+//! before it sleeps again; if it pauses (`pace.rs`), it sets itself a time for that. Workers that have no thread yet count as
+//! asleep: the first answer starts them (see `reserve.rs`).
 //!
 //! **Lives.** A job lies in the frame of its `join`, which ends only after it took the job out of the list or of the slot, or
 //! has seen that it is done: also when the other side panics. The one that runs it touches it last when it says so; the
@@ -43,13 +44,19 @@ pub use self::thread::join;
 #[cfg(not(loom))]
 pub(crate) use self::thread::{help, sit};
 
+/// Starts the threads of workers that have none (see `reserve.rs`).
+pub(crate) trait Reserve {
+    /// Of all of them; called again, it does nothing.
+    fn start(&self);
+}
+
 #[cfg(not(loom))]
 mod thread {
     //! What finds the jobs of the thread that calls.
 
     use std::{cell::Cell, hint, marker::PhantomData, ptr};
 
-    use super::{Forks, Pace, seat::Seat};
+    use super::{Forks, Pace, Reserve, seat::Seat};
     use crate::{
         machine::Victims,
         sync::{AtomicU32, Ordering},
@@ -160,16 +167,21 @@ mod thread {
         unsafe { SEAT.get().as_ref() }
     }
 
-    /// The thread that calls is worker `id` of a run from now on, until what this returns is dropped.
-    pub(crate) fn sit(forks: &Forks, id: usize) -> Sitting<'_> {
+    /// The thread that calls is worker `id` of a run from now on, until what this returns is dropped. It starts the workers of
+    /// the `reserve` when a stage forks.
+    pub(crate) fn sit<'f>(
+        forks: &'f Forks,
+        id: usize,
+        reserve: Option<&'f dyn Reserve>,
+    ) -> Sitting<'f> {
         let (mut gate, mut seat) = (&raw const CLOSED, ptr::null());
         // One worker has nobody who could take anything. Shuttle's threads share one of the system's, and its thread-local storage:
         // there nobody sits, and every fork is two calls.
         if forks.workers() > 1 && !cfg!(shuttle) {
             forks.waiting.enlist(id, crate::sync::thread::current());
             let here = forks.seat(id);
-            // SAFETY: each worker sits once, on its own thread, and `Sitting` leaves, which borrows the forks.
-            unsafe { here.sit(forks, id) };
+            // SAFETY: each worker sits once, on its own thread, and `Sitting` leaves, which borrows the forks and the reserve.
+            unsafe { here.sit(forks, id, reserve) };
             (gate, seat) = (&raw const *here.gate, here);
         }
         Sitting {

@@ -47,7 +47,7 @@ impl World {
         self.forks.waiting.enlist(id, thread::current());
         let seat = self.forks.seat(id);
         // SAFETY: each thread of a model is one worker, and leaves before the world goes.
-        unsafe { seat.sit(&self.forks, id) };
+        unsafe { seat.sit(&self.forks, id, None) };
         let done = work(seat);
         seat.leave();
         done

@@ -5,6 +5,7 @@ use std::{cell::Cell, mem, panic::resume_unwind, ptr};
 use crossbeam_utils::CachePadded;
 
 use super::{
+    Reserve,
     forks::{Forks, Taken},
     job::{DONE, Job, Link, OFFERED, TAKEN},
     pace::{BEAT_NS, Pace},
@@ -53,6 +54,8 @@ struct Own {
     serving: Cell<u64>,
     /// When it last offered a job.
     offered: Cell<u64>,
+    /// The workers that it starts when somebody could take a job.
+    reserve: Cell<Option<*const dyn Reserve>>,
 }
 
 // SAFETY: `own` is used by the thread only that sits here, which is one, and by functions only that `sit` makes reachable for
@@ -77,6 +80,7 @@ impl Seat {
                 id: Cell::new(0),
                 serving: Cell::new(0),
                 offered: Cell::new(0),
+                reserve: Cell::new(None),
             }),
         }
     }
@@ -85,15 +89,23 @@ impl Seat {
     ///
     /// # Safety
     ///
-    /// No other thread sits here, and the caller calls [`Self::leave`] while `forks` is there.
-    pub(super) unsafe fn sit(&self, forks: &Forks, id: usize) {
+    /// No other thread sits here, and the caller calls [`Self::leave`] while `forks` and `reserve` are there.
+    pub(super) unsafe fn sit(&self, forks: &Forks, id: usize, reserve: Option<&dyn Reserve>) {
         self.own.forks.set(forks);
         self.own.id.set(id);
+        self.own.reserve.set(reserve.map(|reserve| {
+            let reserve: *const (dyn Reserve + '_) = reserve;
+            // SAFETY: only the lifetime changes, and it is not used after `leave`.
+            unsafe {
+                mem::transmute::<*const (dyn Reserve + '_), *const (dyn Reserve + 'static)>(reserve)
+            }
+        }));
     }
 
     /// Nobody sits here any more.
     pub(super) fn leave(&self) {
         self.own.forks.set(ptr::null());
+        self.own.reserve.set(None);
     }
 
     /// See [`super::join`]. For the thread that sits here.
@@ -213,6 +225,10 @@ impl Seat {
             self.own.offered.set(forks.now());
         }
         forks.answer(id, self.own.serving.get());
+        if let Some(reserve) = self.own.reserve.take() {
+            // SAFETY: it is there as long as this thread sits here.
+            unsafe { &*reserve }.start();
+        }
         // The one that was woken wakes the next, and will find a job for it, too.
         if forks.idle.has_sleepers() && forks.room(id).is_some() {
             forks.ask(id);
