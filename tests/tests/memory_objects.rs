@@ -119,3 +119,22 @@ fn an_object_is_reset_when_it_is_given_back_and_returns_even_if_that_panics() {
     assert_eq!(*again, 13, "it came back as it was");
     *again = 1;
 }
+
+#[test]
+fn a_panic_of_an_objects_drop_ends_there_and_the_others_are_dropped() {
+    struct Fragile(Arc<AtomicUsize>);
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            assert_ne!(self.0.fetch_add(1, Ordering::SeqCst), 0, "the first one");
+        }
+    }
+
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let objects = Objects::new(3, || Fragile(Arc::clone(&dropped))).unwrap();
+    let last = objects.take().unwrap();
+    drop(objects);
+    assert_eq!(dropped.load(Ordering::SeqCst), 0);
+    drop(last);
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
+}

@@ -1,13 +1,13 @@
 //! The handle on a block of a pool.
 
 use std::{
-    fmt,
+    fmt, hint,
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
     slice,
 };
 
-use super::{rack::Round, thread};
+use super::{Class, rack::Round, thread};
 
 /// Bytes of a [`Pool`](super::Pool), given back when this is dropped: on any thread, in O(1), without a lock.
 ///
@@ -46,6 +46,15 @@ impl Block {
         unsafe { ManuallyDrop::take(&mut this.0) }
     }
 
+    #[inline(always)]
+    fn size(&self) -> usize {
+        let size = self.0.depot().shape().size;
+        // SAFETY: rounds of blocks come from pools of bytes, whose sizes are those of `Class`. So the first bytes, where
+        // headers are, can be used without a check.
+        unsafe { hint::assert_unchecked(size >= Class::Bytes64.size()) };
+        size
+    }
+
     /// The block with all its bytes zero. O(size).
     pub fn zeroed(mut self) -> Self {
         self.fill(0);
@@ -58,7 +67,7 @@ impl Deref for Block {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        let size = self.0.depot().shape().size;
+        let size = self.size();
         // SAFETY: the block has so many bytes, all of them initialised, and is this handle's alone.
         unsafe { slice::from_raw_parts(self.0.block().as_ptr(), size) }
     }
@@ -67,7 +76,7 @@ impl Deref for Block {
 impl DerefMut for Block {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [u8] {
-        let size = self.0.depot().shape().size;
+        let size = self.size();
         // SAFETY: as in `deref`.
         unsafe { slice::from_raw_parts_mut(self.0.block().as_ptr(), size) }
     }

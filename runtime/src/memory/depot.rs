@@ -24,6 +24,7 @@ use std::{
     fmt,
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
+    panic::{AssertUnwindSafe, catch_unwind},
     ptr::NonNull,
     sync::{Arc, PoisonError},
 };
@@ -32,7 +33,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     magazine::Magazine,
-    rack::{Counters, Round},
+    rack::{Front, Round},
 };
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Queue, fence};
 
@@ -55,7 +56,7 @@ pub(super) struct Shape {
     /// Blocks of a full magazine, at most [`super::magazine::ROUNDS`].
     pub rounds: usize,
     /// Where a thread looks for its rack first.
-    pub way: usize,
+    pub way: u8,
 }
 
 /// The free blocks of one size.
@@ -78,7 +79,7 @@ pub(super) struct Depot {
 
 /// The racks of the depot. The lock is taken when a thread comes or goes, and to read statistics.
 struct Roll {
-    racks: Vec<Arc<Counters>>,
+    racks: Vec<Arc<Front>>,
     /// Counts of the racks that are gone.
     past: Counts,
 }
@@ -195,18 +196,18 @@ impl Depot {
         other
     }
 
-    pub(super) fn register(&self, counters: &Arc<Counters>) {
+    pub(super) fn register(&self, rack: &Arc<Front>) {
         let mut roll = self.roll();
         if self.is_closed() {
-            counters.close();
+            rack.close();
         }
-        roll.racks.push(Arc::clone(counters));
+        roll.racks.push(Arc::clone(rack));
     }
 
-    pub(super) fn unregister(&self, counters: &Arc<Counters>) {
+    pub(super) fn unregister(&self, rack: &Arc<Front>) {
         let mut roll = self.roll();
-        roll.racks.retain(|rack| !Arc::ptr_eq(rack, counters));
-        counters.add_to(&mut roll.past);
+        roll.racks.retain(|other| !Arc::ptr_eq(other, rack));
+        rack.add_to(&mut roll.past);
     }
 
     /// What was counted until now; exact where no other thread allocates or frees.
@@ -238,7 +239,10 @@ impl Depot {
         }
         fence(Ordering::Acquire);
         // SAFETY: made by `Box::leak`, and this was the last reference: nobody else has the pointer.
-        drop(unsafe { Box::from_raw(this.as_ptr()) });
+        let depot = unsafe { Box::from_raw(this.as_ptr()) };
+        // What an object's `drop` throws has been told by the panic hook. It goes no further: whose call is the last one is
+        // chance, and it may be the end of a thread.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(depot))));
     }
 }
 
@@ -300,6 +304,12 @@ impl DepotRef {
     #[inline(always)]
     pub(super) fn is(&self, other: &DepotRef) -> bool {
         self.0 == other.0
+    }
+
+    /// Which one it is.
+    #[inline(always)]
+    pub(super) fn as_ptr(&self) -> *mut Depot {
+        self.0.as_ptr()
     }
 
     /// A handle on a block that was taken from a magazine outside of the depot, of which it is the only one.

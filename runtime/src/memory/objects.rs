@@ -22,7 +22,8 @@ use super::{
 ///
 /// All are made when the pool is built. [`Objects::take`] hands one out as its last user left it; with a `reset`, that is
 /// called when it is given back, on the thread that does it. Objects are never moved. They are dropped with the pool: when
-/// its last handle and its last object are gone (see the [module](super) for when that is).
+/// its last handle and its last object are gone (see the [module](super) for when that is). If dropping one panics, the panic
+/// hook tells and the others are dropped; it goes no further, because the last one may be given back by any thread.
 ///
 /// ```
 /// use pipewright::memory::Objects;

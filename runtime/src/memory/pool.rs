@@ -22,7 +22,8 @@ pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    classes: [Option<Depots>; CLASSES],
+    /// A class that the pool does not have is a depot without blocks, so that whoever takes one need not ask.
+    classes: [Depots; CLASSES],
 }
 
 /// What a pool has of one class.
@@ -54,10 +55,11 @@ impl Pool {
         let Some(class) = Class::of(len) else {
             return Err(self.too_large(len));
         };
-        match &self.0.classes[class as usize] {
-            Some(depots) => depots.take(class),
-            None => self.alloc_larger(class, len),
+        let depots = &self.0.classes[class as usize];
+        if depots.is_none() {
+            return self.alloc_larger(class, len);
         }
+        depots.take(class)
     }
 
     /// A block of a class. O(1).
@@ -67,10 +69,7 @@ impl Pool {
     /// [`PoolError::Exhausted`] if there is none left or the pool has none of this class.
     #[inline]
     pub fn take(&self, class: Class) -> Result<Block, PoolError> {
-        match &self.0.classes[class as usize] {
-            Some(depots) => depots.take(class),
-            None => Err(PoolError::Exhausted { class, capacity: 0 }),
-        }
+        self.0.classes[class as usize].take(class)
     }
 
     /// A whole magazine of blocks of a class, or what there is: at least one. O(1), but for the rest of a magazine that this
@@ -80,9 +79,7 @@ impl Pool {
     ///
     /// As of [`Pool::take`].
     pub fn batch(&self, class: Class) -> Result<Batch, PoolError> {
-        let Some(Depots { depot, .. }) = &self.0.classes[class as usize] else {
-            return Err(PoolError::Exhausted { class, capacity: 0 });
-        };
+        let depot = &self.0.classes[class as usize].depot;
         let magazine = depot.fetch().or_else(|| {
             thread::flush(depot);
             depot.fetch()
@@ -118,7 +115,7 @@ impl Pool {
 
     fn depots(&self) -> impl DoubleEndedIterator<Item = (Class, &Depots)> {
         let all = Class::ALL.into_iter().zip(&self.0.classes);
-        all.filter_map(|(class, depots)| Some((class, depots.as_ref()?)))
+        all.filter(|(_, depots)| !depots.is_none())
     }
 
     #[cold]
@@ -139,6 +136,24 @@ impl Pool {
 }
 
 impl Depots {
+    /// Of a class that the pool does not have.
+    fn none() -> Self {
+        let shape = Shape {
+            size: 0,
+            rounds: 1,
+            way: 0,
+        };
+        Self {
+            depot: DepotRef::new(shape, std::iter::empty(), Box::new(())),
+            tier: Tier::Base,
+            huge_bytes: 0,
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.depot.capacity() == 0
+    }
+
     #[inline(always)]
     fn take(&self, class: Class) -> Result<Block, PoolError> {
         match thread::take(&self.depot) {
@@ -158,7 +173,7 @@ fn exhausted(class: Class, depot: &DepotRef) -> PoolError {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        for depots in self.classes.iter().flatten() {
+        for depots in &self.classes {
             depots.depot.close();
             thread::leave(&depots.depot);
         }
@@ -221,16 +236,14 @@ impl PoolBuilder {
         if self.counts == [0; CLASSES] {
             return Err(BuildError::Empty);
         }
-        // Dropped with what it has so far if a class cannot be had.
-        let mut shared = Shared {
-            classes: [const { None }; CLASSES],
-        };
+        let mut classes = [const { None }; CLASSES];
         for (class, count) in Class::ALL.into_iter().zip(self.counts) {
             if count > 0 {
-                shared.classes[class as usize] = Some(self.depots(class, count)?);
+                classes[class as usize] = Some(self.depots(class, count)?);
             }
         }
-        Ok(Pool(Arc::new(shared)))
+        let classes = classes.map(|depots| depots.unwrap_or_else(Depots::none));
+        Ok(Pool(Arc::new(Shared { classes })))
     }
 
     fn depots(&self, class: Class, count: usize) -> Result<Depots, BuildError> {

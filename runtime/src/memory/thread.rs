@@ -4,8 +4,11 @@
 //! lookup is one load from a fixed place and one comparison. What it points to belongs to `RACKS`, which has a destructor
 //! and gives all magazines back when the thread ends.
 //!
-//! *Invariant: a pointer in `NEAR` is null, or to a rack that `RACKS` of the same thread owns.* It is set when a rack is found
-//! in `RACKS`, and removed before a rack leaves it.
+//! *Invariant: a pointer in `NEAR` is to `NOBODY`, or to the front of a rack that `RACKS` of the same thread owns.* It is set
+//! when a rack is found in `RACKS`, and removed before a rack leaves it.
+//!
+//! What is called when the rack does not help is `extern "C"`, which cannot unwind, so a caller's loop need not keep in memory
+//! how far it is. Nothing in there panics: what the objects' `drop`s throw ends where the depot is freed.
 //!
 //! A thread without racks (its thread-local storage is gone, or it is looking for a rack already) allocates and frees
 //! single blocks at the depot.
@@ -14,19 +17,20 @@ use std::{
     cell::{Cell, RefCell},
     ptr,
     rc::Rc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
 use super::{
     depot::{self, DepotRef},
-    rack::{Rack, Round},
+    rack::{Front, NOBODY, Rack, Round},
 };
 
-/// Places of the table. Depots whose numbers fall on the same place are found a little slower when they take turns.
-const WAYS: usize = 32;
+/// Places of the table: as many as a byte has values, so that no number is outside. Depots with the same number are found a
+/// little slower when they take turns.
+const WAYS: usize = 1 << u8::BITS;
 
 thread_local! {
-    static NEAR: [Cell<*const Rack>; WAYS] = const { [const { Cell::new(ptr::null()) }; WAYS] };
+    static NEAR: [Cell<*const Front>; WAYS] = const { [const { Cell::new(&raw const NOBODY) }; WAYS] };
     static RACKS: RefCell<Racks> = const { RefCell::new(Racks(Vec::new())) };
 }
 
@@ -35,30 +39,33 @@ struct Racks(Vec<Rc<Rack>>);
 
 impl Drop for Racks {
     fn drop(&mut self) {
-        NEAR.with(|near| near.iter().for_each(|place| place.set(ptr::null())));
+        NEAR.with(|near| near.iter().for_each(|place| place.set(&raw const NOBODY)));
     }
 }
 
 /// The next depot's place in the table.
-pub(super) fn next_way() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed) % WAYS
+pub(super) fn next_way() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A block from this thread's rack, or from the depot if the rack is empty.
 #[inline(always)]
 pub(super) fn take(depot: &DepotRef) -> Option<Round> {
-    match near(depot, Rack::take) {
-        Some(Some(round)) => Some(round),
-        _ => take_slowly(depot),
+    // SAFETY: it is of a rack of this thread.
+    match unsafe { near(depot).take(depot) } {
+        Some(round) => Some(round),
+        None => take_slowly(depot),
     }
 }
 
 /// Takes a block back, in whatever thread this is.
 #[inline(always)]
 pub(super) fn give(round: Round) {
-    let given = near(round.depot(), |rack| rack.give(round.block()));
-    if given != Some(true) {
+    let depot = round.depot();
+    // SAFETY: it is of a rack of this thread.
+    let given = unsafe { near(depot).give(depot, round.block()) };
+    if !given {
         give_slowly(round);
     }
 }
@@ -79,18 +86,24 @@ pub(super) fn leave(depot: &DepotRef) {
     drop(remove(|rack| rack.is_of(depot)));
 }
 
-/// Calls `then` with the rack in the table, if it is the depot's.
+/// What is in the depot's place of the table.
 #[inline(always)]
-fn near<R>(depot: &DepotRef, then: impl FnOnce(&Rack) -> R) -> Option<R> {
-    let rack = NEAR.with(|near| near[depot.shape().way % WAYS].get());
-    // SAFETY: see the top: it is alive, and `then` does not remove it: it takes or gives a block and nothing else.
-    let rack = unsafe { rack.as_ref() }?;
-    rack.is_of(depot).then(|| then(rack))
+fn near<'t>(depot: &DepotRef) -> &'t Front {
+    let front = NEAR.with(|near| near[usize::from(depot.shape().way)].get());
+    // SAFETY: see the top: it is alive until a rack leaves `RACKS`, and the callers take or give a block and nothing else.
+    unsafe { &*front }
 }
 
 #[cold]
 #[inline(never)]
-fn take_slowly(depot: &DepotRef) -> Option<Round> {
+#[allow(
+    improper_ctypes_definitions,
+    reason = "both sides are Rust; see the top"
+)]
+extern "C" fn take_slowly(depot: &DepotRef) -> Option<Round> {
+    if depot.capacity() == 0 {
+        return None;
+    }
     // The rack may have blocks: it need not have been in the table.
     let found = with_rack(depot, |rack| {
         rack.take()
@@ -105,7 +118,11 @@ fn take_slowly(depot: &DepotRef) -> Option<Round> {
 
 #[cold]
 #[inline(never)]
-fn give_slowly(round: Round) {
+#[allow(
+    improper_ctypes_definitions,
+    reason = "both sides are Rust; see the top"
+)]
+extern "C" fn give_slowly(round: Round) {
     if round.depot().is_closed() {
         let gone = remove(|rack| rack.is_of(round.depot()));
         depot::give_one(&round);
@@ -143,7 +160,7 @@ fn with_rack<R>(depot: &DepotRef, then: impl FnOnce(&Rack) -> R) -> Option<R> {
     let call = |racks: &RefCell<Racks>| {
         let racks = racks.try_borrow().ok()?;
         let rack = racks.0.iter().find(|rack| rack.is_of(depot))?;
-        NEAR.with(|near| near[depot.shape().way % WAYS].set(Rc::as_ptr(rack)));
+        NEAR.with(|near| near[usize::from(depot.shape().way)].set(rack.front()));
         Some(then(rack))
     };
     RACKS.try_with(call).ok()?
@@ -155,11 +172,11 @@ fn remove(of: impl Fn(&Rack) -> bool) -> Vec<Rc<Rack>> {
         let mut racks = racks.try_borrow_mut().ok()?;
         let gone: Vec<Rc<Rack>> = racks.0.extract_if(.., |rack| of(rack)).collect();
         for rack in &gone {
-            let near = |place: &&Cell<*const Rack>| ptr::eq(place.get(), Rc::as_ptr(rack));
+            let near = |place: &&Cell<*const Front>| ptr::eq(place.get(), rack.front());
             NEAR.with(|all| {
                 all.iter()
                     .filter(near)
-                    .for_each(|place| place.set(ptr::null()))
+                    .for_each(|place| place.set(&raw const NOBODY))
             });
         }
         Some(gone)
