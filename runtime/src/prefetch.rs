@@ -23,7 +23,11 @@
 //!
 //! On x86-64 and AArch64 it is one instruction for each line; elsewhere nothing is asked for and the items come as they are.
 
-use std::{fmt, iter::FusedIterator, mem::MaybeUninit, ops::Deref};
+mod ring;
+
+use std::{fmt, iter::FusedIterator, ops::Deref};
+
+use self::ring::Ring;
 
 /// Items between asking for memory and using it.
 pub const DISTANCE: usize = 31;
@@ -188,73 +192,54 @@ pub fn gather<T, P: IntoIterator<Item = usize>>(
     slice: &[T],
     positions: P,
 ) -> impl Iterator<Item = &T> + use<'_, T, P> {
-    positions.into_iter().map(|at| &slice[at]).prefetching_targets()
+    positions
+        .into_iter()
+        .map(|at| &slice[at])
+        .prefetching_targets()
 }
 
 /// An iterator that asks for memory ahead; made by [`PrefetchExt`].
 ///
-/// The ring holds the `len` items that were taken and not yet yielded, the oldest at `head`. An item is in it before its
-/// memory is asked for, so a panic of what finds the memory loses none.
+/// An item is in the ring before its memory is asked for, so a panic of what finds the memory loses none.
 pub struct Prefetching<I: Iterator, A> {
     items: I,
     find: A,
-    ring: [MaybeUninit<I::Item>; PLACES],
-    head: usize,
-    len: usize,
+    /// What was taken and not yet yielded.
+    ring: Ring<I::Item>,
     /// Has `items` ended? Then it is not asked again.
     ended: bool,
 }
-
-/// Places of the ring: those of the items ahead, and that of the item whose turn it is.
-const PLACES: usize = DISTANCE + 1;
 
 impl<I: Iterator, A: Find<I::Item>> Prefetching<I, A> {
     fn new(items: I, find: A) -> Self {
         Self {
             items,
             find,
-            ring: [const { MaybeUninit::uninit() }; PLACES],
-            head: 0,
-            len: 0,
+            ring: Ring::new(),
             ended: false,
         }
     }
-}
 
-impl<I: Iterator, A: Find<I::Item>> Prefetching<I, A> {
-    /// Takes the first items.
-    #[cold]
+    /// Takes items until [`DISTANCE`] are on their way.
+    #[inline(always)]
     fn fill(&mut self) {
-        while self.len < DISTANCE {
-            let Some(item) = self.items.next() else {
-                self.ended = true;
-                return;
-            };
-            self.put(self.len, item);
+        while self.ring.len() < DISTANCE && !self.ended {
+            self.take_one();
         }
     }
 
-    /// Puts an item into the ring behind the `len` that are there, then asks for its memory.
-    #[inline(always)]
-    fn put(&mut self, len: usize, item: I::Item) {
-        let item = &*self.ring[(self.head + len) % PLACES].write(item);
-        self.len = len + 1;
-        self.find.ask(item);
+    #[cold]
+    fn fill_first(&mut self) {
+        self.fill();
     }
-}
 
-impl<I: Iterator, A> Prefetching<I, A> {
-    /// Takes the oldest item out.
+    /// Takes one more; for a ring that has room.
     #[inline(always)]
-    fn pop(&mut self) -> Option<I::Item> {
-        if self.len == 0 {
-            return None;
+    fn take_one(&mut self) {
+        match self.items.next() {
+            Some(item) => self.find.ask(self.ring.push(item)),
+            None => self.ended = true,
         }
-        // SAFETY: `len` is not 0, so the place at `head` holds an item; it is forgotten there by the next two lines.
-        let item = unsafe { self.ring[self.head].assume_init_read() };
-        self.head = (self.head + 1) % PLACES;
-        self.len -= 1;
-        Some(item)
     }
 }
 
@@ -263,51 +248,63 @@ impl<I: Iterator, A: Find<I::Item>> Iterator for Prefetching<I, A> {
 
     #[inline]
     fn next(&mut self) -> Option<I::Item> {
-        if self.len < DISTANCE && !self.ended {
-            self.fill();
+        if self.ring.len() < DISTANCE && !self.ended {
+            self.fill_first();
         }
         // From here on `DISTANCE` items are on their way, until the iterator ends; one more after a panic of `find`.
-        if self.len == DISTANCE && !self.ended {
-            match self.items.next() {
-                Some(item) => self.put(DISTANCE, item),
-                None => self.ended = true,
-            }
+        if self.ring.len() == DISTANCE && !self.ended {
+            self.take_one();
         }
-        self.pop()
+        self.ring.pop()
     }
 
     /// The same loop with its state at hand, for callers that do not stop in between.
+    ///
+    /// `each` is called in one place, so that the compiler takes it into the loop however much it does. For as long as items
+    /// come, an item takes the place of the oldest; nobody goes on behind a panic, so it need not be in the ring while its
+    /// memory is found.
     #[inline]
     fn fold<B, F: FnMut(B, I::Item) -> B>(mut self, first: B, mut each: F) -> B {
+        self.fill();
+        let Self {
+            mut items,
+            mut find,
+            mut ring,
+            mut ended,
+        } = self;
+        let mut ring = ring.apart();
         let mut folded = first;
-        if !self.ended {
-            self.fill();
-        }
-        while !self.ended {
-            let Some(item) = self.items.next() else { break };
-            // Nobody goes on behind a panic here, so the item need not be in the ring while its memory is found.
-            self.find.ask(&item);
-            // `DISTANCE` items are on their way, so one place is free; it is the other one when the oldest has left.
-            self.ring[(self.head + DISTANCE) % PLACES].write(item);
-            // SAFETY: the place at `head` holds the oldest item; it is forgotten there by the next line.
-            let oldest = unsafe { self.ring[self.head].assume_init_read() };
-            self.head = (self.head + 1) % PLACES;
+        let mut exchange = !ended && ring.len() == DISTANCE;
+        loop {
+            let oldest = if exchange {
+                let Some(item) = items.next() else {
+                    (exchange, ended) = (false, true);
+                    continue;
+                };
+                find.ask(&item);
+                // SAFETY: `DISTANCE` items were in it when `exchange` was set, and as many are since.
+                unsafe { ring.exchange(item) }
+            } else {
+                let Some(oldest) = ring.pop() else {
+                    return folded;
+                };
+                // Where there was one too many, there are `DISTANCE` now.
+                exchange = !ended;
+                oldest
+            };
             folded = each(folded, oldest);
         }
-        while let Some(item) = self.pop() {
-            folded = each(folded, item);
-        }
-        folded
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.ring.len();
         if self.ended {
-            return (self.len, Some(self.len));
+            return (len, Some(len));
         }
         let (least, most) = self.items.size_hint();
         (
-            least.saturating_add(self.len),
-            most.and_then(|most| most.checked_add(self.len)),
+            least.saturating_add(len),
+            most.and_then(|most| most.checked_add(len)),
         )
     }
 }
@@ -317,17 +314,11 @@ impl<I: ExactSizeIterator, A: Find<I::Item>> ExactSizeIterator for Prefetching<I
 // Once `items` has ended it is not asked again.
 impl<I: Iterator, A: Find<I::Item>> FusedIterator for Prefetching<I, A> {}
 
-impl<I: Iterator, A> Drop for Prefetching<I, A> {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
-    }
-}
-
 impl<I: Iterator + fmt::Debug, A> fmt::Debug for Prefetching<I, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prefetching")
             .field("items", &self.items)
-            .field("ahead", &self.len)
+            .field("ahead", &self.ring.len())
             .finish_non_exhaustive()
     }
 }
@@ -339,13 +330,17 @@ mod tests {
         rc::Rc,
     };
 
-    use super::*;
+    use super::{ring::PLACES, *};
 
     fn check(items: usize) {
         let table: Vec<usize> = (0..items).map(|i| i * 7).collect();
         let positions = (0..items).rev();
         let expect: Vec<usize> = positions.clone().map(|at| table[at]).collect();
-        let found: Vec<usize> = positions.clone().prefetching(|at| &table[*at]).map(|at| table[at]).collect();
+        let found: Vec<usize> = positions
+            .clone()
+            .prefetching(|at| &table[*at])
+            .map(|at| table[at])
+            .collect();
         assert_eq!(found, expect, "{items} items");
         let found = gather(&table, positions).fold(Vec::new(), |mut all, one| {
             all.push(*one);
@@ -403,11 +398,32 @@ mod tests {
         let table = [0u8; 40];
         let mut iter = (0..60).prefetching(|at: &usize| &table[*at]);
         let mut found = Vec::new();
-        while let Some(item) = catch_unwind(AssertUnwindSafe(|| iter.next())).unwrap_or(Some(usize::MAX)) {
+        while let Some(item) =
+            catch_unwind(AssertUnwindSafe(|| iter.next())).unwrap_or(Some(usize::MAX))
+        {
             found.push(item);
         }
         found.retain(|item| *item != usize::MAX);
         assert_eq!(found, (0..60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_item_is_lost_or_dropped_twice_when_the_rest_is_folded_after_a_panic() {
+        for panics_at in [0, 5, DISTANCE, 40, 59] {
+            let items: Vec<Rc<usize>> = (0..60).map(Rc::new).collect();
+            let mut left = items.clone().into_iter().prefetching(|item: &Rc<usize>| {
+                assert_ne!(**item, panics_at);
+                &0
+            });
+            let mut found = Vec::new();
+            while let Ok(Some(item)) = catch_unwind(AssertUnwindSafe(|| left.next())) {
+                found.push(item);
+            }
+            left.for_each(|item| found.push(item));
+            assert_eq!(found, items, "a panic at {panics_at}");
+            drop(found);
+            assert!(items.iter().all(|item| Rc::strong_count(item) == 1));
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/memory/rack.rs",
     "runtime/src/memory/thread.rs",
     "runtime/src/prefetch.rs",
+    "runtime/src/prefetch/ring.rs",
     "runtime/src/ring.rs",
     "runtime/src/shelf.rs",
     "runtime/src/simd/block.rs",
