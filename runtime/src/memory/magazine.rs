@@ -33,15 +33,15 @@ impl Magazine {
         self.len = len;
     }
 
-    /// The block at a position. The remainder is a formality that saves a check.
+    /// The block at a position.
     #[inline(always)]
     pub(super) fn get(&self, at: usize) -> NonNull<u8> {
-        self.slots[at % ROUNDS]
+        self.slots[at]
     }
 
     #[inline(always)]
     pub(super) fn set(&mut self, at: usize, block: NonNull<u8>) {
-        self.slots[at % ROUNDS] = block;
+        self.slots[at] = block;
     }
 
     pub(super) fn push(&mut self, block: NonNull<u8>) {

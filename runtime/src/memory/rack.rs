@@ -11,6 +11,7 @@
 //! nothing beyond the length that has to be written anyway.
 
 use std::{
+    hint,
     mem::{self, ManuallyDrop},
     ptr::{self, NonNull},
     sync::Arc,
@@ -18,7 +19,7 @@ use std::{
 
 use super::{
     depot::{Counts, Depot, DepotRef},
-    magazine::Magazine,
+    magazine::{Magazine, ROUNDS},
 };
 use crate::sync::{AtomicU8, AtomicU64, Ordering, UnsafeCell};
 
@@ -139,6 +140,8 @@ impl Front {
         if len == 0 {
             return None;
         }
+        // SAFETY: no magazine has more, and `give` adds none to a full one. Else the position would be checked.
+        unsafe { hint::assert_unchecked(len <= ROUNDS) };
         self.word.store(word + TAKEN, Ordering::Relaxed);
         // SAFETY: a front with blocks is a rack's, and the caller has it.
         let block = unsafe { self.loaded() }.get(len - 1);
@@ -161,6 +164,8 @@ impl Front {
         if len >= self.rounds.load(Ordering::Relaxed) {
             return false;
         }
+        // SAFETY: the rounds are `ROUNDS` at most.
+        unsafe { hint::assert_unchecked(usize::from(len) < ROUNDS) };
         self.word.store(word + 1, Ordering::Relaxed);
         // SAFETY: a front with rounds is a rack's, and the caller has it.
         unsafe { self.loaded() }.set(usize::from(len), block);
