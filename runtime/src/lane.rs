@@ -75,11 +75,14 @@ impl Lanes {
 
     /// Those in use, `first` first and the others in their order.
     pub(crate) fn from(self, first: Lane) -> impl Iterator<Item = Lane> {
-        let others = Lane::ALL.into_iter().filter(move |lane| *lane != first);
-        [first]
-            .into_iter()
-            .chain(others)
-            .filter(move |lane| self.has(*lane))
+        let mut first = self.0 & (1 << first.0);
+        let mut others = self.0 & !first;
+        std::iter::from_fn(move || {
+            let left = if first == 0 { &mut others } else { &mut first };
+            let lane = (*left != 0).then(|| Lane(left.trailing_zeros() as u8))?;
+            *left &= *left - 1;
+            Some(lane)
+        })
     }
 }
 
@@ -90,11 +93,12 @@ pub(crate) struct Turns(u32);
 impl Turns {
     pub(crate) fn next(&mut self) -> Lane {
         self.0 = self.0.wrapping_add(1);
+        // Most turns are told by the first question.
         match self.0 {
+            turn if !turn.is_multiple_of(8) => Lane::CRITICAL,
             turn if turn.is_multiple_of(128) => Lane::LOW,
             turn if turn.is_multiple_of(32) => Lane::NORMAL,
-            turn if turn.is_multiple_of(8) => Lane::HIGH,
-            _ => Lane::CRITICAL,
+            _ => Lane::HIGH,
         }
     }
 }
