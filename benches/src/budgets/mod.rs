@@ -7,6 +7,7 @@ mod calibrate;
 mod compile;
 pub mod critical;
 mod expansion;
+pub mod forks;
 mod fused;
 mod goals;
 mod pieces;
@@ -94,8 +95,7 @@ pub const GROUPS: &[Group] = &[
     ("B7", pieces::deque),
     ("B8", pieces::steal),
     ("B9", pieces::input),
-    // Between pinned stages. Its group belongs here, and its bounds into the table, once there are such stages.
-    ("B10", nothing),
+    ("B10", pieces::ring),
     ("B11", pieces::hop),
     ("B12", waking::wake),
     ("B13", nothing),
@@ -110,6 +110,7 @@ pub const GROUPS: &[Group] = &[
     ("send", waking::send),
     ("tasks", goals::tasks),
     ("cache", goals::cache),
+    ("fork", forks::untaken),
     ("threads", goals::threads),
     ("load", goals::load),
     ("critical", critical::critical),

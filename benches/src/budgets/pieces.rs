@@ -67,6 +67,16 @@ pub(super) fn input(plan: &Plan) -> Vec<Reading> {
     ]
 }
 
+pub(super) fn ring(plan: &Plan) -> Vec<Reading> {
+    let trips = plan.each(plan.n(200_000), measure::ring_trips);
+    let hop = trips.iter().map(|trip| trip / 2.0).collect();
+    let bursts = plan.each(plan.n(10_000_000), measure::ring_bursts::<10>);
+    vec![
+        Reading::new("B10.hop", hop),
+        Reading::new("B10.item", bursts),
+    ]
+}
+
 pub(super) fn hop(plan: &Plan) -> Vec<Reading> {
     /// 16 KiB.
     const WORDS: usize = 2048;

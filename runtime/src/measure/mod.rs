@@ -10,6 +10,7 @@
 
 mod batches;
 mod keys;
+mod rings;
 
 use std::{
     hint::black_box,
@@ -26,6 +27,7 @@ use crossbeam_queue::ArrayQueue;
 pub use self::{
     batches::{Hops, Scatter, deque, hops, scatter, steal, steal_nothing},
     keys::{KeyHash, divide_keys, hash_keys},
+    rings::{ring_bursts, ring_trips},
 };
 use crate::{
     credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring, source::Ingress, token::Token,
@@ -312,6 +314,8 @@ mod tests {
             deque(10),
             steal(1000),
             steal_nothing(10),
+            ring_trips(100),
+            ring_bursts::<10>(1005),
         ];
         assert!(took.iter().all(|time| *time > Duration::ZERO), "{took:?}");
         let mut each = Vec::new();
