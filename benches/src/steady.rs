@@ -8,6 +8,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use pipewright::{Blueprint, Builder, Running};
+
 use crate::{
     heavy::{Env, Probe, keyed, ordered},
     links::{broadcast, direct, polled, pushed, routed},
@@ -46,10 +48,7 @@ pub type Case = (&'static str, fn(Env, usize));
 macro_rules! run {
     ($pipeline:ident) => {
         |env, workers| {
-            let run = $pipeline::pipeline()
-                .workers(workers)
-                .start(env)
-                .expect("the pipeline starts");
+            let run = begin($pipeline::pipeline(), workers, env);
             let _ = run.wait().expect("nothing fails");
         }
     };
@@ -66,12 +65,21 @@ pub const CASES: [Case; 7] = [
     ("pushed, prefetch, batches", push),
 ];
 
+/// Two workers hand batches over from the beginning, so that all that is made when a run turns parallel is there before it
+/// counts.
+fn begin<P: Blueprint<Env = Env>>(pipeline: Builder<P>, workers: usize, env: Env) -> Running<P> {
+    let pipeline = pipeline.workers(workers);
+    let pipeline = if workers > 1 {
+        pipeline.in_parallel()
+    } else {
+        pipeline
+    };
+    pipeline.start(env).expect("the pipeline starts")
+}
+
 fn push(env: Env, workers: usize) {
     let items = env.items;
-    let run = pushed::pipeline()
-        .workers(workers)
-        .start(env)
-        .expect("the pipeline starts");
+    let run = begin(pushed::pipeline(), workers, env);
     for n in 0..items {
         run.send(n).expect("the input is open");
     }

@@ -175,13 +175,17 @@ impl<P: Blueprint> Builder<P> {
     ///
     /// If a state cannot be made, a number is out of range, a thread cannot be started, or the machine does not give what a
     /// pipeline with `hw(enforce = deny)` asks for. Then nothing is left running.
-    pub fn start(mut self, env: P::Env) -> Result<Running<P>, StartError> {
-        self.settings.pool.caller = Some(Caller::GoesOn(machine::current_cpu()));
-        self.ready(env)?.start()
+    pub fn start(self, env: P::Env) -> Result<Running<P>, StartError> {
+        self.ready(Caller::GoesOn, env)?.start()
     }
 
     /// What a run begins with.
-    fn ready(self, env: P::Env) -> Result<Ready<P>, StartError> {
+    fn ready(
+        mut self,
+        caller: fn(u32) -> Caller,
+        env: P::Env,
+    ) -> Result<Ready<P>, StartError> {
+        self.settings.pool.caller = Some(caller(machine::current_cpu()));
         let watch = self.watch.clone();
         let (settings, mut placement, mut pins) = self.settled()?;
         let warnings = Warnings::new(settings.enforce);
@@ -275,9 +279,8 @@ impl<P: Blueprint<Input = NoInput>> Builder<P> {
     /// # Errors
     ///
     /// If the run does not start, as [`start`](Self::start), or if it fails; then the report is in the error.
-    pub fn run(mut self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
-        self.settings.pool.caller = Some(Caller::Works(machine::current_cpu()));
-        let ready = self.ready(env).map_err(Aborted::Start)?;
+    pub fn run(self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
+        let ready = self.ready(Caller::Works, env).map_err(Aborted::Start)?;
         match ready.shared.seating.is_asked() {
             true => ready.start().map_err(Aborted::Start)?.wait().map_err(Aborted::Run),
             false => ready.run_here(),

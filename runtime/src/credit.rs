@@ -25,6 +25,9 @@ use crate::{
     sync::{AtomicU32, AtomicU64, Ordering, spin_loop},
 };
 
+/// Links of which it is known how many tickets are on their way to them.
+const LINKS_SEEN: usize = 256;
+
 /// The tickets of one pipeline.
 pub(crate) struct Credits {
     /// Free tickets.
@@ -282,9 +285,10 @@ impl Credits {
             .store(link.into(), Ordering::Relaxed);
     }
 
-    /// The link that most tickets are on their way to, of the first `links` links.
+    /// The link that most tickets are on their way to, of the first `links` links and of the first [`LINKS_SEEN`].
     pub(crate) fn most_at(&self, links: usize) -> Option<usize> {
-        let mut at = vec![0u32; links];
+        let mut at = [0u32; LINKS_SEEN];
+        let at = &mut at[..links.min(LINKS_SEEN)];
         for ticket in &self.tickets {
             if let Some(count) = at.get_mut(ticket.at.load(Ordering::Relaxed) as usize) {
                 *count += 1;

@@ -10,7 +10,7 @@
 //! lock sees at least one count more than pieces are here, until all of them are.
 //!
 //! It has a lock, which nobody holds for longer than it takes to look through the pieces that wait, and which only pieces of
-//! divided batches take.
+//! divided batches take. The lists of pieces are used again, so nothing is allocated for a divided batch.
 
 use crate::{
     credit::Credits,
@@ -18,7 +18,13 @@ use crate::{
 };
 
 /// The pieces that wait at one gate.
-pub(crate) struct Regroup<T>(Mutex<Vec<Piece<T>>>);
+pub(crate) struct Regroup<T>(Mutex<Inside<T>>);
+
+struct Inside<T> {
+    waiting: Vec<Piece<T>>,
+    /// Empty lists, for batches that are whole.
+    spare: Vec<Vec<Piece<T>>>,
+}
 
 struct Piece<T> {
     root: u32,
@@ -28,20 +34,37 @@ struct Piece<T> {
 }
 
 impl<T> Regroup<T> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+    /// For so many pieces, in all batches that can be on their way at once, and so many threads that bring them.
+    pub(crate) fn new(pieces: usize, threads: usize) -> Self {
+        let list = || Vec::with_capacity(pieces);
+        Self(Mutex::new(Inside {
+            waiting: list(),
+            spare: (0..threads).map(|_| list()).collect(),
+        }))
     }
 
-    /// Brings a piece, of part `part` of its ticket at this gate. If it is the last one, returns all of them in order.
+    /// Brings a piece, of part `part` of its ticket at this gate. If it is the last one, returns the first of them in order, to
+    /// which `join` has added each of the others.
     pub(crate) fn bring(
         &self,
         credits: &Credits,
         ticket: u32,
         part: u16,
         value: T,
-    ) -> Option<Vec<T>> {
+        join: impl FnMut(&mut T, T),
+    ) -> Option<T> {
+        let mut whole = self.last(credits, ticket, part, value)?;
+        whole.sort_unstable_by_key(|piece| piece.place);
+        let joined = joined(whole.drain(..).map(|piece| piece.value), join);
+        self.inside().spare.push(whole);
+        joined
+    }
+
+    /// Brings a piece. If it is the last one, returns all of them in any order.
+    fn last(&self, credits: &Credits, ticket: u32, part: u16, value: T) -> Option<Vec<Piece<T>>> {
         let root = credits.root(ticket);
-        let mut waiting = self.waiting();
+        let mut inside = self.inside();
+        let Inside { waiting, spare } = &mut *inside;
         let place = credits.place(ticket);
         waiting.push(Piece {
             root,
@@ -54,18 +77,24 @@ impl<T> Regroup<T> {
         if here < credits.pieces(root) as usize {
             return None;
         }
-        let mut whole: Vec<_> = waiting.extract_if(.., |piece| is_here(piece)).collect();
-        drop(waiting);
-        whole.sort_unstable_by_key(|piece| piece.place);
-        Some(whole.into_iter().map(|piece| piece.value).collect())
+        let mut whole = spare.pop().unwrap_or_default();
+        whole.extend(waiting.extract_if(.., |piece| is_here(piece)));
+        Some(whole)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Piece<T>>> {
+    fn inside(&self) -> MutexGuard<'_, Inside<T>> {
         // If memory runs out under the lock, what is there is still whole.
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn joined<T>(pieces: impl Iterator<Item = T>, mut join: impl FnMut(&mut T, T)) -> Option<T> {
+    pieces.reduce(|mut whole, piece| {
+        join(&mut whole, piece);
+        whole
+    })
 }
 
 impl<T> std::fmt::Debug for Regroup<T> {
@@ -83,7 +112,7 @@ mod models {
 
     struct World {
         credits: Credits,
-        gate: Regroup<u32>,
+        gate: Regroup<Vec<u32>>,
     }
 
     impl World {
@@ -96,7 +125,10 @@ mod models {
 
         /// Brings a piece; whoever has all of them gives their tickets back. The places, in order.
         fn bring(&self, ticket: u32) -> Option<Vec<u32>> {
-            let pieces = self.gate.bring(&self.credits, ticket, 0, ticket)?;
+            let join = |whole: &mut Vec<u32>, piece| whole.extend(piece);
+            let pieces = self
+                .gate
+                .bring(&self.credits, ticket, 0, vec![ticket], join)?;
             let places = pieces
                 .iter()
                 .map(|piece| self.credits.place(*piece))
@@ -117,7 +149,7 @@ mod models {
         builder.check(move || {
             let world = Arc::new(World {
                 credits: Credits::new(3, 0),
-                gate: Regroup::new(),
+                gate: Regroup::new(3, 2),
             });
             let brought: Vec<_> = model(Arc::clone(&world)).into_iter().flatten().collect();
             assert_eq!(brought, [[0, 4, 6]]);

@@ -322,6 +322,12 @@ pub(crate) fn work<G: Graph>(
     let now = w.tick();
     w.stats().begin(now);
     shared.idle.enlist(w.id, thread::current());
+    if let Some(own) = shared.stealers.get().and_then(|all| all.get(w.id)) {
+        // The first time that a thread steals, crossbeam allocates what it needs for that. Its own queue is empty.
+        if let Steal::Success(task) = own.steal() {
+            w.queue.push(task);
+        }
+    }
     let _seat = fork::sit(&shared.forks, w.id, w.reserve);
     // A panic outside the users' functions is a bug of pipewright; it must not leave the other workers waiting.
     let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut own, w)));

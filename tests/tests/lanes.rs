@@ -381,7 +381,8 @@ fn a_suspended_batch_gets_its_turn_while_urgent_items_never_end() {
         }
         let ledger = run.drain().unwrap().ledger();
         let urgent = env.urgent.load(Ordering::Relaxed);
-        assert!(urgent > PATIENT, "{urgent}");
+        // Of the eight that begin, each is sent again and again.
+        assert!(urgent > 100, "{urgent}");
         assert_eq!(ledger.delivered, PATIENT + urgent);
     }
 }

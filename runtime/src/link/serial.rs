@@ -50,7 +50,7 @@ impl<T: 'static, S> Serial<T, S> {
             home: Home::new(shared, link, bound * (parts + 1), items),
             ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
-            pieces: Regroup::new(),
+            pieces: Regroup::new(shared.credits.total() as usize * parts, shared.settings.workers),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
             ordered,
             state: UnsafeCell::new(state),
@@ -139,18 +139,13 @@ impl<T: 'static, S> Serial<T, S> {
         if carrier.is_whole() || credits.pieces(credits.root(ticket)) == 1 {
             return Some(carrier);
         }
-        let mut pieces = self
-            .pieces
-            .bring(credits, ticket, part, carrier)?
-            .into_iter();
-        let mut whole = pieces.next()?;
-        for mut piece in pieces {
+        let join = |whole: &mut Carrier<T>, mut piece: Carrier<T>| {
             let (tags, items) = piece.parts();
             let (all_tags, all) = whole.parts();
             all_tags.append(tags);
             all.append(items);
-        }
-        Some(whole)
+        };
+        self.pieces.bring(credits, ticket, part, carrier, join)
     }
 
     fn arrive(&self) -> u64 {
