@@ -29,11 +29,11 @@
 //! **Generations.** Each change of state begins a generation. The result of a call that was admitted in another one is counted
 //! as late and decides nothing. A permit is never given back: whoever drops a ticket without a result has failed.
 //!
-//! **Threads.** State, generation and permits are one word ([`control`]); whoever changes the state exchanges it for one that
+//! **Threads.** State, generation and permits are one word (`control.rs`); whoever changes the state exchanges it for one that
 //! says so (`Changing`), writes what belongs to the next state, and stores the word of that. So each change has one author, and
 //! nobody sees a state with the numbers of another. Nothing waits: who meets a change in progress is refused after a few looks.
-//! While it is closed, a call that passes reads that word and writes to a line of its own thread ([`cells`]); results come into
-//! the window ([`window`]) in small numbers. A result can therefore take up to 256 calls of its thread until the window has it,
+//! While it is closed, a call that passes reads that word and writes to a line of its own thread (`cells.rs`); results come into
+//! the window (`window.rs`) in small numbers. A result can therefore take up to 256 calls of its thread until the window has it,
 //! but a failure is there at once, and whoever would open looks at all threads first.
 
 mod cells;
