@@ -100,11 +100,13 @@ impl Budget {
             return Level::None;
         }
         let used = self.used.load(Ordering::Relaxed);
-        match used {
-            _ if used > self.limit => Level::High,
-            _ if used > self.limit / 4 * 3 => Level::Some,
-            _ => Level::None,
+        if used > self.limit {
+            return Level::High;
         }
+        if used > self.limit / 4 * 3 {
+            return Level::Some;
+        }
+        Level::None
     }
 
     /// Why a run cannot begin: what it has before anything is on its way is more than there may be.

@@ -221,8 +221,9 @@ impl Credits {
         ticket.longest.fetch_max(ns, Ordering::Relaxed);
     }
 
-    /// The source of the ticket, and what its items have cost, if they are known and the caller holds the last reference: who does can rely on
-    /// that, because only who has a reference can share it. Two that give back the last two at once may both not be told.
+    /// The source of the ticket, and what its items have cost, if they are known and the caller holds the last reference: who
+    /// does can rely on that, because only who has a reference can share it. Two that give back the last two at once may both
+    /// not be told.
     pub(crate) fn spent(&self, ticket: u32) -> Option<(usize, Spent)> {
         let ticket = &self.tickets[ticket as usize];
         let items = ticket.items.load(Ordering::Relaxed);

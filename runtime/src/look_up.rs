@@ -10,8 +10,8 @@ use crate::{drive::Watch, lane::Lane, load::Rest, rest::WAKE_NS, shared::Shared}
 const LOOK_UP_NS: u64 = 16_000;
 /// How much longer one way to the next look may be than the one before.
 const GROWTH: u64 = 16;
-/// Least items between two looks for urgent work: whoever suspends a batch does all urgent work there is before it goes on, or as much as
-/// [`AGE_NS`](crate::lane::AGE_NS) allows.
+/// Least items between two looks for urgent work: whoever suspends a batch does all urgent work there is before it goes on, or
+/// as much as [`AGE_NS`](crate::lane::AGE_NS) allows.
 const LEAST_URGENT: u64 = 64;
 /// A tail is worth a wake-up if what is left takes longer than this: half of it stays.
 const WORTH_LEAVING_NS: u64 = 2 * WAKE_NS;

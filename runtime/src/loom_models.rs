@@ -30,7 +30,8 @@ const ALL: Shares = Shares {
     least: 1,
 };
 
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+/// Tries a model in all interleavings with so many preemptions.
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;

@@ -105,7 +105,7 @@ impl<T> std::fmt::Debug for Regroup<T> {
 
 #[cfg(all(test, loom))]
 mod models {
-    use loom::{model::Builder, sync::Arc, thread};
+    use loom::{sync::Arc, thread};
 
     use super::*;
     use crate::lane::Lane;
@@ -144,9 +144,7 @@ mod models {
     }
 
     fn check(model: impl Fn(Arc<World>) -> Vec<Option<Vec<u32>>> + Send + Sync + 'static) {
-        let mut builder = Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(move || {
+        crate::loom_models::check(3, move || {
             let world = Arc::new(World {
                 credits: Credits::new(3, 0),
                 gate: Regroup::new(3, 2),

@@ -3,10 +3,11 @@
 //! **How long it looks.** Sleeping costs a wake-up later, which takes [`WAKE_NS`]; looking costs the core meanwhile. Looking
 //! for as long as a wake-up takes is at most twice as expensive as knowing the future (Karlin et al., "Competitive
 //! snoopy caching", Algorithmica 1988). A worker looks for four times as long where the run leaves a cpu to others: there it
-//! takes nobody's, and work that comes again and again does not wait for a wake-up. Where the past says that the next work is far away it looks for [`GLANCE_NS`] only;
-//! where another thread needed the core in the middle of it, not at all for the next times (see [`QUIET`]). One worker looks at a
-//! time (see [`crate::idle`]), and where one has the pipeline to itself it counts as the one that looks, until it has looked in
-//! vain: between two batches nobody is woken for what it finds next. Nobody looks while a source rests, because the clock will tell.
+//! takes nobody's, and work that comes again and again does not wait for a wake-up. Where the past says that the next work is
+//! far away it looks for [`GLANCE_NS`] only; where another thread needed the core in the middle of it, not at all for the next
+//! times (see [`QUIET`]). One worker looks at a time (see [`crate::idle`]), and where one has the pipeline to itself it counts
+//! as the one that looks, until it has looked in vain: between two batches nobody is woken for what it finds next. Nobody looks
+//! while a source rests, because the clock will tell.
 
 use std::time::Duration;
 

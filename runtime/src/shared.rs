@@ -245,6 +245,15 @@ impl Shared {
         self.budget.is_over() && self.credits.free() != self.credits.total()
     }
 
+    /// May a source be asked for more now? If buffers are what is missing, the spare ones are freed.
+    pub(crate) fn may_pull_now(&self) -> bool {
+        if self.is_short() {
+            self.free_spares();
+            return false;
+        }
+        !self.is_paused()
+    }
+
     /// May the sources be asked for more?
     pub(crate) fn may_pull(&self) -> bool {
         !self.is_paused() && !self.is_short()

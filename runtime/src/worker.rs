@@ -441,10 +441,7 @@ fn run<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>, task: T
 
 /// Pulls from a source of the lane that is being served; false if there was nothing to pull.
 fn pull<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
-    if !w.shared.may_pull() {
-        if w.shared.is_short() {
-            w.shared.free_spares();
-        }
+    if !w.shared.may_pull_now() {
         return false;
     }
     if w.shared.is_parallel() {

@@ -115,7 +115,7 @@ impl Cell {
 }
 
 /// The number of this thread's cell.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[inline]
 fn own_number() -> usize {
     thread_local!(static NUMBER: Own<usize> = const { Own::new(numbers::UNASKED) });
@@ -128,15 +128,15 @@ fn own_number() -> usize {
     number
 }
 
-/// In models every call goes to the window.
-#[cfg(loom)]
+/// In models every call goes to the window, because threads that are models share what is local to one of the system.
+#[cfg(any(loom, shuttle))]
 fn own_number() -> usize {
     let none: Own<usize> = Own::new(CELLS);
     none.get()
 }
 
 /// Which numbers threads have.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod numbers {
     use std::sync::atomic::{AtomicU64, Ordering};
 

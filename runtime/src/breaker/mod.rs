@@ -427,11 +427,20 @@ impl Breaker {
     }
 
     fn add_to_window(&self, word: Word, now: u64, counts: Counts) {
-        let tick = match self.rules.by_count {
-            true => self.seen.fetch_add(counts.total(), Ordering::Relaxed) / self.rules.bucket,
-            false => now / self.rules.bucket,
-        };
+        let tick = self.tick(now, |seen| {
+            seen.fetch_add(counts.total(), Ordering::Relaxed)
+        });
         self.ring.add(word.generation(), tick, counts);
+    }
+
+    /// The bucket of the window that counts now, by the clock or by the calls that were seen.
+    fn tick(&self, now: u64, seen: impl FnOnce(&AtomicU64) -> u64) -> u64 {
+        let at = if self.rules.by_count {
+            seen(&self.seen)
+        } else {
+            now
+        };
+        at / self.rules.bucket
     }
 
     fn add_totals(&self, counts: Counts) {
@@ -460,10 +469,7 @@ impl Breaker {
         if !matches!(word.mode(), Mode::Closed | Mode::Ramp) {
             return;
         }
-        let tick = match self.rules.by_count {
-            true => self.seen.load(Ordering::Relaxed).saturating_sub(1) / self.rules.bucket,
-            false => now / self.rules.bucket,
-        };
+        let tick = self.tick(now, |seen| seen.load(Ordering::Relaxed).saturating_sub(1));
         let mut sum = self.ring.sum(word.generation(), tick);
         let streak = self.rules.consecutive > 0 && in_a_row >= self.rules.consecutive;
         if !streak && self.rules.verdict(sum).is_none() {

@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use loom::{model::Builder, sync::Arc, thread};
+use loom::{sync::Arc, thread};
 
 use super::{Breaker, Class, Clock, Hand, State};
-
-fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.max_branches = 20_000;
-    builder.check(model);
-}
+use crate::loom_models::check;
 
 const OPEN: Duration = Duration::from_millis(10);
 
@@ -40,7 +34,7 @@ fn open(breaker: &Breaker) {
 
 #[test]
 fn loom_breaker_of_two_that_come_when_it_was_open_for_long_enough_one_gets_the_only_permit() {
-    check(|| {
+    check(2, || {
         let (breaker, hand) = breaker(1);
         open(&breaker);
         hand.advance(OPEN);
@@ -55,7 +49,7 @@ fn loom_breaker_of_two_that_come_when_it_was_open_for_long_enough_one_gets_the_o
 
 #[test]
 fn loom_breaker_a_result_that_is_late_never_changes_the_state() {
-    check(|| {
+    check(2, || {
         let (breaker, hand) = breaker(1);
         let stale = breaker.admit().expect("closed");
         open(&breaker);
@@ -73,7 +67,7 @@ fn loom_breaker_a_result_that_is_late_never_changes_the_state() {
 
 #[test]
 fn loom_breaker_two_probes_close_it_or_open_it_again_once() {
-    check(|| {
+    check(2, || {
         let (breaker, hand) = breaker(2);
         open(&breaker);
         hand.advance(OPEN);
@@ -98,7 +92,7 @@ fn loom_breaker_two_probes_close_it_or_open_it_again_once() {
 
 #[test]
 fn loom_breaker_of_two_that_open_it_one_does() {
-    check(|| {
+    check(2, || {
         let (breaker, _hand) = breaker(1);
         let (one, two) = (breaker.admit().expect("closed"), Arc::clone(&breaker));
         let caller = thread::spawn(move || {

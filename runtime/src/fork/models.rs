@@ -3,7 +3,6 @@
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use loom::{
-    model::Builder,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,14 +11,7 @@ use loom::{
 };
 
 use super::{Forks, Pace, seat::Seat};
-use crate::idle::Idle;
-
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(model);
-}
+use crate::{idle::Idle, loom_models::check};
 
 /// A run's forks and what else its workers would see.
 struct World {

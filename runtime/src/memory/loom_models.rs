@@ -7,7 +7,6 @@ use std::ptr::NonNull;
 
 use loom::{
     cell::UnsafeCell,
-    model::Builder,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -19,13 +18,7 @@ use super::{
     depot::{self, DepotRef, Shape},
     rack::{Rack, Round},
 };
-
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(model);
-}
+use crate::loom_models::check;
 
 /// The blocks, which notice when two owners use one, and that they go once.
 struct Memory {

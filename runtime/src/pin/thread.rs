@@ -104,7 +104,9 @@ pub(crate) fn live<G: Graph>(
             .map(|priority| (priority, stage)),
         warnings: &shared.warnings,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| shelf.get().pinned(place, &mut w, start)));
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        shelf.get().pinned(place, &mut w, start)
+    }));
     let error = match lived {
         Ok(Ok(())) => return,
         Ok(Err(error)) => StartError::State(error),
@@ -132,10 +134,7 @@ pub fn feed<'w>(
     let mut wait = Waiter::new(w);
     while wait.goes_on() && !ctl.is_done() {
         let now = w.tick();
-        if shared.is_short() {
-            shared.free_spares();
-        }
-        if shared.may_pull()
+        if shared.may_pull_now()
             && ctl.may_be_pulled(now)
             && let Some(ticket) = shared.credits.take(source as u32, ctl.lane())
         {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use loom::{
-    model::Builder,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,13 +12,7 @@ use loom::{
 };
 
 use super::{Senders, Wait};
-
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(model);
-}
+use crate::loom_models::check;
 
 /// A queue without items: only how many there are, and for how many there is room.
 struct Queue {

@@ -5,7 +5,6 @@ use std::fmt;
 use super::{Place, Pulled};
 use crate::{
     carrier::{Carrier, Home},
-    credit::Spent,
     diagnose::Crossing,
     drive::{LIMITED, Next, Progress, Segment, pump},
     graph::Site,
@@ -111,8 +110,7 @@ where
         let mut progress = Progress::default();
         let limit = ctl.limit(false);
         run(&self.place, w, self.items.get_mut(), limit, &mut progress);
-        let spent = Spent::at_once(progress.items, w.tick() - begun);
-        ctl.learn(spent, w.shared.quantum());
+        ctl.learn_of(w, progress.items, begun);
         if progress.ended {
             ctl.end();
             return Pulled::Done;

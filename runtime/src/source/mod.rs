@@ -232,6 +232,11 @@ impl SourceCtl {
         }
     }
 
+    /// Learns from a pull that one worker has just worked on by itself.
+    pub(crate) fn learn_of(&self, w: &mut Worker<'_>, items: u64, begun: u64) {
+        self.learn(Spent::at_once(items, w.tick() - begun), w.shared.quantum());
+    }
+
     /// Learns from a pull. The next one takes as many items as no worker works on for longer than a quantum at once.
     pub(crate) fn learn(&self, spent: Spent, quantum: u64) {
         let Spent { items, ns, longest } = spent;
@@ -349,7 +354,7 @@ impl Place {
         // What was divided off has a ticket of its own.
         let items = items.saturating_sub(w.stats().items_left.get() - left);
         if ctl.pinned {
-            ctl.learn(Spent::at_once(items, w.tick() - begun), w.shared.quantum());
+            ctl.learn_of(w, items, begun);
         } else {
             w.shared.credits.pulled(ticket, items);
             w.charge_to(ticket);
@@ -382,8 +387,7 @@ impl Place {
         if items == 0 {
             return self.nothing(w);
         }
-        let spent = Spent::at_once(items, w.tick() - begun);
-        self.ctl(w).learn(spent, w.shared.quantum());
+        self.ctl(w).learn_of(w, items, begun);
         Pulled::More
     }
 

@@ -1,16 +1,10 @@
 //! loom models of the ring: items that own memory go through it one by one and in slices, while it wraps, is full, starves,
 //! and is dropped. loom reports a slot that both ends touch, an item that is leaked, and one that is dropped twice.
 
-use loom::{model::Builder, thread};
+use loom::thread;
 
 use super::*;
-
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(model);
-}
+use crate::loom_models::check;
 
 /// Takes until `items` have come, by `pop` and `drain` in turn.
 fn take_all(mut consumer: Consumer<Box<u64>>, items: u64) {
