@@ -32,6 +32,10 @@ pub(crate) const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
 /// Most room that a shard takes in advance.
 const MOST_AHEAD: u64 = 64;
 
+/// A buffer has room for all items of the queue as soon as it has any, or for as many as this is enough for: so the few buffers
+/// of a queue grow once, and not again and again whenever more items wait than ever before.
+const ROOMY_BYTES: usize = 64 << 10;
+
 /// The queue.
 pub(crate) struct Intake<T> {
     shards: Box<[CachePadded<Mutex<Shard<T>>>]>,
@@ -40,6 +44,8 @@ pub(crate) struct Intake<T> {
     /// Room that a shard takes at once.
     ahead: u64,
     capacity: u64,
+    /// Items that a buffer has room for from the beginning.
+    roomy: usize,
     closed: AtomicBool,
     /// What workers have taken out of the shards and did not want, the last item first, so that the next ones are taken from
     /// the end.
@@ -112,6 +118,7 @@ impl<T> Intake<T> {
             room: CachePadded::new(AtomicU64::new(capacity)),
             ahead,
             capacity,
+            roomy: (ROOMY_BYTES / size_of::<T>().max(1)).min(capacity as usize),
             closed: AtomicBool::new(false),
             taken: Mutex::new(Lined::default()),
             left: AtomicU64::new(0),
@@ -161,6 +168,7 @@ impl<T> Intake<T> {
         }
         let items = &mut slot.lanes[lane.index()];
         if let Some(item) = item.take() {
+            self.make_room(items, 1);
             items.push(item);
         }
         slot.room -= 1;
@@ -179,6 +187,7 @@ impl<T> Intake<T> {
             return Pushed::Full;
         }
         let into = &mut slot.lanes[lane.index()];
+        self.make_room(into, many as usize);
         if many as usize == items.len() {
             into.append(items);
         } else {
@@ -213,6 +222,7 @@ impl<T> Intake<T> {
                 if fresh {
                     rest.reverse();
                 }
+                self.make_room(into, many);
                 into.extend(rest.drain(rest.len() - many..).rev());
             }
         }
@@ -320,6 +330,15 @@ impl<T> Intake<T> {
                 Ok(_) => return slot.room += some,
                 Err(now) => room = now,
             }
+        }
+    }
+
+    /// Room in a buffer for so many more items, and at once for all that it has room for from the beginning.
+    #[inline]
+    fn make_room(&self, items: &mut Vec<T>, more: usize) {
+        let least = self.roomy.max(items.len() + more);
+        if items.capacity() < least {
+            items.reserve(least - items.len());
         }
     }
 
