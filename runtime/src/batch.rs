@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
+
+use crate::live::Fill;
 
 /// The items that a batch stage is called with: a slice that can also shrink and grow.
 ///
@@ -102,6 +105,15 @@ impl<'a, T> IntoIterator for &'a Batch<T> {
     }
 }
 
+impl<'a, T> IntoIterator for &'a mut Batch<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter_mut()
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for Batch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0).finish()
@@ -112,6 +124,7 @@ impl<T: fmt::Debug> fmt::Debug for Batch<T> {
 #[derive(Debug)]
 pub struct Collector<T> {
     batch: Batch<T>,
+    fill: Arc<Fill>,
     /// Items that make a full batch; at least 1.
     size: usize,
     /// Longest wait of an item, in nanoseconds.
@@ -130,10 +143,12 @@ pub enum Due {
 }
 
 impl<T> Collector<T> {
-    pub(crate) fn new(size: usize, linger: u64) -> Self {
+    pub(crate) fn new(fill: Arc<Fill>) -> Self {
+        let (size, linger) = fill.get();
         Self {
             batch: Batch::new(),
-            size: size.max(1),
+            fill,
+            size,
             linger,
             since: 0,
         }
@@ -144,6 +159,7 @@ impl<T> Collector<T> {
     pub fn push(&mut self, item: T, now: u64) -> bool {
         if self.batch.0.is_empty() {
             self.since = now;
+            (self.size, self.linger) = self.fill.get();
         }
         self.batch.0.push(item);
         self.batch.0.len() >= self.size

@@ -26,9 +26,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Budget {
     /// Bytes; `usize::MAX` where there is no limit.
-    limit: usize,
-    /// Bytes that one pull may take.
-    share: usize,
+    limit: AtomicUsize,
+    /// Pulls that may be on their way at once.
+    pulls: usize,
     /// Bytes that a batch needs at the link where it needs most.
     need: AtomicUsize,
     used: CachePadded<AtomicUsize>,
@@ -38,28 +38,36 @@ pub(crate) struct Budget {
 impl Budget {
     /// Of a run that may have so many pulls on their way at once.
     pub(crate) fn new(limit: Option<u64>, pulls: u32) -> Self {
-        let limit = limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
         Self {
-            limit,
-            // A batch has a buffer on both sides of the loop that it is in.
-            share: limit / (2 * pulls.max(1) as usize),
+            limit: AtomicUsize::new(bytes_of(limit)),
+            pulls: pulls.max(1) as usize,
             need: AtomicUsize::new(0),
             used: CachePadded::new(AtomicUsize::new(0)),
             most: AtomicUsize::new(0),
         }
     }
 
+    /// Another limit from now on. What is on its way may go over it until it comes back.
+    pub(crate) fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(bytes_of(limit), Ordering::Relaxed);
+    }
+
     /// Is there a limit?
     pub(crate) fn is_limited(&self) -> bool {
-        self.limit != usize::MAX
+        self.limit() != usize::MAX
+    }
+
+    #[inline]
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Items of a size that one pull may take, or a new buffer holds: as many as fit into `bytes` and into a pull's share, at
     /// least one.
     pub(crate) fn items_in(&self, bytes: usize, size: usize) -> usize {
-        (self.share.min(bytes) / size.max(1)).max(1)
+        // A batch has a buffer on both sides of the loop that it is in.
+        let share = self.limit() / (2 * self.pulls);
+        (share.min(bytes) / size.max(1)).max(1)
     }
 
     /// A batch may need so much at some link.
@@ -90,7 +98,8 @@ impl Budget {
 
     /// The most that may be used before a pull.
     fn mark(&self) -> usize {
-        self.limit.saturating_sub(self.need.load(Ordering::Relaxed))
+        self.limit()
+            .saturating_sub(self.need.load(Ordering::Relaxed))
     }
 
     /// How scarce it is.
@@ -100,10 +109,10 @@ impl Budget {
             return Level::None;
         }
         let used = self.used.load(Ordering::Relaxed);
-        if used > self.limit {
+        if used > self.limit() {
             return Level::High;
         }
-        if used > self.limit / 4 * 3 {
+        if used > self.limit() / 4 * 3 {
             return Level::Some;
         }
         Level::None
@@ -112,10 +121,10 @@ impl Budget {
     /// Why a run cannot begin: what it has before anything is on its way is more than there may be.
     pub(crate) fn refusal(&self) -> Option<String> {
         let used = self.used.load(Ordering::Relaxed);
-        (used > self.limit).then(|| {
+        (used > self.limit()).then(|| {
             format!(
                 "`memory` is {}, and what waits in queues alone may take {}; write more than that, or a smaller `queue`",
-                Size(self.limit),
+                Size(self.limit()),
                 Size(used),
             )
         })
@@ -125,7 +134,7 @@ impl Budget {
         Buffers {
             bytes: self.used.load(Ordering::Relaxed),
             most: self.most.load(Ordering::Relaxed),
-            limit: self.is_limited().then_some(self.limit),
+            limit: self.is_limited().then_some(self.limit()),
         }
     }
 }
@@ -155,6 +164,12 @@ impl fmt::Display for Buffers {
             None => Ok(()),
         }
     }
+}
+
+fn bytes_of(limit: Option<u64>) -> usize {
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }
 
 /// A number of bytes, as people read it.

@@ -27,6 +27,7 @@ use crate::{
     sync::{mpsc, thread},
     tuning,
     warnings::Warnings,
+    watch::{Watched, Watching},
 };
 
 /// A run that is being described; made by the `pipeline()` function of a pipeline's module.
@@ -40,6 +41,8 @@ pub struct Builder<P> {
     machine: Option<Machine>,
     pin: Option<bool>,
     watch: Option<MemoryWatch>,
+    /// The tuning file that is read again when it changes.
+    watched: Option<Watched>,
     pipeline: PhantomData<fn() -> P>,
 }
 
@@ -57,6 +60,7 @@ impl<P: Blueprint> Builder<P> {
             machine: None,
             pin: None,
             watch: None,
+            watched: None,
             pipeline: PhantomData,
         }
     }
@@ -69,6 +73,22 @@ impl<P: Blueprint> Builder<P> {
     pub fn tuning_file(self, path: impl AsRef<Path>) -> Result<Self, TuningError> {
         let (path, text) = tuning::read(path.as_ref())?;
         self.tuning(&path, &text)
+    }
+
+    /// Reads numbers from a tuning file, and again whenever it changes while the run goes on, as [`Running::retune_file`] does.
+    /// A file that does not fit is refused as a whole, and the running numbers stay; [`Running::retunings`] and the report tell
+    /// what came of each change. Its folder is watched, so the file may be replaced. Of several, the last is watched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::tuning_file`]. That it cannot be watched is an error of [`Self::start`].
+    #[cfg(feature = "watch")]
+    pub fn watch_tuning(mut self, path: impl AsRef<Path>) -> Result<Self, TuningError> {
+        let (name, text) = tuning::read(path.as_ref())?;
+        self = self.tuning(&name, &text)?;
+        let path = path.as_ref().to_owned();
+        self.watched = Some(Watched { path, text });
+        Ok(self)
     }
 
     /// Takes numbers from the text of a tuning file; `name` stands for it in errors.
@@ -187,6 +207,7 @@ impl<P: Blueprint> Builder<P> {
     ) -> Result<Ready<P>, StartError> {
         self.settings.pool.caller = Some(caller(machine::current_cpu()));
         let watch = self.watch.clone();
+        let watched = self.watched.take();
         let (settings, mut placement, mut pins) = self.settled()?;
         let warnings = Warnings::new(settings.enforce);
         let short = placement.short.drain(..).chain(pins.short.drain(..));
@@ -205,8 +226,14 @@ impl<P: Blueprint> Builder<P> {
             warnings,
         );
         input.attach(&shared.idle);
+        let watching = watched.map(|watched| watched.start(&shared)).transpose()?;
         shared.budget.add(capacity as usize * size_of::<P::Input>());
-        Ok(Ready { env, shared, input })
+        Ok(Ready {
+            env,
+            shared,
+            input,
+            watching,
+        })
     }
 
     /// The numbers, with those from the environment and from code over them, and where workers and pinned threads are.
@@ -219,6 +246,7 @@ impl<P: Blueprint> Builder<P> {
         }
         if let Some(workers) = self.workers {
             self.settings.pool.workers = Some(workers);
+            self.settings.by_code = true;
         }
         let machine = match self.machine {
             Some(machine) => machine,
@@ -293,12 +321,18 @@ struct Ready<P: Blueprint> {
     env: Common<P::Env>,
     shared: Arc<Shared>,
     input: Arc<Ingress<P::Input>>,
+    watching: Option<Watching>,
 }
 
 impl<P: Blueprint> Ready<P> {
     /// On threads of its own.
     fn start(self) -> Result<Running<P>, StartError> {
-        let Self { env, shared, input } = self;
+        let Self {
+            env,
+            shared,
+            input,
+            watching,
+        } = self;
         let (told, heard) = mpsc::sync_channel(1);
         let main = {
             let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
@@ -309,7 +343,7 @@ impl<P: Blueprint> Ready<P> {
                 .map_err(StartError::Thread)?
         };
         match heard.recv() {
-            Ok(Ok(())) => Ok(Running::new(shared, input, main)),
+            Ok(Ok(())) => Ok(Running::new(shared, input, main, watching)),
             Ok(Err(error)) => {
                 // The thread has told why and ends.
                 let _ = main.join();
@@ -324,10 +358,16 @@ impl<P: Blueprint> Ready<P> {
 
     /// On this thread, and those of the other workers.
     fn run_here(self) -> Result<Report<P>, Aborted<P>> {
-        let Self { env, shared, input } = self;
+        let Self {
+            env,
+            shared,
+            input,
+            watching,
+        } = self;
         let (told, heard) = mpsc::sync_channel(1);
         let run = || crew::run::<P>(First::Lent, &env, &shared, &input, &told);
         let ran = catch_unwind(AssertUnwindSafe(run));
+        drop(watching);
         match heard.try_recv() {
             Ok(Ok(())) => running::ended(&shared, &input, ran).map_err(Aborted::Run),
             Ok(Err(error)) => Err(Aborted::Start(error)),

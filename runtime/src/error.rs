@@ -95,6 +95,15 @@ pub enum TuningError {
         #[source]
         source: std::io::Error,
     },
+    /// It cannot be watched.
+    #[cfg(feature = "watch")]
+    #[error("cannot watch the tuning file `{path}`: {why}")]
+    Watch {
+        /// The file.
+        path: String,
+        /// Why not.
+        why: String,
+    },
     /// What it says is wrong; the text names each place as `file:line:col`.
     #[error("{0}")]
     Wrong(String),

@@ -146,9 +146,7 @@ impl Worker<'_> {
 }
 
 fn collector<T>(shared: &Shared, stage: u16) -> Collector<T> {
-    let settings = &shared.settings.stages[stage as usize];
-    let size = settings.batch.unwrap_or(crate::settings::BATCH);
-    Collector::new(size as usize, settings.linger)
+    Collector::new(shared.live.fill(stage))
 }
 
 /// The states of the stages when the run has ended, by stage.

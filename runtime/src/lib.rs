@@ -56,6 +56,7 @@ built_on_them! {
     mod lane_queues;
     mod lent;
     mod link;
+    mod live;
     mod load;
     mod look_up;
     pub mod machine;
@@ -79,6 +80,8 @@ built_on_them! {
     mod tuning;
     mod urgent;
     mod warnings;
+    #[cfg_attr(not(feature = "watch"), path = "watch/off.rs")]
+    mod watch;
     mod worker;
     mod worker_stats;
 
@@ -109,6 +112,7 @@ built_on_them! {
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,
         report::{Aborted, Failed, Ledger, Report},
+        live::{Change, Retuning},
         running::{Input, Running},
         shared::PanicNote,
         simd::Level,

@@ -7,6 +7,7 @@ use pipewright_spec::info::{DoorInfo, Kind};
 use crate::{
     error::{RunError, StartError},
     graph::{Blueprint, States},
+    live::Retuning,
     metrics::{Metrics, StageMetrics, input_received},
     shared::{PanicNote, Shared},
     stage::StageFn,
@@ -21,6 +22,7 @@ pub struct Report<P> {
     ledger: Ledger,
     panics: Vec<PanicNote>,
     warnings: Vec<String>,
+    retunings: Vec<Retuning>,
     elapsed: Duration,
     name: &'static str,
     workers: usize,
@@ -103,6 +105,7 @@ impl<P: Blueprint> Report<P> {
             ledger,
             panics: shared.panics(),
             warnings: shared.warnings.list(),
+            retunings: shared.live.log(),
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,
@@ -128,6 +131,7 @@ impl<P: Blueprint> Report<P> {
             ledger,
             panics,
             warnings: Vec::new(),
+            retunings: Vec::new(),
             elapsed,
             name: P::TOPOLOGY.name,
             workers: 1,
@@ -154,6 +158,11 @@ impl<P: Blueprint> Report<P> {
     /// What the run did otherwise than asked, such as workers that the system did not let be bound to their cpus.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What was asked of the numbers of the run while it went on, and what came of it; see [`Running::retune`](crate::Running::retune).
+    pub fn retunings(&self) -> &[Retuning] {
+        &self.retunings
     }
 
     /// How long the run took, from start to end.
@@ -302,6 +311,9 @@ impl<P> fmt::Display for Report<P> {
         writeln!(f)?;
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;
+        }
+        for retuning in &self.retunings {
+            writeln!(f, "  {retuning}")?;
         }
         let stages = &self.metrics.stages;
         let width = stages

@@ -225,7 +225,7 @@ impl Worker<'_> {
             return Some(at);
         }
         let stage = shared.info.sources[source].stage?;
-        Some(now + shared.settings.stages[usize::from(stage)].idle)
+        Some(now + shared.live.idle(stage))
     }
 
     /// Another thread woke it, perhaps for a forked job, and others may sleep that could take some.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     marker::PhantomData,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -11,14 +12,17 @@ use pipewright_spec::options::Priority;
 
 use crate::{
     drive::panic_message,
-    error::{RunError, SendBatchError, SendError, TrySendError},
+    error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
     graph::{Blueprint, States},
     lane::Lane,
+    live::{Change, Retuning},
     metrics::Metrics,
     report::{Failed, Report},
     shared::Shared,
     source::{Ingress, Waiting},
     sync::{Instant, thread::JoinHandle},
+    tuning,
+    watch::Watching,
 };
 
 /// A pipeline that runs. Dropping it stops it and waits for its threads; [`Self::drain`] finishes what is on its way.
@@ -27,6 +31,7 @@ pub struct Running<P: Blueprint> {
     shared: Arc<Shared>,
     input: Arc<Ingress<P::Input>>,
     main: Option<JoinHandle<States>>,
+    watching: Option<Watching>,
 }
 
 /// A handle that pushes items into a running pipeline; clones push into the same one.
@@ -37,11 +42,13 @@ impl<P: Blueprint> Running<P> {
         shared: Arc<Shared>,
         input: Arc<Ingress<P::Input>>,
         main: JoinHandle<States>,
+        watching: Option<Watching>,
     ) -> Self {
         Self {
             shared,
             input,
             main: Some(main),
+            watching,
         }
     }
 
@@ -110,6 +117,61 @@ impl<P: Blueprint> Running<P> {
         Metrics::read(&self.shared)
     }
 
+    /// Changes numbers of the run as the text of a tuning file says: wholly, or not at all. They hold from the next batch on.
+    /// `name` stands for the text in errors and in the log. Returns what changed.
+    ///
+    /// `batch`, `linger`, `idle` and `on_panic` of stages, `quantum` and `memory` can change while a run goes on. The others are
+    /// fixed when it starts; they may stand in the text as they are.
+    ///
+    /// ```
+    /// use pipewright::pipeline;
+    ///
+    /// #[pipeline]
+    /// mod doubled {
+    ///     use pipewright::Batch;
+    ///
+    ///     #[stage(from = input, batch = 64, linger = "1ms")]
+    ///     pub fn double(numbers: &mut Batch<u64>) {
+    ///         numbers.iter_mut().for_each(|n| *n *= 2);
+    ///     }
+    ///
+    ///     #[sink(from = double)]
+    ///     pub fn check(n: u64) {
+    ///         assert!(n.is_multiple_of(2));
+    ///     }
+    /// }
+    ///
+    /// let run = doubled::pipeline().start(())?;
+    /// let changes = run.retune("by hand", r#"(stages: { "double": (batch: 256) })"#)?;
+    /// assert_eq!(changes[0].to_string(), "double.batch 64 -> 256");
+    /// run.send(21)?;
+    /// println!("{}", run.drain()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the text does not fit the pipeline, or changes what is fixed; the error tells all places, and everything stays as it
+    /// was.
+    pub fn retune(&self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
+        self.shared.retune(name, text)
+    }
+
+    /// Changes numbers of the run as a tuning file says; see [`Self::retune`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::retune`], or if the file cannot be read.
+    pub fn retune_file(&self, path: impl AsRef<Path>) -> Result<Vec<Change>, TuningError> {
+        let (path, text) = tuning::read(path.as_ref())?;
+        self.shared.retune(&path, &text)
+    }
+
+    /// What was asked of the numbers of this run so far, and what came of it: the last 256 times.
+    pub fn retunings(&self) -> Vec<Retuning> {
+        self.shared.live.log()
+    }
+
     /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at
     /// the end by the report, too.
     pub fn warnings(&self) -> Vec<String> {
@@ -155,6 +217,7 @@ impl<P: Blueprint> Running<P> {
             Some(main) => main.join(),
             None => Ok(States::default()),
         };
+        drop(self.watching.take());
         ended(&self.shared, &self.input, ran)
     }
 }

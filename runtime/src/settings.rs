@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// What was asked of the workers; `workers` follows from it and from the machine.
     pub(crate) pool: Wish,
+    /// Was the number of workers said by code, which goes over all files?
+    pub(crate) by_code: bool,
     /// What follows where the machine does not give what is asked for.
     pub(crate) enforce: Enforce,
     pub(crate) quantum: u64,
@@ -105,6 +107,7 @@ impl Settings {
                 taken: Vec::new(),
                 caller: None,
             },
+            by_code: false,
             enforce: info.enforce.unwrap_or(Enforce::Warn),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,

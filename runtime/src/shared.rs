@@ -21,6 +21,7 @@ use crate::{
     fork::Forks,
     idle::Idle,
     lane_queues::LaneQueues,
+    live::Live,
     machine::{Placement, Seating},
     pin::{self, Pins},
     pressure::{Gauge, Level, MemoryWatch, Pressure},
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     /// What each worker did with its time.
     pub(crate) stats: Box<[CachePadded<WorkerStats>]>,
     pub(crate) sources: Box<[SourceCtl]>,
+    /// The numbers that can change.
+    pub(crate) live: Live,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
     /// Tasks that no run queue had room for.
     pub(crate) injector: ArrayQueue<Task>,
@@ -162,6 +165,7 @@ impl Shared {
             divisions: tail::divisions(info, &settings),
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
             sources,
+            live: Live::new(&settings),
             outcome: Mutex::new(Outcome::default()),
             epoch,
             settings,
@@ -227,7 +231,7 @@ impl Shared {
     /// How long a worker works before it looks around, in nanoseconds: shorter while memory is scarce, so that it has less
     /// on its way.
     pub(crate) fn quantum(&self) -> u64 {
-        let quantum = self.settings.quantum;
+        let quantum = self.live.quantum();
         match self.level() {
             Level::None => quantum,
             Level::Some => quantum / 4,
@@ -348,7 +352,7 @@ impl Shared {
     /// Decides what follows a panic in `stage` and notes it.
     pub(crate) fn after_panic(&self, stage: u16, message: String) -> AfterPanic {
         let name = self.stage_name(stage);
-        let on_panic = self.settings.on_panic(stage);
+        let on_panic = self.live.on_panic(stage);
         {
             let mut outcome = self.outcome();
             if outcome.panics.len() < PANICS_KEPT {

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use pipewright_spec::{info::TopologyInfo, report::Source, ron};
+use pipewright_spec::{
+    info::TopologyInfo,
+    report::Source,
+    ron::{self, TuningFile},
+};
 
 use crate::{error::TuningError, settings::Settings};
 
@@ -28,10 +32,19 @@ pub(crate) fn apply(
     name: &str,
     text: &str,
 ) -> Result<(), TuningError> {
-    let source = Source::new(name, text);
-    let file = ron::tuning_of(&source, info)
-        .map_err(|problems| TuningError::Wrong(problems.render(&source)))?;
-    if let Some(workers) = &file.pool.workers {
+    let file = parse(&Source::new(name, text), info)?;
+    change(settings, info, &file);
+    Ok(())
+}
+
+/// Reads a file for a pipeline.
+pub(crate) fn parse(source: &Source, info: &TopologyInfo) -> Result<TuningFile, TuningError> {
+    ron::tuning_of(source, info).map_err(|problems| TuningError::Wrong(problems.render(source)))
+}
+
+/// Changes `settings` as a file says that fits the pipeline.
+pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &TuningFile) {
+    if let Some(workers) = file.pool.workers.as_ref().filter(|_| !settings.by_code) {
         settings.pool.workers = Some(workers.value as usize);
     }
     if let Some(cores) = &file.pool.cores {
@@ -86,5 +99,4 @@ pub(crate) fn apply(
             stage.on_panic = on_panic.value;
         }
     }
-    Ok(())
 }

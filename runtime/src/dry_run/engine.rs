@@ -40,7 +40,7 @@ pub(super) struct Engine<'s, E> {
     pub(super) panics: Vec<PanicNote>,
     /// Nanoseconds since the run began.
     pub(super) now: u64,
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Stages such that every reader comes after what it reads.
     order: Vec<usize>,
     /// Items that were fed so far.

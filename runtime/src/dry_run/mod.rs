@@ -22,7 +22,9 @@ use crate::{
     builder::Builder,
     call::{Outlet, open},
     diagnose::StageOf,
+    error::TuningError,
     graph::{Blueprint, States},
+    live::{self, Change},
     metrics::Metrics,
     report::{Failed, Report},
     running::Of,
@@ -102,6 +104,17 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
         for item in items {
             self.engine.feed_input(Box::new(item));
         }
+    }
+
+    /// Changes numbers as [`Running::retune`](crate::Running::retune) does, from the next batch on.
+    ///
+    /// # Errors
+    ///
+    /// If the text does not fit the pipeline, or changes what is fixed when a run starts.
+    pub fn retune(&mut self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
+        let (settings, changes) = live::changed(&self.engine.settings, P::TOPOLOGY, name, text)?;
+        self.engine.settings = settings;
+        Ok(changes)
     }
 
     /// Puts the clock forward, by a [`Duration`] or by a text such as `"50us"`. A batch that is not full waits until its

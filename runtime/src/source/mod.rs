@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     carrier::{Carrier, Home}, credit::Spent, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
-    sync::{AtomicBool, AtomicU64, Ordering, spin_loop},
+    sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop},
     token::Token, worker::Worker,
 };
 
@@ -66,8 +66,8 @@ pub(crate) struct SourceCtl {
     longest: AtomicU64,
     /// Items of the next pull.
     next: AtomicU64,
-    /// Most items of a pull, where `batch` says so.
-    batch: Option<u32>,
+    /// Most items of a pull, where `batch` says so; else 0.
+    batch: AtomicU32,
     /// The lane of what it gives; an input has items of every lane.
     lane: Lane,
     kind: Kind,
@@ -111,7 +111,7 @@ impl SourceCtl {
             cost: AtomicU64::new(0),
             longest: AtomicU64::new(0),
             next: AtomicU64::new(FIRST_PULL),
-            batch,
+            batch: AtomicU32::new(batch.unwrap_or(0)),
             lane,
             kind,
             free: AtomicBool::new(false),
@@ -122,6 +122,11 @@ impl SourceCtl {
     /// The lane of what it gives.
     pub(crate) fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// The most items of a pull from now on, where it is said.
+    pub(crate) fn set_batch(&self, batch: Option<u32>) {
+        self.batch.store(batch.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Whether threads of its own pull from it.
@@ -217,10 +222,10 @@ impl SourceCtl {
     /// How many items to take for one quantum of work.
     pub(crate) fn limit(&self, carried: bool) -> u64 {
         let next = self.next.load(Ordering::Relaxed);
-        match self.batch {
-            Some(batch) => next.min(batch.into()),
-            None if carried => next.min(PULL.into()),
-            None => next,
+        match self.batch.load(Ordering::Relaxed) {
+            0 if carried => next.min(PULL.into()),
+            0 => next,
+            batch => next.min(batch.into()),
         }
     }
 

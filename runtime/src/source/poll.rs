@@ -125,7 +125,7 @@ fn collect<S, T>(
 
 /// Leaves the source alone for its `idle` time, unless the run closes.
 fn rest(w: &Worker<'_>, place: &Place, ctl: &SourceCtl) {
-    let idle = w.shared.settings.stages[usize::from(place.stage)].idle;
+    let idle = w.shared.live.idle(place.stage);
     ctl.retry_at(w.shared.now() + idle);
     // Pairs with the fence in `Shared::close`: either this sees that it closes, or the closing undoes the rest.
     fence(Ordering::SeqCst);

@@ -25,4 +25,5 @@ mod panics;
 mod pinned;
 mod polled;
 mod pushed;
+mod retuned;
 mod urgent;

@@ -132,6 +132,8 @@ pub struct KeyInfo {
     pub change: Change,
     /// Is it written in Rust only?
     pub rust_only: bool,
+    /// Can it change while a run goes on? Otherwise a tuning file gives it at start.
+    pub live: bool,
     /// Does this version have it?
     pub built: bool,
     /// What it is for.
@@ -221,6 +223,7 @@ const fn key(
         default,
         change,
         rust_only: false,
+        live: false,
         built: true,
         doc,
     }
@@ -232,6 +235,11 @@ const fn rust(info: KeyInfo) -> KeyInfo {
         rust_only: true,
         ..info
     }
+}
+
+/// A key that can change while a run goes on.
+const fn live(info: KeyInfo) -> KeyInfo {
+    KeyInfo { live: true, ..info }
 }
 
 /// A key that this version reads and checks, but does not have.
@@ -252,15 +260,15 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     rust(key(Key::State, "state", ALL, ValueType::Code, "`Default`", Change::Shape, "The function that makes the `&mut S`.")),
     key(Key::Order, "order", READERS, ValueType::Word(Order::NAMES), "keep", Change::Shape, "Whether it sees its items in source order."),
     key(Key::OnError, "on_error", ALL, ValueType::Word(OnError::NAMES), "must be handled", Change::Shape, "What happens to an `Err` that no stage reads."),
-    key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics."),
+    live(key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics.")),
     key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first."),
     later(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Tuning, "How many workers run it at once.")),
     key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on, one thread for each."),
     key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive; park with `realtime`", Change::Tuning, "How its pinned threads wait."),
     key(Key::Realtime, "realtime", ALL, PRIORITY, "off", Change::Tuning, "The real-time priority (`SCHED_FIFO`, 1 to 49) of its pinned threads, which sleep whenever they have nothing to do."),
-    key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time."),
-    key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled."),
-    key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing."),
+    live(key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time.")),
+    live(key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled.")),
+    live(key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing.")),
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
@@ -278,8 +286,8 @@ pub const PIPELINE_KEYS: &[KeyInfo] = &[
     rust(key(Key::Env, "env", &[], ValueType::Code, "()", Change::Shape, "The type of the shared read-only context.")),
     later(key(Key::Reply, "reply", &[], ValueType::Doors, "none", Change::Shape, "The stage whose output answers `call`.")),
     key(Key::Pool, "pool", &[], ValueType::Group(POOL), "a worker for each core", Change::Tuning, "The workers that run the pipeline."),
-    key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work."),
-    key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "no limit", Change::Tuning, "The most memory that the buffers between stages may take: sources wait while it is reached."),
+    live(key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work.")),
+    live(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "no limit", Change::Tuning, "The most memory that the buffers between stages may take: sources wait while it is reached.")),
     later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
     key(Key::Hw, "hw", &[], ValueType::Group(HW), "`enforce = warn`", Change::Tuning, "What happens where the machine does not give what is asked for, such as a core for each pinned stage: nothing is said, a warning, or the run does not start."),
 ];

@@ -13,7 +13,7 @@ use crate::cores::CoreSet;
 use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, Enforce, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
+    self, Change, Enforce, Key, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
     STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
@@ -204,6 +204,35 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
 }
 
 impl TuningFile {
+    /// Where a key of the pipeline, or of one of its stages, stands.
+    pub fn place_of(&self, stage: Option<&str>, key: Key) -> Option<&Span> {
+        let Some(name) = stage else {
+            return match key {
+                Key::Quantum => place(&self.quantum_ns),
+                Key::Memory => place(&self.memory),
+                Key::Hw => place(&self.enforce),
+                Key::Pool => place(&self.pool.workers)
+                    .or(place(&self.pool.cores))
+                    .or(place(&self.pool.smt))
+                    .or(place(&self.pool.numa)),
+                _ => None,
+            };
+        };
+        let stage = self.stages.iter().find(|stage| stage.name.text == name)?;
+        match key {
+            Key::Batch => place(&stage.batch),
+            Key::Linger => place(&stage.linger_ns),
+            Key::Idle => place(&stage.idle_ns),
+            Key::Queue => place(&stage.queue),
+            Key::Priority => place(&stage.priority),
+            Key::OnPanic => place(&stage.on_panic),
+            Key::Cores => place(&stage.cores),
+            Key::Wait => place(&stage.wait),
+            Key::Realtime => place(&stage.realtime),
+            _ => None,
+        }
+    }
+
     /// What of this file does not fit a pipeline: stages that it has not, and keys without effect.
     pub fn check_against(&self, topology: &TopologyInfo) -> Problems<Span> {
         let mut problems = Problems::new();
@@ -215,6 +244,10 @@ impl TuningFile {
         }
         problems
     }
+}
+
+fn place<T>(given: &Option<Given<T, Span>>) -> Option<&Span> {
+    given.as_ref().map(|given| &given.place)
 }
 
 fn unknown(stage: &StageTuning, topology: &TopologyInfo) -> Problem<Span> {

@@ -1,0 +1,383 @@
+//! The numbers that can change while a run goes on, and the log of what changed them.
+//!
+//! **Whole or not at all.** A file is read and checked against the pipeline before anything changes. A number that is fixed when
+//! a run starts may stand in it as it is; if it stands there otherwise, the file is refused.
+//!
+//! **Between batches.** A worker reads `quantum` when it plans a pull, and a source's numbers when it asks it. The size of a batch and
+//! its `linger` are one word, which a collector reads when the first item of a batch comes: so a batch has one size from its
+//! first item to its last.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use pipewright_spec::{
+    cores::CoreSet,
+    info::TopologyInfo,
+    options::{Key, OnPanic, info},
+    report::{Problem, Problems, Source},
+    units,
+};
+
+use crate::{
+    error::TuningError,
+    settings::{BATCH, Settings},
+    shared::Shared,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+    tuning,
+};
+
+/// Entries of the log that are kept: the last ones.
+const KEPT: usize = 256;
+
+/// What came of changing the numbers of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retuning {
+    /// When, since the run began.
+    pub at: Duration,
+    /// The file, or what was named in its place.
+    pub source: String,
+    /// What changed, which may be nothing; or why it was refused, with all places. Then everything stayed as it was.
+    pub outcome: Result<Vec<Change>, String>,
+}
+
+/// A number that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The stage; `None` for a number of the pipeline.
+    pub stage: Option<&'static str>,
+    /// The key, as it is written in a file.
+    pub key: &'static str,
+    /// What it was.
+    pub from: String,
+    /// What it is.
+    pub to: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stage) = self.stage {
+            write!(f, "{stage}.")?;
+        }
+        write!(f, "{} {} -> {}", self.key, self.from, self.to)
+    }
+}
+
+impl fmt::Display for Retuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, source, .. } = self;
+        write!(f, "at {:.3} s `{source}`", at.as_secs_f64())?;
+        match &self.outcome {
+            Err(why) => {
+                // What is wrong first, and where; the others are in the field.
+                let mut lines = why.lines().map(str::trim).take(2);
+                let (what, place) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+                write!(f, " was refused: {what} {place}")
+            }
+            Ok(changes) if changes.is_empty() => f.write_str(" changed nothing"),
+            Ok(changes) => {
+                let changes: Vec<String> = changes.iter().map(Change::to_string).collect();
+                write!(f, " changed {}", changes.join(", "))
+            }
+        }
+    }
+}
+
+/// The numbers of one run as they are now.
+pub(crate) struct Live {
+    quantum: AtomicU64,
+    stages: Box<[LiveStage]>,
+    told: Mutex<Told>,
+}
+
+struct LiveStage {
+    fill: Arc<Fill>,
+    idle: AtomicU64,
+}
+
+struct Told {
+    settings: Settings,
+    log: VecDeque<Retuning>,
+}
+
+impl Told {
+    fn add(&mut self, at: Duration, name: &str, outcome: Result<Vec<Change>, String>) {
+        let source = name.to_owned();
+        self.log.push_back(Retuning {
+            at,
+            source,
+            outcome,
+        });
+        if self.log.len() > KEPT {
+            self.log.pop_front();
+        }
+    }
+}
+
+/// How far a batch is filled: its size, and how long its first item waits.
+#[derive(Debug)]
+pub(crate) struct Fill(AtomicU64);
+
+/// Bits of the size, below those of the time. The table of the keys bounds both.
+const SIZE_BITS: u32 = 21;
+
+impl Fill {
+    pub(crate) fn new(size: u32, linger: u64) -> Self {
+        Self(AtomicU64::new(Self::word(size, linger)))
+    }
+
+    /// Items, at least one; and nanoseconds.
+    #[inline]
+    pub(crate) fn get(&self) -> (usize, u64) {
+        // Relaxed: both are in the one word.
+        let word = self.0.load(Ordering::Relaxed);
+        let size = word & ((1 << SIZE_BITS) - 1);
+        (size.max(1) as usize, word >> SIZE_BITS)
+    }
+
+    fn set(&self, size: u32, linger: u64) {
+        self.0.store(Self::word(size, linger), Ordering::Relaxed);
+    }
+
+    fn word(size: u32, linger: u64) -> u64 {
+        linger << SIZE_BITS | u64::from(size).min((1 << SIZE_BITS) - 1)
+    }
+}
+
+impl Live {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let stages = settings.stages.iter().map(|stage| LiveStage {
+            fill: Arc::new(Fill::new(stage.batch.unwrap_or(BATCH), stage.linger)),
+            idle: AtomicU64::new(stage.idle),
+        });
+        Self {
+            quantum: AtomicU64::new(settings.quantum),
+            stages: stages.collect(),
+            told: Mutex::new(Told {
+                settings: settings.clone(),
+                log: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// How long a worker works before it looks around, in nanoseconds.
+    pub(crate) fn quantum(&self) -> u64 {
+        // Relaxed, here and below: each number stands for itself.
+        self.quantum.load(Ordering::Relaxed)
+    }
+
+    /// How long a source rests that has nothing, in nanoseconds.
+    pub(crate) fn idle(&self, stage: u16) -> u64 {
+        self.stages[usize::from(stage)].idle.load(Ordering::Relaxed)
+    }
+
+    /// What a batch of a stage is filled with.
+    pub(crate) fn fill(&self, stage: u16) -> Arc<Fill> {
+        Arc::clone(&self.stages[usize::from(stage)].fill)
+    }
+
+    /// What follows a panic in a stage. Takes a lock.
+    pub(crate) fn on_panic(&self, stage: u16) -> OnPanic {
+        self.told().settings.on_panic(stage)
+    }
+
+    /// What was asked so far, the oldest that is kept first.
+    pub(crate) fn log(&self) -> Vec<Retuning> {
+        self.told().log.iter().cloned().collect()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // What it holds is changed by single assignments.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, settings: &Settings) {
+        self.quantum.store(settings.quantum, Ordering::Relaxed);
+        for (live, stage) in self.stages.iter().zip(&settings.stages) {
+            live.fill.set(stage.batch.unwrap_or(BATCH), stage.linger);
+            live.idle.store(stage.idle, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    /// Changes the numbers as the text of a tuning file says, wholly or not at all, and writes down what came of it.
+    pub(crate) fn retune(&self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
+        let mut told = self.live.told();
+        let changed = changed(&told.settings, self.info, name, text);
+        let outcome = match &changed {
+            Ok((settings, changes)) => {
+                self.set_numbers(&told.settings, settings);
+                told.settings = settings.clone();
+                Ok(changes.clone())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        told.add(self.elapsed(), name, outcome);
+        changed.map(|(_, changes)| changes)
+    }
+
+    /// Writes down that a file could not be read.
+    #[cfg(feature = "watch")]
+    pub(crate) fn refused(&self, name: &str, why: String) {
+        self.live.told().add(self.elapsed(), name, Err(why));
+    }
+
+    fn set_numbers(&self, before: &Settings, after: &Settings) {
+        self.live.set(after);
+        self.budget.set_limit(after.memory);
+        for (ctl, source) in self.sources.iter().zip(self.info.sources) {
+            let Some(stage) = source.stage.map(usize::from) else {
+                continue;
+            };
+            ctl.set_batch(after.stages[stage].batch);
+            if before.stages[stage].idle != after.stages[stage].idle {
+                // It may rest for as long as it was told before.
+                ctl.retry_at(0);
+            }
+        }
+        // Those that sleep have gone by the old numbers.
+        self.idle.wake_all();
+        self.pins.wake_all();
+    }
+}
+
+/// The settings with what a file changes, and what that is.
+pub(crate) fn changed(
+    before: &Settings,
+    topology: &TopologyInfo,
+    name: &str,
+    text: &str,
+) -> Result<(Settings, Vec<Change>), TuningError> {
+    let source = Source::new(name, text);
+    let file = tuning::parse(&source, topology)?;
+    let mut after = before.clone();
+    tuning::change(&mut after, topology, &file);
+    let changes: Vec<(Key, Change)> = changes(before, &after, topology);
+    let fixed = changes.iter().filter(|(key, _)| !info(*key).live);
+    let mut problems = Problems::new();
+    for (key, change) in fixed {
+        if let Some(place) = file.place_of(change.stage, *key) {
+            let message = format!("`{}` is fixed when a run starts", change.key);
+            let help = format!("leave it at {}, or start the run again", change.from);
+            problems.push(Problem::new("E_FIXED", message, place.clone()).help(help));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(TuningError::Wrong(problems.render(&source)));
+    }
+    Ok((
+        after,
+        changes.into_iter().map(|(_, change)| change).collect(),
+    ))
+}
+
+/// What differs, in the order of the table of the keys.
+fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<(Key, Change)> {
+    let mut changes = Vec::new();
+    let mut differ = |stage: Option<&'static str>, key: Key, name, values: [String; 2]| {
+        let [from, to] = values;
+        if from != to {
+            changes.push((
+                key,
+                Change {
+                    stage,
+                    key: name,
+                    from,
+                    to,
+                },
+            ));
+        }
+    };
+    let both = [before, after];
+    let pool = [
+        ("pool.workers", both.map(workers)),
+        ("pool.cores", both.map(|s| listed(s.pool.cores.as_deref()))),
+        ("pool.smt", both.map(|s| format!("{:?}", s.pool.smt))),
+        ("pool.numa", both.map(|s| or_none(s.pool.numa))),
+    ];
+    for (name, values) in pool {
+        differ(None, Key::Pool, name, values);
+    }
+    differ(None, Key::Quantum, "quantum", both.map(|s| time(s.quantum)));
+    differ(None, Key::Memory, "memory", both.map(|s| bytes(s.memory)));
+    let enforce = both.map(|s| s.enforce.name().to_owned());
+    differ(None, Key::Hw, "hw.enforce", enforce);
+    for (id, stage) in topology.stages.iter().enumerate() {
+        let both = both.map(|settings| &settings.stages[id]);
+        let values = [
+            (Key::OnPanic, both.map(|s| s.on_panic.name().to_owned())),
+            (
+                Key::Priority,
+                both.map(|s| named(s.priority.map(|word| word.name()))),
+            ),
+            (
+                Key::Cores,
+                both.map(|s| or_none(s.cores.as_ref().map(CoreSet::to_string))),
+            ),
+            (
+                Key::Wait,
+                both.map(|s| named(s.wait.map(|word| word.name()))),
+            ),
+            (Key::Realtime, both.map(|s| or_none(s.realtime))),
+            (Key::Batch, both.map(|s| or_none(s.batch))),
+            (Key::Linger, both.map(|s| time(s.linger))),
+            (Key::Idle, both.map(|s| time(s.idle))),
+            (Key::Queue, both.map(|s| s.queue.to_string())),
+        ];
+        for (key, values) in values {
+            differ(Some(stage.name), key, info(key).name, values);
+        }
+    }
+    changes
+}
+
+fn workers(settings: &Settings) -> String {
+    settings
+        .pool
+        .workers
+        .unwrap_or(settings.workers)
+        .to_string()
+}
+
+fn time(ns: u64) -> String {
+    units::Duration::from_ns(ns).to_string()
+}
+
+fn bytes(bytes: Option<u64>) -> String {
+    or_none(bytes.map(|bytes| units::show_count(bytes).replace('"', "")))
+}
+
+fn named(name: Option<&str>) -> String {
+    name.unwrap_or("its default").to_owned()
+}
+
+fn or_none(value: Option<impl fmt::Display>) -> String {
+    value.map_or_else(|| named(None), |value| value.to_string())
+}
+
+fn listed(cores: Option<&[u32]>) -> String {
+    or_none(cores.and_then(CoreSet::of).map(|cores| cores.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_and_a_time_go_into_one_word() {
+        const HOUR: u64 = 3_600_000_000_000;
+        for (size, linger, expect) in [
+            (64, 150_000, (64, 150_000)),
+            (1 << 20, HOUR, (1 << 20, HOUR)),
+            (0, 0, (1, 0)),
+        ] {
+            assert_eq!(Fill::new(size, linger).get(), expect);
+        }
+    }
+}
