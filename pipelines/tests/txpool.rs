@@ -188,3 +188,33 @@ fn a_tuning_file_is_used_or_refused_with_the_place() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("no/such/file.ron"));
 }
+
+/// Does the process handle this signal by now?
+#[cfg(target_os = "linux")]
+fn handles(process: u32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.expect("a mask").trim(), 16).expect("hexadecimal");
+    caught >> (signal - 1) & 1 == 1
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_is_asked_to_end_finishes_what_it_has_read() {
+    let args = ["txpool", "--transactions", "400", "--repeat", "4000000000", "--json"];
+    let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    while !handles(child.id(), 15) {
+        std::thread::yield_now();
+    }
+    let asked = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(asked.expect("`kill` is there").success());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let ledger = &json(&output)["ledger"];
+    assert_eq!((&ledger["dropped"], &ledger["in_flight"]), (&json!(0), &json!(0)), "{ledger}");
+}

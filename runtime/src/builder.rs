@@ -336,7 +336,11 @@ impl<P: Blueprint> Ready<P> {
         let (told, heard) = mpsc::sync_channel(1);
         let main = {
             let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
-            let run = move || crew::run::<P>(First::Started, &env, &shared, &input, &told);
+            let bell = Arc::clone(&shared.bell);
+            let run = move || {
+                let _end = bell.at_end();
+                crew::run::<P>(First::Started, &env, &shared, &input, &told)
+            };
             thread::Builder::new()
                 .name(thread_name(P::TOPOLOGY.name, 0))
                 .spawn(run)

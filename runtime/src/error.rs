@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use crate::machine::{PlaceError, Shortfall, TopologyError};
+use crate::{
+    ending::{Left, listed},
+    machine::{PlaceError, Shortfall, TopologyError},
+};
 
 /// The state of a stage could not be made.
 #[derive(Debug)]
@@ -132,6 +135,14 @@ pub enum RunError {
     /// The state of a stage could not be made while running.
     #[error("{0}")]
     State(std::sync::Arc<InitError>),
+    /// It did not end in time. What was left is dropped and counted.
+    #[error("the run did not end within {within:?}; {}", listed(left))]
+    Deadline {
+        /// The time that it was given.
+        within: std::time::Duration,
+        /// What was left, by stage.
+        left: Box<[Left]>,
+    },
     /// Items were lost or counted twice: a bug in pipewright.
     #[error("the ledger does not balance: {0}")]
     Ledger(String),

@@ -50,6 +50,8 @@ pub(crate) struct Intake<T> {
     /// What workers have taken out of the shards and did not want, the last item first, so that the next ones are taken from
     /// the end.
     taken: Mutex<Lined<T>>,
+    /// Items that workers were given so far. Only whoever has the lock of `taken` changes it.
+    given: AtomicU64,
     /// Lanes in which something of that is left: a bit each.
     left: AtomicU64,
 }
@@ -121,6 +123,7 @@ impl<T> Intake<T> {
             roomy: (ROOMY_BYTES / size_of::<T>().max(1)).min(capacity as usize),
             closed: AtomicBool::new(false),
             taken: Mutex::new(Lined::default()),
+            given: AtomicU64::new(0),
             left: AtomicU64::new(0),
         }
     }
@@ -135,6 +138,11 @@ impl<T> Intake<T> {
             .map(|shard| count(&self.shard(shard).lanes))
             .sum();
         in_shards + count(&lock(&self.taken))
+    }
+
+    /// Items that workers were given so far.
+    pub(crate) fn given(&self) -> u64 {
+        self.given.load(Ordering::Relaxed)
     }
 
     /// Is there room that no shard has taken?
@@ -238,6 +246,8 @@ impl<T> Intake<T> {
         if now != left {
             self.left.store(now, Ordering::Release);
         }
+        let given = self.given.load(Ordering::Relaxed);
+        self.given.store(given + many as u64, Ordering::Relaxed);
         many
     }
 

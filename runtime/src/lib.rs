@@ -51,6 +51,7 @@ built_on_them! {
     mod each;
     mod dry_run;
     mod emit;
+    mod ending;
     mod error;
     mod graph;
     mod lane_queues;
@@ -73,6 +74,8 @@ built_on_them! {
     mod settings;
     mod shared;
     mod shelf;
+    #[cfg(feature = "signals")]
+    mod signals;
     mod simd;
     mod source;
     mod stage;
@@ -96,6 +99,8 @@ built_on_them! {
     pub use pipewright_macros::{pipeline, sink, source, stage};
     pub use pipewright_spec::options::Priority;
 
+    #[cfg(feature = "signals")]
+    pub use crate::signals::Signals;
     pub use crate::{
         batch::Batch,
         budget::Buffers,
@@ -112,6 +117,7 @@ built_on_them! {
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,
         report::{Aborted, Failed, Ledger, Report},
+        ending::Left,
         live::{Change, Retuning},
         running::{Input, Running},
         shared::PanicNote,

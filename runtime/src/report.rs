@@ -89,17 +89,27 @@ impl Ledger {
 }
 
 impl<P: Blueprint> Report<P> {
-    /// The report of a run whose threads have ended. `waiting`: items left in its input.
+    /// The report of a run whose threads have ended, or were given up. `waiting`: items left in its input; `given`: those that
+    /// were taken out of it.
     pub(crate) fn of(
         shared: &Shared,
         waiting: u64,
+        given: u64,
         states: States,
     ) -> Result<Self, Box<Failed<P>>> {
         let metrics = Metrics::read(shared);
-        let (mut ledger, wrong) = audit::<P>(shared, metrics.stages());
+        let (mut ledger, mut wrong) = audit::<P>(shared, metrics.stages());
         // Items that were pushed and never taken; only a run that stopped leaves any.
         ledger.received += waiting;
         ledger.dropped += waiting;
+        // In the hands of a thread that was given up, which has not counted them yet.
+        let held = given.saturating_sub(input_received(shared));
+        ledger.received += held;
+        ledger.in_flight += held;
+        if held > 0 {
+            let lost = format!("{held} items that were taken from the input were not counted");
+            wrong.get_or_insert(RunError::Ledger(lost));
+        }
         let report = Self {
             metrics,
             ledger,

@@ -12,6 +12,7 @@ use pipewright_spec::options::Priority;
 
 use crate::{
     drive::panic_message,
+    ending::GRACE,
     error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
     graph::{Blueprint, States},
     lane::Lane,
@@ -24,6 +25,9 @@ use crate::{
     tuning,
     watch::Watching,
 };
+
+#[cfg(feature = "signals")]
+use crate::signals::Signals;
 
 /// A pipeline that runs. Dropping it stops it and waits for its threads; [`Self::drain`] finishes what is on its way.
 #[must_use = "dropping a running pipeline stops it; call `wait`, `drain` or `stop`"]
@@ -193,6 +197,62 @@ impl<P: Blueprint> Running<P> {
         self.end()
     }
 
+    /// As [`Self::drain`], for at most so long. What is not finished then is dropped and counted. A function that has not
+    /// returned a second later keeps its thread, and the run ends without it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pipewright::pipeline;
+    ///
+    /// #[pipeline]
+    /// mod numbers {
+    ///     #[source]
+    ///     pub fn count() -> impl Iterator<Item = u64> {
+    ///         0..
+    ///     }
+    ///
+    ///     #[sink(from = count)]
+    ///     pub fn sum(n: u64, sum: &mut u64) {
+    ///         *sum = sum.wrapping_add(n);
+    ///     }
+    /// }
+    ///
+    /// let run = numbers::pipeline().start(())?;
+    /// let report = run.drain_within(Duration::from_secs(25))?;
+    /// assert!(report.ledger().is_balanced());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Deadline`] with what was left, by stage, if it did not end in time; or why the run has failed. The report is
+    /// in the error.
+    pub fn drain_within(mut self, within: Duration) -> Result<Report<P>, Box<Failed<P>>> {
+        self.shared.close();
+        self.end_within(within, u32::MAX)
+    }
+
+    /// Waits as [`Self::wait`]; when a signal asks the process to end, drains as [`Self::drain_within`]; and at a second signal
+    /// drops what is left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::drain_within`].
+    #[cfg(feature = "signals")]
+    pub fn wait_for(
+        mut self,
+        signals: &Signals,
+        within: Duration,
+    ) -> Result<Report<P>, Box<Failed<P>>> {
+        signals.tell(&self.shared.bell);
+        let rung = self.shared.bell.wait(0, None);
+        if rung.over {
+            return self.end();
+        }
+        self.shared.close();
+        self.end_within(within, 1)
+    }
+
     /// Waits until all sources have ended and every item is done. A pipeline with an `input` ends when it is drained.
     ///
     /// # Errors
@@ -210,6 +270,38 @@ impl<P: Blueprint> Running<P> {
     pub fn stop(mut self) -> Result<Report<P>, Box<Failed<P>>> {
         self.shared.stop();
         self.end()
+    }
+
+    /// Ends a run that takes no more in, within a time, or when it was asked to end more than `asked` times.
+    fn end_within(
+        &mut self,
+        within: Duration,
+        asked: u32,
+    ) -> Result<Report<P>, Box<Failed<P>>> {
+        let bell = Arc::clone(&self.shared.bell);
+        // A time that the clock cannot tell is none.
+        let until = Instant::now().checked_add(within);
+        if bell.wait(asked, until).over {
+            return self.end();
+        }
+        self.shared.fail(RunError::Deadline {
+            within,
+            left: Box::default(),
+        });
+        let ended = if bell.wait(u32::MAX, Instant::now().checked_add(GRACE)).over {
+            self.end()
+        } else {
+            drop(self.watching.take());
+            // It holds what it uses, and ends when the function returns.
+            drop(self.main.take());
+            ended(&self.shared, &self.input, Ok(States::default()))
+        };
+        ended.map_err(|mut failed| {
+            if let RunError::Deadline { left, .. } = &mut failed.error {
+                *left = failed.report.left();
+            }
+            failed
+        })
     }
 
     fn end(&mut self) -> Result<Report<P>, Box<Failed<P>>> {
@@ -237,7 +329,7 @@ pub(crate) fn ended<P: Blueprint>(
         States::default()
     });
     input.close();
-    Report::of(shared, input.len() as u64, states)
+    Report::of(shared, input.len() as u64, input.given(), states)
 }
 
 impl<P: Blueprint> Drop for Running<P> {

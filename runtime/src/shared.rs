@@ -17,6 +17,7 @@ use crate::{
     counts::Counts,
     credit::Credits,
     drive::AfterPanic,
+    ending::Bell,
     error::RunError,
     fork::Forks,
     idle::Idle,
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     /// What each worker did with its time.
     pub(crate) stats: Box<[CachePadded<WorkerStats>]>,
     pub(crate) sources: Box<[SourceCtl]>,
+    /// Rung at the end.
+    pub(crate) bell: Arc<Bell>,
     /// The numbers that can change.
     pub(crate) live: Live,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
@@ -165,6 +168,7 @@ impl Shared {
             divisions: tail::divisions(info, &settings),
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
             sources,
+            bell: Arc::default(),
             live: Live::new(&settings),
             outcome: Mutex::new(Outcome::default()),
             epoch,

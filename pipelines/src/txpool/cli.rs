@@ -20,7 +20,9 @@ use super::{
 
 /// Decides which Ethereum transactions a node may keep, and checks every hash, sender and root on the way.
 ///
-/// Without `--input` it runs on generated blocks. Exits with 1 if anything in the input is broken or contradicts itself.
+/// Without `--input` it runs on generated blocks. Exits with 1 if anything in the input is broken or contradicts itself. When it
+/// is asked to end (SIGTERM, SIGINT) it finishes what it has read, for at most 25 s, and exits with 4 if that is not enough; at the
+/// second signal it drops what is left.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files of blocks as `eth_getBlockByNumber` returns them with full transactions; `-` is standard input
@@ -35,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Numbers of the pipeline to change, in RON
+    /// Numbers of the pipeline to change, in RON; read again when the file changes
     #[arg(long, value_name = "FILE")]
     tuning: Option<PathBuf>,
 
@@ -120,6 +122,9 @@ fn report(args: &Args, outcome: &Outcome) -> ExitCode {
             .to_string(),
         false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
     };
+    for retuning in &outcome.retunings {
+        drop(writeln!(io::stderr(), "tuning: {retuning}"));
+    }
     tell_faults(summary);
     outcome
         .problems
@@ -131,6 +136,7 @@ fn report(args: &Args, outcome: &Outcome) -> ExitCode {
             fail(&format!("cannot write the summary: {error}"), 1)
         }
         _ if outcome.is_good() => ExitCode::SUCCESS,
+        _ if outcome.is_late => fail(&verdict(outcome), 4),
         _ => fail(&verdict(outcome), 1),
     }
 }

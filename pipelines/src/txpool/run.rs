@@ -2,9 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use pipewright::{Blueprint, Builder, Ledger, Report, StartError, TuningError};
+use pipewright::{
+    Blueprint, Builder, Ledger, Report, Retuning, RunError, Signals, StartError, TuningError,
+};
 
 use super::{cli::Order, env::Env, flow, progress, summary::Summary};
+
+/// What is on its way when the process is asked to end has so long to get to its end.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// How to run.
 #[derive(Debug)]
@@ -13,7 +18,7 @@ pub struct Settings {
     pub order: Order,
     /// How many threads work; as many as there are cores if not said.
     pub workers: Option<u32>,
-    /// A tuning file.
+    /// A tuning file, which is read again when it changes.
     pub tuning: Option<PathBuf>,
 }
 
@@ -28,6 +33,10 @@ pub struct Outcome {
     pub ledger: Ledger,
     /// What went wrong in the run itself, whatever the input was: panics, and items that are not accounted for.
     pub problems: Vec<String>,
+    /// What came of changes of the tuning file.
+    pub retunings: Vec<Retuning>,
+    /// The process was asked to end, and the run was not over in time.
+    pub is_late: bool,
 }
 
 /// Why there was no run.
@@ -37,6 +46,9 @@ pub enum Failure {
     /// The tuning file cannot be used.
     #[error(transparent)]
     Tuning(#[from] TuningError),
+    /// The signals that ask the process to end cannot be taken.
+    #[error("cannot take signals: {0}")]
+    Signals(#[from] std::io::Error),
     /// The pipeline cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -56,6 +68,7 @@ impl Failure {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Tuning(_) => true,
+            Self::Signals(_) => false,
             Self::Start(error) => {
                 matches!(error, StartError::Number(_) | StartError::Tuning(_))
             }
@@ -83,23 +96,26 @@ impl Settings {
         env: Env,
     ) -> Result<Outcome, Failure> {
         if let Some(path) = &self.tuning {
-            pipeline = pipeline.tuning_file(path)?;
+            pipeline = pipeline.watch_tuning(path)?;
         }
         if let Some(workers) = self.workers {
             pipeline = pipeline.workers(workers as usize);
         }
         let (size, tally) = (env.size(), env.tally.clone());
+        let signals = Signals::listen()?;
         let run = pipeline.start(env)?;
-        let ended = progress::during(size, &tally, || run.wait());
+        let ended = progress::during(size, &tally, || run.wait_for(&signals, DRAIN));
         let (report, error) = match ended {
             Ok(report) => (report, None),
-            Err(failed) => (failed.report, Some(failed.error.to_string())),
+            Err(failed) => (failed.report, Some(failed.error)),
         };
         Ok(Outcome {
             summary: tally.summary(),
             elapsed: report.elapsed(),
             ledger: report.ledger(),
-            problems: problems(&report, error),
+            retunings: report.retunings().to_vec(),
+            is_late: matches!(error, Some(RunError::Deadline { .. })),
+            problems: problems(&report, error.map(|error| error.to_string())),
         })
     }
 }

@@ -59,6 +59,11 @@ impl<T: 'static> Ingress<T> {
         let _ = self.run.set(Arc::clone(run));
     }
 
+    /// Items that workers were given so far.
+    pub(crate) fn given(&self) -> u64 {
+        self.intake.given()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.intake.len()
     }
