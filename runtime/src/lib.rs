@@ -46,6 +46,8 @@ built_on_them! {
     mod carrier;
     mod counts;
     mod crew;
+    #[cfg(all(feature = "durable", target_os = "linux", not(shuttle)))]
+    pub mod dead_letters;
     mod diagnose;
     mod drive;
     mod each;
