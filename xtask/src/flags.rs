@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{ci::Step, graph::Format, shuttle};
+use crate::{ci::Step, dead_letters, graph::Format, shuttle};
 
 /// The commands of pipewright's developers
 #[derive(Debug, Parser)]
@@ -33,6 +33,11 @@ pub(crate) enum Command {
     Expand {
         /// A Rust file with `#[pipeline]` modules
         file: PathBuf,
+    },
+    /// List, show or replay the letters in files of dead letters
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::Command,
     },
     /// Run everything that has to pass before a change is taken
     Ci {

@@ -5,6 +5,7 @@
 mod flags;
 
 mod check;
+mod dead_letters;
 mod expand;
 mod graph;
 mod read;
@@ -50,6 +51,7 @@ fn run(flags: Flags) -> Outcome {
         Command::Check { files } => Ok(check::run(&files)),
         Command::Graph { file, format } => graph::run(&file, format.get()),
         Command::Expand { file } => expand::run(&file),
+        Command::DeadLetters { command } => dead_letters::run(command),
         Command::Ci { skip } => Ok(ci::run(&skip)),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod dead_letters;
 mod expand;
 mod graph;
 mod tidy;
