@@ -50,6 +50,8 @@ struct Ticket {
     place: AtomicU32,
     /// Pieces of its batch, itself included.
     pieces: AtomicU32,
+    /// The number of its batch among those of its source.
+    batch: AtomicU64,
     /// Items that were pulled with it; 0 while that is not known, or where nobody learns from them.
     items: AtomicU64,
     /// How long was worked on them so far, in nanoseconds.
@@ -93,6 +95,7 @@ impl Credits {
                 root: AtomicU32::new(0),
                 place: AtomicU32::new(0),
                 pieces: AtomicU32::new(1),
+                batch: AtomicU64::new(0),
                 items: AtomicU64::new(0),
                 ns: AtomicU64::new(0),
                 longest: AtomicU64::new(0),
@@ -188,6 +191,26 @@ impl Credits {
         self.tickets[root as usize]
             .pieces
             .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of the ticket's batch among those of its source. The caller holds a reference.
+    pub(crate) fn set_batch(&self, ticket: u32, batch: u64) {
+        // Relaxed: as in `divide`.
+        self.tickets[ticket as usize]
+            .batch
+            .store(batch, Ordering::Relaxed);
+    }
+
+    pub(crate) fn batch(&self, ticket: u32) -> u64 {
+        self.tickets[ticket as usize].batch.load(Ordering::Relaxed)
+    }
+
+    /// The place of the first item of `tail`, which was just taken, in the batch of `ticket`, of which it is no piece.
+    pub(crate) fn set_place(&self, tail: u32, place: u32) {
+        // Relaxed: as in `divide`.
+        self.tickets[tail as usize]
+            .place
+            .store(place, Ordering::Relaxed);
     }
 
     /// The ticket of the batch that this one's is a piece of. The caller has a reference.

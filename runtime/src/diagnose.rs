@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
 
-use crate::link::Hashed;
+use crate::{letter::DeadLetter, link::Hashed};
 
 /// An item type that takes what another stage sends: the same type.
 #[diagnostic::on_unimplemented(
@@ -22,6 +22,24 @@ impl<T, Producer, Consumer> Receives<T, Producer, Consumer> for T {
     }
 }
 
+/// As [`Receives`], where an error is sent.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` fails with `{Sent}`, but `{Consumer}` takes `{Self}`",
+    label = "receives `{Sent}`",
+    note = "take `{Sent}`, or `DeadLetter<{Sent}>` written literally, not through an alias"
+)]
+pub trait ReceivesError<Sent, Producer, Consumer>: Sized {
+    /// The error, unchanged.
+    fn receive(sent: Sent) -> Self;
+}
+
+impl<E, Producer, Consumer> ReceivesError<E, Producer, Consumer> for E {
+    #[inline(always)]
+    fn receive(sent: E) -> E {
+        sent
+    }
+}
+
 /// As [`Receives`], where the reader is called with a slice of items.
 #[diagnostic::on_unimplemented(
     message = "`{Producer}` sends `{Sent}`, but `{Consumer}` takes a batch of `{Self}`",
@@ -37,6 +55,58 @@ impl<T, Producer, Consumer> ReceivesOne<T, Producer, Consumer> for T {
     #[inline(always)]
     fn receive(sent: T) -> T {
         sent
+    }
+}
+
+/// What takes the letters of a stage without their items.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` fails with `{Failed}`, but `{Consumer}` takes `{Self}`",
+    label = "receives a dead letter of `{Failed}`",
+    note = "take `{Failed}`, `DeadLetter<{Failed}>`, or with the item `DeadLetter<{Failed}, T>`"
+)]
+pub trait ReceivesLetter<Failed, Producer, Consumer>: Sized {
+    /// The letter, unchanged.
+    fn receive(letter: DeadLetter<Failed>) -> Self;
+}
+
+impl<E, Producer, Consumer> ReceivesLetter<E, Producer, Consumer> for DeadLetter<E> {
+    fn receive(letter: Self) -> Self {
+        letter
+    }
+}
+
+/// What takes the letters of a stage with their items.
+#[diagnostic::on_unimplemented(
+    message = "`{Producer}` takes `{Item}` and fails with `{Failed}`, but `{Consumer}` takes `{Self}`",
+    label = "receives a dead letter of `{Failed}` and `{Item}`",
+    note = "take `{Failed}`, `DeadLetter<{Failed}>`, or with the item `DeadLetter<{Failed}, {Item}>`"
+)]
+pub trait ReceivesKeptLetter<Failed, Item, Producer, Consumer>: Sized {
+    /// The letter, unchanged.
+    fn receive(letter: DeadLetter<Failed, Item>) -> Self;
+}
+
+impl<E, T, Producer, Consumer> ReceivesKeptLetter<E, T, Producer, Consumer> for DeadLetter<E, T> {
+    fn receive(letter: Self) -> Self {
+        letter
+    }
+}
+
+/// An item that can be copied for its dead letter.
+#[diagnostic::on_unimplemented(
+    message = "a reader of `{Producer}::Err` takes the failed item too, so `{Self}` must be `Clone`",
+    label = "cannot be copied before `{Producer}` is called",
+    note = "derive `Clone`, wrap it in `Arc`, or take `DeadLetter<E>` without the item"
+)]
+pub trait Keeps<Producer> {
+    /// A copy.
+    fn keep(&self) -> Self;
+}
+
+impl<T: Clone, Producer> Keeps<Producer> for T {
+    #[inline(always)]
+    fn keep(&self) -> T {
+        self.clone()
     }
 }
 

@@ -58,6 +58,7 @@ built_on_them! {
     mod graph;
     mod lane_queues;
     mod lent;
+    mod letter;
     mod link;
     mod live;
     mod load;
@@ -115,6 +116,7 @@ built_on_them! {
         },
         fork::join,
         graph::{Blueprint, NoInput},
+        letter::{DeadLetter, NotKept, Origin},
         link::Merge,
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,

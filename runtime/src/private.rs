@@ -25,6 +25,7 @@ pub use crate::{
         Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial,
         Shard,
     },
+    letter::{Whence, keep, kept_letter_link, letter_link},
     load::{Load, Rest},
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},

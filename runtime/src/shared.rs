@@ -203,6 +203,12 @@ impl Shared {
             .map_or("input", |stage| stage.name)
     }
 
+    /// The name of a source by its number, or `input`.
+    pub(crate) fn source_name(&self, source: usize) -> &'static str {
+        let stage = self.info.sources.get(source).and_then(|source| source.stage);
+        stage.map_or("input", |stage| self.stage_name(stage))
+    }
+
     pub(crate) fn is_parallel(&self) -> bool {
         self.parallel.load(Ordering::Relaxed)
     }

@@ -3,7 +3,7 @@
 use std::{hash::Hash, marker::PhantomData};
 
 use crate::{
-    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesOne, Shown, StageKey},
+    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Shown, StageKey},
     error::InitError,
     graph::States,
     link::Merge,
@@ -89,9 +89,9 @@ where
 #[inline(always)]
 pub fn err_link<P: StageFn, C: StageFn>(error: P::Err) -> C::In
 where
-    C::In: Receives<P::Err, P, C>,
+    C::In: ReceivesError<P::Err, P, C>,
 {
-    <C::In as Receives<P::Err, P, C>>::receive(error)
+    <C::In as ReceivesError<P::Err, P, C>>::receive(error)
 }
 
 /// As [`link`], to a stage that is called with a slice of items.

@@ -114,8 +114,11 @@ pub(crate) fn begin<T: 'static>(
 ) -> Option<Carrier<T>> {
     let credits = &w.shared.credits;
     let tail = credits.take(credits.source(ticket), credits.lane(ticket))?;
+    credits.set_batch(tail, credits.batch(ticket));
     if w.shared.division(home.link()) == Division::Regrouped {
         credits.divide(ticket, tail, place);
+    } else {
+        credits.set_place(tail, place);
     }
     Some(home.carrier(w.node, tail, part))
 }

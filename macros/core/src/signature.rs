@@ -40,6 +40,17 @@ pub(crate) struct StageSig {
     pub(crate) is_async: Option<Span>,
 }
 
+/// What a reader of `Err` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Letter {
+    /// The error.
+    No,
+    /// `DeadLetter<E>`.
+    WithoutItem,
+    /// `DeadLetter<E, T>`.
+    WithItem,
+}
+
 impl StageSig {
     /// Reads the head of `item`. Every problem is reported; `None` says that there was one.
     pub(crate) fn read(kind: Kind, item: &MaybeItemFn, errors: &mut Errors) -> Option<StageSig> {
@@ -62,6 +73,15 @@ impl StageSig {
             env: params.env,
             is_async: item.sig.asyncness.map(|a| a.span),
         })
+    }
+
+    /// What it takes of a stage's `Err`.
+    pub(crate) fn letter(&self) -> Letter {
+        match types::generics_of(&self.item, "DeadLetter").map(|generics| generics.len()) {
+            Some(1) => Letter::WithoutItem,
+            Some(2) => Letter::WithItem,
+            _ => Letter::No,
+        }
     }
 
     /// The part that the model of a pipeline needs.

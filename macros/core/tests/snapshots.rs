@@ -360,6 +360,21 @@ fn pushed_items_enter_like_those_of_a_source() {
 }
 
 #[test]
+fn dead_letters_are_made_where_an_error_is_handed_on() {
+    check(
+        "letters",
+        "#[pipeline] mod m {
+             #[source] fn lines() -> impl Iterator<Item = String> { [].into_iter() }
+             #[stage(from = lines)] fn parse(line: String) -> Result<u64, Error> { line.parse() }
+             #[sink(from = parse)] fn store(n: u64, sum: &mut u64) -> Result<(), Full> { Ok(()) }
+             #[sink(from = parse::Err)] fn keep(letter: DeadLetter<Error, String>) {}
+             #[sink(from = store::Err)] fn tell(letter: DeadLetter<Full>) {}
+         }",
+        Part::Loops,
+    );
+}
+
+#[test]
 fn imported_stages_are_asked_for_their_heads() {
     let ron = "(stages: {\"a\": (), \"b\": (from: \"a\"), \"c\": (from: \"b\")})";
     let input = "#[pipeline(\"m.ron\", env = Env)] mod m {

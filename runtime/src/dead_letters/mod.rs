@@ -59,7 +59,7 @@ pub use self::{
     error::{CloseError, DeadLettersError},
     options::Options,
     reader::{Damage, Found, ReadError, letters},
-    record::{Entry, Keep, Origin, Payload, Record},
+    record::{Entry, Keep, Payload, Record},
     storage::{Folder, Segment, Storage},
 };
 use self::{
@@ -68,7 +68,10 @@ use self::{
     record::Draft,
     writer::{Held, Line, Writer},
 };
-use crate::sync::{Arc, thread};
+use crate::{
+    letter::DeadLetter,
+    sync::{Arc, thread},
+};
 
 /// A folder of dead letters that is written to; see [the module](self). When it is dropped it waits until its letters are durable, or
 /// until it may give up.
@@ -133,6 +136,73 @@ impl DeadLetters {
             line,
             writer: Some(writer),
         })
+    }
+
+    /// Takes a letter of a pipeline, with its item as JSON.
+    ///
+    /// ```
+    /// use pipewright::{DeadLetter, dead_letters::{DeadLetters, DeadLettersError, Found}, pipeline};
+    ///
+    /// #[pipeline(env = std::path::PathBuf)]
+    /// mod numbers {
+    ///     use super::{DeadLetter, DeadLetters, DeadLettersError};
+    ///     use std::{num::ParseIntError, path::PathBuf};
+    ///
+    ///     #[source]
+    ///     pub fn lines() -> impl Iterator<Item = String> {
+    ///         ["1", "two", "3"].into_iter().map(str::to_owned)
+    ///     }
+    ///
+    ///     #[stage(from = lines)]
+    ///     pub fn parse(line: String) -> Result<u32, ParseIntError> {
+    ///         line.parse()
+    ///     }
+    ///
+    ///     #[sink(from = parse)]
+    ///     pub fn add(_n: u32) {}
+    ///
+    ///     fn open(folder: &PathBuf) -> Result<DeadLetters, DeadLettersError> {
+    ///         DeadLetters::open(folder)
+    ///     }
+    ///
+    ///     #[sink(from = parse::Err, state = open, on_error = stop)]
+    ///     pub fn keep(
+    ///         letter: DeadLetter<ParseIntError, String>,
+    ///         letters: &mut DeadLetters,
+    ///     ) -> Result<(), DeadLettersError> {
+    ///         letters.keep(&letter)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let folder = tempfile::tempdir()?;
+    /// numbers::pipeline().start(folder.path().to_owned())?.wait()?;
+    /// let found = Found::read(folder.path())?;
+    /// assert_eq!((&*found.letters[0].stage, &*found.letters[0].error), ("parse", "invalid digit found in string"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::keep_json`].
+    pub fn keep<E: fmt::Display, T: Serialize>(
+        &self,
+        letter: &DeadLetter<E, T>,
+    ) -> Result<(), DeadLettersError> {
+        with_entry(letter, |entry| self.keep_json(entry, &letter.item))
+    }
+
+    /// Takes a letter of a pipeline without its item.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::keep_json`].
+    pub fn keep_without_item<E: fmt::Display, T>(
+        &self,
+        letter: &DeadLetter<E, T>,
+    ) -> Result<(), DeadLettersError> {
+        with_entry(letter, |entry| self.keep_error(entry))
     }
 
     /// Takes a letter, with its item as JSON. An item that cannot be JSON is kept as the reason for that.
@@ -215,6 +285,24 @@ impl DeadLetters {
         // It panics only if a storage does, and has nothing to give back then.
         writer.join().unwrap_or_default()
     }
+}
+
+fn with_entry<E: fmt::Display, T, R>(
+    letter: &DeadLetter<E, T>,
+    take: impl FnOnce(&Entry<'_>) -> R,
+) -> R {
+    let (error, class) = (
+        letter.error.to_string(),
+        format!("{:?}", letter.class).to_lowercase(),
+    );
+    take(&Entry {
+        time: letter.last,
+        stage: letter.stage,
+        class: &class,
+        attempts: letter.attempts,
+        origin: letter.origin.clone(),
+        error: &error,
+    })
 }
 
 impl Drop for DeadLetters {

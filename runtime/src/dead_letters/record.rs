@@ -8,6 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::letter::Origin;
+
 /// The longest text of an error that is kept, in bytes; what is longer is cut.
 const MAX_TEXT: usize = 64 << 10;
 
@@ -26,17 +28,6 @@ pub enum Keep {
     Hash,
     /// Nothing.
     None,
-}
-
-/// Which item of which source it was.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// The source, or `input`.
-    pub source: String,
-    /// The number of the batch that the source gave, from 0.
-    pub batch: u64,
-    /// Its place in that batch, from 0.
-    pub index: u32,
 }
 
 /// What a dead letter says, to be written.
@@ -119,7 +110,7 @@ struct Header<'a> {
     stage: &'a str,
     class: &'a str,
     attempts: u32,
-    origin: Option<(&'a str, u64, u32)>,
+    origin: Option<(&'a str, u64, Option<u32>)>,
     error: &'a str,
     kind: Kind,
 }
@@ -233,11 +224,9 @@ impl Record {
             stage: header.stage.to_owned(),
             class: header.class.to_owned(),
             attempts: header.attempts,
-            origin: header.origin.map(|(source, batch, index)| Origin {
-                source: source.to_owned(),
-                batch,
-                index,
-            }),
+            origin: header
+                .origin
+                .map(|(source, batch, index)| Origin::new(source.to_owned(), batch, index)),
             error: header.error.to_owned(),
             payload,
         })

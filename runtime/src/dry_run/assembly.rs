@@ -8,6 +8,7 @@ use crate::{
     diagnose::StageKey,
     error::InitError,
     graph::{Blueprint, States},
+    letter::Whence,
     running::Of,
     stage::{Init, Keyed, StageFn},
 };
@@ -20,6 +21,8 @@ pub struct DryAssembly<P: Blueprint> {
 }
 
 type RouteFn = Box<dyn Fn(Item) -> Routed>;
+/// Makes a letter of an error, of the item if it was kept, and of where that came from.
+pub(super) type LetterFn = Box<dyn Fn(Item, Option<Item>, Whence) -> Item>;
 type TextFn = Box<dyn Fn(&dyn Any) -> String>;
 
 /// What a dry run knows about the types of one stage.
@@ -30,6 +33,10 @@ pub(super) struct Part<'s, E> {
     pub(super) route: Option<RouteFn>,
     /// What an error says.
     pub(super) err_text: Option<TextFn>,
+    /// Copies the item of a call, where a dead letter has it.
+    pub(super) keep: Option<CopyFn>,
+    /// The readers of its errors that take dead letters.
+    pub(super) letters: Vec<(usize, LetterFn)>,
 }
 
 /// A stage with its states, without its types.
@@ -140,6 +147,29 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).route = Some(Box::new(move |item| route(open(item))));
     }
 
+    /// The stage `C` takes the errors of a stage as dead letters.
+    pub fn letters<S: StageFn, C: StageFn>(&mut self, id: u16, reader: u16, make: fn(S::Err, Whence) -> C::In) {
+        let make: LetterFn = Box::new(move |error, _, whence| Box::new(make(open(error), whence)));
+        self.part(id).letters.push((reader.into(), make));
+    }
+
+    /// As [`Self::letters`], with the items that failed.
+    pub fn kept_letters<S: StageFn, C: StageFn>(
+        &mut self,
+        id: u16,
+        reader: u16,
+        keep: fn(&S::In) -> S::In,
+        make: fn(S::Err, S::In, Whence) -> C::In,
+    ) {
+        let make: LetterFn = Box::new(move |error, kept, whence| match kept {
+            Some(kept) => Box::new(make(open(error), open(kept), whence)),
+            None => wrong_type(),
+        });
+        let part = self.part(id);
+        part.letters.push((reader.into(), make));
+        part.keep = Some(copier(keep));
+    }
+
     /// An error of the stage ends the run, told by `shown`.
     pub fn stops<S: StageFn>(&mut self, id: u16, shown: fn(&S::Err) -> String) {
         let text = move |error: &dyn Any| match error.downcast_ref::<S::Err>() {
@@ -187,6 +217,8 @@ impl<E> Default for Part<'_, E> {
             err_copy: None,
             route: None,
             err_text: None,
+            keep: None,
+            letters: Vec::new(),
         }
     }
 }

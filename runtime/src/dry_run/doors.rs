@@ -13,6 +13,7 @@ use crate::{
     call::{CopyFn, Item},
     drive::panic_message,
     error::RunError,
+    letter::Whence,
 };
 
 /// Where a reader finds what it reads.
@@ -50,14 +51,15 @@ impl<E> Engine<'_, E> {
     }
 
     /// Hands on what a stage or source sent by its main door, or by the door of its variant.
-    fn hand_on_sent(&mut self, from: usize, Timed { item, when }: Timed) {
+    fn hand_on_sent(&mut self, from: usize, Timed { item, when, kept }: Timed) {
         let Some(route) = &self.nodes[from].part.route else {
-            return self.hand_on(Door::Main(from), Timed { item, when }, None);
+            return self.hand_on(Door::Main(from), Timed { item, when, kept }, None);
         };
         let routed = route(item);
         let item = Timed {
             item: routed.item,
             when,
+            kept,
         };
         self.hand_on(Door::Variant(from, routed.door), item, routed.copy);
     }
@@ -65,22 +67,26 @@ impl<E> Engine<'_, E> {
     /// Hands an item to every reader of a door. If the run has failed, counts it as dropped before each of them.
     fn hand_on(&mut self, door: Door, item: Timed, copy: Option<CopyFn>) {
         let readers = self.readers(door);
-        let Some((&last, others)) = readers.split_last() else {
+        let Some((_, others)) = readers.split_last() else {
             return;
         };
         if self.error.is_none() {
             let when = item.when;
             // All copies are made before any of them goes: a `Clone` may panic.
             let copies = catch_unwind(AssertUnwindSafe(|| {
-                let copy = |_: &usize| self.copy_of(door, &*item.item, copy.as_ref());
+                let copy = |_: &usize| Timed {
+                    item: self.copy_of(door, &*item.item, copy.as_ref()),
+                    when,
+                    kept: self.kept_copy(door, &item),
+                };
                 others.iter().map(copy).collect::<Vec<_>>()
             }));
             match copies {
                 Ok(copies) => {
-                    for (&reader, item) in others.iter().zip(copies) {
-                        self.nodes[reader].queue.push(Timed { item, when });
+                    for (reader, item) in readers.into_iter().zip(copies.into_iter().chain([item])) {
+                        let item = self.as_letter(door, reader, item);
+                        self.nodes[reader].queue.push(item);
                     }
-                    self.nodes[last].queue.push(item);
                 }
                 Err(payload) => return self.lost_by_copying(door, &readers, payload),
             }
@@ -88,6 +94,28 @@ impl<E> Engine<'_, E> {
             self.drop_before(&readers);
         }
         self.count_routed(door);
+    }
+
+    /// A copy of the item behind an error, where a dead letter has it.
+    fn kept_copy(&self, door: Door, error: &Timed) -> Option<Item> {
+        let Door::Err(stage) = door else { return None };
+        let keep = self.nodes[stage].part.keep.as_ref()?;
+        Some(keep(&**error.kept.as_ref()?))
+    }
+
+    /// An error as the reader takes it: as it is, or as a dead letter.
+    fn as_letter(&self, door: Door, reader: usize, error: Timed) -> Timed {
+        let Door::Err(stage) = door else { return error };
+        let mut letters = self.nodes[stage].part.letters.iter();
+        let Some((_, make)) = letters.find(|(by, _)| *by == reader) else {
+            return error;
+        };
+        let Timed { item, when, kept } = error;
+        Timed {
+            item: make(item, kept, Whence::dry(when.from, when.at)),
+            when,
+            kept: None,
+        }
     }
 
     fn copy_of(&self, door: Door, item: &dyn Any, routed: Option<&CopyFn>) -> Item {

@@ -94,13 +94,17 @@ pub(super) struct Tally {
 pub(super) struct Timed {
     pub(super) item: Item,
     pub(super) when: When,
+    /// Of an error: the item that failed, where a dead letter has it.
+    pub(super) kept: Option<Item>,
 }
 
 /// A time and, among what came at that time, a place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct When {
-    at: u64,
+    pub(super) at: u64,
     place: u64,
+    /// The source, and the item's number there; unknown of what a batch stage sent.
+    pub(super) from: Option<(&'static str, u32)>,
 }
 
 impl<'s, E> Engine<'s, E> {
@@ -132,7 +136,7 @@ impl<'s, E> Engine<'s, E> {
 
     /// Puts an item before a stage.
     pub(super) fn feed(&mut self, stage: usize, item: Item) {
-        let item = self.timed(item);
+        let item = self.timed(item, None);
         let node = &mut self.nodes[stage];
         node.tally.fed += 1;
         node.queue.push(item);
@@ -140,7 +144,8 @@ impl<'s, E> Engine<'s, E> {
 
     /// Puts an item behind a source.
     pub(super) fn feed_from(&mut self, source: usize, item: Item) {
-        let item = self.timed(item);
+        let from = (self.info.stages[source].name, self.nodes[source].tally.fed as u32);
+        let item = self.timed(item, Some(from));
         let node = &mut self.nodes[source];
         node.tally.fed += 1;
         node.tally.sent += 1;
@@ -149,7 +154,7 @@ impl<'s, E> Engine<'s, E> {
 
     /// Pushes an item.
     pub(super) fn feed_input(&mut self, item: Item) {
-        let item = self.timed(item);
+        let item = self.timed(item, Some(("input", self.input.count as u32)));
         self.input.count += 1;
         self.input.waiting.push(item);
     }
@@ -267,6 +272,7 @@ impl<'s, E> Engine<'s, E> {
         let when = When {
             at,
             place: last.when.place,
+            from: None,
         };
         let items = held.into_iter().map(|item| item.item).collect();
         self.call(stage, items, when);
@@ -281,14 +287,27 @@ impl<'s, E> Engine<'s, E> {
         };
         let came = items.len() as u64;
         node.tally.received += came;
-        let attempt = catch_unwind(AssertUnwindSafe(|| machine.call(items, env)));
+        let keep = node.part.keep.as_ref();
+        let mut kept = None;
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            kept = keep.zip(items.first()).map(|(keep, item)| keep(&**item));
+            machine.call(items, env)
+        }));
         let Outputs { sent, failed, took } = machine.outputs(attempt.is_err());
         node.tally.sent += sent.len() as u64 + took;
         node.tally.failed += failed.len() as u64;
-        let timed = |item| Timed { item, when };
+        let timed = |item| Timed {
+            item,
+            when,
+            kept: None,
+        };
         node.sent.extend(sent.into_iter().map(timed));
         let old = node.failed.len();
-        node.failed.extend(failed.into_iter().map(timed));
+        for item in failed {
+            // A closure that stands for the stage may send several errors.
+            let kept = keep.zip(kept.as_ref()).map(|(keep, item)| keep(&**item));
+            node.failed.push(Timed { item, when, kept });
+        }
         if node.failed.len() > old && self.info.stages[stage].on_error == Some(OnError::Stop) {
             self.stop_for_error(stage, old);
         }
@@ -348,13 +367,18 @@ impl<'s, E> Engine<'s, E> {
         self.error.get_or_insert(error);
     }
 
-    fn timed(&mut self, item: Item) -> Timed {
+    fn timed(&mut self, item: Item, from: Option<(&'static str, u32)>) -> Timed {
         let when = When {
             at: self.now,
             place: self.fed,
+            from,
         };
         self.fed += 1;
-        Timed { item, when }
+        Timed {
+            item,
+            when,
+            kept: None,
+        }
     }
 }
 

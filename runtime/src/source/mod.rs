@@ -68,6 +68,8 @@ pub(crate) struct SourceCtl {
     next: AtomicU64,
     /// Most items of a pull, where `batch` says so; else 0.
     batch: AtomicU32,
+    /// Batches that it has given.
+    batches: AtomicU64,
     /// The lane of what it gives; an input has items of every lane.
     lane: Lane,
     kind: Kind,
@@ -112,6 +114,7 @@ impl SourceCtl {
             longest: AtomicU64::new(0),
             next: AtomicU64::new(FIRST_PULL),
             batch: AtomicU32::new(batch.unwrap_or(0)),
+            batches: AtomicU64::new(0),
             lane,
             kind,
             free: AtomicBool::new(false),
@@ -219,6 +222,14 @@ impl SourceCtl {
         cost == 0 || cost >= CHEAP_PS
     }
 
+    /// The number of the batch that it gives now. Called by whoever has the source to itself.
+    pub(crate) fn next_batch(&self) -> u64 {
+        // Relaxed, and no exchange: nobody else writes it, and the token orders those who do.
+        let batch = self.batches.load(Ordering::Relaxed);
+        self.batches.store(batch + 1, Ordering::Relaxed);
+        batch
+    }
+
     /// How many items to take for one quantum of work.
     pub(crate) fn limit(&self, carried: bool) -> u64 {
         let next = self.next.load(Ordering::Relaxed);
@@ -282,6 +293,7 @@ impl Place {
 
     /// Draws the ticket's number at every ordered gate that items of this source pass. Called under the token.
     pub(crate) fn draw(&self, w: &Worker<'_>, ticket: u32) {
+        w.shared.credits.set_batch(ticket, self.ctl(w).next_batch());
         for &gate in w.shared.info.sources[self.source].gates {
             let number = w.shared.next_number(gate);
             w.shared.credits.number(ticket, usize::from(gate), number);

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use pipewright::dead_letters::{
-    DeadLetters, DeadLettersError, Entry, Found, Keep, Origin, Payload, ReadError,
+use pipewright::{
+    Origin,
+    dead_letters::{DeadLetters, DeadLettersError, Entry, Found, Keep, Payload, ReadError},
 };
 
 use super::{keep, read};
@@ -16,11 +17,7 @@ use super::{keep, read};
 fn a_letter_comes_back_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let time = UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456);
-    let origin = Origin {
-        source: "ingest".to_owned(),
-        batch: 7,
-        index: 3,
-    };
+    let origin = Origin::new("ingest", 7, Some(3));
     let entry = Entry {
         time,
         stage: "price",

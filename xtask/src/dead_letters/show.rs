@@ -155,12 +155,11 @@ pub(super) fn show(letters: &Letters, number: u64, form: Option<Form>) -> Outcom
 
 fn origin(record: &Record) -> String {
     match &record.origin {
-        Some(origin) => format!(
-            "{}, batch {}, item {}",
-            shown(&origin.source),
-            origin.batch,
-            origin.index
-        ),
+        Some(origin) => {
+            let index = origin.index.map(|index| format!(", item {index}"));
+            let (source, index) = (shown(&origin.source), index.unwrap_or_default());
+            format!("{source}, batch {}{index}", origin.batch)
+        }
         None => "not known".to_owned(),
     }
 }

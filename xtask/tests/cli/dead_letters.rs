@@ -7,7 +7,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use pipewright::dead_letters::{DeadLetters, Entry, Keep, Origin};
+use pipewright::{
+    Origin,
+    dead_letters::{DeadLetters, Entry, Keep},
+};
 
 use super::{Folder, Run};
 
@@ -33,11 +36,7 @@ fn folder() -> Folder {
     };
     let letters = DeadLetters::open(&path).unwrap();
     let mut first = entry("price", "dependency", 3, "no answer\nafter 2 s");
-    first.origin = Some(Origin {
-        source: "ingest".to_owned(),
-        batch: 7,
-        index: 12,
-    });
+    first.origin = Some(Origin::new("ingest", 7, Some(12)));
     letters.keep_json(&first, &[("pair", "a/b")]).unwrap();
     letters
         .keep_bytes(&entry("parse", "item", 1, "`ten` is no number"), b"ten\xff")

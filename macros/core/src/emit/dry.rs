@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
-    flow::{hygienic, route_type},
+    flow::{hygienic, letter, route_type},
     pipe::{Node, Output, Pipe, mixed},
 };
 
@@ -20,6 +20,7 @@ pub(crate) fn dry(pipe: &Pipe<'_>) -> TokenStream {
         }
         lines.extend(copies(pipe, stage));
         lines.extend(routes(pipe, stage));
+        lines.extend(letter::dry(pipe, stage));
     }
     lines.extend(input_copies(pipe));
     let leaves = pipe

@@ -21,6 +21,8 @@ pub(crate) enum Field {
     Env,
     /// The position of the item in the source's batch.
     Tag,
+    /// Where the items come from, for dead letters.
+    Whence,
     /// The state of a stage, or the states of its keys.
     State(usize),
     /// What a stage has sent and nobody has read yet.
@@ -44,6 +46,7 @@ pub(crate) struct Names {
     watch: Ident,
     env: Ident,
     tag: Ident,
+    whence: Ident,
     stages: Vec<[Ident; 4]>,
 }
 
@@ -53,6 +56,7 @@ impl Names {
         let mut taken: HashSet<String> = LOCALS.iter().map(ToString::to_string).collect();
         let mut name = |text: &str| mixed(&fresh(text, &mut taken));
         let (watch, env, tag) = (mixed("w"), mixed("env"), name("tag"));
+        let whence = name("whence");
         let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
         let stages = own
             .into_iter()
@@ -70,6 +74,7 @@ impl Names {
             watch,
             env,
             tag,
+            whence,
             stages,
         }
     }
@@ -80,6 +85,7 @@ impl Names {
             Field::Watch => &self.watch,
             Field::Env => &self.env,
             Field::Tag => &self.tag,
+            Field::Whence => &self.whence,
             Field::State(stage) | Field::Out(stage) => &self.stages[stage][0],
             Field::Buffer(stage) => &self.stages[stage][1],
             Field::Batch(stage) => &self.stages[stage][2],
@@ -117,6 +123,7 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
             hygienic!(&'a #env)
         }
         Field::Tag => hygienic!(u32),
+        Field::Whence => hygienic!(#rt::Whence),
         Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
             let (item, state) = (
                 pipe.projection(stage, "In"),

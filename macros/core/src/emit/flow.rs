@@ -7,6 +7,7 @@
 pub(crate) mod ahead;
 mod batch;
 mod gives;
+pub(crate) mod letter;
 
 use std::collections::HashSet;
 
@@ -173,7 +174,10 @@ impl<'p> Flow<'p> {
         value: TokenStream,
         me: &Ident,
     ) -> TokenStream {
-        let value = self.link(output, reader, value);
+        let value = match self.letter(output, reader, &value, me) {
+            Some(letter) => letter,
+            None => self.link(output, reader, value),
+        };
         self.enter(reader.stage, value, me)
     }
 
@@ -271,9 +275,11 @@ impl<'p> Flow<'p> {
     fn call_now(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         let node = &self.pipe.nodes[stage];
         let id = &node.id;
+        let keep = self.keep(stage);
         let (before, item) = match node.sig.takes {
             Takes::ItemMut => (hygienic!(let mut x = #value;), hygienic!(&mut x)),
             Takes::ItemRef => (hygienic!(let x = #value;), hygienic!(&x)),
+            _ if !keep.is_empty() => (hygienic!(let x = #value;), hygienic!(x)),
             _ => self.state_needs_item(stage, value),
         };
         let state = self.state(stage, me);
@@ -283,6 +289,7 @@ impl<'p> Flow<'p> {
         hygienic! {
             #before
             t.at = #id;
+            #keep
             #state
             #clear
             #gives

@@ -267,7 +267,7 @@ impl Glue<'_, '_> {
                 let ident = &pipe.nodes[stage].ident;
                 Some(hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?))
             }
-            Field::Watch | Field::Env | Field::Tag | Field::Out(_) => None,
+            Field::Watch | Field::Env | Field::Tag | Field::Whence | Field::Out(_) => None,
         }
     }
 

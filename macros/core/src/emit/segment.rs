@@ -112,12 +112,13 @@ fn solo_from(flow: &mut Flow<'_>, source: usize) -> TokenStream {
     let several = heads(pipe, flow.mode).len() > 1;
     let count = several.then(|| flow.tally.head(pipe, source));
     let body = flow.send_from(source, &mixed("self"));
+    let whence = flow.count_for_letters();
     method(
         flow,
         &solo_entry(pipe, source),
         &head_type(pipe, source),
         &hygienic!(x),
-        hygienic!(#count #body),
+        hygienic!(#whence #count #body),
     )
 }
 
@@ -151,6 +152,8 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
         }
     };
     let name = mixed("item");
+    let whence = flow.count_for_letters();
+    let body = hygienic!(#whence #body);
     if flow.tagged() {
         let tag = flow.fields.use_of(pipe, Field::Tag);
         let body = hygienic!(self.#tag = tag; #body);
@@ -318,7 +321,9 @@ fn generics(pipe: &Pipe<'_>, _: Mode, fields: &Fields) -> (TokenStream, TokenStr
 }
 
 fn needs_lifetime(fields: &Fields) -> bool {
-    fields.iter().any(|field| field != Field::Tag)
+    fields
+        .iter()
+        .any(|field| !matches!(field, Field::Tag | Field::Whence))
 }
 
 /// `true` if a word occurs in the tokens.

@@ -224,14 +224,18 @@ fn check_item_type(item: &MaybeItemFn, of: &Type, errors: &mut Errors) {
         ));
         return;
     }
-    if generics_of(of, "DeadLetter").is_some() {
+    if let Some(generics) = generics_of(of, "DeadLetter")
+        && !(1..=2).contains(&generics.len())
+    {
         errors
             .at(
-                "E_NOT_YET",
+                "E_LETTER_TYPE",
                 span_of(of),
-                "`DeadLetter` is not available in pipewright 0.1",
+                "a dead letter needs the type of its error",
             )
-            .help(format!("take the error itself: `fn {stage}(error: E)`"));
+            .help(format!(
+                "write `fn {stage}(letter: DeadLetter<E>)`, or with the failed item `DeadLetter<E, T>`"
+            ));
         return;
     }
     if let Some(at) = borrowed_part(of) {

@@ -99,9 +99,9 @@ help: write a function for the type that flows here: `fn f_frame(x: Frame) -> ..
 help: write a function for the type that flows here: `fn f_frame(x: Frame) -> .. { f(x) }`"#],
     );
     check(
-        "#[stage] fn f(letter: DeadLetter<E>) {}",
-        &[r#"`DeadLetter` is not available in pipewright 0.1
-help: take the error itself: `fn f(error: E)`"#],
+        "#[stage] fn f(letter: DeadLetter) {}",
+        &[r#"a dead letter needs the type of its error
+help: write `fn f(letter: DeadLetter<E>)`, or with the failed item `DeadLetter<E, T>`"#],
     );
     check(
         "#[stage] async fn f(x: u8) -> u8 { x }",

@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use super::{Glue, hygienic, initial};
 use crate::emit::{
     fields::Field,
-    flow::Mode,
+    flow::{Mode, letter},
     pinned::has_pinned,
     segment::{context, solo_entry},
     vector,
@@ -45,6 +45,7 @@ impl Glue<'_, '_> {
         match field {
             Field::Watch => hygienic!(w.watch()),
             Field::Env => hygienic!(self.env.get()),
+            Field::Whence => letter::whence_alone(pipe),
             Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
                 hygienic!(self.#name.solo())
             }

@@ -10,7 +10,7 @@ use quote::{format_ident, quote_spanned};
 use super::{Glue, hygienic, initial, tuple};
 use crate::emit::{
     fields::Field,
-    flow::Mode,
+    flow::{Mode, letter},
     pipe::mixed,
     segment::{context, head_type, mentions},
     vector,
@@ -252,6 +252,7 @@ impl Glue<'_, '_> {
         let fields = self.loops.segments[segment].fields.iter().map(|field| {
             let name = pipe.fields.of(field);
             let value = match plan.is_pinned() {
+                _ if field == Field::Whence => letter::whence(pipe, segment),
                 true => self.pinned_field(field),
                 false => self.segment_field(field),
             };

@@ -1,0 +1,201 @@
+//! Dead letters: how a loop knows where its items come from, what it keeps of them, and how an error becomes a letter.
+
+use pipewright_spec::plan::{Head, INPUT};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{Flow, Mode, hygienic};
+use crate::{
+    emit::{
+        fields::Field,
+        pipe::{Node, Output, Pipe, Reader},
+        vector,
+    },
+    signature::Letter,
+};
+
+/// What a loop knows about where its items come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing: a batch stage may have items of earlier batches.
+    Nothing,
+    /// The source and its batch.
+    Batch,
+    /// The place in the batch too, by counting the items.
+    Counted,
+    /// The place in the batch too, by the items' tags.
+    Tagged,
+}
+
+/// What is known in a loop.
+pub(crate) fn known(pipe: &Pipe<'_>, mode: Mode) -> Known {
+    let collects = |stage: usize| pipe.nodes[stage].is_batch();
+    let waits = |stage: usize| pipe.prefetch(stage).is_some();
+    let has_vectors = !vector::levels(pipe, mode).is_empty();
+    let Mode::Segment(segment) = mode else {
+        let mut all = 0..pipe.nodes.len();
+        return match (
+            all.any(|stage| collects(stage) || waits(stage)),
+            has_vectors,
+        ) {
+            (true, _) => Known::Nothing,
+            (false, true) => Known::Batch,
+            (false, false) => Known::Counted,
+        };
+    };
+    let plan = &pipe.plan.segments[segment];
+    let any = |what: &dyn Fn(usize) -> bool| plan.stages.iter().any(|stage| what(*stage));
+    let from_source = matches!(plan.head, Head::Source(_) | Head::Input);
+    match (any(&collects), any(&waits)) {
+        (true, _) | (_, true) if plan.is_pinned() => Known::Nothing,
+        (true, _) => Known::Batch,
+        _ if has_vectors => Known::Batch,
+        _ if plan.tagged => Known::Tagged,
+        (_, false) if from_source => Known::Counted,
+        _ => Known::Batch,
+    }
+}
+
+/// The first value of [`Field::Whence`] in the loop of a segment.
+pub(crate) fn whence(pipe: &Pipe<'_>, segment: usize) -> TokenStream {
+    let rt = pipe.rt();
+    match known(pipe, Mode::Segment(segment)) {
+        Known::Nothing => hygienic!(#rt::Whence::unknown()),
+        Known::Counted => hygienic!(#rt::Whence::of(watch, &load)),
+        Known::Batch | Known::Tagged => hygienic!(#rt::Whence::of_some(watch, &load)),
+    }
+}
+
+/// As [`whence`], for a worker that is alone and takes items from `source`.
+pub(crate) fn whence_alone(pipe: &Pipe<'_>) -> TokenStream {
+    let rt = pipe.rt();
+    match known(pipe, Mode::Solo) {
+        Known::Nothing => hygienic!(#rt::Whence::unknown()),
+        _ => hygienic!(#rt::Whence::alone(w, source)),
+    }
+}
+
+/// What a reader takes of an output: letters come only from a stage's `Err`.
+pub(crate) fn letter(pipe: &Pipe<'_>, output: Output<'_>, reader: usize) -> Letter {
+    let fails = pipe.nodes.get(output.stage).is_some_and(Node::fallible);
+    match output.stage != INPUT && output.door == Some("Err") && fails {
+        true => pipe.nodes[reader].sig.letter(),
+        false => Letter::No,
+    }
+}
+
+impl Flow<'_> {
+    /// Counts an item that comes into the loop, if a letter is made in it.
+    pub(crate) fn count_for_letters(&self) -> TokenStream {
+        let is_used = self.fields.iter().any(|field| field == Field::Whence);
+        if !is_used || known(self.pipe, self.mode) != Known::Counted {
+            return TokenStream::new();
+        }
+        let whence = self.pipe.fields.of(Field::Whence);
+        hygienic!(self.#whence.next();)
+    }
+
+    /// Copies `x` before its stage is called, if a letter has it.
+    pub(super) fn keep(&self, stage: usize) -> TokenStream {
+        let output = err(stage);
+        let readers = self.pipe.readers(output);
+        let keeper = readers
+            .iter()
+            .find(|reader| letter(self.pipe, output, reader.stage) == Letter::WithItem);
+        let Some(keeper) = keeper else {
+            return TokenStream::new();
+        };
+        let (rt, span) = (self.pipe.rt(), self.at_item_of(keeper.stage));
+        let producer = self.pipe.marker_at(stage, span);
+        quote_spanned!(span=> let kept = #rt::keep::<_, #producer>(&x);)
+    }
+
+    /// The letter that a reader takes, of the error `error`.
+    pub(super) fn letter(
+        &mut self,
+        output: Output<'_>,
+        reader: &Reader,
+        error: &TokenStream,
+        me: &Ident,
+    ) -> Option<TokenStream> {
+        let letter = letter(self.pipe, output, reader.stage);
+        if letter == Letter::No {
+            return None;
+        }
+        let (rt, span) = (self.pipe.rt(), self.at_item_of(reader.stage));
+        let consumer = self.pipe.marker_at(reader.stage, span);
+        let producer = self.producer(output, reader.from);
+        let whence = self.whence_of_item(me);
+        if letter == Letter::WithoutItem {
+            return Some(
+                quote_spanned!(span=> #rt::letter_link::<#producer, #consumer>(#error, #whence)),
+            );
+        }
+        let readers = self.pipe.readers(output);
+        let kept = match readers.len() {
+            1 => hygienic!(kept),
+            _ => quote_spanned!(span=> #rt::keep::<_, #producer>(&kept)),
+        };
+        Some(
+            quote_spanned!(span=> #rt::kept_letter_link::<#producer, #consumer>(#error, #kept, #whence)),
+        )
+    }
+
+    fn whence_of_item(&mut self, me: &Ident) -> TokenStream {
+        let whence = self.fields.use_of(self.pipe, Field::Whence);
+        if known(self.pipe, self.mode) != Known::Tagged {
+            return hygienic!(#me.#whence);
+        }
+        let tag = self.fields.use_of(self.pipe, Field::Tag);
+        hygienic!(#me.#whence.at(#me.#tag))
+    }
+
+    fn at_item_of(&self, stage: usize) -> Span {
+        at_item_of(self.pipe, stage)
+    }
+}
+
+/// The place of what a stage takes.
+fn at_item_of(pipe: &Pipe<'_>, stage: usize) -> Span {
+    let span = pipe.nodes[stage].def.item_span();
+    span.resolved_at(Span::mixed_site())
+}
+
+/// Tells a dry run which readers of a stage's errors take letters.
+pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    let rt = pipe.rt();
+    let id = &pipe.nodes[stage].id;
+    let mut lines = TokenStream::new();
+    for reader in pipe.readers(err(stage)) {
+        let span = at_item_of(pipe, reader.stage);
+        let (producer, consumer) = (
+            pipe.marker_at(stage, reader.from.resolved_at(Span::mixed_site())),
+            pipe.marker_at(reader.stage, span),
+        );
+        let reader_id = &pipe.nodes[reader.stage].id;
+        lines.extend(match letter(pipe, err(stage), reader.stage) {
+            Letter::No => TokenStream::new(),
+            Letter::WithoutItem => {
+                let make = quote_spanned!(span=> #rt::letter_link::<#producer, #consumer>);
+                hygienic!(a.letters::<#producer, #consumer>(#id, #reader_id, #make);)
+            }
+            Letter::WithItem => {
+                let (item, keeps) = (
+                    pipe.projection_at(stage, "In", span),
+                    pipe.marker_at(stage, span),
+                );
+                let keep = quote_spanned!(span=> #rt::keep::<#item, #keeps>);
+                let make = quote_spanned!(span=> #rt::kept_letter_link::<#producer, #consumer>);
+                hygienic!(a.kept_letters::<#producer, #consumer>(#id, #reader_id, #keep, #make);)
+            }
+        });
+    }
+    lines
+}
+
+fn err(stage: usize) -> Output<'static> {
+    Output {
+        stage,
+        door: Some("Err"),
+    }
+}
