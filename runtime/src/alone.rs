@@ -45,8 +45,12 @@ fn rounds<G: Graph>(graph: &mut G, local: &mut G::Local, w: &mut Worker<'_>, beg
     loop {
         let more = round(graph, local, w);
         let now = w.now();
-        let linger = more && shared.may_linger();
+        // What waits for others is not done.
+        let linger = more && shared.may_linger() && !shared.has_acks;
         graph.flush(local, w, if linger { Due::At(now) } else { Due::All });
+        if shared.has_acks {
+            shared.all_done();
+        }
         if !more || shared.is_stopping() || shared.is_paused() {
             break;
         }

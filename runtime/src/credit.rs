@@ -28,6 +28,9 @@ use crate::{
 /// Links of which it is known how many tickets are on their way to them.
 const LINKS_SEEN: usize = 256;
 
+/// The batch of a ticket with which nothing was pulled.
+pub(crate) const NO_BATCH: u64 = u64::MAX;
+
 /// The tickets of one pipeline.
 pub(crate) struct Credits {
     /// Free tickets.
@@ -95,7 +98,7 @@ impl Credits {
                 root: AtomicU32::new(0),
                 place: AtomicU32::new(0),
                 pieces: AtomicU32::new(1),
-                batch: AtomicU64::new(0),
+                batch: AtomicU64::new(NO_BATCH),
                 items: AtomicU64::new(0),
                 ns: AtomicU64::new(0),
                 longest: AtomicU64::new(0),
@@ -152,6 +155,7 @@ impl Credits {
                     ticket.root.store(i as u32, Ordering::Relaxed);
                     ticket.place.store(0, Ordering::Relaxed);
                     ticket.pieces.store(1, Ordering::Relaxed);
+                    ticket.batch.store(NO_BATCH, Ordering::Relaxed);
                     ticket.items.store(0, Ordering::Relaxed);
                     ticket.ns.store(0, Ordering::Relaxed);
                     ticket.longest.store(0, Ordering::Relaxed);
@@ -211,6 +215,17 @@ impl Credits {
         self.tickets[tail as usize]
             .place
             .store(place, Ordering::Relaxed);
+    }
+
+    /// Keeps `ticket`'s root out as long as `tail`, which was just taken. Gates do not count it as a piece. The caller has a reference
+    /// to `ticket`; when the tail is free, [`Self::release`] the root.
+    pub(crate) fn attach(&self, ticket: u32, tail: u32) {
+        let root = self.root(ticket);
+        self.share(root);
+        // Relaxed: as in `divide`.
+        self.tickets[tail as usize]
+            .root
+            .store(root, Ordering::Relaxed);
     }
 
     /// The ticket of the batch that this one's is a piece of. The caller has a reference.

@@ -11,6 +11,7 @@ use crossbeam_deque::Worker as Queue;
 use pipewright_spec::info::{Enforce, StateKind};
 
 use crate::{
+    acks::{self, Committing},
     carrier::Task,
     diagnose::Common,
     drive::panic_message,
@@ -97,7 +98,7 @@ fn run_workers<G: Graph>(
 ) {
     let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
-    let over = AtomicBool::new(false);
+    let (over, committed) = (AtomicBool::new(false), AtomicBool::new(false));
     let (ready, all_ready) = mpsc::channel();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
@@ -123,6 +124,10 @@ fn run_workers<G: Graph>(
         let mut problem = crew.start(others).err();
         // Ends when this is left, in whatever way.
         let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
+            problem.get_or_insert(StartError::Thread(error));
+            None
+        });
+        let committing = Committing::start(scope, shared, &committed).unwrap_or_else(|error| {
             problem.get_or_insert(StartError::Thread(error));
             None
         });
@@ -160,7 +165,12 @@ fn run_workers<G: Graph>(
             let _ = thread.join();
         }
         drop(sampler);
+        drop(committing);
     });
+    if shared.has_acks {
+        // The last batches were done when their workers ended.
+        acks::commit(shared);
+    }
     // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
     while shared.injector.pop().is_some() {}
 }

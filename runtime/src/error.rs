@@ -143,6 +143,14 @@ pub enum RunError {
         /// What was left, by stage.
         left: Box<[Left]>,
     },
+    /// What is done of a source with `acks` could not be committed.
+    #[error("what is done of `{name}` could not be committed: {error}")]
+    Commit {
+        /// The source.
+        name: &'static str,
+        /// The error.
+        error: String,
+    },
     /// Items were lost or counted twice: a bug in pipewright.
     #[error("the ledger does not balance: {0}")]
     Ledger(String),

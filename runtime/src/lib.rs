@@ -10,6 +10,7 @@
 )]
 
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
+mod ack_ring;
 pub mod breaker;
 mod credit;
 mod deposit;
@@ -37,6 +38,7 @@ macro_rules! built_on_them {
 }
 
 built_on_them! {
+    mod acks;
     mod ahead;
     mod alone;
     mod batch;
@@ -105,6 +107,7 @@ built_on_them! {
     #[cfg(feature = "signals")]
     pub use crate::signals::Signals;
     pub use crate::{
+        acks::{Acknowledge, Commit},
         batch::Batch,
         budget::Buffers,
         builder::Builder,

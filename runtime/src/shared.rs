@@ -15,7 +15,7 @@ use crate::{
     budget::Budget,
     carrier::{Carrier, Task},
     counts::Counts,
-    credit::Credits,
+    credit::{Credits, NO_BATCH},
     drive::AfterPanic,
     ending::Bell,
     error::RunError,
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) warnings: Warnings,
     /// How memory is watched, if it is.
     pub(crate) memory: Option<(MemoryWatch, Gauge)>,
+    /// Is there a source with `acks`?
+    pub(crate) has_acks: bool,
     /// How scarce memory is.
     pub(crate) pressure: Pressure,
     /// What the buffers between stages take.
@@ -167,6 +169,7 @@ impl Shared {
             dropped_inside: info.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             divisions: tail::divisions(info, &settings),
             numbers: info.links.iter().map(|_| AtomicU64::new(0)).collect(),
+            has_acks: info.sources.iter().any(|source| source.acks),
             sources,
             bell: Arc::default(),
             live: Live::new(&settings),
@@ -362,7 +365,11 @@ impl Shared {
     /// Decides what follows a panic in `stage` and notes it.
     pub(crate) fn after_panic(&self, stage: u16, message: String) -> AfterPanic {
         let name = self.stage_name(stage);
-        let on_panic = self.live.on_panic(stage);
+        // The item that panicked is lost, and what is lost is not acknowledged.
+        let on_panic = match self.has_acks {
+            true => OnPanic::Stop,
+            false => self.live.on_panic(stage),
+        };
         {
             let mut outcome = self.outcome();
             if outcome.panics.len() < PANICS_KEPT {
@@ -389,8 +396,30 @@ impl Shared {
     pub(crate) fn release(&self, ticket: u32) {
         // When the ticket is free, another one takes it and it may have another root.
         let root = self.credits.root(ticket);
-        if self.released(ticket) && root != ticket {
-            self.released(root);
+        let pulled = self
+            .has_acks
+            .then(|| (self.credits.source(root), self.credits.batch(root)));
+        let free = self.released(ticket) && (root == ticket || self.released(root));
+        if let (true, Some((source, batch))) = (free, pulled) {
+            self.done(source as usize, batch);
+        }
+    }
+
+    /// A batch of a source has no reference to its ticket any more: its items are done, unless the run has begun to stop, which drops
+    /// items.
+    fn done(&self, source: usize, batch: u64) {
+        if batch != NO_BATCH
+            && !self.is_stopping()
+            && let Some(acks) = self.sources.get(source).and_then(SourceCtl::acks)
+        {
+            acks.done(batch);
+        }
+    }
+
+    /// Everything that was pulled is done, unless the run has begun to stop. Called by a worker that is alone.
+    pub(crate) fn all_done(&self) {
+        if !self.is_stopping() {
+            self.sources.iter().filter_map(SourceCtl::acks).for_each(|acks| acks.all_done());
         }
     }
 

@@ -119,6 +119,9 @@ pub(crate) fn begin<T: 'static>(
         credits.divide(ticket, tail, place);
     } else {
         credits.set_place(tail, place);
+        if w.shared.has_acks {
+            credits.attach(ticket, tail);
+        }
     }
     Some(home.carrier(w.node, tail, part))
 }

@@ -4,6 +4,8 @@
     unreachable_pub,
     missing_debug_implementations,
     missing_docs,
+    clippy::manual_is_multiple_of,
+    clippy::result_large_err,
     clippy::unwrap_used,
     reason = "pipelines of a test are written as users write theirs"
 )]

@@ -189,4 +189,6 @@ pub struct SourceInfo {
     pub stage: Option<u16>,
     /// The links that keep order and that tickets of this source pass.
     pub gates: &'static [u16],
+    /// Is it told up to where everything is done?
+    pub acks: bool,
 }

@@ -262,7 +262,7 @@ impl<T: 'static> IngressSource<T> {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
             take(&end.queue, w, self.place.ctl(w), Buffers::Kept, carrier.items(), limit);
         };
-        self.place.pull(w, &self.end, &self.home, fill, run)
+        self.place.pull(w, &self.end, &self.home, fill, |_, _| {}, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.

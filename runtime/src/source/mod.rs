@@ -12,7 +12,7 @@ mod split;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 pub(crate) use self::ingress::Ingress;
@@ -24,7 +24,7 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    carrier::{Carrier, Home}, credit::Spent, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
+    acks::Acks, carrier::{Carrier, Home}, credit::Spent, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
     sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop},
     token::Token, worker::Worker,
 };
@@ -77,6 +77,8 @@ pub(crate) struct SourceCtl {
     free: AtomicBool,
     /// Do threads of its own pull from it, and no worker?
     pinned: bool,
+    /// Its acknowledgements, if it has any; set when it is opened.
+    acks: OnceLock<Arc<dyn Acks>>,
 }
 
 /// What matters about a source's kind.
@@ -115,6 +117,7 @@ impl SourceCtl {
             next: AtomicU64::new(FIRST_PULL),
             batch: AtomicU32::new(batch.unwrap_or(0)),
             batches: AtomicU64::new(0),
+            acks: OnceLock::new(),
             lane,
             kind,
             free: AtomicBool::new(false),
@@ -222,6 +225,17 @@ impl SourceCtl {
         cost == 0 || cost >= CHEAP_PS
     }
 
+    /// Its acknowledgements.
+    pub(crate) fn acks(&self) -> Option<&Arc<dyn Acks>> {
+        self.acks.get()
+    }
+
+    /// It has acknowledgements.
+    pub(crate) fn set_acks(&self, acks: Arc<dyn Acks>) {
+        // A source is opened once.
+        let _ = self.acks.set(acks);
+    }
+
     /// The number of the batch that it gives now. Called by whoever has the source to itself.
     pub(crate) fn next_batch(&self) -> u64 {
         // Relaxed, and no exchange: nobody else writes it, and the token orders those who do.
@@ -292,12 +306,15 @@ impl Place {
     }
 
     /// Draws the ticket's number at every ordered gate that items of this source pass. Called under the token.
-    pub(crate) fn draw(&self, w: &Worker<'_>, ticket: u32) {
-        w.shared.credits.set_batch(ticket, self.ctl(w).next_batch());
+    /// Returns the number of the batch.
+    pub(crate) fn draw(&self, w: &Worker<'_>, ticket: u32) -> u64 {
+        let batch = self.ctl(w).next_batch();
+        w.shared.credits.set_batch(ticket, batch);
         for &gate in w.shared.info.sources[self.source].gates {
             let number = w.shared.next_number(gate);
             w.shared.credits.number(ticket, usize::from(gate), number);
         }
+        batch
     }
 
     /// Calls the user's source function; if it panics, the run ends.
@@ -311,13 +328,15 @@ impl Place {
         }
     }
 
-    /// Fills a carrier under the source's token, with at most as many items as `fill` is told, and carries it on.
+    /// Fills a carrier under the source's token, with at most as many items as `fill` is told, lets `drawn` know its batch's
+    /// number, and carries it on.
     pub(crate) fn pull<'w, S, T: 'static>(
         &self,
         w: &mut Worker<'w>,
         token: &Token<S>,
         home: &Home<T>,
         fill: impl FnOnce(&Worker<'w>, &mut S, &mut Carrier<T>, u64),
+        drawn: impl FnOnce(&S, u64),
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let Some(ticket) = w.take_ticket() else {
@@ -330,7 +349,8 @@ impl Place {
             let most = w.shared.budget.items_in(PULL_BYTES, size_of::<T>());
             fill(w, source, &mut carrier, ctl.limit(true).min(most as u64));
             if !carrier.is_empty() {
-                self.draw(w, carrier.ticket());
+                let batch = self.draw(w, carrier.ticket());
+                drawn(source, batch);
             }
             ctl.busy.store(false, Ordering::Relaxed);
         });

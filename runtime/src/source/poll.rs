@@ -1,13 +1,15 @@
 //! A source that is asked again and again: `fn(&mut S, &mut Emit<T>) -> Flow`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{Place, Pulled, SourceCtl};
 use crate::{
+    acks::{Acked, Acknowledge},
     carrier::{Carrier, Home},
     diagnose::Crossing,
     drive::Segment,
     emit::{Emit, Flow},
+    error::InitError,
     graph::Site,
     sync::{Ordering, fence},
     token::Token,
@@ -20,6 +22,7 @@ pub struct PollSource<S, T: 'static, F> {
     poll: F,
     home: Home<T>,
     place: Place,
+    acked: Option<Acked<S>>,
 }
 
 struct Inner<S, T> {
@@ -59,7 +62,38 @@ where
             poll,
             home,
             place: Place { source, stage },
+            acked: None,
         }
+    }
+
+    /// As [`Self::new`], with a state that is told up to where everything is done.
+    ///
+    /// # Errors
+    ///
+    /// If the state has nobody who keeps that.
+    pub fn with_acks<In>(
+        site: &Site<'_, In>,
+        source: usize,
+        stage: u16,
+        (mut state, poll): (S, F),
+        crossing: Crossing<T>,
+    ) -> Result<Self, InitError>
+    where
+        S: Acknowledge,
+    {
+        let shared = site.shared;
+        let acked = Acked::of(&mut state)
+            .map_err(|error| InitError::new(shared.stage_name(stage), error))?;
+        shared.sources[source].set_acks(Arc::clone(&acked.acks));
+        let mut this = Self::new(site, source, stage, (state, poll), crossing);
+        this.acked = Some(acked);
+        Ok(this)
+    }
+
+    /// Must the source wait until batches are done?
+    fn is_full(&self) -> bool {
+        let acked = self.acked.as_ref();
+        acked.is_some_and(|acked| !acked.acks.has_room())
     }
 
     /// Takes a quantum of items and hands them to `run` in a carrier.
@@ -69,10 +103,19 @@ where
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, inner: &mut Inner<S, T>, carrier: &mut Carrier<T>, limit| {
-            collect(w, &self.place, &self.poll, inner, limit);
+            match self.is_full() {
+                true => wait_for_acks(w, &self.place),
+                false => collect(w, &self.place, &self.poll, inner, limit),
+            }
             std::mem::swap(carrier.items(), inner.emit.items());
         };
-        self.place.pull(w, &self.inner, &self.home, fill, run)
+        let drawn = |inner: &Inner<S, T>, batch| {
+            if let Some(acked) = &self.acked {
+                (acked.note)(&inner.state, batch);
+            }
+        };
+        self.place
+            .pull(w, &self.inner, &self.home, fill, drawn, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.
@@ -82,7 +125,9 @@ where
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
-        self.solo_by(w, |place, w, items, begun| place.all(w, items, begun, cx, step))
+        self.solo_by(w, |place, w, items, begun| {
+            place.all(w, items, begun, cx, step)
+        })
     }
 
     /// Asks for a quantum of items and lets `run` run them. It is also told when the pull began.
@@ -94,9 +139,16 @@ where
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let limit = ctl.limit(false);
+        let is_full = self.is_full();
         let (poll, place) = (&self.poll, &self.place);
         let inner = self.inner.get_mut();
-        collect(w, place, poll, inner, limit);
+        match is_full {
+            true => wait_for_acks(w, place),
+            false => collect(w, place, poll, inner, limit),
+        }
+        if let Some(acked) = self.acked.as_ref().filter(|_| !inner.emit.is_empty()) {
+            (acked.note)(&inner.state, ctl.next_batch());
+        }
         run(place, w, inner.emit.items().drain(..), begun)
     }
 }
@@ -121,6 +173,15 @@ fn collect<S, T>(
         }
     }
     ctl.retry_at(0);
+}
+
+/// As [`rest`], for a source whose batches are not done; it ends if the run closes.
+fn wait_for_acks(w: &Worker<'_>, place: &Place) {
+    let ctl = place.ctl(w);
+    match w.shared.is_closing() {
+        true => ctl.end(),
+        false => rest(w, place, ctl),
+    }
 }
 
 /// Leaves the source alone for its `idle` time, unless the run closes.

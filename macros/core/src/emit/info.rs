@@ -281,7 +281,7 @@ fn link(pipe: &Pipe<'_>, at: usize) -> TokenStream {
 
 fn sources(pipe: &Pipe<'_>) -> Vec<TokenStream> {
     let rt = pipe.rt();
-    let source = |at: usize, stage: TokenStream| {
+    let source = |at: usize, stage: TokenStream, acks: bool| {
         let passes = |link: &usize| {
             pipe.plan.links[*link]
                 .parts
@@ -292,15 +292,16 @@ fn sources(pipe: &Pipe<'_>) -> Vec<TokenStream> {
             .filter(|link| pipe.is_ordered(*link))
             .filter(passes);
         let gates = gates.map(|link| Literal::u16_unsuffixed(link as u16));
-        quote!(#rt::SourceInfo { stage: #stage, gates: &[#(#gates),*] })
+        quote!(#rt::SourceInfo { stage: #stage, gates: &[#(#gates),*], acks: #acks })
     };
     let mut sources: Vec<TokenStream> = Vec::new();
     for (at, stage) in pipe.plan.sources.iter().enumerate() {
         let id = &pipe.nodes[*stage].id;
-        sources.push(source(at, quote!(Some(#id))));
+        let acks = pipe.model.stages[*stage].options.rust.acks.is_some();
+        sources.push(source(at, quote!(Some(#id)), acks));
     }
     if pipe.model.reads_input() {
-        sources.push(source(pipe.plan.sources.len(), quote!(None)));
+        sources.push(source(pipe.plan.sources.len(), quote!(None), false));
     }
     sources
 }

@@ -250,20 +250,22 @@ fn made_again(flow: &mut Flow<'_>, stage: usize) -> TokenStream {
     hygienic!(*self.#state = <#ident as #rt::Init<_>>::init(self.#env)?)
 }
 
-/// `flush`, which calls batch stages with what they still hold, producers first.
+/// `flush`, which calls batch stages, and those with `prefetch`, with what they still hold, producers first.
 fn flush(flow: &mut Flow<'_>, stages: &[usize]) -> (TokenStream, bool) {
     let (pipe, rt) = (flow.pipe, flow.pipe.rt());
     let tally = flow.tally.ident();
     let mut calls = TokenStream::new();
-    for &stage in stages.iter().filter(|at| pipe.nodes[**at].is_batch()) {
-        let batch = flow.fields.use_of(pipe, Field::Batch(stage));
-        let method = flow.flush_method(stage);
-        calls.extend(hygienic!(if self.#batch.is_due(due) { self.#method(t); }));
-    }
-    for &stage in stages.iter().filter(|at| pipe.prefetch(**at).is_some()) {
-        let ahead = flow.fields.use_of(pipe, Field::Ahead(stage));
-        let method = flow.flush_ahead(stage);
-        calls.extend(hygienic!(if !self.#ahead.is_empty() { self.#method(t); }));
+    // What one of them lets go may wait in the next.
+    for &stage in stages {
+        if pipe.nodes[stage].is_batch() {
+            let batch = flow.fields.use_of(pipe, Field::Batch(stage));
+            let method = flow.flush_method(stage);
+            calls.extend(hygienic!(if self.#batch.is_due(due) { self.#method(t); }));
+        } else if pipe.prefetch(stage).is_some() {
+            let ahead = flow.fields.use_of(pipe, Field::Ahead(stage));
+            let method = flow.flush_ahead(stage);
+            calls.extend(hygienic!(if !self.#ahead.is_empty() { self.#method(t); }));
+        }
     }
     let flushes = !calls.is_empty();
     let used = |name: &str| match mentions(&calls, name) {

@@ -3,6 +3,7 @@
 //! Rules that look at names come first. Where a name is wrong, the rules that follow the graph would
 //! report its consequences, so they wait until the names are right.
 
+mod acks;
 mod ahead;
 mod errors;
 mod graph;
@@ -72,7 +73,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 11] {
+fn key_rules<P: Place>() -> [Rule<P>; 13] {
     [
         keys::kind,
         keys::conflict,
@@ -84,6 +85,8 @@ fn key_rules<P: Place>() -> [Rule<P>; 11] {
         pinned::one_thread,
         pinned::many_threads,
         keys::panic,
+        acks::polled,
+        acks::followed,
         keys::cores,
     ]
 }

@@ -79,6 +79,8 @@ pub struct RustKeys<P> {
     pub state: Option<P>,
     /// `per_worker`.
     pub per_worker: Option<P>,
+    /// `acks`.
+    pub acks: Option<P>,
     /// `env = Type`, on a stage outside of a pipeline.
     pub env: Option<P>,
 }
@@ -89,6 +91,7 @@ impl<P> Default for RustKeys<P> {
             key: None,
             state: None,
             per_worker: None,
+            acks: None,
             env: None,
         }
     }
@@ -164,6 +167,7 @@ impl<P: Place> StageOptions<P> {
             (Key::Key, _) => self.rust.key = Some(at),
             (Key::State, _) => self.rust.state = Some(at),
             (Key::PerWorker, _) => self.rust.per_worker = Some(at),
+            (Key::Acks, _) => self.rust.acks = Some(at),
             // `validate` gives each key the type of its line, and a test sets every line.
             _ => {}
         }
@@ -227,6 +231,7 @@ impl<P> StageOptions<P> {
             Key::Key => self.rust.key.as_ref(),
             Key::State => self.rust.state.as_ref(),
             Key::PerWorker => self.rust.per_worker.as_ref(),
+            Key::Acks => self.rust.acks.as_ref(),
             Key::Env => self.rust.env.as_ref(),
             _ => None,
         }
@@ -266,6 +271,7 @@ impl<P> StageOptions<P> {
                 key: self.rust.key.map(&mut *f),
                 state: self.rust.state.map(&mut *f),
                 per_worker: self.rust.per_worker.map(&mut *f),
+                acks: self.rust.acks.map(&mut *f),
                 env: self.rust.env.map(&mut *f),
             },
         }

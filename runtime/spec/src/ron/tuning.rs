@@ -308,6 +308,21 @@ impl StageTuning {
         {
             problems.push(Problem::new("E_NEEDS", message, given.place.clone()).help(help));
         }
+        let acked = topology.sources.iter().any(|source| source.acks);
+        if let Some(given) = self
+            .on_panic
+            .as_ref()
+            .filter(|given| acked && given.value != OnPanic::Stop)
+        {
+            let message = format!(
+                "`{}` has a source with `acks`, and an item that panics in `{}` would be lost",
+                topology.name, info.name
+            );
+            problems.push(
+                Problem::new("E_ACKS_PANIC", message, given.place.clone())
+                    .help("write `stop`, or remove it"),
+            );
+        }
     }
 }
 

@@ -42,6 +42,14 @@ impl Glue<'_, '_> {
             }
             Gives::Flow => {
                 let (state, poll) = self.poll(source, env);
+                if let (true, Some(ty)) = (
+                    pipe.model.stages[source].options.rust.acks.is_some(),
+                    &node.sig.state,
+                ) {
+                    let span = syn::spanned::Spanned::span(ty).resolved_at(Span::mixed_site());
+                    let new = quote_spanned!(span=> #rt::PollSource::with_acks);
+                    return hygienic!(#field: #new(site, #number, #id, (#state, #poll), #crossing)?,);
+                }
                 hygienic!(#field: #rt::PollSource::new(site, #number, #id, (#state, #poll), #crossing),)
             }
             _ => hygienic!(#field: #rt::SplitSource::new(site, #number, #id, #ident(#env)),),

@@ -101,6 +101,37 @@ fn on_panic_fits_the_state() {
 }
 
 #[test]
+fn an_acknowledged_source_is_polled_and_has_a_state() {
+    check(
+        "a: source | | acks
+         b: source poll | | acks
+         c: sink | a, b | acks",
+        &[
+            "E_WRONG_KIND at c.acks: `acks` is for sources, and `c` is a sink",
+            "E_NEEDS at a.acks: `acks` of `a` needs a function that is polled and has a state",
+            "E_NEEDS at b.acks: `acks` of `b` needs a function that is polled and has a state",
+        ],
+        "remove it",
+    );
+    good("a: source poll serial | | acks state=code\nb: sink serial | a");
+}
+
+#[test]
+fn items_of_an_acknowledged_source_are_followed_and_not_lost() {
+    check(
+        "a: source poll serial | | acks
+         b: stage serial | a | on_panic=reset
+         c: stage | b | on_panic=stop
+         d: sink | c | cores=\"1\"",
+        &[
+            "E_ACKS_PANIC at b.on_panic=: `a` is acknowledged, and an item that panics in `b` would be lost",
+            "E_ACKS_PINNED at d.cores: `a` is acknowledged, and items are not followed through the pinned threads of `d`",
+        ],
+        "write `on_panic = stop`, which is what happens without it: the items come again with the next run",
+    );
+}
+
+#[test]
 fn there_are_cores_for_all_workers() {
     check(
         "a: source\nb: stage | a | workers=4 cores=\"0,2\"\nc: sink | b",

@@ -1,0 +1,271 @@
+//! Acknowledging: a source that can replay is told up to where everything is done.
+//!
+//! **What is promised.** A position is committed when every item before it was delivered to each sink that it was routed to, was
+//! filtered, or left by a door (an `Err` that is read, or dropped by `on_error`). After a crash the source begins at the
+//! last position that was committed: items may come twice, and none is missing.
+//!
+//! **How it is kept.** All carriers of a pull share its ticket, whatever links they take, also the parts of a keyed
+//! stage, the pieces of a divided batch, and what waits at a gate; a loop calls its batch stages with what they hold before it lets
+//! go of its batch. So when a ticket's last reference is given back, its items are done, and the batch is said to be done in the line of
+//! its source (see [`crate::ack_ring`]). A worker that has the pipeline to itself has no tickets: it empties its batch stages after each round, and
+//! then everything that it took is done.
+//!
+//! **What is lost is not committed.** Items are lost only where the run stops: a panic stops a run with an acknowledged source, whatever
+//! stage it was in. The stop is announced before a lost item's ticket is given back, and nothing is said to be done
+//! any more once it is announced. So a batch in which an item was lost, and all behind it, come again.
+//!
+//! **Who commits.** One thread of the run, every 10 ms if something is done, and once more when the workers have ended. If a commit
+//! fails the run stops.
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use crate::{
+    ack_ring::AckRing,
+    error::RunError,
+    shared::Shared,
+    sync::{
+        AtomicBool, Mutex, Ordering,
+        thread::{self, Scope, ScopedJoinHandle},
+    },
+};
+
+/// Batches of a source that may be on their way, or wait for one that is, before the source is not asked any more.
+pub(crate) const ROOM: usize = 1024;
+
+/// How often is committed.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// The state of a source with `acks`: it says where it is, and who keeps that.
+///
+/// ```
+/// use std::{convert::Infallible, sync::{Arc, atomic::{AtomicU64, Ordering}}};
+/// use pipewright::{Acknowledge, Commit, Emit, Flow, pipeline};
+///
+/// /// Numbers from where the last run ended.
+/// pub struct Numbers {
+///     next: u64,
+///     kept: Arc<AtomicU64>,
+/// }
+///
+/// pub struct Keeper(Arc<AtomicU64>);
+///
+/// impl Acknowledge for Numbers {
+///     type Position = u64;
+///     type Committer = Keeper;
+///     type Error = Infallible;
+///
+///     fn committer(&mut self) -> Result<Keeper, Infallible> {
+///         Ok(Keeper(Arc::clone(&self.kept)))
+///     }
+///
+///     fn position(&self) -> u64 {
+///         self.next
+///     }
+/// }
+///
+/// impl Commit<u64> for Keeper {
+///     type Error = Infallible;
+///
+///     fn commit(&mut self, position: u64) -> Result<(), Infallible> {
+///         self.0.store(position, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// #[pipeline(env = Arc<AtomicU64>)]
+/// mod counted {
+///     use super::*;
+///
+///     fn resume(kept: &Arc<AtomicU64>) -> Numbers {
+///         Numbers { next: kept.load(Ordering::Relaxed), kept: Arc::clone(kept) }
+///     }
+///
+///     #[source(state = resume, acks)]
+///     pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+///         if from.next == 1000 {
+///             return Flow::Done;
+///         }
+///         out.send(from.next);
+///         from.next += 1;
+///         Flow::More
+///     }
+///
+///     #[sink(from = numbers)]
+///     pub fn store(_n: u64) {}
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let kept = Arc::new(AtomicU64::new(990));
+/// counted::pipeline().start(Arc::clone(&kept))?.wait()?;
+/// assert_eq!(kept.load(Ordering::Relaxed), 1000);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the state of a source with `acks` says where it is, and `{Self}` does not",
+    label = "does not implement `Acknowledge`",
+    note = "implement `pipewright::Acknowledge` for it, or remove `acks`"
+)]
+pub trait Acknowledge {
+    /// A place in what the source reads.
+    type Position: Send + 'static;
+    /// Who keeps positions. It is used by a thread of its own, while the source goes on.
+    type Committer: Commit<Self::Position>;
+    /// Why there is none.
+    type Error: Into<Box<dyn Error + Send + Sync>>;
+
+    /// Who keeps the positions of this source. Called once, before the source is asked for items.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; the pipeline does not start then.
+    fn committer(&mut self) -> Result<Self::Committer, Self::Error>;
+
+    /// The place behind everything that was sent so far: where to begin if all of that is done. Called after each batch.
+    fn position(&self) -> Self::Position;
+}
+
+/// Keeps the positions of a source.
+pub trait Commit<P>: Send + 'static {
+    /// Why a position could not be kept.
+    type Error: fmt::Display;
+
+    /// Keeps a position, durably: everything before it is done. Positions come in the order of the source, not each of
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be kept, or if what sinks have taken could not be made durable before; the run stops then.
+    fn commit(&mut self, position: P) -> Result<(), Self::Error>;
+}
+
+/// The acknowledgements of a source, without their types.
+pub(crate) trait Acks: Send + Sync {
+    fn has_room(&self) -> bool;
+    fn done(&self, batch: u64);
+    fn all_done(&self);
+    /// Commits what may be.
+    fn commit(&self) -> Result<(), String>;
+}
+
+impl fmt::Debug for dyn Acks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acks")
+    }
+}
+
+/// The acknowledgements of a source with positions of type `P`, kept by `C`.
+pub(crate) struct Typed<P, C> {
+    pub(crate) ring: AckRing<P>,
+    committer: Mutex<C>,
+}
+
+impl<P, C> Typed<P, C> {
+    pub(crate) fn new(committer: C) -> Self {
+        Self {
+            ring: AckRing::new(ROOM),
+            committer: Mutex::new(committer),
+        }
+    }
+}
+
+impl<P: Send, C: Commit<P>> Acks for Typed<P, C> {
+    fn has_room(&self) -> bool {
+        self.ring.has_room()
+    }
+
+    fn done(&self, batch: u64) {
+        self.ring.done(batch);
+    }
+
+    fn all_done(&self) {
+        self.ring.all_done();
+    }
+
+    fn commit(&self) -> Result<(), String> {
+        // If a commit panicked, the run has failed, and this is not called again.
+        let mut committer = self
+            .committer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Taken under the lock, so that positions are committed in order.
+        match self.ring.take() {
+            Some(position) => committer
+                .commit(position)
+                .map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Commits for all sources; false if that failed, which stops the run.
+pub(crate) fn commit(shared: &Shared) -> bool {
+    for (at, source) in shared.sources.iter().enumerate() {
+        let Some(acks) = source.acks() else { continue };
+        let commit = std::panic::AssertUnwindSafe(|| acks.commit());
+        let result = std::panic::catch_unwind(commit)
+            .unwrap_or_else(|payload| Err(crate::drive::panic_message(payload)));
+        if let Err(error) = result {
+            shared.fail(RunError::Commit {
+                name: shared.source_name(at),
+                error,
+            });
+            return false;
+        }
+    }
+    true
+}
+
+/// The thread that commits while a run goes on; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Committing<'s> {
+    over: &'s AtomicBool,
+    thread: ScopedJoinHandle<'s, ()>,
+}
+
+impl<'s> Committing<'s> {
+    /// Starts it, if there is a source to commit for.
+    pub(crate) fn start(
+        scope: &'s Scope<'s, '_>,
+        shared: &'s Shared,
+        over: &'s AtomicBool,
+    ) -> std::io::Result<Option<Self>> {
+        if !shared.has_acks {
+            return Ok(None);
+        }
+        let thread = thread::Builder::new()
+            .name(format!("{}-commits", shared.info.name))
+            .spawn_scoped(scope, move || {
+                // Acquire: pairs with the Release below; this sleeps only after it has looked.
+                while !over.load(Ordering::Acquire) && commit(shared) {
+                    thread::park_timeout(EVERY);
+                }
+            })?;
+        Ok(Some(Self { over, thread }))
+    }
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+    }
+}
+
+/// The acknowledgements of a source whose state is `S`.
+pub(crate) struct Acked<S> {
+    pub(crate) acks: Arc<dyn Acks>,
+    /// Notes the position of a state behind a batch.
+    pub(crate) note: Box<dyn Fn(&S, u64) + Send + Sync>,
+}
+
+impl<S: Acknowledge> Acked<S> {
+    pub(crate) fn of(state: &mut S) -> Result<Self, S::Error> {
+        let acks = Arc::new(Typed::new(state.committer()?));
+        let line = Arc::clone(&acks);
+        Ok(Self {
+            acks,
+            note: Box::new(move |state, batch| line.ring.push(batch, state.position())),
+        })
+    }
+}
