@@ -227,7 +227,7 @@ impl<P: Blueprint> Builder<P> {
         );
         input.attach(&shared.idle);
         let watching = watched.map(|watched| watched.start(&shared)).transpose()?;
-        shared.budget.add(capacity as usize * size_of::<P::Input>());
+        shared.budget.add(capacity as usize * size_of::<P::Queued>());
         Ok(Ready {
             env,
             shared,
@@ -320,7 +320,7 @@ impl<P: Blueprint<Input = NoInput>> Builder<P> {
 struct Ready<P: Blueprint> {
     env: Common<P::Env>,
     shared: Arc<Shared>,
-    input: Arc<Ingress<P::Input>>,
+    input: Arc<Ingress<P::Queued>>,
     watching: Option<Watching>,
 }
 
@@ -398,7 +398,7 @@ fn input_capacity<P: Blueprint>(settings: &Settings) -> u32 {
 
 fn source_ctls<P: Blueprint>(
     settings: &Settings,
-    input: &Arc<Ingress<P::Input>>,
+    input: &Arc<Ingress<P::Queued>>,
 ) -> Box<[SourceCtl]> {
     let info = P::TOPOLOGY;
     let ctl = |stage: Option<u16>, lane: Lane| match stage {

@@ -54,9 +54,11 @@ pub(crate) fn run<P: Blueprint>(
     this: First,
     env: &Common<P::Env>,
     shared: &Arc<Shared>,
-    input: &Arc<Ingress<P::Input>>,
+    input: &Arc<Ingress<P::Queued>>,
     told: Told<'_>,
 ) -> States {
+    // Declared first, so that it is dropped last: what is left in the input is dropped when the pipeline is.
+    let _over = Over(input);
     let states = States::default();
     let site = Site {
         shared,
@@ -80,6 +82,15 @@ pub(crate) fn run<P: Blueprint>(
     run_workers(this, &shelf, shared, &states, told);
     shelf.into_inner().finish(&states);
     states
+}
+
+/// The end of a run, in whatever way it comes: nobody sends any more, and callers whose requests still wait are answered.
+struct Over<'r, T: 'static>(&'r Ingress<T>);
+
+impl<T> Drop for Over<'_, T> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 fn guarded<T>(make: impl FnOnce() -> Result<T, InitError>) -> Result<T, StartError> {

@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
 
-use crate::{letter::DeadLetter, link::Hashed};
+use crate::{
+    calls::{Answers, Called},
+    letter::DeadLetter,
+    link::Hashed,
+};
 
 /// An item type that takes what another stage sends: the same type.
 #[diagnostic::on_unimplemented(
@@ -128,6 +132,42 @@ impl<T: Clone, Producer> Copies<Producer> for T {
     }
 }
 
+/// An answer, or an error, that also has a reader in the pipeline.
+#[diagnostic::on_unimplemented(
+    message = "what `{Producer}` sends is read by stages and goes to callers, so `{Self}` must be `Clone`",
+    label = "goes to callers, too",
+    note = "wrap it in `Arc`, or let no other stage read it"
+)]
+pub trait CopiesForCaller<Producer> {
+    /// A copy.
+    fn copy(&self) -> Self;
+}
+
+impl<T: Clone, Producer> CopiesForCaller<Producer> for T {
+    #[inline(always)]
+    fn copy(&self) -> T {
+        self.clone()
+    }
+}
+
+/// The error of calls, as a stage on their way fails with it: the same type, or one that is made from it.
+#[diagnostic::on_unimplemented(
+    message = "`{Stage}` fails with `{Error}`, but calls of this pipeline fail with `{Self}`",
+    label = "ends a call",
+    note = "calls fail with the error of the last stage on their way that can fail: implement `From<{Error}>` for it, or let both fail with one type"
+)]
+pub trait FailsWith<Error, Stage>: Sized {
+    /// The error of the call.
+    fn made_of(error: Error) -> Self;
+}
+
+impl<Error, Stage, F: From<Error>> FailsWith<Error, Stage> for F {
+    #[inline(always)]
+    fn made_of(error: Error) -> F {
+        error.into()
+    }
+}
+
 /// The pipeline's environment, as a stage wants it: the same type.
 #[diagnostic::on_unimplemented(
     message = "`{Consumer}` needs the environment `{Wanted}`, but this pipeline has `{Self}`",
@@ -163,6 +203,13 @@ pub struct Crossing<T>(PhantomData<fn() -> T>);
 impl<T> Crossing<T> {
     /// The same with a number beside each item.
     pub(crate) const fn hashed(self) -> Crossing<Hashed<T>> {
+        Crossing(PhantomData)
+    }
+
+    /// The same with a call of pipeline `P`, which hands over an answer or an error.
+    pub const fn called<P: Answers>(self) -> Crossing<Called<T, P>> {
+        // The pipeline shows that these can cross threads.
+        let (_, _) = (P::REPLY, P::FAILURE);
         Crossing(PhantomData)
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::{
     ahead::Ahead,
     batch::Collector,
+    calls::{Answers, Call, Calls},
     counts::Counts,
     drive::{Next, Segment, Stopped, Tally as _, Watch, caught},
     emit::Emit,
@@ -118,6 +119,25 @@ pub fn each_left<C: Segment, T>(
 ) {
     each_or(w, cx, tally, stage, batch.drain(), step, |left| left.len());
     collector(cx).give(batch);
+}
+
+/// As [`each_left`], for a stage that changes its batch in place, whose items bring their calls.
+#[inline(always)]
+pub fn each_called<C: Segment, T, P: Answers>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    (mut batch, mut calls): (crate::Batch<T>, Calls<P>),
+    collectors: impl Fn(&mut C) -> (&mut Collector<T>, &mut Calls<P>),
+    step: impl Fn(&mut C, T, Call<P>, &mut C::Tally),
+) {
+    let items = batch.drain().zip(calls.drain());
+    let step = |cx: &mut C, (item, call), tally: &mut C::Tally| step(cx, item, call, tally);
+    each_or(w, cx, tally, stage, items, step, |left| left.len());
+    let (of_items, of_calls) = collectors(cx);
+    of_items.give(batch);
+    of_calls.give(calls);
 }
 
 /// As [`each`], for the items that wait in front of a stage with `prefetch`, each with its position in the source's batch.

@@ -206,6 +206,13 @@ impl<T> TrySendError<T> {
         }
     }
 
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> TrySendError<U> {
+        match self {
+            Self::Full(item) => TrySendError::Full(f(item)),
+            Self::Closed(item) => TrySendError::Closed(f(item)),
+        }
+    }
+
     /// Is the input full, so that a later try may succeed?
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))

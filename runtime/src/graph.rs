@@ -11,6 +11,7 @@ use pipewright_spec::info::TopologyInfo;
 
 use crate::{
     batch::{Collector, Due},
+    calls::Entry,
     carrier::Task,
     diagnose::{Common, Crossing, Shareable},
     dry_run::DryAssembly,
@@ -30,19 +31,22 @@ pub trait Blueprint: Sized + 'static {
     type Env: 'static;
     /// What is pushed into the pipeline; [`NoInput`] where no stage reads `input`.
     type Input: 'static;
+    /// What waits in its input: [`Self::Input`], with its call where requests are answered.
+    #[doc(hidden)]
+    type Queued: Entry<Self::Input>;
     /// Workers can share its environment.
     #[doc(hidden)]
     const SHARED: Shareable<Self::Env>;
     /// What is pushed can go from thread to thread.
     #[doc(hidden)]
-    const CROSSING: Crossing<Self::Input>;
+    const CROSSING: Crossing<Self::Queued>;
     /// Its shape.
     const TOPOLOGY: &'static TopologyInfo;
     /// Opens its sources and makes its states.
     #[doc(hidden)]
     fn open<'e>(
         env: &'e Common<Self::Env>,
-        site: &Site<'_, Self::Input>,
+        site: &Site<'_, Self::Queued>,
     ) -> Result<impl Graph + 'e, InitError>;
     /// Tells a dry run how its stages are called.
     #[doc(hidden)]

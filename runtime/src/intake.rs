@@ -266,6 +266,19 @@ impl<T> Intake<T> {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// Takes all items out, of a queue that is closed.
+    pub(crate) fn empty_all(&self) -> Vec<Vec<T>> {
+        let mut all = Vec::new();
+        for shard in 0..SHARDS {
+            all.extend(self.shard(shard).lanes.each_mut().map(std::mem::take));
+        }
+        let mut taken = lock(&self.taken);
+        all.extend(taken.each_mut().map(std::mem::take));
+        self.left.store(0, Ordering::Release);
+        self.pending.store(0, Ordering::Release);
+        all
+    }
+
     /// Is it closed and empty for good?
     pub(crate) fn has_ended(&self) -> bool {
         self.is_closed() && self.is_empty()

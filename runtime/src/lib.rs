@@ -12,6 +12,7 @@
 // The concurrent pieces, each with its loom models; a loom build has nothing else.
 mod ack_ring;
 pub mod breaker;
+mod call_slots;
 mod credit;
 mod deposit;
 mod fork;
@@ -45,6 +46,7 @@ built_on_them! {
     mod budget;
     mod builder;
     mod call;
+    mod calls;
     mod carrier;
     mod counts;
     mod crew;
@@ -106,12 +108,15 @@ built_on_them! {
 
     #[cfg(feature = "signals")]
     pub use crate::signals::Signals;
+    #[cfg(feature = "async")]
+    pub use crate::calls::Calling;
     pub use crate::{
         acks::{Acknowledge, Commit},
         batch::Batch,
         budget::Buffers,
         builder::Builder,
         call::Outlet,
+        calls::{Answers, CallError, Caller},
         dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{

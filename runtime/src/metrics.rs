@@ -6,7 +6,7 @@ use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
     budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
-    shared::Shared, worker_stats::WorkerMetrics,
+    shared::Shared, sync::Ordering, worker_stats::WorkerMetrics,
 };
 
 /// What every stage of a pipeline has counted at one moment.
@@ -15,6 +15,7 @@ pub struct Metrics<P> {
     pub(crate) workers: Box<[WorkerMetrics]>,
     pub(crate) memory: Option<MemoryPressure>,
     pub(crate) buffers: Buffers,
+    pub(crate) late_answers: u64,
     pipeline: Of<P>,
 }
 
@@ -52,6 +53,7 @@ impl<P: Blueprint> Metrics<P> {
             workers: workers(shared),
             memory: shared.memory.is_some().then(|| shared.pressure.seen()),
             buffers: shared.budget.seen(),
+            late_answers: shared.late_answers.load(Ordering::Relaxed),
             pipeline: Of::default(),
         }
     }
@@ -63,6 +65,7 @@ impl<P: Blueprint> Metrics<P> {
             workers: Box::default(),
             memory: None,
             buffers: Buffers::default(),
+            late_answers: 0,
             pipeline: Of::default(),
         }
     }
@@ -93,6 +96,11 @@ impl<P: Blueprint> Metrics<P> {
         self.buffers
     }
 
+    /// Answers that were thrown away because their callers had gone: their time was up, or their future was dropped.
+    pub fn late_answers(&self) -> u64 {
+        self.late_answers
+    }
+
     /// All stages, in the order in which they are written.
     pub fn stages(&self) -> &[StageMetrics] {
         &self.stages
@@ -106,6 +114,7 @@ impl<P> fmt::Debug for Metrics<P> {
             .field("workers", &self.workers)
             .field("memory", &self.memory)
             .field("buffers", &self.buffers)
+            .field("late_answers", &self.late_answers)
             .finish()
     }
 }

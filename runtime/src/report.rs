@@ -228,18 +228,15 @@ fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Opt
         } else {
             ledger.in_flight += stage.in_flight;
         }
-        if stage.kind == Kind::Sink {
+        let ends = P::TOPOLOGY.find(stage.name).is_some_and(|id| P::TOPOLOGY.ends_at(id));
+        if ends {
             ledger.delivered += stage.sent;
         }
         ledger.filtered += stage.filtered;
         ledger.failed += stage.failed;
         ledger.panicked += stage.panicked;
         ledger.dropped += stage.dropped;
-        let kept = if stage.kind == Kind::Sink {
-            stage.sent
-        } else {
-            0
-        };
+        let kept = if ends { stage.sent } else { 0 };
         let inside = stage.received;
         let left = read
             + kept

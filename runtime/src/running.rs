@@ -11,6 +11,7 @@ use std::{
 use pipewright_spec::options::Priority;
 
 use crate::{
+    calls::Entry,
     drive::panic_message,
     ending::GRACE,
     error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
@@ -20,7 +21,7 @@ use crate::{
     metrics::Metrics,
     report::{Failed, Report},
     shared::Shared,
-    source::{Ingress, Waiting},
+    source::Ingress,
     sync::{Instant, thread::JoinHandle},
     tuning,
     watch::Watching,
@@ -33,24 +34,33 @@ use crate::signals::Signals;
 #[must_use = "dropping a running pipeline stops it; call `wait`, `drain` or `stop`"]
 pub struct Running<P: Blueprint> {
     shared: Arc<Shared>,
-    input: Arc<Ingress<P::Input>>,
+    input: Arc<Ingress<P::Queued>>,
+    /// What calls need.
+    desk: <P::Queued as Entry<P::Input>>::Desk,
     main: Option<JoinHandle<States>>,
     watching: Option<Watching>,
 }
 
 /// A handle that pushes items into a running pipeline; clones push into the same one.
-pub struct Input<T>(Arc<Ingress<T>>);
+///
+/// `Q` is what waits in the input: items, or, where the pipeline has `reply`, items with their calls.
+pub struct Input<T, Q = T> {
+    queue: Arc<Ingress<Q>>,
+    items: PhantomData<fn(T)>,
+}
 
 impl<P: Blueprint> Running<P> {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        input: Arc<Ingress<P::Input>>,
+        input: Arc<Ingress<P::Queued>>,
         main: JoinHandle<States>,
         watching: Option<Watching>,
     ) -> Self {
+        let desk = <P::Queued as Entry<P::Input>>::desk(&shared.late_answers);
         Self {
             shared,
             input,
+            desk,
             main: Some(main),
             watching,
         }
@@ -84,7 +94,7 @@ impl<P: Blueprint> Running<P> {
     ///
     /// Gives the item back if the input is full or takes no more.
     pub fn try_send(&self, item: P::Input) -> Result<(), TrySendError<P::Input>> {
-        self.input.try_send(Lane::NORMAL, item)
+        try_send(&self.input, item)
     }
 
     /// Pushes every item of an iterator as soon as it is made, waiting while the input is full, and returns how many were
@@ -97,7 +107,7 @@ impl<P: Blueprint> Running<P> {
         &self,
         items: impl IntoIterator<Item = P::Input>,
     ) -> Result<u64, SendError<P::Input>> {
-        self.input.send_all(Lane::NORMAL, items.into_iter())
+        send_all(&self.input, items)
     }
 
     /// Moves all items of a vector into the pipeline, waiting while the input is full. The vector is empty afterwards and
@@ -107,12 +117,23 @@ impl<P: Blueprint> Running<P> {
     ///
     /// If the pipeline takes no more; what was not taken is still in the vector.
     pub fn send_batch(&self, items: &mut Vec<P::Input>) -> Result<(), SendBatchError> {
-        self.input.send_batch(Lane::NORMAL, items)
+        send_batch(&self.input, items)
     }
 
     /// A handle for another thread to push with.
-    pub fn input(&self) -> Input<P::Input> {
-        Input(Arc::clone(&self.input))
+    pub fn input(&self) -> Input<P::Input, P::Queued> {
+        Input {
+            queue: Arc::clone(&self.input),
+            items: PhantomData,
+        }
+    }
+
+    pub(crate) fn ingress(&self) -> &Arc<Ingress<P::Queued>> {
+        &self.input
+    }
+
+    pub(crate) fn desk(&self) -> &<P::Queued as Entry<P::Input>>::Desk {
+        &self.desk
     }
 
     /// What every stage has counted so far. It never shows an item that was received before it was sent, except between two
@@ -317,7 +338,7 @@ impl<P: Blueprint> Running<P> {
 /// The report of a run whose first thread has ended, with the states or with a panic.
 pub(crate) fn ended<P: Blueprint>(
     shared: &Shared,
-    input: &Ingress<P::Input>,
+    input: &Ingress<P::Queued>,
     ran: std::thread::Result<States>,
 ) -> Result<Report<P>, Box<Failed<P>>> {
     let states = ran.unwrap_or_else(|payload| {
@@ -328,8 +349,8 @@ pub(crate) fn ended<P: Blueprint>(
         });
         States::default()
     });
-    input.close();
-    Report::of(shared, input.len() as u64, input.given(), states)
+    let given = input.given();
+    Report::of(shared, input.abandon(), given, states)
 }
 
 impl<P: Blueprint> Drop for Running<P> {
@@ -350,14 +371,14 @@ impl<P: Blueprint> fmt::Debug for Running<P> {
     }
 }
 
-impl<T: 'static> Input<T> {
+impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     /// Pushes an item; waits while the input is full.
     ///
     /// # Errors
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        send(&self.0, Lane::NORMAL, item)
+        send(&self.queue, Lane::NORMAL, item)
     }
 
     /// Pushes an item in a lane, as [`Running::send_at`].
@@ -366,7 +387,7 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send_at(&self, priority: Priority, item: T) -> Result<(), SendError<T>> {
-        send(&self.0, Lane::of(priority), item)
+        send(&self.queue, Lane::of(priority), item)
     }
 
     /// Pushes an item, waiting at most `timeout` for room.
@@ -375,7 +396,9 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if there was no room in time, or if the pipeline takes no more.
     pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), TrySendError<T>> {
-        self.0.send(Lane::NORMAL, item, Instant::now().checked_add(timeout))
+        let deadline = Instant::now().checked_add(timeout);
+        let sent = self.queue.send(Lane::NORMAL, Q::sent(item), deadline);
+        sent.map_err(|refused| refused.map(Q::into_item))
     }
 
     /// Pushes an item if there is room for it.
@@ -384,7 +407,7 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the item back if the input is full or takes no more.
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        self.0.try_send(Lane::NORMAL, item)
+        try_send(&self.queue, item)
     }
 
     /// Pushes every item of an iterator as soon as it is made, as [`Running::send_all`].
@@ -393,7 +416,7 @@ impl<T: 'static> Input<T> {
     ///
     /// Gives the first item back that was not taken, if the pipeline takes no more.
     pub fn send_all(&self, items: impl IntoIterator<Item = T>) -> Result<u64, SendError<T>> {
-        self.0.send_all(Lane::NORMAL, items.into_iter())
+        send_all(&self.queue, items)
     }
 
     /// Moves all items of a vector into the pipeline, as [`Running::send_batch`].
@@ -402,42 +425,70 @@ impl<T: 'static> Input<T> {
     ///
     /// If the pipeline takes no more; what was not taken is still in the vector.
     pub fn send_batch(&self, items: &mut Vec<T>) -> Result<(), SendBatchError> {
-        self.0.send_batch(Lane::NORMAL, items)
+        send_batch(&self.queue, items)
     }
 
     /// Items that wait at this moment.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.queue.len()
     }
 
     /// Does none wait at this moment?
     pub fn is_empty(&self) -> bool {
-        self.0.len() == 0
+        self.queue.len() == 0
     }
 
     /// Items that can wait.
     pub fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.queue.capacity()
     }
 }
 
-impl<T> Clone for Input<T> {
+impl<T, Q> Clone for Input<T, Q> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            queue: Arc::clone(&self.queue),
+            items: PhantomData,
+        }
     }
 }
 
-impl<T> fmt::Debug for Input<T> {
+impl<T, Q: 'static> fmt::Debug for Input<T, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Input").field(&self.0).finish()
+        f.debug_tuple("Input").field(&self.queue).finish()
     }
 }
 
-fn send<T: 'static>(input: &Ingress<T>, lane: Lane, item: T) -> Result<(), SendError<T>> {
+fn send<T, Q: Entry<T>>(input: &Ingress<Q>, lane: Lane, item: T) -> Result<(), SendError<T>> {
     // Without a deadline it is never given back for being full.
     input
-        .send(lane, item, None)
-        .map_err(|error| SendError(error.into_inner()))
+        .send(lane, Q::sent(item), None)
+        .map_err(|error| SendError(error.into_inner().into_item()))
+}
+
+fn try_send<T, Q: Entry<T>>(input: &Ingress<Q>, item: T) -> Result<(), TrySendError<T>> {
+    input
+        .try_send(Lane::NORMAL, Q::sent(item))
+        .map_err(|refused| refused.map(Q::into_item))
+}
+
+fn send_all<T, Q: Entry<T>>(
+    input: &Ingress<Q>,
+    items: impl IntoIterator<Item = T>,
+) -> Result<u64, SendError<T>> {
+    input
+        .send_all(Lane::NORMAL, items.into_iter().map(Q::sent))
+        .map_err(|error| SendError(error.0.into_item()))
+}
+
+fn send_batch<T, Q: Entry<T>>(
+    input: &Ingress<Q>,
+    items: &mut Vec<T>,
+) -> Result<(), SendBatchError> {
+    let mut queued = Q::taken_from(items);
+    let sent = input.send_batch(Lane::NORMAL, &mut queued);
+    Q::put_back(queued, items);
+    sent
 }
 
 /// Keeps the pipeline's type without owning one.

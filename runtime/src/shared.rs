@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) idle: Arc<Idle>,
     /// What stages have forked.
     pub(crate) forks: Forks,
+    /// Answers whose callers had gone.
+    pub(crate) late_answers: Arc<AtomicU64>,
     /// The segments with threads of their own.
     pub(crate) pins: Pins,
     /// One set of counters per worker, then one per pinned thread.
@@ -147,6 +149,7 @@ impl Shared {
             budget: Budget::new(settings.memory, settings.credits),
             forks: Forks::new(workers, Arc::clone(&idle), epoch),
             idle,
+            late_answers: Arc::default(),
             counts: (0..workers + pins.threads())
                 .map(|_| Counts::new(info))
                 .collect(),

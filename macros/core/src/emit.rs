@@ -2,6 +2,7 @@
 //! paths, and its locals cannot be seen by user code.
 
 mod call;
+mod calls;
 mod companion;
 mod stage;
 

@@ -134,7 +134,17 @@ impl PipelineArgs {
     fn take(&mut self, info: &KeyInfo, arg: Arg, errors: &mut Errors) {
         match info.key {
             Key::Reply => {
-                if let Some(door) = doors(&arg, errors).into_iter().next() {
+                let mut doors = doors(&arg, errors).into_iter();
+                if let (Some(door), Some(_)) = (doors.clone().next(), doors.clone().nth(1)) {
+                    errors
+                        .at(
+                            "E_REPLY_LIST",
+                            arg.value_span(),
+                            "a call is answered by one stage",
+                        )
+                        .help(format!("write `reply = {}`", door.stage.text));
+                }
+                if let Some(door) = doors.next() {
                     self.options.reply = Some(Given {
                         value: door,
                         key: arg.span.into(),
@@ -255,7 +265,10 @@ fn doors(arg: &Arg, errors: &mut Errors) -> Vec<Door<Place>> {
             .at(
                 "E_FROM",
                 arg.span,
-                format!("`{key}` needs the stage that it reads"),
+                match key.as_str() {
+                    "reply" => "`reply` needs the stage that answers".to_owned(),
+                    _ => format!("`{key}` needs the stage that it reads"),
+                },
             )
             .help(format!("write `{key} = stage`"));
         return Vec::new();
@@ -271,9 +284,12 @@ fn doors(arg: &Arg, errors: &mut Errors) -> Vec<Door<Place>> {
                 arg.value_span(),
                 format!("`{key}` names no stage"),
             )
-            .help(format!(
-                "write `{key} = stage`, or `{key} = input` for items that the handle sends"
-            ));
+            .help(match key.as_str() {
+                "reply" => "write `reply = stage`".to_owned(),
+                _ => format!(
+                    "write `{key} = stage`, or `{key} = input` for items that the handle sends"
+                ),
+            });
     }
     list.into_iter()
         .filter_map(|one| door(key, one, errors))

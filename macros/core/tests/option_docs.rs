@@ -37,6 +37,7 @@ const MOST_FIELDS: usize = 4;
 fn value(value: ValueType) -> String {
     match value {
         ValueType::Doors => "output, or list of outputs".to_owned(),
+        ValueType::Stage => "stage".to_owned(),
         ValueType::Cores => "core list".to_owned(),
         ValueType::Code => "path or closure".to_owned(),
         ValueType::Flag => "nothing".to_owned(),

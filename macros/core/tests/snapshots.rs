@@ -398,6 +398,37 @@ fn a_mistake_leaves_a_stub_that_has_every_name() {
 }
 
 #[test]
+fn calls_travel_beside_the_items() {
+    check(
+        "reply",
+        "#[pipeline(reply = price)]
+         pub mod quotes {
+             #[stage(from = input, on_error = drop)]
+             pub fn parse(text: String) -> Result<Option<Request>, ParseError> { text.parse() }
+
+             #[stage(from = parse)]
+             pub fn classify(request: Request) -> Way { Way::of(request) }
+
+             #[stage(from = classify::Known, key = Known::id)]
+             pub fn count(known: Known, seen: &mut u64) -> Known { *seen += 1; known }
+
+             #[stage(from = [count, classify::New])]
+             pub fn price(known: Known) -> Result<Price, PriceError> { known.price() }
+
+             #[sink(from = price)]
+             pub fn publish(price: Price) {}
+
+             #[sink(from = price::Err)]
+             pub fn reject(error: PriceError) {}
+
+             #[sink(from = classify::Other)]
+             pub fn other(request: Request) {}
+         }",
+        Part::Loops,
+    );
+}
+
+#[test]
 fn names_of_stages_and_types_do_not_collide_with_generated_ones() {
     check(
         "names",

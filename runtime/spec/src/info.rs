@@ -52,6 +52,15 @@ impl TopologyInfo {
         self.stages.iter().position(|stage| stage.name == name)
     }
 
+    /// Do items end when they leave this stage? In a sink, and in a stage that answers calls and that no other stage reads.
+    pub fn ends_at(&self, stage: usize) -> bool {
+        let info = &self.stages[stage];
+        let is_main = |door: &DoorInfo| !(info.fallible && door.door == Some("Err"));
+        let mut doors = self.stages.iter().flat_map(|reader| reader.inputs);
+        let read = doors.any(|door| usize::from(door.stage) == stage && is_main(door));
+        info.kind == Kind::Sink || (info.kind == Kind::Stage && !read)
+    }
+
     /// The pinned segment that a stage is in.
     pub fn pinned_with(&self, stage: u16) -> Option<usize> {
         self.pinned

@@ -22,6 +22,7 @@ pub mod check;
 pub mod unbuilt;
 
 pub mod plan;
+mod way;
 
 pub mod draw;
 
@@ -34,6 +35,7 @@ mod sketch;
 pub use check::check;
 pub use plan::plan;
 pub use unbuilt::unbuilt;
+pub use way::way;
 
 /// The version that is named in messages: `0.1`.
 pub const VERSION: &str = concat!(

@@ -34,7 +34,6 @@ fn instead(key: Key) -> &'static str {
         Key::Retry => "remove it; try again inside of the function",
         Key::Breaker => "remove it; read `::Err` and decide there",
         Key::Overflow => "write `block`, which is the default",
-        Key::Reply => "remove it; send the answer from a sink, through a channel in the item",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
     }
@@ -68,10 +67,9 @@ fn future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
 }
 
 fn pipeline_keys<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    for key in [Key::Reply, Key::Jemalloc] {
-        if let Some(place) = model.options.given(key) {
-            problems.push(problem(info(key).name, key, place.clone()));
-        }
+    let key = Key::Jemalloc;
+    if let Some(place) = model.options.given(key) {
+        problems.push(problem(info(key).name, key, place.clone()));
     }
 }
 
@@ -106,6 +104,7 @@ mod tests {
              d: sink | c, input | queue=64 overflow=block on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
              @ quantum=\"64us\"
+             @ reply=c
              @ memory=\"64Mi\"
              @ hw enforce=deny",
             &[],
@@ -118,7 +117,6 @@ mod tests {
             "a: source | | rate=\"1k/s\"
              b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group
              c: sink async | input | overflow=drop_oldest
-             @ reply=b
              @ jemalloc=group",
             &[
                 "a.rate rate",
@@ -129,7 +127,6 @@ mod tests {
                 "b.breaker breaker",
                 "c.overflow= drop_oldest",
                 "c async fn",
-                "@reply reply",
                 "@jemalloc jemalloc",
             ],
         );

@@ -82,7 +82,8 @@ impl<E> Engine<'_, E> {
         }
         let mut wrong = None;
         for (id, stage) in stages.iter().enumerate() {
-            self.add(&mut ledger, stage, &self.nodes[id].tally, read[id]);
+            let ends = self.info.ends_at(id);
+            self.add(&mut ledger, stage, &self.nodes[id].tally, read[id], ends);
             if wrong.is_none() {
                 wrong = self.problem_of(id, stage).map(RunError::Ledger);
             }
@@ -94,13 +95,17 @@ impl<E> Engine<'_, E> {
     }
 
     /// Adds a stage of which `read` items and errors went to other stages.
-    fn add(&self, ledger: &mut Ledger, stage: &StageMetrics, tally: &Tally, read: u64) {
+    fn add(
+        &self,
+        ledger: &mut Ledger,
+        stage: &StageMetrics,
+        tally: &Tally,
+        read: u64,
+        ends: bool,
+    ) {
         ledger.received += tally.fed;
-        let kept = if stage.kind == Kind::Sink {
-            stage.sent
-        } else {
-            0
-        };
+        // What the caller took does not end here.
+        let kept = if ends { stage.sent - tally.taken } else { 0 };
         let delivered = kept + tally.taken + tally.taken_errors;
         ledger.delivered += delivered;
         ledger.filtered += stage.filtered;

@@ -24,7 +24,7 @@ use crate::{
     intake::{Buffers, Intake, Pushed, Shares, own_shard},
     lane::Lane,
     senders::{Senders, Wait},
-    sync::Instant,
+    sync::{AtomicU64, Instant, Ordering},
     token::Token,
     worker::Worker,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Ingress<T> {
     senders: Senders,
     /// The workers that take the items, once the run has begun.
     run: OnceLock<Arc<Idle>>,
+    /// Items that were left when the run was over.
+    left: AtomicU64,
 }
 
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
@@ -51,6 +53,7 @@ impl<T: 'static> Ingress<T> {
             intake: Intake::new(capacity.max(1).into()),
             senders: Senders::new(),
             run: OnceLock::new(),
+            left: AtomicU64::new(0),
         })
     }
 
@@ -178,6 +181,17 @@ impl<T: 'static> Ingress<T> {
     #[cfg(feature = "measure")]
     pub(crate) fn take_all(&self, lane: Lane, into: &mut Vec<T>) -> usize {
         self.take(lane, usize::MAX, Shares { sharers: 1, least: 1 }, Buffers::Exchanged, into)
+    }
+
+    /// Takes nothing more and drops what is left, for a run that is over. Returns how many items that were, now and before.
+    pub(crate) fn abandon(&self) -> u64 {
+        self.close();
+        // Whoever drops an item may run others' code, so it is done outside of the locks.
+        let left = self.intake.empty_all();
+        let items: usize = left.iter().map(Vec::len).sum();
+        let before = self.left.fetch_add(items as u64, Ordering::Relaxed);
+        drop(left);
+        before + items as u64
     }
 
     fn wait(&self, wait: &mut Wait, most: Duration) {

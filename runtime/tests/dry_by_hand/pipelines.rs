@@ -267,6 +267,7 @@ pub mod trades {
     impl rt::Blueprint for Pipeline {
         type Env = Env;
         type Input = rt::NoInput;
+        type Queued = rt::NoInput;
         const TOPOLOGY: &'static rt::TopologyInfo = &TOPOLOGY;
         cannot_open!();
 
@@ -364,6 +365,7 @@ pub mod strict {
     impl rt::Blueprint for Pipeline {
         type Env = ();
         type Input = Fragile;
+        type Queued = Fragile;
         const TOPOLOGY: &'static rt::TopologyInfo = &TOPOLOGY;
         cannot_open!();
 

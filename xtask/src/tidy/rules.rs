@@ -21,6 +21,8 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "benches/peers/raw/src/ring.rs",
     "benches/peers/raw/src/system.rs",
     "benches/peers/raw/src/tbb.rs",
+    "runtime/src/call_slots.rs",
+    "runtime/src/calls/mod.rs",
     "runtime/src/carrier.rs",
     "runtime/src/deposit.rs",
     "runtime/src/diagnose.rs",

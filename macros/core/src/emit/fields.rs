@@ -7,6 +7,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
+    calls::link_item,
     flow::{Mode, hygienic},
     pinned::has_all_keys,
     pipe::{Pipe, fresh, mixed},
@@ -29,6 +30,8 @@ pub(crate) enum Field {
     Buffer(usize),
     /// What a batch stage will be called with.
     Batch(usize),
+    /// The calls of those items.
+    Calls(usize),
     /// The items in front of a stage with `prefetch`.
     Ahead(usize),
     /// The carrier for the link to a stage.
@@ -48,6 +51,7 @@ pub(crate) struct Names {
     tag: Ident,
     whence: Ident,
     stages: Vec<[Ident; 4]>,
+    calls: Vec<Ident>,
 }
 
 impl Names {
@@ -58,7 +62,7 @@ impl Names {
         let (watch, env, tag) = (mixed("w"), mixed("env"), name("tag"));
         let whence = name("whence");
         let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
-        let stages = own
+        let names: Vec<[Ident; 4]> = own
             .into_iter()
             .zip(stages)
             .map(|(own, stage)| {
@@ -70,12 +74,14 @@ impl Names {
                 ]
             })
             .collect();
+        let calls = stages.iter().map(|stage| name(&format!("{stage}_calls")));
         Names {
             watch,
             env,
             tag,
             whence,
-            stages,
+            calls: calls.collect(),
+            stages: names,
         }
     }
 
@@ -90,6 +96,7 @@ impl Names {
             Field::Buffer(stage) => &self.stages[stage][1],
             Field::Batch(stage) => &self.stages[stage][2],
             Field::Ahead(stage) => &self.stages[stage][3],
+            Field::Calls(stage) => &self.calls[stage],
         }
     }
 }
@@ -125,10 +132,7 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         Field::Tag => hygienic!(u32),
         Field::Whence => hygienic!(#rt::Whence),
         Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
-            let (item, state) = (
-                pipe.projection(stage, "In"),
-                pipe.projection(stage, "State"),
-            );
+            let (item, state) = (link_item(pipe, stage), pipe.projection(stage, "State"));
             let key = pipe.key_param(stage);
             match mode {
                 Mode::Solo => hygienic!(#rt::KeyedSolo<'a, #item, #key, #state>),
@@ -150,12 +154,13 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
             let item = pipe.projection(stage, "In");
             hygienic!(&'a mut #rt::Collector<#item>)
         }
+        Field::Calls(_) => hygienic!(&'a mut #rt::CallsOf<Pipeline>),
         Field::Ahead(stage) => {
-            let item = pipe.projection(stage, "In");
+            let item = link_item(pipe, stage);
             hygienic!(&'a mut #rt::Ahead<#item>)
         }
         Field::Out(stage) => {
-            let item = pipe.projection(stage, "In");
+            let item = link_item(pipe, stage);
             if super::pinned::reads_ring(pipe, stage) {
                 return hygienic!(#rt::Sending<'a, #item>);
             }

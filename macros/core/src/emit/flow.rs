@@ -19,6 +19,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{
+    calls::{self, Leaving},
     fields::{Field, Fields},
     pinned::is_divided,
     pipe::{Node, Output, Pipe, Reader, mixed},
@@ -102,8 +103,8 @@ impl<'p> Flow<'p> {
 
     /// What happens to `x`, which an output sent: it is counted and handed to the readers.
     ///
-    /// Copies are made before the item is counted and handed on, because a `Clone` may panic; then links are
-    /// served, which cannot; then the stages of this loop.
+    /// Copies are made before the item is counted and handed on, because a `Clone` may panic, and its call is answered, because
+    /// a late answer is dropped there; then links are served, which cannot panic; then the stages of this loop.
     fn counted(&mut self, output: Output<'_>, count: TokenStream, me: &Ident) -> TokenStream {
         let mut readers = self.pipe.readers(output);
         // A stage with `prefetch` is called with an earlier item, whose panic must not keep this one from other readers.
@@ -111,10 +112,12 @@ impl<'p> Flow<'p> {
             let waits = self.pipe.prefetch(reader.stage).is_some();
             (self.runs(reader.stage), waits)
         });
+        let call = self.call_leaves(output, &readers);
         let Some((last, others)) = readers.split_last() else {
-            return count;
+            let end = call.end;
+            return hygienic!(#end #count);
         };
-        let (mut copies, mut steps) = (TokenStream::new(), TokenStream::new());
+        let (mut copies, end, mut steps) = (call.copies, call.end, TokenStream::new());
         for (at, reader) in others.iter().enumerate() {
             let name = mixed(&format!("x{}", at + 1));
             let copy = self.copy(output);
@@ -125,7 +128,17 @@ impl<'p> Flow<'p> {
             });
         }
         let step = self.reach(output, last, hygienic!(x), me);
-        hygienic!(#copies #count #steps #step)
+        hygienic!(#copies #end #count #steps #step)
+    }
+
+    /// What happens to the call of `x`, which an output sent.
+    fn call_leaves(&self, output: Output<'_>, readers: &[Reader]) -> Leaving {
+        let answers = output.stage != INPUT && self.pipe.calls.end_at(output.stage);
+        if answers && output.door.is_none() {
+            return calls::answer(self.pipe, output.stage, !readers.is_empty());
+        }
+        let readers: Vec<usize> = readers.iter().map(|reader| reader.stage).collect();
+        calls::leaving(self.pipe, output, &readers)
     }
 
     /// Hands a copy to one of several readers in this loop, so that its panic keeps nothing from the `others`.
@@ -178,7 +191,9 @@ impl<'p> Flow<'p> {
             Some(letter) => letter,
             None => self.link(output, reader, value),
         };
-        self.enter(reader.stage, value, me)
+        let bound = calls::bound(self.pipe, output, reader.stage);
+        let step = self.enter(reader.stage, value, me);
+        hygienic!(#bound #step)
     }
 
     /// The conversion that checks that the types meet, at the parameter of the reader.
@@ -212,20 +227,25 @@ impl<'p> Flow<'p> {
         }
     }
 
-    /// Lets `value`, which has the type that the stage takes, go into the stage.
+    /// Lets `value`, which has the type that the stage takes, go into the stage; where calls pass it, with `call`.
     pub(crate) fn enter(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         if !self.runs(stage) {
             return self.push(stage, value, me);
         }
         if self.pipe.inputs(stage).len() > 1 {
-            let method = self.method(stage);
-            return hygienic!(#me.#method(#value, t););
+            let (method, call) = (self.method(stage), calls::argument(self.pipe, stage));
+            return hygienic!(#me.#method(#value, #call t););
         }
         self.call(stage, value, me)
     }
 
     fn push(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         let out = self.fields.use_of(self.pipe, Field::Out(stage));
+        let rt = self.pipe.rt();
+        let value = match self.pipe.calls.pass(stage) {
+            true => hygienic!(#rt::Called::new(#value, call)),
+            false => value,
+        };
         if self.tagged()
             && self
                 .pipe
@@ -246,12 +266,15 @@ impl<'p> Flow<'p> {
             span = Span::mixed_site()
         );
         if self.done.insert(Method::Enter(stage)) {
-            let input = self.pipe.projection(stage, "In");
+            let (input, call) = (
+                self.pipe.projection(stage, "In"),
+                calls::param(self.pipe, stage),
+            );
             let tally = self.tally.ident();
             let body = self.call(stage, hygienic!(x), &mixed("self"));
             self.methods.push(hygienic! {
                 #[inline(always)]
-                fn #name(&mut self, x: #input, t: &mut #tally) {
+                fn #name(&mut self, x: #input, #call t: &mut #tally) {
                     #body
                 }
             });
@@ -282,7 +305,8 @@ impl<'p> Flow<'p> {
             _ if !keep.is_empty() => (hygienic!(let x = #value;), hygienic!(x)),
             _ => self.state_needs_item(stage, value),
         };
-        let state = self.state(stage, me);
+        let enters = calls::enter(self.pipe, stage);
+        let state = calls::with_item(self.pipe, stage, self.state(stage, me));
         let call = self.function(stage, item, me);
         let gives = self.gives(stage, call, me);
         let clear = self.clear(stage, me);
@@ -290,6 +314,7 @@ impl<'p> Flow<'p> {
             #before
             t.at = #id;
             #keep
+            #enters
             #state
             #clear
             #gives

@@ -13,6 +13,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
+    calls::{key_fn, link_item},
     fields::Field,
     flow::{Mode, ahead, hygienic},
     pinned::{has_all_keys, is_divided},
@@ -105,7 +106,7 @@ impl Glue<'_, '_> {
         }
         for stage in 0..pipe.nodes.len() {
             if is_divided(pipe, stage) {
-                let (key, item) = (pipe.key_param(stage), pipe.projection(stage, "In"));
+                let (key, item) = (pipe.key_param(stage), link_item(pipe, stage));
                 params.extend(hygienic!(#key,));
                 bounds.extend(hygienic!(#key: #rt::KeyFn<#item>,));
             }
@@ -164,7 +165,7 @@ impl Glue<'_, '_> {
     fn link_type(&self, at: usize) -> TokenStream {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
-        let item = pipe.projection(link.to, "In");
+        let item = link_item(pipe, link.to);
         if let Some(ty) = self.pinned_type(at, &item) {
             return ty;
         }
@@ -193,9 +194,10 @@ impl Glue<'_, '_> {
             Field::State(stage) => {
                 pipe.nodes[*stage].state == StateKind::PerWorker && !self.is_pinned(*stage)
             }
-            Field::Buffer(stage) | Field::Batch(stage) | Field::Ahead(stage) => {
-                !self.is_pinned(*stage)
-            }
+            Field::Buffer(stage)
+            | Field::Batch(stage)
+            | Field::Calls(stage)
+            | Field::Ahead(stage) => !self.is_pinned(*stage),
             _ => false,
         };
         self.loops
@@ -219,8 +221,9 @@ impl Glue<'_, '_> {
                     let item = pipe.projection(stage, "In");
                     hygienic!(#rt::Collector<#item>)
                 }
+                Field::Calls(_) => hygienic!(#rt::CallsOf<Pipeline>),
                 Field::Ahead(stage) => {
-                    let item = pipe.projection(stage, "In");
+                    let item = link_item(pipe, stage);
                     hygienic!(#rt::Ahead<#item>)
                 }
                 Field::State(stage) => pipe.projection(stage, "State"),
@@ -254,14 +257,15 @@ impl Glue<'_, '_> {
                 let id = &pipe.nodes[stage].id;
                 Some(hygienic!(w.collector(#id)))
             }
+            Field::Calls(_) => Some(hygienic!(#rt::CallsOf::new())),
             Field::Ahead(stage) => {
                 let distance = ahead::distance(pipe, stage);
                 Some(hygienic!(#rt::Ahead::new(#distance)))
             }
             Field::State(stage) if is_divided(pipe, stage) => None,
             Field::State(stage) if has_all_keys(pipe, stage) => {
-                let ident = &pipe.nodes[stage].ident;
-                Some(hygienic!(#rt::Keys::new(<#ident as #rt::Keyed>::key)))
+                let key = key_fn(pipe, stage);
+                Some(hygienic!(#rt::Keys::new(#key)))
             }
             Field::State(stage) => {
                 let ident = &pipe.nodes[stage].ident;

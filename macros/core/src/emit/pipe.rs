@@ -11,7 +11,10 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 
-use super::fields::Names;
+use super::{
+    calls::{self, Calls},
+    fields::Names,
+};
 use crate::{item::plain, place::Place, signature::StageSig, stage::StageDef};
 
 /// A pipeline, ready to be emitted.
@@ -24,6 +27,8 @@ pub(crate) struct Pipe<'p> {
     pub(crate) literal: Option<Span>,
     /// The names of fields.
     pub(crate) fields: Names,
+    /// The way of calls.
+    pub(crate) calls: Calls,
     taken: HashSet<String>,
 }
 
@@ -93,6 +98,7 @@ impl<'p> Pipe<'p> {
         taken.extend(ids);
         let names: Vec<&str> = model.stages.iter().map(|stage| &*stage.name.text).collect();
         let fields = Names::new(&names);
+        let calls = Calls::new(model, literal);
         Some(Pipe {
             model,
             plan,
@@ -100,6 +106,7 @@ impl<'p> Pipe<'p> {
             env,
             literal,
             fields,
+            calls,
             taken,
         })
     }
@@ -223,6 +230,15 @@ impl<'p> Pipe<'p> {
     /// in the same words, so that rustc says it once.
     pub(crate) fn crossing(&self, stage: usize) -> TokenStream {
         self.crossing_of(stage, "In", stage)
+    }
+
+    /// As `crossing`, for what a link to a stage carries.
+    pub(crate) fn crossing_link(&self, stage: usize) -> TokenStream {
+        let crossing = self.crossing(stage);
+        match self.calls.pass(stage) {
+            true => calls::crossing(&crossing),
+            false => crossing,
+        }
     }
 
     /// As `crossing`, for what a source sends: said at the first stage that takes it.

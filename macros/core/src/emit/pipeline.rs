@@ -9,6 +9,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
+    calls,
     flow::{Mode, hygienic, route_type},
     graph::{Glue, Loops},
     info,
@@ -78,7 +79,7 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
         loops: &loops,
     };
     let (ids, topology) = (info::ids(pipe), info::topology(pipe, drawing));
-    let blueprint = blueprint(pipe, &glue);
+    let (blueprint, answers) = (blueprint(pipe, &glue), calls::answers(pipe));
     let stage_of = stage_of(pipe);
     let aliases = aliases(pipe);
     let checks = checks(pipe);
@@ -97,6 +98,7 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             #aliases
             #checks
             #blueprint
+            #answers
             #stage_of
             #graph
             #(#segments)*
@@ -108,11 +110,16 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
 fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
     let (rt, topology) = (pipe.rt(), pipe.item("TOPOLOGY"));
     let (env, input, open) = (pipe.env_type(), segment::input_type(pipe), glue.open());
+    let queued = calls::queued(pipe);
     let (dry, shared) = (super::dry::dry(pipe), shared(pipe));
     let reads = |stage: &usize| pipe.inputs(*stage).iter().any(|read| read.stage == INPUT);
     let crossing = match (0..pipe.nodes.len()).find(reads) {
         Some(reader) => pipe.crossing(reader),
         None => hygienic!(#rt::crosses_threads::<#input>()),
+    };
+    let crossing = match pipe.model.options.reply {
+        Some(_) => calls::crossing(&crossing),
+        None => crossing,
     };
     let env_name = if segment::mentions(&open, "common") {
         hygienic!(common)
@@ -123,13 +130,14 @@ fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
         impl #rt::Blueprint for Pipeline {
             type Env = #env;
             type Input = #input;
+            type Queued = #queued;
             const SHARED: #rt::Shareable<#env> = #shared;
-            const CROSSING: #rt::Crossing<#input> = #crossing;
+            const CROSSING: #rt::Crossing<#queued> = #crossing;
             const TOPOLOGY: &'static #rt::TopologyInfo = &#topology;
 
             fn open<'e>(
                 #env_name: &'e #rt::Common<#env>,
-                site: &#rt::Site<'_, #input>,
+                site: &#rt::Site<'_, #queued>,
             ) -> Result<impl #rt::Graph + 'e, #rt::InitError> {
                 #open
             }

@@ -8,6 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{
+    calls::{link_item, parted, queued},
     fields::{Field, Fields, field_type},
     flow::{Flow, Mode, hygienic},
     pinned::is_divided,
@@ -113,11 +114,12 @@ fn solo_from(flow: &mut Flow<'_>, source: usize) -> TokenStream {
     let count = several.then(|| flow.tally.head(pipe, source));
     let body = flow.send_from(source, &mixed("self"));
     let whence = flow.count_for_letters();
+    let calls = source == INPUT && pipe.model.options.reply.is_some();
     method(
         flow,
         &solo_entry(pipe, source),
         &head_type(pipe, source),
-        &hygienic!(x),
+        &parted(pipe, calls),
         hygienic!(#whence #count #body),
     )
 }
@@ -134,20 +136,21 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
         ),
         Head::Input => (
             head_type(pipe, INPUT),
-            hygienic!(x),
+            parted(pipe, pipe.model.options.reply.is_some()),
             flow.send_from(INPUT, &me),
         ),
         Head::Link(link) => {
             let stage = pipe.plan.links[link].to;
-            let (ty, rt) = (pipe.projection(stage, "In"), pipe.rt());
+            let (ty, rt) = (link_item(pipe, stage), pipe.rt());
+            let pattern = parted(pipe, pipe.calls.pass(stage));
             let body = flow.call(stage, hygienic!(x), &me);
             match is_divided(pipe, stage) {
                 true => (
                     hygienic!(#rt::Hashed<#ty>),
-                    hygienic!(#rt::Hashed { hash, item: x }),
+                    hygienic!(#rt::Hashed { hash, item: #pattern }),
                     body,
                 ),
-                false => (ty, hygienic!(x), body),
+                false => (ty, pattern, body),
             }
         }
     };
@@ -192,7 +195,7 @@ fn method(
 /// The type of the items that a source sends.
 pub(crate) fn head_type(pipe: &Pipe<'_>, source: usize) -> TokenStream {
     if source == INPUT {
-        return input_type(pipe);
+        return queued(pipe);
     }
     pipe.projection(source, "Out")
 }
@@ -312,7 +315,7 @@ fn generics(pipe: &Pipe<'_>, _: Mode, fields: &Fields) -> (TokenStream, TokenStr
     });
     let (mut params, mut bounds) = (TokenStream::new(), TokenStream::new());
     for stage in keyed {
-        let (key, item) = (pipe.key_param(stage), pipe.projection(stage, "In"));
+        let (key, item) = (pipe.key_param(stage), link_item(pipe, stage));
         params.extend(hygienic!(#key,));
         bounds.extend(hygienic!(#key: #rt::KeyFn<#item>,));
     }

@@ -46,6 +46,7 @@ pub(crate) fn stub(env: Option<&Type>, defs: &[StageDef], reserved: &[String]) -
             impl rt::Blueprint for #pipeline {
                 type Env = #env;
                 type Input = rt::NoInput;
+                type Queued = rt::NoInput;
                 const SHARED: rt::Shareable<#env> = rt::shared_by_workers::<#env>();
                 const CROSSING: rt::Crossing<rt::NoInput> = rt::crosses_threads::<rt::NoInput>();
                 const TOPOLOGY: &'static rt::TopologyInfo = &rt::TopologyInfo::EMPTY;

@@ -12,6 +12,7 @@ use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
+    calls::link_item,
     flow::{Flow, Mode, hygienic},
     pinned::is_divided,
     pipe::{Output, Pipe, Reader, mixed},
@@ -68,7 +69,7 @@ fn entry_type(pipe: &Pipe<'_>, mode: Mode, source: usize) -> TokenStream {
         Head::Input => head_type(pipe, pipewright_spec::plan::INPUT),
         Head::Link(link) => {
             let stage = pipe.plan.links[link].to;
-            let (item, rt) = (pipe.projection(stage, "In"), pipe.rt());
+            let (item, rt) = (link_item(pipe, stage), pipe.rt());
             match is_divided(pipe, stage) {
                 true => hygienic!(#rt::Hashed<#item>),
                 false => item,
@@ -223,7 +224,7 @@ fn reader(flow: &Flow<'_>, output: Output<'static>) -> Option<Step> {
     })
 }
 
-/// A map or filter with `simd` and without state, in this loop.
+/// A map or filter with `simd` and without state, in this loop, whose items bring no calls.
 fn takes_blocks(flow: &Flow<'_>, stage: usize) -> bool {
     let (pipe, node) = (flow.pipe, &flow.pipe.nodes[stage]);
     let shape = matches!(
@@ -233,6 +234,7 @@ fn takes_blocks(flow: &Flow<'_>, stage: usize) -> bool {
     shape
         && pipe.model.stages[stage].options.simd.is_some()
         && node.state == StateKind::None
+        && !pipe.calls.pass(stage)
         && pipe.variants(stage).is_empty()
         && flow.runs(stage)
 }

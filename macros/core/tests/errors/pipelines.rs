@@ -3,6 +3,31 @@
 use super::check;
 
 #[test]
+fn reply_names_one_stage() {
+    let stages = "mod m { #[stage(from = input)] fn a(n: u8) -> u8 { n } #[stage(from = a)] fn b(n: u8) -> u8 { n } }";
+    for (arguments, expect) in [
+        (
+            "reply",
+            "`reply` needs the stage that answers\nhelp: write `reply = stage`",
+        ),
+        (
+            "reply = []",
+            "`reply` names no stage\nhelp: write `reply = stage`",
+        ),
+        (
+            "reply = [b, a]",
+            "a call is answered by one stage\nhelp: write `reply = b`",
+        ),
+        (
+            "reply = c",
+            "no stage is called `c`\nhelp: did you mean `a`?",
+        ),
+    ] {
+        check(&format!("#[pipeline({arguments})] {stages}"), &[expect]);
+    }
+}
+
+#[test]
 fn arguments_and_module_are_checked() {
     check(
         "#[pipeline] fn f() {}",
@@ -27,7 +52,7 @@ help: move the attribute into the other file and put `mod` with a body around th
      #[sink(from = a)] fn z(x: u8) {}
      }"#,
         &[r#"`#[pipeline]` has no option `bnch`
-help: its options: `env`, `pool`, `quantum`, `memory`, `hw`"#],
+help: its options: `env`, `reply`, `pool`, `quantum`, `memory`, `hw`"#],
     );
     check(
         r#"#[pipeline(pool(wrkers = 2))] mod m {

@@ -150,6 +150,12 @@ pub(super) fn unread<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     let passes_on = |stage: &&Stage<P>| matches!(stage.kind, Some(Kind::Stage | Kind::Source));
     for stage in model.stages.iter().filter(passes_on) {
         let name = &stage.name.text;
+        // Callers read what answers them; where nobody has that name, it may be meant to be this one.
+        let reply = model.options.reply.as_ref();
+        let reply = reply.map(|reply| &reply.value.stage.text);
+        if reply.is_some_and(|reply| reply == name || model.find(reply).is_none()) {
+            continue;
+        }
         if model
             .stages
             .iter()

@@ -65,6 +65,8 @@ pub enum Change {
 pub enum ValueType {
     /// One output or a list of outputs, `from = [a, b::Err]`.
     Doors,
+    /// A stage.
+    Stage,
     /// The name of a function; in RON only.
     Function,
     /// A path or a closure; in Rust only.
@@ -286,7 +288,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
 #[rustfmt::skip]
 pub const PIPELINE_KEYS: &[KeyInfo] = &[
     rust(key(Key::Env, "env", &[], ValueType::Code, "()", Change::Shape, "The type of the shared read-only context.")),
-    later(key(Key::Reply, "reply", &[], ValueType::Doors, "none", Change::Shape, "The stage whose output answers `call`.")),
+    key(Key::Reply, "reply", &[], ValueType::Stage, "none", Change::Shape, "The stage whose output answers `call`; with it, the pipeline takes requests."),
     key(Key::Pool, "pool", &[], ValueType::Group(POOL), "a worker for each core", Change::Tuning, "The workers that run the pipeline."),
     live(key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work.")),
     live(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "no limit", Change::Tuning, "The most memory that the buffers between stages may take: sources wait while it is reached.")),

@@ -34,7 +34,7 @@ pub fn validate<P: Place>(
         ValueType::Code => code(&at, &raw),
         ValueType::CountOrCode { .. } if matches!(raw, RawValue::Code) => Ok(Value::Code),
         ValueType::CountOrCode { max } => count(&at, 1, max, &raw).map(Value::Count),
-        ValueType::Doors | ValueType::Function => {
+        ValueType::Doors | ValueType::Stage | ValueType::Function => {
             Err(at.wrong("a stage", &raw, "write the name of a stage"))
         }
     };

@@ -6,6 +6,7 @@ use quote::{format_ident, quote_spanned};
 
 use super::{Flow, Method, hygienic};
 use crate::emit::{
+    calls,
     fields::Field,
     pipe::{Pipe, mixed},
 };
@@ -37,22 +38,32 @@ impl Flow<'_> {
             self.fields.use_of(self.pipe, Field::Ahead(stage)),
             self.ask(stage, me),
         );
-        let method = self.ahead_method(stage);
+        let (method, rt) = (self.ahead_method(stage), self.pipe.rt());
+        let (first, call) = (
+            calls::parted(self.pipe, self.pipe.calls.pass(stage)),
+            calls::argument(self.pipe, stage),
+        );
+        let waits = match call {
+            Some(_) => hygienic!(#rt::Called::new(x, call)),
+            None => hygienic!(x),
+        };
         let pass = if self.tagged() {
             let tag = self.fields.use_of(self.pipe, Field::Tag);
             hygienic! {
-                if let Some((tag, x)) = #me.#ahead.pass_tagged(#me.#tag, x) {
+                if let Some((tag, #first)) = #me.#ahead.pass_tagged(#me.#tag, #waits) {
                     #me.#tag = tag;
-                    #me.#method(x, t);
+                    #me.#method(x, #call t);
                 }
             }
         } else {
-            hygienic!(if let Some(x) = #me.#ahead.pass(x) { #me.#method(x, t); })
+            hygienic!(if let Some(#first) = #me.#ahead.pass(#waits) { #me.#method(x, #call t); })
         };
+        let enters = calls::enter(self.pipe, stage);
         // Finding the memory is a part of the stage, so a panic in it is one of the stage.
         hygienic! {
             let x = #value;
             t.at = #id;
+            #enters
             #ask
             #pass
         }
@@ -78,12 +89,15 @@ impl Flow<'_> {
             span = Span::mixed_site()
         );
         if self.done.insert(Method::Ahead(stage)) {
-            let input = self.pipe.projection(stage, "In");
+            let (input, call) = (
+                self.pipe.projection(stage, "In"),
+                calls::param(self.pipe, stage),
+            );
             let tally = self.tally.ident();
             let body = self.call_now(stage, hygienic!(x), &mixed("self"));
             self.methods.push(hygienic! {
                 #[inline(always)]
-                fn #name(&mut self, x: #input, t: &mut #tally) {
+                fn #name(&mut self, x: #input, #call t: &mut #tally) {
                     #body
                 }
             });
@@ -101,11 +115,15 @@ impl Flow<'_> {
             self.fields.use_of(self.pipe, Field::Ahead(stage)),
         );
         let method = self.ahead_method(stage);
+        let (first, call) = (
+            calls::parted(self.pipe, self.pipe.calls.pass(stage)),
+            calls::argument(self.pipe, stage),
+        );
         let step = if self.tagged() {
             let tag = self.fields.use_of(self.pipe, Field::Tag);
-            hygienic!(|s, (tag, x), t| { s.#tag = tag; s.#method(x, t); })
+            hygienic!(|s, (tag, #first), t| { s.#tag = tag; s.#method(x, #call t); })
         } else {
-            hygienic!(|s, (_, x), t| s.#method(x, t))
+            hygienic!(|s, (_, #first), t| s.#method(x, #call t))
         };
         self.methods.push(hygienic! {
             fn #name(&mut self, t: &mut #tally) {

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{Flow, Method, hygienic};
-use crate::emit::{fields::Field, pipe::mixed};
+use crate::emit::{calls, fields::Field, pipe::mixed};
 
 impl Flow<'_> {
     /// Adds an item to the batch of a batch stage, and calls the stage when the batch is full.
@@ -15,7 +15,12 @@ impl Flow<'_> {
             self.fields.use_of(self.pipe, Field::Batch(stage)),
         );
         let flush = self.flush_method(stage);
+        let call = calls::enter(self.pipe, stage).map(|enters| {
+            let calls = self.fields.use_of(self.pipe, Field::Calls(stage));
+            hygienic!(#enters #me.#calls.push(call);)
+        });
         hygienic! {
+            #call
             if #me.#batch.push(#value, #me.#watch.now()) {
                 #me.#flush(t);
             }
@@ -38,6 +43,10 @@ impl Flow<'_> {
             _ => hygienic!(&mut xs),
         };
         let call = self.function(stage, items, &me);
+        let calls = self.pipe.calls.pass(stage).then(|| {
+            let calls = self.fields.use_of(self.pipe, Field::Calls(stage));
+            hygienic!(let calls = self.#calls.take();)
+        });
         let rest = self.flushed(stage, &me);
         let tally = self.tally.ident();
         let binding = if node.sig.takes == Takes::Slice {
@@ -48,6 +57,7 @@ impl Flow<'_> {
         self.methods.push(hygienic! {
             fn #name(&mut self, t: &mut #tally) {
                 #binding = self.#batch.take();
+                #calls
                 t.at = #id;
                 #rt::at_once(self.#watch, #id, xs.len(), || #call);
                 #rest
@@ -73,6 +83,12 @@ impl Flow<'_> {
             return hygienic!(#me.#batch.give(xs); #drain);
         }
         let sent = self.sent(stage, &mixed("s"));
+        if self.pipe.calls.pass(stage) {
+            let calls = self.fields.use_of(self.pipe, Field::Calls(stage));
+            return hygienic! {
+                #rt::each_called(#me.#watch, #me, t, #id, (xs, calls), |s| (&mut *s.#batch, &mut *s.#calls), |s, x, call, t| { #sent });
+            };
+        }
         hygienic! {
             #rt::each_left(#me.#watch, #me, t, #id, xs, |s| s.#batch, |s, x, t| { #sent });
         }

@@ -6,6 +6,7 @@ use quote::quote_spanned;
 
 use super::{Flow, hygienic, route_type};
 use crate::emit::{
+    calls::{self, Leaving},
     fields::Field,
     pipe::{Output, mixed, spanned},
 };
@@ -72,7 +73,7 @@ impl Flow<'_> {
     }
 
     pub(super) fn one(&mut self, stage: usize, call: TokenStream, me: &Ident) -> TokenStream {
-        if !self.pipe.variants(stage).is_empty() {
+        if !self.pipe.variants(stage).is_empty() && !self.pipe.calls.end_at(stage) {
             return self.route(stage, call, me);
         }
         let sent = self.sent(stage, me);
@@ -82,7 +83,12 @@ impl Flow<'_> {
     /// Counts `x` as sent, and goes on with it.
     pub(in crate::emit) fn sent(&mut self, stage: usize, me: &Ident) -> TokenStream {
         if !self.pipe.variants(stage).is_empty() {
-            return self.route(stage, self.item_of(stage), me);
+            let routed = self.route(stage, self.item_of(stage), me);
+            if !self.pipe.calls.end_at(stage) {
+                return routed;
+            }
+            let Leaving { copies, end } = calls::answer(self.pipe, stage, true);
+            return hygienic!(#copies #end #routed);
         }
         let count = self.tally.sent(self.pipe, stage);
         self.counted(Output { stage, door: None }, count, me)
@@ -149,9 +155,11 @@ impl Flow<'_> {
             stage,
             door: Some("Err"),
         };
-        if !self.pipe.readers(output).is_empty() {
+        let read = !self.pipe.readers(output).is_empty();
+        let Leaving { copies, end } = calls::failure(self.pipe, stage, read);
+        if read {
             let after = self.counted(output, count, me);
-            return hygienic!(Err(x) => { #after });
+            return hygienic!(Err(x) => { #copies #end #after });
         }
         let on_error = self.pipe.model.stages[stage]
             .options
@@ -161,9 +169,13 @@ impl Flow<'_> {
         match on_error {
             Some(OnError::Stop) => {
                 let shown = self.pipe.shown(stage);
-                hygienic!(Err(x) => { #count #rt::stop_with(#id, #shown(&x)) })
+                if end.is_empty() {
+                    return hygienic!(Err(x) => { #count #rt::stop_with(#id, #shown(&x)) });
+                }
+                hygienic!(Err(x) => { let error = #shown(&x); #end #count #rt::stop_with(#id, error) })
             }
-            _ => hygienic!(Err(_) => { #count }),
+            _ if end.is_empty() => hygienic!(Err(_) => { #count }),
+            _ => hygienic!(Err(x) => { #end #count }),
         }
     }
 

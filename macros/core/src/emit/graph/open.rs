@@ -8,7 +8,7 @@ use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Glue, hygienic, mentions, tuple};
-use crate::signature::Role;
+use crate::{emit::calls::key_fn, signature::Role};
 
 impl Glue<'_, '_> {
     /// The body of `Blueprint::open`.
@@ -90,7 +90,7 @@ impl Glue<'_, '_> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
         let (field, number) = (self.link_field(at), Literal::u16_unsuffixed(at as u16));
-        let (ident, crossing) = (&pipe.nodes[link.to].ident, pipe.crossing(link.to));
+        let crossing = pipe.crossing_link(link.to);
         if let Some(made) = self.open_pinned(at) {
             return hygienic!(#field: #made,);
         }
@@ -109,7 +109,8 @@ impl Glue<'_, '_> {
                 hygienic!(#field: #rt::Serial::new(site, #number, #state, #crossing),)
             }
             LinkKind::Keyed { .. } => {
-                hygienic!(#field: #rt::KeyedLink::new(site, #number, <#ident as #rt::Keyed>::key, #crossing),)
+                let key = key_fn(pipe, link.to);
+                hygienic!(#field: #rt::KeyedLink::new(site, #number, #key, #crossing),)
             }
         }
     }

@@ -9,6 +9,7 @@ use quote::{format_ident, quote_spanned};
 
 use super::{Glue, hygienic};
 use crate::emit::{
+    calls::key_fn,
     fields::Field,
     pinned::{is_divided, segments},
 };
@@ -47,15 +48,18 @@ impl Glue<'_, '_> {
     pub(super) fn open_pinned(&self, at: usize) -> Option<TokenStream> {
         let (pipe, rt) = (self.pipe, self.pipe.rt());
         let link = &pipe.plan.links[at];
-        let (number, crossing) = (Literal::u16_unsuffixed(at as u16), pipe.crossing(link.to));
+        let (number, crossing) = (
+            Literal::u16_unsuffixed(at as u16),
+            pipe.crossing_link(link.to),
+        );
         if !pipe.plan.segments[link.segment].is_pinned() {
             return None;
         }
         Some(match link.kind {
             LinkKind::Ring => hygienic!(#rt::RingLink::new(site, #number, #crossing)),
             LinkKind::Keyed { .. } => {
-                let ident = &pipe.nodes[link.to].ident;
-                hygienic!(#rt::KeyedDeposit::new(site, #number, <#ident as #rt::Keyed>::key, #crossing))
+                let key = key_fn(pipe, link.to);
+                hygienic!(#rt::KeyedDeposit::new(site, #number, #key, #crossing))
             }
             _ => {
                 let keep = self.keeps_empty(link.segment);
@@ -150,9 +154,11 @@ impl Glue<'_, '_> {
                 hygienic!(#name.batch())
             }
             Field::State(stage) if is_divided(self.pipe, stage) => hygienic!(#name),
-            Field::State(_) | Field::Buffer(_) | Field::Batch(_) | Field::Ahead(_) => {
-                hygienic!(&mut #name)
-            }
+            Field::State(_)
+            | Field::Buffer(_)
+            | Field::Batch(_)
+            | Field::Calls(_)
+            | Field::Ahead(_) => hygienic!(&mut #name),
             _ => self.segment_field(field),
         }
     }

@@ -9,6 +9,7 @@ use quote::{format_ident, quote_spanned};
 
 use super::{Glue, hygienic, initial, tuple};
 use crate::emit::{
+    calls::link_item,
     fields::Field,
     flow::{Mode, letter},
     pipe::mixed,
@@ -152,7 +153,7 @@ impl Glue<'_, '_> {
                 self.plain_segment(segment, hygienic!(#rt::Carrier<#item>))
             }
             Head::Link(link) => {
-                let item = pipe.projection(pipe.plan.links[link].to, "In");
+                let item = link_item(pipe, pipe.plan.links[link].to);
                 match pipe.plan.links[link].kind {
                     LinkKind::Direct => self.plain_segment(segment, hygienic!(#rt::Carrier<#item>)),
                     LinkKind::Keyed { .. } => {

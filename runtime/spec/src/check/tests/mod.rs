@@ -309,6 +309,62 @@ fn no_stage_before_the_reply_makes_many_of_one() {
 }
 
 #[test]
+fn a_whole_stage_answers_and_needs_no_other_reader() {
+    good("a: stage | input\n@ reply=a");
+    check(
+        "a: stage | input\nb: sink | a::X\n@ reply=a::X",
+        &["E_REPLY_DOOR at @reply=: `a::X` is a door of `a`, and a stage answers"],
+        "write `reply = a`, or name a stage behind the door",
+    );
+    check(
+        "a: stage | input\nb: sink | a\n@ reply=b",
+        &["E_REPLY_SINK at @reply=: `b` is a sink, so it has no output that answers"],
+        "name a stage before it, or let `b` return the answer as a `#[stage]`",
+    );
+}
+
+#[test]
+fn a_batch_on_the_way_keeps_its_items() {
+    good("a: stage slice_mut | input\nb: stage | a\n@ reply=b");
+    check(
+        "a: stage batch | input\nb: stage | a\n@ reply=b",
+        &[
+            "E_REPLY_BATCH at @reply=: `a` may add and drop items of its batch, so a call loses its item there",
+        ],
+        "let it take `&mut [T]`, which keeps every item at its place, or name a stage before `a`",
+    );
+}
+
+#[test]
+fn calls_do_not_pass_futures() {
+    check(
+        "a: stage async | input\nb: stage | a\n@ reply=b",
+        &["E_REPLY_ASYNC at @reply=: `a` is an `async fn`, which calls cannot pass"],
+        "name a stage before `a`",
+    );
+}
+
+#[test]
+fn one_reader_of_an_output_leads_to_the_reply() {
+    good("a: stage | input\nb: stage | a\nc: sink | a\n@ reply=b");
+    good("a: stage | input\nb: stage | a::X\nc: stage | a::Y\nd: stage | b, c\n@ reply=d");
+    check(
+        "a: stage | input\nb: stage | a\nc: stage | a\nd: stage | b, c\n@ reply=d",
+        &[
+            "E_REPLY_TWICE at @reply=: `a` is read by `b` and `c`, which both lead to the answer, so a call has two",
+        ],
+        "let one of them lead to it, or route with an enum",
+    );
+    check(
+        "a: stage | input\nb: stage | input, a\n@ reply=b",
+        &[
+            "E_REPLY_TWICE at @reply=: `input` is read by `a` and `b`, which both lead to the answer, so a call has two",
+        ],
+        "let one of them lead to it, or route with an enum",
+    );
+}
+
+#[test]
 fn paths_are_joined_before_they_are_too_many() {
     // Each stage reads the two before it, and each starts a loop, so the paths grow like rabbits.
     let mut text = String::from("s: source\na0: stage serial | s\na1: stage | s, a0\n");

@@ -41,7 +41,7 @@ fn good(value: ValueType) -> Raw {
                 .map(|f| field(f.name, good(f.value)))
                 .collect(),
         ),
-        ValueType::Doors | ValueType::Function => {
+        ValueType::Doors | ValueType::Stage | ValueType::Function => {
             unreachable!("the front doors store these themselves")
         }
     }

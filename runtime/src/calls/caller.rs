@@ -1,0 +1,312 @@
+//! Calling: a request is pushed with one end of a slot, and the caller waits at the other.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{Answer, Answers, Call, CallError, Called, Desk, Refusal};
+use crate::{
+    call_slots::{Asker, Slots},
+    graph::Blueprint,
+    lane::Lane,
+    running::Running,
+    source::Ingress,
+    sync::Instant,
+};
+
+/// What a call gives.
+type Replied<P> = Result<<P as Answers>::Reply, Refused<P>>;
+
+/// Why there is none.
+type Refused<P> = CallError<<P as Blueprint>::Input, <P as Answers>::Failure>;
+
+/// A handle that calls a running pipeline, for other threads and tasks; clones call the same one. Made by
+/// [`Running::caller`].
+///
+/// When the run is over, every call is refused.
+pub struct Caller<P: Answers> {
+    input: Arc<Ingress<P::Queued>>,
+    desk: Desk<P>,
+}
+
+/// Where calls go.
+struct Counter<'c, P: Answers> {
+    input: &'c Ingress<P::Queued>,
+    slots: &'c Arc<Slots<Answer<P>>>,
+}
+
+/// How long a request waits for room.
+#[derive(Clone, Copy)]
+enum Room {
+    Now,
+    Until(Option<Instant>),
+}
+
+impl<P: Blueprint> Running<P> {
+    /// Sends a request, waiting while the input is full, and waits for its answer: what the stage returns that `reply` names.
+    ///
+    /// It waits as long as that takes, so it must not be called by a stage of the same pipeline: its worker would wait for
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// If the request ends before it is answered, or the pipeline takes no more; see [`CallError`].
+    pub fn call(&self, request: P::Input) -> Replied<P>
+    where
+        P: Answers,
+    {
+        self.calls().call(request, Room::Until(None))
+    }
+
+    /// As [`call`](Self::call), if there is room for the request at once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the request back as [`CallError::Overloaded`] if the input is full; else as [`call`](Self::call).
+    pub fn try_call(&self, request: P::Input) -> Replied<P>
+    where
+        P: Answers,
+    {
+        self.calls().call(request, Room::Now)
+    }
+
+    /// As [`call`](Self::call), waiting at most `timeout` for room and for the answer together. An answer that comes later is
+    /// thrown away, and counted by [`Metrics::late_answers`](crate::Metrics::late_answers).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Deadline`] if the time is up; else as [`call`](Self::call).
+    pub fn call_within(&self, request: P::Input, timeout: Duration) -> Replied<P>
+    where
+        P: Answers,
+    {
+        self.calls().call(request, until(timeout))
+    }
+
+    /// As [`try_call`](Self::try_call), for tasks: the request is sent now, and the future is ready when there is an answer.
+    /// It needs no runtime of its own, and works in any.
+    ///
+    /// A future that is dropped cancels its call: the answer is thrown away. So a time limit is that of the executor, such as
+    /// `tokio::time::timeout(limit, run.call_async(request))`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_call`](Self::try_call): a full input refuses, because a task cannot wait for room.
+    #[cfg(feature = "async")]
+    pub fn call_async(&self, request: P::Input) -> Calling<'_, P>
+    where
+        P: Answers,
+    {
+        self.calls().begin(request)
+    }
+
+    /// A handle for other threads and tasks to call with.
+    pub fn caller(&self) -> Caller<P>
+    where
+        P: Answers,
+    {
+        Caller {
+            input: Arc::clone(self.ingress()),
+            desk: self.desk().clone(),
+        }
+    }
+
+    fn calls(&self) -> Counter<'_, P>
+    where
+        P: Answers,
+    {
+        Counter {
+            input: self.ingress(),
+            slots: &self.desk().0,
+        }
+    }
+}
+
+impl<P: Answers> Caller<P> {
+    /// Sends a request and waits for its answer, as [`Running::call`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::call`].
+    pub fn call(&self, request: P::Input) -> Replied<P> {
+        self.desk().call(request, Room::Until(None))
+    }
+
+    /// As [`call`](Self::call), if there is room for the request at once, as [`Running::try_call`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::try_call`].
+    pub fn try_call(&self, request: P::Input) -> Replied<P> {
+        self.desk().call(request, Room::Now)
+    }
+
+    /// As [`call`](Self::call), waiting at most `timeout`, as [`Running::call_within`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::call_within`].
+    pub fn call_within(&self, request: P::Input, timeout: Duration) -> Replied<P> {
+        self.desk().call(request, until(timeout))
+    }
+
+    /// As [`try_call`](Self::try_call), for tasks, as [`Running::call_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::call_async`].
+    #[cfg(feature = "async")]
+    pub fn call_async(&self, request: P::Input) -> Calling<'_, P> {
+        self.desk().begin(request)
+    }
+
+    fn desk(&self) -> Counter<'_, P> {
+        Counter {
+            input: &self.input,
+            slots: &self.desk.0,
+        }
+    }
+}
+
+impl<'c, P: Answers> Counter<'c, P> {
+    fn call(&self, request: P::Input, room: Room) -> Replied<P> {
+        let mut asker = self.ask(request, room)?;
+        let until = match room {
+            Room::Now => None,
+            Room::Until(until) => until,
+        };
+        match asker.wait(self.slots, until) {
+            Some(answer) => replied::<P>(answer),
+            // Dropping the asker cancels.
+            None => Err(CallError::Deadline(None)),
+        }
+    }
+
+    /// Sends the request.
+    fn ask(&self, request: P::Input, room: Room) -> Result<Asker<Answer<P>>, Refused<P>> {
+        let (asker, answerer) = self.slots.ask();
+        let called = Called::new(request, Call::of(answerer));
+        let sent = match room {
+            Room::Now => self.input.try_send(Lane::NORMAL, called),
+            Room::Until(until) => self.input.send(Lane::NORMAL, called, until),
+        };
+        let refused = match sent {
+            Ok(()) => return Ok(asker),
+            Err(refused) => refused,
+        };
+        let closed = !refused.is_full();
+        let Called { item, call } = refused.into_inner();
+        // Nobody has worked on it: its end is no answer, and not a late one.
+        drop(call);
+        asker.discard();
+        Err(match room {
+            _ if closed => CallError::ShutDown(Some(item)),
+            Room::Now => CallError::Overloaded(item),
+            Room::Until(_) => CallError::Deadline(Some(item)),
+        })
+    }
+
+    #[cfg(feature = "async")]
+    fn begin(&self, request: P::Input) -> Calling<'c, P> {
+        let state = match self.ask(request, Room::Now) {
+            Ok(asker) => State::Asked(asker),
+            Err(error) => State::Refused(error),
+        };
+        Calling {
+            state,
+            pipeline: std::marker::PhantomData,
+        }
+    }
+}
+
+fn until(timeout: Duration) -> Room {
+    Room::Until(Instant::now().checked_add(timeout))
+}
+
+/// An answer, with the names of stages.
+fn replied<P: Answers>(answer: Answer<P>) -> Replied<P> {
+    let name = |stage: u16| {
+        let stage = P::TOPOLOGY.stages.get(usize::from(stage));
+        stage.map_or("input", |stage| stage.name)
+    };
+    answer.map_err(|refusal| match refusal {
+        Refusal::Filtered(stage) => CallError::Filtered { stage: name(stage) },
+        Refusal::Failed(stage, error) => CallError::Failed {
+            stage: name(stage),
+            error,
+        },
+        Refusal::Panicked(stage) => CallError::Panicked { stage: name(stage) },
+        Refusal::ShutDown => CallError::ShutDown(None),
+    })
+}
+
+/// A call that was begun by [`Running::call_async`]: a future of its answer. Dropping it cancels the call.
+#[cfg(feature = "async")]
+#[must_use = "a future that is dropped cancels its call"]
+pub struct Calling<'c, P: Answers> {
+    state: State<P>,
+    pipeline: std::marker::PhantomData<&'c Caller<P>>,
+}
+
+#[cfg(feature = "async")]
+enum State<P: Answers> {
+    Asked(Asker<Answer<P>>),
+    Refused(Refused<P>),
+    Over,
+}
+
+#[cfg(feature = "async")]
+impl<P: Answers> Future for Calling<'_, P> {
+    type Output = Replied<P>;
+
+    /// Polled again after its answer, it is never ready.
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Replied<P>> {
+        let ready = match &mut self.state {
+            State::Asked(asker) => match asker.poll(cx) {
+                std::task::Poll::Ready(answer) => replied::<P>(answer),
+                std::task::Poll::Pending => return std::task::Poll::Pending,
+            },
+            State::Refused(_) | State::Over => {
+                match std::mem::replace(&mut self.state, State::Over) {
+                    State::Refused(error) => Err(error),
+                    _ => return std::task::Poll::Pending,
+                }
+            }
+        };
+        self.state = State::Over;
+        std::task::Poll::Ready(ready)
+    }
+}
+
+// What it holds does not care where it lies.
+#[cfg(feature = "async")]
+impl<P: Answers> Unpin for Calling<'_, P> {}
+
+impl<P: Answers> Clone for Caller<P> {
+    fn clone(&self) -> Self {
+        Self {
+            input: Arc::clone(&self.input),
+            desk: self.desk.clone(),
+        }
+    }
+}
+
+impl<P: Answers> fmt::Debug for Caller<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("input", &self.input)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "async")]
+impl<P: Answers> fmt::Debug for Calling<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Asked(_) => "Calling(waits)",
+            State::Refused(_) => "Calling(refused)",
+            State::Over => "Calling(over)",
+        })
+    }
+}
