@@ -92,6 +92,10 @@ struct Slot<A> {
 /// Who sleeps until there is an answer.
 enum Waiter {
     Thread(Thread),
+    #[cfg_attr(
+        not(any(feature = "async", test)),
+        allow(dead_code, reason = "only tasks are polled")
+    )]
     Task(Waker),
 }
 
@@ -305,6 +309,10 @@ impl<A> Asker<A> {
     }
 
     /// Takes the answer, or lets the task be woken when there is one.
+    #[cfg_attr(
+        not(any(feature = "async", test)),
+        allow(dead_code, reason = "only tasks are polled")
+    )]
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<A> {
         if let Some(answer) = self.take() {
             return Poll::Ready(answer);

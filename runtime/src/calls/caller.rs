@@ -166,7 +166,7 @@ impl<P: Answers> Caller<P> {
     }
 }
 
-impl<'c, P: Answers> Counter<'c, P> {
+impl<P: Answers> Counter<'_, P> {
     fn call(&self, request: P::Input, room: Room) -> Replied<P> {
         let mut asker = self.ask(request, room)?;
         let until = match room {
@@ -203,8 +203,10 @@ impl<'c, P: Answers> Counter<'c, P> {
             Room::Until(_) => CallError::Deadline(Some(item)),
         })
     }
+}
 
-    #[cfg(feature = "async")]
+#[cfg(feature = "async")]
+impl<'c, P: Answers> Counter<'c, P> {
     fn begin(&self, request: P::Input) -> Calling<'c, P> {
         let state = match self.ask(request, Room::Now) {
             Ok(asker) => State::Asked(asker),

@@ -19,6 +19,7 @@
 
 mod harness;
 
+mod calls;
 mod memory;
 mod order;
 mod panics;
