@@ -77,6 +77,8 @@ pub fn pipeline(attr: TokenStream, item: TokenStream) -> TokenStream {
 ///
 #[doc = include_str!("stage-options.md")]
 ///
+#[doc = include_str!("group-options.md")]
+///
 /// # Prefetching
 ///
 /// With `prefetch = ..` the memory that an item leads to is asked for when the item comes, and the stage is called with it

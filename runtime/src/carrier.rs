@@ -24,10 +24,12 @@ use std::{
 };
 
 use crate::{
+    aside::Served,
     diagnose::Crossing,
     drive::Watch,
+    guard::Paused,
     load::Load,
-    ring::Ring,
+    ring::{Hold, Ring},
     shared::{Shared, Spares},
     spare::Spare,
     worker::Worker,
@@ -65,6 +67,8 @@ pub(crate) struct Node<T> {
     tags: Vec<u32>,
     /// What of it the budget of the run knows, in bytes.
     counted: usize,
+    /// What it has with it where it was put aside.
+    paused: Option<Box<Paused>>,
     /// Where to return to.
     home: Arc<Pool<T>>,
 }
@@ -150,7 +154,7 @@ impl<T: 'static> Home<T> {
         shared.budget.needs(pool.room * size_of::<T>() * parts);
         // One worker has the pipeline to itself and carries nothing. Where memory is limited, nothing is made that may not be
         // needed.
-        let carries = shared.settings.workers > 1 || !shared.pins.is_empty();
+        let carries = shared.is_parallel() || shared.settings.workers > 1;
         if carries && !shared.budget.is_limited() {
             for i in 0..buffers.min(MADE_AHEAD) {
                 // There is room: no more are made than a list holds. Only their headers are touched here; the pages for
@@ -268,6 +272,7 @@ impl<T: 'static> Pool<T> {
             items: Vec::with_capacity(room),
             tags: Vec::with_capacity(if tagged { room } else { 0 }),
             counted: 0,
+            paused: None,
             home: Arc::clone(self),
         });
         node.count();
@@ -359,6 +364,15 @@ impl<T: 'static> Carrier<T> {
         self.0.header.part = part;
     }
 
+    /// What it has with it, if it was put aside and does not go on yet.
+    pub(crate) fn paused(&mut self) -> &mut Option<Box<Paused>> {
+        &mut self.0.paused
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.0.paused.is_some()
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.0.header.number
     }
@@ -403,6 +417,7 @@ impl<T: 'static> Drop for Carrier<T> {
             node.items.clear();
         }
         node.tags.clear();
+        node.paused = None;
         let ticket = node.header.ticket;
         // Acquire: pairs with the Release of the link that is gone.
         if node.home.closed.load(Ordering::Acquire) {
@@ -432,21 +447,34 @@ impl<T: 'static> CarrierRing<T> {
 
     /// Brings a carrier to the gate, with its number. If nobody serves, this worker holds the gate, and `serve` is called for the
     /// carrier and for all that come meanwhile. What those cost is charged to their tickets.
-    pub(crate) fn pass<'w>(
+    ///
+    /// A carrier that `serve` gives back waits, and the gate with it: nobody serves until it comes again, and goes on.
+    pub(crate) fn pass<'w, R: Served>(
         &self,
         carrier: Carrier<T>,
         w: &mut Worker<'w>,
-        mut serve: impl FnMut(Carrier<T>, &mut Worker<'w>),
+        mut serve: impl FnMut(Carrier<T>, &mut Worker<'w>) -> R,
     ) {
         let own = carrier.ticket();
-        let Some(mut hold) = self.arrive(carrier.number(), carrier.into_box()) else {
+        let hold = match R::WAITS && carrier.is_paused() {
+            true => Some(Hold::again(carrier.number(), carrier.into_box())),
+            false => self.arrive(carrier.number(), carrier.into_box()),
+        };
+        let Some(mut hold) = hold else {
             return;
         };
         let mut is_own = true;
         while let Some(node) = hold.take() {
             let carrier = Carrier::from_box(node);
             let theirs = (!is_own).then(|| w.shared.keep(carrier.ticket()));
-            serve(carrier, w);
+            if let Some(parked) = serve(carrier, w).parked() {
+                // Last of all, because another worker may go on with it at once.
+                w.shared.put_aside(parked);
+                if let Some(kept) = theirs {
+                    w.charge_to(kept.ticket());
+                }
+                return;
+            }
             let more = self.advance(&mut hold);
             if let Some(kept) = theirs {
                 w.charge_to(kept.ticket());

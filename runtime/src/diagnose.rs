@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
 
 use crate::{
+    breaker::Refused,
     calls::{Answers, Called},
     letter::DeadLetter,
     link::Hashed,
@@ -364,6 +365,23 @@ pub trait OutlivesItem {}
 pub trait Shown: fmt::Display {}
 
 impl<E: fmt::Display> Shown for E {}
+
+/// An error that can say that a breaker turned the item away.
+#[diagnostic::on_unimplemented(
+    message = "items leave by `::Err` while the breaker is open, but `{Self}` cannot say that they were refused",
+    label = "does not implement `From<pipewright::breaker::Refused>`",
+    note = "implement `From<pipewright::breaker::Refused>`, or write `on_open = hold` without `hold`, or `on_open = drop`"
+)]
+pub trait TellsRefusal {
+    /// The error.
+    fn refused(refused: Refused) -> Self;
+}
+
+impl<E: From<Refused>> TellsRefusal for E {
+    fn refused(refused: Refused) -> Self {
+        refused.into()
+    }
+}
 
 /// A function that makes a state: from nothing or from the environment, perhaps failing.
 #[diagnostic::on_unimplemented(

@@ -42,12 +42,14 @@ built_on_them! {
     mod acks;
     mod ahead;
     mod alone;
+    mod aside;
     mod batch;
     mod budget;
     mod builder;
     mod call;
     mod calls;
     mod carrier;
+    mod classify;
     mod counts;
     mod crew;
     #[cfg(all(feature = "durable", target_os = "linux", not(shuttle)))]
@@ -60,6 +62,7 @@ built_on_them! {
     mod ending;
     mod error;
     mod graph;
+    mod guard;
     mod lane_queues;
     mod lent;
     mod letter;
@@ -117,6 +120,7 @@ built_on_them! {
         builder::Builder,
         call::Outlet,
         calls::{Answers, CallError, Caller},
+        classify::{Classify, ErrorClass},
         dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{
@@ -125,6 +129,7 @@ built_on_them! {
         fork::join,
         graph::{Blueprint, NoInput},
         letter::{DeadLetter, NotKept, Origin},
+        guard::GuardMetrics,
         link::Merge,
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,

@@ -5,7 +5,7 @@ use std::fmt;
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
-    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, pressure::MemoryPressure, running::Of,
+    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::{Guard, GuardMetrics}, pressure::MemoryPressure, running::Of,
     shared::Shared, sync::Ordering, worker_stats::WorkerMetrics,
 };
 
@@ -38,12 +38,15 @@ pub struct StageMetrics {
     pub failed: u64,
     /// Items that were lost to a panic.
     pub panicked: u64,
-    /// Items that were dropped because the run stopped: before this stage, or after it had made them.
+    /// Items that were dropped because the run stopped, before this stage or after it had made them; or before it because its
+    /// breaker was open, with `on_open = drop`.
     pub dropped: u64,
     /// Items that are on their way to it.
     pub in_flight: u64,
     /// Items sent by each variant door that is read.
     pub routed: Vec<(&'static str, u64)>,
+    /// What guards it has counted; `None` if nothing does.
+    pub guard: Option<GuardMetrics>,
 }
 
 impl<P: Blueprint> Metrics<P> {
@@ -180,6 +183,7 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .into_iter()
             .map(|door| (door, routed(shared, stage, door)))
             .collect(),
+        guard: shared.guards.of(stage).map(Guard::seen),
     }
 }
 

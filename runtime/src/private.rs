@@ -3,7 +3,7 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Enforce, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
+        DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
         TopologyInfo, Wait,
     },
     options::{OnError, OnPanic, Priority},
@@ -11,6 +11,7 @@ pub use pipewright_spec::{
 
 pub use crate::{
     ahead::Ahead,
+    aside::{Parked, Served},
     batch::{Collector, Due},
     call::{Call, CallBatch, Outlet, Routed, no_env, routed, routed_copied},
     calls::{Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, key_of_called},
@@ -22,6 +23,7 @@ pub use crate::{
     each::{apart, at_once, each, each_ahead, each_called, each_emitted, each_left},
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
+    guard::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
     link::{
         Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial,
         Shard,
@@ -39,7 +41,7 @@ pub use crate::{
         SplitSource, Splittable,
     },
     stage::{
-        Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
+        Held, Init, KeyFn, class_of, failed, refused, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
         err_link, key_of, link, make_state, shown, slice_link,
     },
     worker::Worker,

@@ -66,7 +66,7 @@ pub struct Ledger {
     pub failed: u64,
     /// Items that were lost to a panic.
     pub panicked: u64,
-    /// Items that were dropped because the run stopped.
+    /// Items that were dropped because the run stopped, or because a breaker was open and said so.
     pub dropped: u64,
     /// Items that are still on their way; none when a run has ended.
     pub in_flight: u64,
@@ -340,6 +340,9 @@ impl<P> fmt::Display for Report<P> {
                 "  {:width$}  {:>12}  {:>12}  {:>10}  {:>10}  {:>10}  {:>10}",
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
+        }
+        for (name, guard) in stages.iter().filter_map(|s| Some((s.name, s.guard.as_ref()?))) {
+            writeln!(f, "  `{name}`: {guard}")?;
         }
         if let Some(memory) = self.metrics.memory {
             writeln!(f, "  {memory}")?;

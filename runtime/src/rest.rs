@@ -107,6 +107,9 @@ impl Worker<'_> {
             free == shared.credits.total()
         };
         let now = shared.now();
+        if shared.aside.is_due(now) {
+            return true;
+        }
         let ready = || shared.sources.iter().any(|source| source.is_ready(now));
         enough && (shared.may_pull() && ready() || shared.is_over())
     }
@@ -187,7 +190,7 @@ impl Worker<'_> {
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
         // While sources are paused nobody asks them; who ends that wakes a sleeper.
         let asked = (0..shared.sources.len()).filter(|_| shared.may_pull());
-        let retry = asked.filter_map(|source| self.retry_time(source)).min();
+        let retry = asked.filter_map(|source| self.retry_time(source)).chain(shared.aside.first()).min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
         let pause = self.rest.pace.pause(shared.now());

@@ -9,6 +9,10 @@
 //! * **Advancing**: the holder is done with `n` and looks at slot `n + 1`. A batch: it takes it and goes on. EMPTY: it
 //!   swaps EMPTY -> OPEN and leaves; if a batch arrived in between, the swap fails and it takes that batch.
 //!
+//! * **Pausing**: a holder may go away with its batch and without advancing. Then no slot is OPEN, so nobody serves, and what
+//!   arrives waits in its slots, until the one that has the batch is the holder again ([`Hold::again`]). Who hands the batch
+//!   over meanwhile passes the state on with it (by the lock of [`crate::aside`] and the run queues).
+//!
 //! Both sides make one read-modify-write on the same word, so one of them sees the other: nothing is left behind and
 //! nobody waits. A worker that is descheduled before it arrives delays only the numbers behind its own.
 //!
@@ -47,6 +51,14 @@ pub(crate) struct Hold<T> {
 }
 
 impl<T> Hold<T> {
+    /// The right of the holder of `number`, who went away with this batch and has not advanced since: the one that is back.
+    pub(crate) fn again(number: u64, batch: Box<T>) -> Self {
+        Self {
+            number,
+            batch: Some(batch),
+        }
+    }
+
     /// Takes the batch to serve; `None` if it was taken already.
     pub(crate) fn take(&mut self) -> Option<Box<T>> {
         self.batch.take()

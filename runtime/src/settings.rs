@@ -8,6 +8,7 @@ use pipewright_spec::{
 
 use crate::{
     error::StartError,
+    guard::GuardSettings,
     idle::MAX_WORKERS,
     lane::Lane,
     machine::{Machine, Placement, Wish},
@@ -75,6 +76,8 @@ pub(crate) struct StageSettings {
     pub(crate) wait: Option<Wait>,
     /// Their real-time priority.
     pub(crate) realtime: Option<u8>,
+    /// What guards it.
+    pub(crate) guard: Option<GuardSettings>,
 }
 
 impl Settings {
@@ -92,6 +95,7 @@ impl Settings {
             cores: stage.cores.and_then(CoreSet::of),
             wait: stage.wait,
             realtime: stage.realtime,
+            guard: info.guard_of(id as u16).map(GuardSettings::of),
             on_panic: stage
                 .on_panic
                 .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -151,8 +155,18 @@ impl Settings {
         named.flat_map(CoreSet::iter).collect()
     }
 
-    /// Refuses more batches on their way than gates can have slots for.
+    /// Has a stage a guard?
+    pub(crate) fn has_guards(&self) -> bool {
+        self.stages.iter().any(|stage| stage.guard.is_some())
+    }
+
+    /// Refuses numbers of guards that do not fit each other, and more batches on their way than gates can have slots for.
     pub(crate) fn check(&self, info: &TopologyInfo) -> Result<(), StartError> {
+        for (stage, info) in self.stages.iter().zip(info.stages) {
+            if let Some(Err(wrong)) = stage.guard.as_ref().map(GuardSettings::check) {
+                return Err(StartError::Number(format!("`{}`: {wrong}", info.name)));
+            }
+        }
         for link in 0..info.links.len() {
             let gates = self.parts_at(info, link);
             if self.most_at(info, link).saturating_mul(gates) > MOST_CARRIERS {

@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
+    aside::{Aside, Parked},
     budget::Budget,
     carrier::{Carrier, Task},
     counts::Counts,
@@ -20,6 +21,7 @@ use crate::{
     ending::Bell,
     error::RunError,
     fork::Forks,
+    guard::Guards,
     idle::Idle,
     lane_queues::LaneQueues,
     live::Live,
@@ -72,6 +74,10 @@ pub(crate) struct Shared {
     pub(crate) bell: Arc<Bell>,
     /// The numbers that can change.
     pub(crate) live: Live,
+    /// What guards the stages that have guards.
+    pub(crate) guards: Guards,
+    /// What they have put aside.
+    pub(crate) aside: Aside,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
     /// Tasks that no run queue had room for.
     pub(crate) injector: ArrayQueue<Task>,
@@ -159,8 +165,10 @@ impl Shared {
             stealers: OnceLock::new(),
             injector: ArrayQueue::new(bound),
             lanes: LaneQueues::new(&settings, info, bound),
-            // Nobody has a pipeline with pinned threads to itself.
-            parallel: AtomicBool::new(settings.parallel || !pins.is_empty()),
+            // Nobody has a pipeline with pinned threads to itself, nor one whose batches may have to wait.
+            parallel: AtomicBool::new(settings.parallel || !pins.is_empty() || settings.has_guards()),
+            guards: Guards::new(&settings),
+            aside: Aside::new(),
             pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
@@ -334,8 +342,45 @@ impl Shared {
         for source in &self.sources {
             source.close();
         }
+        self.aside.release(|parked| parked.collapses);
         self.idle.wake_all();
         self.pins.wake_all();
+    }
+
+    /// Puts a batch aside until it is due.
+    pub(crate) fn put_aside(&self, parked: Parked) {
+        let (stage, news) = (parked.stage, parked.news);
+        if self.aside.put(parked) {
+            // Whoever sleeps may sleep too long.
+            self.idle.wake_one();
+        }
+        if self.guards.of(stage.into()).is_some_and(|guard| guard.news() != news) {
+            self.release_aside(stage);
+        }
+    }
+
+    /// Leaves what is due to whichever worker is free first.
+    #[cold]
+    pub(crate) fn bring_back(&self, now: u64) {
+        for task in self.aside.take_due(now) {
+            self.leave_task(task);
+        }
+    }
+
+    /// What `stage` has put aside may go on.
+    pub(crate) fn release_aside(&self, stage: u16) {
+        if self.aside.release(|parked| parked.stage == stage) {
+            self.idle.wake_one();
+        }
+    }
+
+    /// Drops what was put aside.
+    pub(crate) fn drop_aside(&self) {
+        for parked in self.aside.clear() {
+            if let Some(guard) = self.guards.of(parked.stage.into()) {
+                guard.resumed(parked.items);
+            }
+        }
     }
 
     /// Drops what is on its way.
@@ -449,8 +494,12 @@ impl Shared {
 
     /// Leaves a batch to whichever worker is free first.
     pub(crate) fn leave<T: 'static>(&self, carrier: Carrier<T>) {
-        let lane = self.lanes.at(carrier.link(), self.credits.lane(carrier.ticket()));
-        if let Err(task) = self.lanes.push(lane, carrier.into_task()) {
+        self.leave_task(carrier.into_task());
+    }
+
+    fn leave_task(&self, task: Task) {
+        let lane = self.lanes.at(task.link(), self.credits.lane(task.ticket()));
+        if let Err(task) = self.lanes.push(lane, task) {
             // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and
             // the ledger shows it.
             drop(self.injector.push(task));

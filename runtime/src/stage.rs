@@ -3,9 +3,12 @@
 use std::{hash::Hash, marker::PhantomData};
 
 use crate::{
-    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Shown, StageKey},
+    breaker::Refused,
+    classify::{Classify, ErrorClass},
+    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Shown, StageKey, TellsRefusal},
     error::InitError,
     graph::States,
+    guard::Guarding,
     link::Merge,
     prefetch::{Handle, prefetch},
 };
@@ -121,6 +124,24 @@ impl<T> Held<T> {
 /// The text of the error of a stage that ends the run.
 pub fn shown<E: Shown>(error: &E) -> String {
     error.to_string()
+}
+
+/// Tells the guard of a stage of an error.
+#[inline(always)]
+pub fn failed<E: Classify>(guard: &Guarding<'_, impl Sized + 'static>, error: &E) {
+    guard.failed(error);
+}
+
+/// What an error says, with its text where it is fatal.
+pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
+    let class = error.class();
+    let text = if class == ErrorClass::Fatal { error.to_string() } else { String::new() };
+    (class, text)
+}
+
+/// The error of an item that a breaker turned away.
+pub fn refused<E: TellsRefusal>(refused: Refused) -> E {
+    E::refused(refused)
 }
 
 /// Copies an item for one of several readers of stage `P`.

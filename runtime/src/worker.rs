@@ -19,6 +19,7 @@ use crossbeam_deque::{Steal, Worker as Queue};
 
 use crate::{
     alone::alone,
+    aside::Parked,
     carrier::{Carrier, Task},
     counts::Counts,
     drive::{Watch, panic_message},
@@ -161,6 +162,11 @@ impl<'r> Worker<'r> {
         if waiting > 0 {
             shared.idle.wake_one();
         }
+    }
+
+    /// Puts a batch aside until it is due.
+    pub fn put_aside(&self, parked: Parked) {
+        self.shared.put_aside(parked);
     }
 
     /// What this worker has done since the last boundary was work on batches of `ticket`, to which it has a reference.
@@ -366,7 +372,8 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
         w.rest();
     }
     w.stop_looking();
-    // What is left in the queues after a stop is dropped and counted there.
+    // What is left in the queues after a stop is dropped and counted there, and so is what waits.
+    shared.drop_aside();
     for lane in Lane::ALL {
         w.lane = lane;
         while w.next_task().is_some() {}
@@ -376,6 +383,9 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
 /// Does one piece of work, of the most urgent lane that has any; false if there is none.
 fn step<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
+    if shared.aside.is_due(w.now) {
+        shared.bring_back(w.now);
+    }
     let first = w.first_lane();
     let done = shared
         .lanes
@@ -475,7 +485,7 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) ->
             Pulled::More => {
                 w.stats().pulled.add(1);
                 w.turn = source + 1;
-                let may_turn = shared.pins.is_empty() && !shared.settings.parallel;
+                let may_turn = shared.pins.is_empty() && !shared.settings.parallel && shared.guards.is_empty();
                 if may_turn && shared.sources.iter().all(|source| source.is_cheap()) {
                     shared.set_parallel(false);
                 }

@@ -16,6 +16,7 @@ mod vector;
 
 mod dry;
 mod graph;
+mod guards;
 mod info;
 mod pinned;
 mod pipeline;

@@ -30,6 +30,34 @@ fn table(keys: &[KeyInfo]) -> String {
     text
 }
 
+/// The fields of the groups that stages take.
+fn groups() -> String {
+    let mut text = String::new();
+    for key in STAGE_KEYS.iter().filter(|key| key.built) {
+        let ValueType::Group(fields) = key.value else {
+            continue;
+        };
+        writeln!(
+            text,
+            "The fields of `{}`:\n\n| field | value | |\n|---|---|---|",
+            key.name
+        )
+        .expect("a string can be written to");
+        for field in fields {
+            writeln!(
+                text,
+                "| `{}` | {} | {} |",
+                field.name,
+                value(field.value),
+                field.doc
+            )
+            .expect("a string can be written to");
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// Most fields of a group that the table names.
 const MOST_FIELDS: usize = 4;
 
@@ -63,16 +91,17 @@ fn value(value: ValueType) -> String {
             let shown = &names[..names.len().min(MOST_FIELDS)];
             format!("`({} = ..{more})`", shown.join(" = .., "))
         }
+        ValueType::TimeOrCount { .. } => "time, or count".to_owned(),
+        ValueType::Rate => "rate".to_owned(),
         other => format!("{other:?}"),
     }
 }
 
 #[track_caller]
-fn check(file: &str, keys: &[KeyInfo]) {
+fn check(file: &str, text: String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../src")
         .join(file);
-    let text = table(keys);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &text).expect("the documentation can be written");
     }
@@ -85,10 +114,15 @@ fn check(file: &str, keys: &[KeyInfo]) {
 
 #[test]
 fn the_options_of_a_stage_are_documented() {
-    check("stage-options.md", STAGE_KEYS);
+    check("stage-options.md", table(STAGE_KEYS));
+}
+
+#[test]
+fn the_fields_of_groups_are_documented() {
+    check("group-options.md", groups());
 }
 
 #[test]
 fn the_options_of_a_pipeline_are_documented() {
-    check("pipeline-options.md", PIPELINE_KEYS);
+    check("pipeline-options.md", table(PIPELINE_KEYS));
 }

@@ -105,6 +105,23 @@ fn check(name: &str, input: &str, part: Part) {
 }
 
 #[test]
+fn a_guarded_stage_may_leave_its_batch_in_the_middle() {
+    check(
+        "guarded",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
+             #[stage(from = numbers, breaker(failure_pct = 50))]
+             fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n) }
+             #[stage(from = ask, breaker(on_open = dead_letter))]
+             fn count(n: u64, sum: &mut Sum) -> Result<u64, NoAnswer> { sum.add(n) }
+             #[sink(from = count)] fn print(n: u64) {}
+             #[sink(from = [ask::Err, count::Err])] fn reject(error: NoAnswer) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn a_stage_alone_has_a_marker_and_a_companion() {
     check(
         "stage",

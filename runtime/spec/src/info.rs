@@ -17,6 +17,8 @@ pub struct TopologyInfo {
     pub sources: &'static [SourceInfo],
     /// Its segments that have threads of their own, producers before consumers.
     pub pinned: &'static [PinnedInfo],
+    /// Its stages that something guards, in the order of the stages.
+    pub guards: &'static [GuardInfo],
     /// Is there something for the workers of the pool to run?
     pub has_pool: bool,
     /// `pool(..)`.
@@ -39,6 +41,7 @@ impl TopologyInfo {
         links: &[],
         sources: &[],
         pinned: &[],
+        guards: &[],
         has_pool: true,
         pool: PoolInfo::NONE,
         enforce: None,
@@ -66,6 +69,11 @@ impl TopologyInfo {
         self.pinned
             .iter()
             .position(|pinned| pinned.stages.contains(&stage))
+    }
+
+    /// What guards a stage.
+    pub fn guard_of(&self, stage: u16) -> Option<&'static GuardInfo> {
+        self.guards.iter().find(|guard| guard.stage == stage)
     }
 
     /// Does a stage take its items from a ring?
@@ -200,4 +208,35 @@ pub struct SourceInfo {
     pub gates: &'static [u16],
     /// Is it told up to where everything is done?
     pub acks: bool,
+}
+
+/// What guards a stage, with the numbers that were given.
+#[derive(Clone, Copy, Debug)]
+pub struct GuardInfo {
+    /// The stage.
+    pub stage: u16,
+    /// `breaker(..)`, where given.
+    pub breaker: Option<&'static [FieldInfo]>,
+}
+
+/// A field of a group such as `breaker(..)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What was given.
+    pub value: FieldValue<'static>,
+}
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValue<'v> {
+    /// A number.
+    Count(u64),
+    /// A time in nanoseconds.
+    Time(u64),
+    /// A word.
+    Word(&'static str),
+    /// Several words.
+    Words(&'v [&'static str]),
 }

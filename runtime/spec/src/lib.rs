@@ -13,6 +13,7 @@ pub mod model;
 pub mod options;
 
 pub mod cores;
+pub mod guards;
 pub mod suggest;
 pub mod units;
 

@@ -214,6 +214,11 @@ impl<P> Stage<P> {
         self.kind == Some(Kind::Sink)
     }
 
+    /// Does something stand between its items and its calls, so that they may have to wait?
+    pub fn is_guarded(&self) -> bool {
+        !self.is_source() && self.options.breaker.is_some()
+    }
+
     /// How its function holds state, as far as that is known.
     pub fn state(&self) -> Option<StateKind> {
         self.signature.map(|signature| signature.state)

@@ -113,11 +113,25 @@ fn raw(value: &str) -> RawValue<String> {
         "" => RawValue::Flag,
         "code" => RawValue::Code,
         "group" => RawValue::Group(Vec::new()),
+        _ if value.starts_with("group:") => {
+            RawValue::Group(value[6..].split(',').map(inner).collect())
+        }
         "true" => RawValue::Bool(true),
         _ if value.starts_with('"') => RawValue::Str(value.trim_matches('"').into()),
         _ => value
             .parse()
             .map_or_else(|_| RawValue::Ident(value.into()), RawValue::Int),
+    }
+}
+
+/// A field of a group: `group:open="1s",probes=3`.
+fn inner(text: &str) -> RawField<String> {
+    let (name, value) = text.split_once('=').expect("a field has a value");
+    RawField {
+        name: name.into(),
+        key: name.into(),
+        value: raw(value),
+        place: format!("{name}="),
     }
 }
 

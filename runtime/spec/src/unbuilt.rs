@@ -1,7 +1,7 @@
 //! The options that this version reads and checks, but does not have.
 
 use crate::model::{Model, Place, Stage};
-use crate::options::{Key, KeyInfo, Overflow, STAGE_KEYS, info};
+use crate::options::{Key, KeyInfo, Overflow, STAGE_KEYS, Value, info};
 use crate::report::{Problem, Problems};
 
 /// A problem for each option that this version does not have.
@@ -9,6 +9,7 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
     let mut problems = Problems::new();
     for stage in &model.stages {
         stage_keys(stage, &mut problems);
+        nack(stage, &mut problems);
         overflow(stage, &mut problems);
         future(stage, &mut problems);
     }
@@ -32,7 +33,7 @@ fn instead(key: Key) -> &'static str {
         Key::Timeout => "remove it; let the function itself give up and return an `Err`",
         Key::Rate => "remove it; let the source make fewer items",
         Key::Retry => "remove it; try again inside of the function",
-        Key::Breaker => "remove it; read `::Err` and decide there",
+        Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Overflow => "write `block`, which is the default",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
@@ -45,6 +46,15 @@ fn stage_keys<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
         if let Some(place) = stage.options.given(info.key) {
             problems.push(problem(info.name, info.key, place.clone()));
         }
+    }
+}
+
+/// Items can be given back where sources take them back.
+fn nack<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    let breaker = stage.options.breaker.as_ref();
+    let on_open = breaker.and_then(|given| given.value.find("on_open"));
+    if let Some(field) = on_open.filter(|field| matches!(field.value, Value::Word("nack"))) {
+        problems.push(problem("nack", Key::Breaker, field.place.clone()));
     }
 }
 
@@ -115,7 +125,7 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source | | rate=\"1k/s\"
-             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group breaker=group
+             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group
              c: sink async | input | overflow=drop_oldest
              @ jemalloc=group",
             &[
@@ -124,7 +134,6 @@ mod tests {
                 "b.in_flight in_flight",
                 "b.timeout timeout",
                 "b.retry retry",
-                "b.breaker breaker",
                 "c.overflow= drop_oldest",
                 "c async fn",
                 "@jemalloc jemalloc",

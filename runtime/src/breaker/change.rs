@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    Breaker, Class, Event, Reason, Refused, Rules, State, Ticket,
+    Breaker, Class, Event, Reason, Refused, Rows, Rules, State, Ticket,
     control::{Mode, Word},
     window::Counts,
 };
@@ -179,9 +179,14 @@ impl Breaker {
 
     /// What came of an admission.
     pub(super) fn settle(&self, made: Word, counts: Counts) {
+        self.settle_rows(made, counts, Rows::of(counts));
+    }
+
+    /// As [`Self::settle`], of calls of which it is known which of them failed.
+    pub(super) fn settle_rows(&self, made: Word, counts: Counts, rows: Rows) {
         match made.mode() {
             Mode::HalfOpen => self.settle_probe(made, counts),
-            _ => self.result(made, counts),
+            _ => self.result(made, counts, rows),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use pipewright_spec::guards;
+
 use super::{Breaker, Clock, control::MOST_PROBES};
 
 /// What a breaker looks back on when it decides.
@@ -89,14 +91,14 @@ impl Default for BreakerBuilder {
     fn default() -> Self {
         Self {
             window: Window::Time(Duration::from_secs(10)),
-            min_items: 100,
+            min_items: guards::MIN_ITEMS,
             failure_pct: 50,
             consecutive: 0,
             slow: Slow::Off,
             slow_pct: 80,
-            open: Duration::from_secs(5),
+            open: Duration::from_nanos(guards::OPEN_NS),
             open_backoff: 2.0,
-            open_max: Duration::from_secs(60),
+            open_max: Duration::from_nanos(guards::OPEN_MAX_NS),
             open_jitter_pct: 10,
             probes: 10,
             probe_concurrency: 1,
@@ -213,6 +215,12 @@ impl BreakerBuilder {
         self
     }
 
+    /// With an `open_max` that is no shorter than `open`.
+    pub(crate) fn with_room(mut self) -> Self {
+        self.open_max = self.open_max.max(self.open);
+        self
+    }
+
     /// The breaker, closed.
     ///
     /// # Errors
@@ -223,7 +231,7 @@ impl BreakerBuilder {
         Ok(Breaker::of(&self))
     }
 
-    fn check(&self) -> Result<(), BreakerConfigError> {
+    pub(crate) fn check(&self) -> Result<(), BreakerConfigError> {
         match self.ranges().into_iter().find(|range| !range.ok) {
             None => Ok(()),
             Some(Range {

@@ -220,6 +220,21 @@ impl Breaker {
         })
     }
 
+    /// As [`Self::admit_up_to`], for who asks again and again until it is admitted: a refusal is not counted.
+    pub(crate) fn ask(&self, items: u32) -> Result<Ticket<'_>, Refused> {
+        self.admission(items.max(1))
+    }
+
+    /// So many calls are not made because it refused them.
+    pub(crate) fn refused(&self, items: u64) {
+        self.totals.refused.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Changes of state until now.
+    pub(crate) fn generation(&self) -> u64 {
+        Word(self.word.load(Ordering::Acquire)).generation()
+    }
+
     /// What it does now.
     pub fn state(&self) -> State {
         State::of(Word(self.word.load(Ordering::Acquire)).mode())
@@ -272,7 +287,8 @@ impl Breaker {
         std::iter::from_fn(|| self.events.pop())
     }
 
-    fn of(builder: &BreakerBuilder) -> Self {
+    /// Of numbers that were checked.
+    pub(crate) fn of(builder: &BreakerBuilder) -> Self {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let buckets = window::BUCKETS as u64;
         let (by_count, bucket, grant) = match builder.window {
@@ -336,6 +352,11 @@ impl Breaker {
         self.clock.ns().saturating_sub(since) > self.rules.slow
     }
 
+    /// Did `calls` calls since then take longer than they may, on average?
+    fn is_slow_batch(&self, since: u64, calls: u32) -> bool {
+        self.clock.ns().saturating_sub(since) > self.rules.slow.saturating_mul(calls.into())
+    }
+
     /// A call of this thread passed that was made under `word`.
     #[inline]
     fn passed(&self, cell: &Cell, word: u64) {
@@ -394,11 +415,11 @@ impl Breaker {
             failed: (!passed).into(),
             slow: slow.into(),
         };
-        self.result(Word(word), counts);
+        self.result(Word(word), counts, Rows::of(counts));
     }
 
     /// Results of calls that were made under a word that was not half open.
-    fn result(&self, made: Word, counts: Counts) {
+    fn result(&self, made: Word, counts: Counts, rows: Rows) {
         let now = self.clock.ns();
         let word = Word(self.word.load(Ordering::Acquire));
         if word.generation() != made.generation() || word.mode() == Mode::Changing {
@@ -409,21 +430,26 @@ impl Breaker {
         }
         self.add_totals(counts);
         self.add_to_window(word, now, counts);
-        let in_a_row = match self.rules.consecutive {
-            0 => 0,
-            _ if counts.passed > 0 => {
-                self.streak.store(0, Ordering::Relaxed);
-                0
-            }
-            _ => {
-                let failed = u32::try_from(counts.failed).unwrap_or(u32::MAX);
-                // It is reset long before it could wrap around: it opens the breaker.
-                self.streak
-                    .fetch_add(failed, Ordering::Relaxed)
-                    .saturating_add(failed)
-            }
+        let in_a_row = if self.rules.consecutive > 0 {
+            self.in_a_row(rows)
+        } else {
+            0
         };
         self.judge(word, now, in_a_row);
+    }
+
+    /// The most failures in a row, with those of `rows`.
+    fn in_a_row(&self, rows: Rows) -> u32 {
+        if rows.all {
+            // It is reset long before it could wrap around: it opens the breaker.
+            return self
+                .streak
+                .fetch_add(rows.first, Ordering::Relaxed)
+                .saturating_add(rows.first);
+        }
+        let before = self.streak.load(Ordering::Relaxed);
+        self.streak.store(rows.last, Ordering::Relaxed);
+        before.saturating_add(rows.first).max(rows.most)
     }
 
     fn add_to_window(&self, word: Word, now: u64, counts: Counts) {
@@ -488,6 +514,33 @@ impl Breaker {
     fn tell(&self, event: Event) {
         if self.events.push(event).is_err() {
             self.totals.events_lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How the failures of some calls lie: how many in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rows {
+    /// Before the first that passed.
+    pub(crate) first: u32,
+    /// Behind the last that passed.
+    pub(crate) last: u32,
+    /// The most.
+    pub(crate) most: u32,
+    /// Did none pass?
+    pub(crate) all: bool,
+}
+
+impl Rows {
+    /// Of calls whose order is not known: all of them are in a row, or none.
+    fn of(counts: Counts) -> Self {
+        match counts.passed {
+            0 => Self {
+                first: u32::try_from(counts.failed).unwrap_or(u32::MAX),
+                all: true,
+                ..Self::default()
+            },
+            _ => Self::default(),
         }
     }
 }

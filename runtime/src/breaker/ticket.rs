@@ -2,7 +2,7 @@
 
 use std::{fmt, mem};
 
-use super::{Breaker, control::Word, window::Counts};
+use super::{Breaker, Rows, control::Word, window::Counts};
 
 /// What kind of error a call ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +90,21 @@ impl<'b> Ticket<'b> {
             slow: outcome.slow.min(self.items).into(),
         };
         self.breaker.settle(self.word, counts);
+        mem::forget(self);
+    }
+
+    /// What came of the first calls of a batch: of all that were made, so many failed. The batch is slow if its calls took
+    /// longer than the threshold on average.
+    pub(crate) fn settle_batch(self, made: u32, failed: u32, rows: Rows) {
+        let made = made.min(self.items);
+        let failed = failed.min(made);
+        let slow = self.breaker.is_timed() && self.breaker.is_slow_batch(self.since, made);
+        let counts = Counts {
+            passed: (made - failed).into(),
+            failed: failed.into(),
+            slow: if slow { made.into() } else { 0 },
+        };
+        self.breaker.settle_rows(self.word, counts, rows);
         mem::forget(self);
     }
 

@@ -4,7 +4,9 @@ use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, mem};
 
 use crate::{
     batch::Batch,
+    breaker::Refused,
     call::{Call, CallBatch, CopyFn, Item, Outlet, Routed, copier, open, wrong_type},
+    classify::ErrorClass,
     diagnose::StageKey,
     error::InitError,
     graph::{Blueprint, States},
@@ -23,6 +25,8 @@ pub struct DryAssembly<P: Blueprint> {
 type RouteFn = Box<dyn Fn(Item) -> Routed>;
 /// Makes a letter of an error, of the item if it was kept, and of where that came from.
 pub(super) type LetterFn = Box<dyn Fn(Item, Option<Item>, Whence) -> Item>;
+type ClassFn = Box<dyn Fn(&dyn Any) -> (ErrorClass, String)>;
+type RefusalFn = Box<dyn Fn(Refused) -> Item>;
 type TextFn = Box<dyn Fn(&dyn Any) -> String>;
 
 /// What a dry run knows about the types of one stage.
@@ -37,6 +41,10 @@ pub(super) struct Part<'s, E> {
     pub(super) keep: Option<CopyFn>,
     /// The readers of its errors that take dead letters.
     pub(super) letters: Vec<(usize, LetterFn)>,
+    /// What an error says about whom is called, of a guarded stage; with its text where it is fatal.
+    pub(super) class: Option<ClassFn>,
+    /// The error of an item that is turned away.
+    pub(super) refusal: Option<RefusalFn>,
 }
 
 /// A stage with its states, without its types.
@@ -179,6 +187,20 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).err_text = Some(Box::new(text));
     }
 
+    /// The stage is guarded: `class` tells what an error says.
+    pub fn guarded<S: StageFn>(&mut self, id: u16, class: fn(&S::Err) -> (ErrorClass, String)) {
+        let class = move |error: &dyn Any| match error.downcast_ref::<S::Err>() {
+            Some(error) => class(error),
+            None => wrong_type(),
+        };
+        self.part(id).class = Some(Box::new(class));
+    }
+
+    /// The guard of the stage may turn items away.
+    pub fn refuses<S: StageFn>(&mut self, id: u16, refused: fn(Refused) -> S::Err) {
+        self.part(id).refusal = Some(Box::new(move |why| Box::new(refused(why))));
+    }
+
     fn put<S: StageFn>(
         &mut self,
         id: u16,
@@ -219,6 +241,8 @@ impl<E> Default for Part<'_, E> {
             err_text: None,
             keep: None,
             letters: Vec::new(),
+            class: None,
+            refusal: None,
         }
     }
 }

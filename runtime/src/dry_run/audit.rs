@@ -2,7 +2,10 @@
 
 use pipewright_spec::info::{DoorInfo, Kind};
 
-use super::engine::{Engine, Tally};
+use super::{
+    engine::{Engine, Tally},
+    guarded::DryGuard,
+};
 use crate::{
     error::RunError,
     metrics::{StageMetrics, doors_of},
@@ -43,6 +46,7 @@ impl<E> Engine<'_, E> {
                 self.came(stage).saturating_sub(received + tally.dropped)
             },
             routed: doors.map(|door| (door, tally.routed_by(door))).collect(),
+            guard: self.nodes[stage].guard.as_ref().map(DryGuard::seen),
         }
     }
 

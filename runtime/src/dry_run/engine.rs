@@ -17,11 +17,15 @@ use pipewright_spec::{
     options::{OnError, OnPanic},
 };
 
-use super::assembly::{Machine, Outputs, Part};
+use super::{
+    assembly::{Machine, Outputs, Part},
+    guarded::DryGuard,
+};
 use crate::{
     call::{CopyFn, Item},
     drive::panic_message,
     error::RunError,
+    guard::GuardSettings,
     metrics::against_the_stream,
     settings::{BATCH, Settings},
     shared::PanicNote,
@@ -45,6 +49,8 @@ pub(super) struct Engine<'s, E> {
     order: Vec<usize>,
     /// Items that were fed so far.
     fed: u64,
+    /// The time until which items may wait in a guarded stage, if it is later than the clock.
+    limit: u64,
 }
 
 /// One stage.
@@ -59,6 +65,8 @@ pub(super) struct Node<'s, E> {
     pub(super) sent: Vec<Timed>,
     /// What left by the `Err` door and no reader has asked for.
     pub(super) failed: Vec<Timed>,
+    /// What stands between its items and its calls.
+    pub(super) guard: Option<DryGuard>,
 }
 
 /// The push input.
@@ -107,6 +115,13 @@ pub(super) struct When {
     pub(super) from: Option<(&'static str, u32)>,
 }
 
+impl When {
+    /// The same, at a later time.
+    pub(super) fn at(self, at: u64) -> Self {
+        Self { at, ..self }
+    }
+}
+
 impl<'s, E> Engine<'s, E> {
     pub(super) fn new(
         info: &'static TopologyInfo,
@@ -120,7 +135,11 @@ impl<'s, E> Engine<'s, E> {
         Self {
             env,
             info,
-            nodes: parts.into_iter().map(Node::new).collect(),
+            nodes: parts
+                .into_iter()
+                .zip(&settings.stages)
+                .map(|(part, settings)| Node::new(part, settings.guard.as_ref()))
+                .collect(),
             input: Input {
                 copy: input_copy,
                 ..Input::default()
@@ -131,6 +150,7 @@ impl<'s, E> Engine<'s, E> {
             settings,
             order,
             fed: 0,
+            limit: 0,
         }
     }
 
@@ -191,13 +211,16 @@ impl<'s, E> Engine<'s, E> {
         }
     }
 
-    /// Runs every stage, and calls the batch stages with what they hold. If the run has failed, drops and counts what is
-    /// on its way.
+    /// Runs every stage, calls the batch stages with what they hold, and moves the clock on for as long as items have to wait.
+    /// If the run has failed, drops and counts what is on its way.
     pub(super) fn finish(&mut self) {
+        self.limit = u64::MAX;
         for i in 0..self.order.len() {
             let stage = self.order[i];
             self.step(stage);
             self.flush(stage, self.now);
+            let at = self.nodes[stage].guard.as_ref().map_or(0, DryGuard::at);
+            self.now = self.now.max(at);
         }
         if self.error.is_some() {
             for stage in 0..self.nodes.len() {
@@ -221,7 +244,14 @@ impl<'s, E> Engine<'s, E> {
         let mut queue = queue.into_iter();
         while self.error.is_none() {
             let Some(item) = queue.next() else { break };
-            if self.collects(stage) {
+            if self.nodes[stage].guard.is_some() {
+                let limit = self.limit.max(self.now);
+                if let Some(waits) = self.call_guarded(stage, item, limit) {
+                    let rest = std::iter::once(waits).chain(queue);
+                    self.nodes[stage].queue = rest.collect();
+                    return;
+                }
+            } else if self.collects(stage) {
                 self.flush_if_due(stage, item.when.at);
                 self.hold(stage, item);
             } else {
@@ -279,7 +309,7 @@ impl<'s, E> Engine<'s, E> {
     }
 
     /// Calls a stage, and leaves what it sends at its doors.
-    fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
+    pub(super) fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
         let env = &self.env;
         let node = &mut self.nodes[stage];
         let Some(machine) = &mut node.part.machine else {
@@ -383,7 +413,7 @@ impl<'s, E> Engine<'s, E> {
 }
 
 impl<'s, E> Node<'s, E> {
-    fn new(part: Part<'s, E>) -> Self {
+    fn new(part: Part<'s, E>, guard: Option<&GuardSettings>) -> Self {
         Self {
             part,
             tally: Tally::default(),
@@ -391,6 +421,7 @@ impl<'s, E> Node<'s, E> {
             held: Vec::new(),
             sent: Vec::new(),
             failed: Vec::new(),
+            guard: guard.map(DryGuard::new),
         }
     }
 }

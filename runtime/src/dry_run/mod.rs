@@ -4,6 +4,7 @@ mod assembly;
 mod audit;
 mod doors;
 mod engine;
+mod guarded;
 mod span;
 
 use std::{any::Any, fmt, time::Duration};

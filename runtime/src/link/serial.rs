@@ -10,6 +10,7 @@ use pipewright_spec::info::LinkKindInfo;
 
 use super::join::Join;
 use crate::{
+    aside::Served,
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
     drive::Watch,
@@ -62,21 +63,23 @@ impl<T: 'static, S> Serial<T, S> {
         self.home.carrier_of(w, load, base)
     }
 
-    /// Brings a carrier to the gate. If nobody serves, `serve` is called for it and for all that come meanwhile.
-    pub fn enter<'w>(
+    /// Brings a carrier to the gate. If nobody serves, `serve` is called for it and for all that come meanwhile. One that
+    /// `serve` gives back waits and holds the gate until it comes here again.
+    pub fn enter<'w, R: Served>(
         &self,
         carrier: Carrier<T>,
         w: &mut Worker<'w>,
-        mut serve: impl FnMut(&mut S, Carrier<T>, &mut Worker<'w>),
+        mut serve: impl FnMut(&mut S, Carrier<T>, &mut Worker<'w>) -> R,
     ) {
-        let Some(carrier) = self.numbered(carrier, w.node()) else {
+        let known = R::WAITS && carrier.is_paused();
+        let Some(carrier) = (if known { Some(carrier) } else { self.numbered(carrier, w.node()) }) else {
             return;
         };
         self.ring.pass(carrier, w, |carrier, w| {
             // SAFETY: `pass` calls this for who holds the gate, one at a time; workers that run the pipeline alone use
             // `state`, when no carrier exists.
             self.state
-                .with_mut(|state| serve(unsafe { &mut *state }, carrier, w));
+                .with_mut(|state| serve(unsafe { &mut *state }, carrier, w))
         });
     }
 

@@ -20,6 +20,7 @@
 mod harness;
 
 mod calls;
+mod guards;
 mod memory;
 mod order;
 mod panics;

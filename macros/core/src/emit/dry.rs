@@ -17,6 +17,7 @@ pub(crate) fn dry(pipe: &Pipe<'_>) -> TokenStream {
         if !pipe.plan.sources.contains(&stage) {
             lines.extend(call(pipe, node));
             lines.extend(stops(pipe, stage));
+            lines.extend(super::guards::dry(pipe, stage));
         }
         lines.extend(copies(pipe, stage));
         lines.extend(routes(pipe, stage));

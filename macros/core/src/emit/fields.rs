@@ -34,14 +34,16 @@ pub(crate) enum Field {
     Calls(usize),
     /// The items in front of a stage with `prefetch`.
     Ahead(usize),
+    /// What the guard of a stage knows about the batch.
+    Guard(usize),
     /// The carrier for the link to a stage.
     Out(usize),
 }
 
 /// Names that generated functions use beside those of fields, some of which stand for locals too.
-const LOCALS: [&str; 15] = [
+const LOCALS: [&str; 18] = [
     "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
-    "site", "common", "start",
+    "site", "common", "start", "pause", "refused", "guard",
 ];
 
 /// The names of all fields of a pipeline.
@@ -50,7 +52,7 @@ pub(crate) struct Names {
     env: Ident,
     tag: Ident,
     whence: Ident,
-    stages: Vec<[Ident; 4]>,
+    stages: Vec<[Ident; 5]>,
     calls: Vec<Ident>,
 }
 
@@ -62,7 +64,7 @@ impl Names {
         let (watch, env, tag) = (mixed("w"), mixed("env"), name("tag"));
         let whence = name("whence");
         let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
-        let names: Vec<[Ident; 4]> = own
+        let names: Vec<[Ident; 5]> = own
             .into_iter()
             .zip(stages)
             .map(|(own, stage)| {
@@ -71,6 +73,7 @@ impl Names {
                     name(&format!("{stage}_sent")),
                     name(&format!("{stage}_batch")),
                     name(&format!("{stage}_ahead")),
+                    name(&format!("{stage}_guard")),
                 ]
             })
             .collect();
@@ -97,6 +100,7 @@ impl Names {
             Field::Batch(stage) => &self.stages[stage][2],
             Field::Ahead(stage) => &self.stages[stage][3],
             Field::Calls(stage) => &self.calls[stage],
+            Field::Guard(stage) => &self.stages[stage][4],
         }
     }
 }
@@ -158,6 +162,10 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         Field::Ahead(stage) => {
             let item = link_item(pipe, stage);
             hygienic!(&'a mut #rt::Ahead<#item>)
+        }
+        Field::Guard(stage) => {
+            let item = super::guards::item_type(pipe, stage);
+            hygienic!(&'a #rt::Guarding<'a, #item>)
         }
         Field::Out(stage) => {
             let item = link_item(pipe, stage);

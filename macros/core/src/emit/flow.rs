@@ -308,6 +308,7 @@ impl<'p> Flow<'p> {
         let enters = calls::enter(self.pipe, stage);
         let state = calls::with_item(self.pipe, stage, self.state(stage, me));
         let call = self.function(stage, item, me);
+        let call = self.guarded_call(stage, call, me);
         let gives = self.gives(stage, call, me);
         let clear = self.clear(stage, me);
         hygienic! {

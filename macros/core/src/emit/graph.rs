@@ -1,6 +1,7 @@
 //! `Graph` and `Local`: the sources, links and states of a pipeline, and how its segments call each other.
 
 mod alone;
+mod guarded;
 mod open;
 mod pinned;
 mod together;
@@ -271,7 +272,12 @@ impl Glue<'_, '_> {
                 let ident = &pipe.nodes[stage].ident;
                 Some(hygienic!(<#ident as #rt::Init<_>>::init(self.env.get())?))
             }
-            Field::Watch | Field::Env | Field::Tag | Field::Whence | Field::Out(_) => None,
+            Field::Watch
+            | Field::Env
+            | Field::Tag
+            | Field::Whence
+            | Field::Guard(_)
+            | Field::Out(_) => None,
         }
     }
 

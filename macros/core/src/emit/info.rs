@@ -29,6 +29,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let links = (0..pipe.plan.links.len()).map(|at| link(pipe, at));
     let sources = sources(pipe);
     let pinned = super::pinned::infos(pipe);
+    let guards = super::guards::infos(pipe);
     let has_pool = pipe
         .plan
         .segments
@@ -53,6 +54,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             links: &[#(#links),*],
             sources: &[#(#sources),*],
             pinned: &[#(#pinned),*],
+            guards: &[#(#guards),*],
             has_pool: #has_pool,
             pool: #pool,
             enforce: #enforce,

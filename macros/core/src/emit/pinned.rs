@@ -10,8 +10,13 @@ use quote::quote;
 use super::pipe::Pipe;
 
 /// `true` if a stage has threads of its own.
-pub(crate) fn has_pinned(pipe: &Pipe<'_>) -> bool {
+fn has_pinned(pipe: &Pipe<'_>) -> bool {
     pipe.plan.segments.iter().any(|segment| segment.is_pinned())
+}
+
+/// `true` where no worker ever has the whole pipeline to itself: batches are left for pinned threads, or may have to wait.
+pub(crate) fn is_never_alone(pipe: &Pipe<'_>) -> bool {
+    has_pinned(pipe) || pipe.plan.segments.iter().any(|segment| segment.guarded)
 }
 
 /// `true` if a stage takes its items from a ring.

@@ -85,8 +85,7 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let checks = checks(pipe);
     let graph = glue.emit();
     let segments = loops.segments.iter().map(|one| &one.tokens);
-    // With threads of its own no worker ever has the whole pipeline.
-    let solo = (!super::pinned::has_pinned(pipe)).then_some(&loops.solo.tokens);
+    let solo = (!super::pinned::is_never_alone(pipe)).then_some(&loops.solo.tokens);
     let topology_name = pipe.item("TOPOLOGY");
     hygienic! {
         const _: () = {

@@ -55,10 +55,10 @@ help: add a sink with `from = z::Err`, or give `on_error = stop` or `on_error = 
     check(
         r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, breaker(failure_pct = 50), on_error = drop)] fn z(x: u8) -> Result<(), E> {}
+     #[sink(from = a, breaker(on_open = nack), on_error = drop)] fn z(x: u8) -> Result<(), E> {}
      }"#,
-        &[r#"`breaker` is not available in pipewright 0.1
-help: remove it; read `::Err` and decide there"#],
+        &[r#"`nack` is not available in pipewright 0.1
+help: write `hold`, which keeps them until the breaker lets them through"#],
     );
     check(
         r#"#[pipeline] mod m {

@@ -7,6 +7,7 @@ mod acks;
 mod ahead;
 mod errors;
 mod graph;
+mod guards;
 mod keys;
 mod names;
 mod pinned;
@@ -73,7 +74,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 13] {
+fn key_rules<P: Place>() -> [Rule<P>; 16] {
     [
         keys::kind,
         keys::conflict,
@@ -88,6 +89,9 @@ fn key_rules<P: Place>() -> [Rule<P>; 13] {
         acks::polled,
         acks::followed,
         keys::cores,
+        guards::shape,
+        guards::numbers,
+        guards::refusals,
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Values as a front door hands them over, and as they are after their check.
 
 use crate::cores::CoreSet;
+use crate::info::FieldValue;
 use crate::units::{Duration, Rate};
 
 /// A value as it was written, in either language.
@@ -116,6 +117,17 @@ impl<P> GroupField<P> {
 }
 
 impl<P> Value<P> {
+    /// It as a field of a group; `None` for what no group of a stage has.
+    pub fn as_field(&self) -> Option<FieldValue<'_>> {
+        match self {
+            Self::Count(count) => Some(FieldValue::Count(*count)),
+            Self::Time(time) => Some(FieldValue::Time(time.ns())),
+            Self::Word(word) => Some(FieldValue::Word(word)),
+            Self::Words(words) => Some(FieldValue::Words(words)),
+            _ => None,
+        }
+    }
+
     fn map_place<Q>(self, f: &mut impl FnMut(P) -> Q) -> Value<Q> {
         match self {
             Self::Count(count) => Value::Count(count),

@@ -118,6 +118,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             keys_in_order: false,
             tagged: false,
             cores,
+            guarded: false,
         });
         self.plan.segments.len() - 1
     }
@@ -168,10 +169,15 @@ impl<'a, P: Place> Cutter<'a, P> {
         if stage.options.cores.is_some() {
             return self.pinned(index, producers, ordered);
         }
+        if stage.is_guarded() {
+            return self.guarded(index, producers, ordered);
+        }
         match stage.state().unwrap_or(StateKind::None) {
             StateKind::Keyed => by_key(ordered),
             StateKind::Serial => self.serial(producers, ordered),
-            StateKind::None if !any && self.is_sink(stage) => self.sink(producers, all_ordered),
+            StateKind::None if !any && self.is_sink(stage) => {
+                self.sink(index, producers, all_ordered)
+            }
             StateKind::None | StateKind::PerWorker => self.parallel(producers, ordered, keys),
         }
     }
@@ -202,6 +208,45 @@ impl<'a, P: Place> Cutter<'a, P> {
         }
     }
 
+    /// A guarded stage shares its loop with no other, so that its batches can wait.
+    fn guarded(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
+        let stage = &self.model.stages[index];
+        let serial = |kind| Fate::Cut {
+            kind,
+            class: Class::Serial,
+            ordered,
+        };
+        let in_turn = match stage.state().unwrap_or(StateKind::None) {
+            StateKind::Keyed => return by_key(ordered),
+            StateKind::Serial => true,
+            StateKind::None => ordered && self.is_sink(stage),
+            StateKind::PerWorker => false,
+        };
+        match (in_turn, ordered) {
+            (true, true) => serial(LinkKind::Ordered),
+            (true, false) => serial(LinkKind::Arrival),
+            (false, _) => self.to_many(index, producers, ordered),
+        }
+    }
+
+    /// Whoever is free takes the next batch, unless that would lose the order of keys.
+    fn to_many(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
+        let any = gives_order_up(&self.model.stages[index]);
+        let keys = matches!(producers, [one] if self.plan.segments[*one].keys_in_order);
+        match keys && !any {
+            true => Fate::Cut {
+                kind: LinkKind::Arrival,
+                class: Class::Serial,
+                ordered,
+            },
+            false => Fate::Cut {
+                kind: LinkKind::Direct,
+                class: Class::Parallel,
+                ordered,
+            },
+        }
+    }
+
     /// Nothing is known of a stage that only the RON names, but one that nobody reads ends the way.
     fn is_sink(&self, stage: &Stage<P>) -> bool {
         let read = |reader: &Stage<P>| {
@@ -213,13 +258,13 @@ impl<'a, P: Place> Cutter<'a, P> {
         stage.is_sink() || (stage.kind.is_none() && !self.model.stages.iter().any(read))
     }
 
-    /// The one segment of the pool that feeds a stage, if there is just one.
+    /// The one segment of the pool that feeds a stage and that it may join, if there is just one.
     fn only(&self, producers: &[usize]) -> Option<(usize, &Segment)> {
         match producers {
             [one] => Some((*one, &self.plan.segments[*one])),
             _ => None,
         }
-        .filter(|(_, segment)| !segment.is_pinned())
+        .filter(|(_, segment)| !segment.is_pinned() && !segment.guarded)
     }
 
     fn serial(&self, producers: &[usize], ordered: bool) -> Fate {
@@ -247,12 +292,21 @@ impl<'a, P: Place> Cutter<'a, P> {
     }
 
     /// A sink without state that is to see source order.
-    fn sink(&self, producers: &[usize], all_ordered: bool) -> Fate {
+    fn sink(&self, index: usize, producers: &[usize], all_ordered: bool) -> Fate {
         match self.only(producers) {
             // Order is gone already, so there is nothing to wait for.
             Some((segment, found)) if !found.ordered => Fate::Fuse(segment),
+            None if !all_ordered && self.are_guarded(producers) => {
+                self.to_many(index, producers, false)
+            }
             _ => self.serial(producers, all_ordered),
         }
+    }
+
+    fn are_guarded(&self, producers: &[usize]) -> bool {
+        producers
+            .iter()
+            .all(|segment| self.plan.segments[*segment].guarded)
     }
 
     /// A parallel stage never joins an ordered serial segment: it would make the serial part longer. Behind pinned threads
@@ -292,6 +346,7 @@ impl<'a, P: Place> Cutter<'a, P> {
         let parts = self.parts(producers);
         let segment = self.open(Head::Link(link), class, ordered, self.cores(stage));
         self.plan.segments[segment].stages.push(stage);
+        self.plan.segments[segment].guarded = self.model.stages[stage].is_guarded();
         // Ways that meet where whoever is free takes the next batch are not put in order.
         let mixed = kind == LinkKind::Direct && producers.len() > 1;
         self.plan.segments[segment].keys_in_order =

@@ -54,6 +54,8 @@ pub struct Segment {
     pub keys_in_order: bool,
     /// Does it push tags on at least one of its outs?
     pub tagged: bool,
+    /// Does something guard its one stage?
+    pub guarded: bool,
     /// The cores of its own threads; without, the workers of the pool run it.
     pub cores: Option<CoreSet>,
 }

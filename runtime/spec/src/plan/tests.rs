@@ -511,3 +511,40 @@ fn behind_pinned_threads_keys_stay_in_order_on_one_worker_at_a_time() {
          link 4 Arrival: d -> f in 5, [1], 1",
     );
 }
+
+#[test]
+fn a_guarded_stage_has_a_segment_of_its_own_and_order_is_kept_around_it() {
+    check(
+        "a: source
+         b: stage | a
+         c: stage result | b | breaker=group
+         d: stage | c
+         e: sink | d
+         f: sink | c::Err | order=any",
+        "0 Parallel ordered: source a: b -> 0+0
+         1 Parallel ordered: link 0: c -> 1+0 3+0
+         2 Parallel ordered: link 1: d -> 2+0
+         3 Serial ordered: link 2: e ->
+         4 Parallel: link 3: f ->
+         link 0 Direct: b -> c in 1, [1], 1
+         link 1 Direct: c -> d in 2, [1], 1
+         link 2 Ordered: d -> e in 3, [1], 1
+         link 3 Direct: c::Err -> f in 4, [1], 1",
+    );
+    check(
+        "a: source
+         b: stage keyed | a | key=code
+         c: stage result | b | breaker=group
+         d: sink result | c | breaker=group on_error=drop
+         e: sink | c::Err",
+        "0 Parallel ordered: source a: -> 0+0
+         1 Keyed: link 0: b -> 1+0
+         2 Serial: link 1: c -> 2+0 3+0
+         3 Serial: link 2: d ->
+         4 Serial: link 3: e ->
+         link 0 Keyed { ordered: true }: a -> b in 1, [1], 1
+         link 1 Arrival: b -> c in 2, [1], 1
+         link 2 Arrival: c -> d in 3, [1], 1
+         link 3 Arrival: c::Err -> e in 4, [1], 1",
+    );
+}

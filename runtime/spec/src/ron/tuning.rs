@@ -10,10 +10,11 @@ use crate::check::{
     queue_need, realtime_misfit, too_many,
 };
 use crate::cores::CoreSet;
-use crate::info::{Kind, StageInfo, StateKind, TopologyInfo};
+use crate::guards::breaker_misfit;
+use crate::info::{GuardInfo, Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, Enforce, Key, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
+    self, Change, Enforce, Group, Key, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
     STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
@@ -58,6 +59,8 @@ pub struct StageTuning {
     pub wait: Option<Given<Wait, Span>>,
     /// `realtime`.
     pub realtime: Option<Given<u32, Span>>,
+    /// `breaker: (..)`.
+    pub breaker: Option<Given<Group<Span>, Span>>,
 }
 
 /// Reads a tuning file: keys that can change at run time, and that this version has.
@@ -200,6 +203,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         cores: options.cores,
         wait: options.wait,
         realtime: options.realtime,
+        breaker: options.breaker,
     }
 }
 
@@ -303,6 +307,7 @@ impl StageTuning {
         );
         self.check_cores(info, problems);
         self.check_realtime(info, problems);
+        self.check_breaker(info, topology.guard_of(found as u16), problems);
         if let Some(given) = &self.on_panic
             && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
         {
@@ -364,6 +369,49 @@ impl StageTuning {
             && let Some((message, help)) = realtime_misfit(wait, info.name)
         {
             problems.push(Problem::new("E_REALTIME", message, at.clone()).help(help));
+        }
+    }
+}
+
+impl StageTuning {
+    /// Whether a stage has a breaker, and what becomes of items that do not wait, is shape.
+    fn check_breaker(
+        &self,
+        info: &StageInfo,
+        guard: Option<&GuardInfo>,
+        problems: &mut Problems<Span>,
+    ) {
+        let Some(given) = &self.breaker else { return };
+        let Some(compiled) = guard.and_then(|guard| guard.breaker) else {
+            let message = format!("`{}` was compiled without `breaker`", info.name);
+            let help = "add `breaker(..)` where the pipeline is written, and compile again";
+            problems.push(Problem::new("E_SHAPE", message, given.key.clone()).help(help));
+            return;
+        };
+        let compiled = |name: &str| {
+            compiled
+                .iter()
+                .find(|field| field.name == name)
+                .map(|field| field.value)
+        };
+        for name in ["on_open", "hold"] {
+            // How long items wait is a number, if they may leave at all.
+            let tunable = name == "hold" && compiled(name).is_some();
+            if let Some(field) = given.value.find(name).filter(|_| !tunable) {
+                let message = format!("`{name}` of `{}` was not compiled in", info.name);
+                let help = "give it where the pipeline is written, and compile again";
+                problems.push(Problem::new("E_SHAPE", message, field.key.clone()).help(help));
+            }
+        }
+        let tuned = |name: &str| given.value.find(name)?.value.as_field();
+        let find = |name: &str| tuned(name).or_else(|| compiled(name));
+        if let Some((name, why, help)) = breaker_misfit(find) {
+            let place = given
+                .value
+                .find(name)
+                .map_or(&given.key, |field| &field.place);
+            let message = format!("`{name}` of the breaker of `{}`: {why}", info.name);
+            problems.push(Problem::new("E_BREAKER", message, place.clone()).help(help));
         }
     }
 }

@@ -25,6 +25,7 @@ pub use self::part::Part;
 pub(super) use self::{scatter::hash_each, states::States};
 use super::Serial;
 use crate::{
+    aside::Served,
     carrier::{Carrier, CarrierRing, Home},
     diagnose::Crossing,
     drive::Watch,
@@ -115,12 +116,12 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     }
 
     /// Brings a scattered part to its partition. If nobody serves it, `serve` is called for this part and for all that
-    /// come meanwhile.
-    pub fn serve<'w>(
+    /// come meanwhile. One that `serve` gives back waits and holds the partition until it comes here again.
+    pub fn serve<'w, R: Served>(
         &self,
         carrier: Carrier<Hashed<T>>,
         w: &mut Worker<'w>,
-        mut serve: impl FnMut(Shard<'_, T, K, S>, Part<T>, &mut Worker<'w>),
+        mut serve: impl FnMut(Shard<'_, T, K, S>, Part<T>, &mut Worker<'w>) -> R,
     ) {
         let partition = &self.partitions[usize::from(carrier.part())];
         partition.ring.pass(carrier, w, |carrier, w| {
@@ -130,8 +131,8 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
                 let states = unsafe { &mut *states };
                 let lines = states.lines(self.partitions.len());
                 let shard = Shard::new(states, &self.key, &self.hasher);
-                serve(shard, Part::new(carrier, lines), w);
-            });
+                serve(shard, Part::new(carrier, lines), w)
+            })
         });
     }
 

@@ -23,6 +23,11 @@ impl<T: 'static> Part<T> {
         Self { carrier, lines }
     }
 
+    /// The carrier, for a loop that may stop in the middle of it.
+    pub fn into_carrier(self) -> Carrier<Hashed<T>> {
+        self.carrier
+    }
+
     fn ahead(&mut self) -> Ahead<'_, T> {
         let items = self.carrier.items().drain(..);
         let Some(lines) = self.lines else {

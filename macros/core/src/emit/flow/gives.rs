@@ -151,6 +151,7 @@ impl Flow<'_> {
         let rt = self.pipe.rt();
         let id = &self.pipe.nodes[stage].id;
         let count = self.tally.failed(self.pipe, stage);
+        let told = self.tell_guard(stage, me);
         let output = Output {
             stage,
             door: Some("Err"),
@@ -159,7 +160,7 @@ impl Flow<'_> {
         let Leaving { copies, end } = calls::failure(self.pipe, stage, read);
         if read {
             let after = self.counted(output, count, me);
-            return hygienic!(Err(x) => { #copies #end #after });
+            return hygienic!(Err(x) => { #told #copies #end #after });
         }
         let on_error = self.pipe.model.stages[stage]
             .options
@@ -170,12 +171,12 @@ impl Flow<'_> {
             Some(OnError::Stop) => {
                 let shown = self.pipe.shown(stage);
                 if end.is_empty() {
-                    return hygienic!(Err(x) => { #count #rt::stop_with(#id, #shown(&x)) });
+                    return hygienic!(Err(x) => { #told #count #rt::stop_with(#id, #shown(&x)) });
                 }
-                hygienic!(Err(x) => { let error = #shown(&x); #end #count #rt::stop_with(#id, error) })
+                hygienic!(Err(x) => { #told let error = #shown(&x); #end #count #rt::stop_with(#id, error) })
             }
-            _ if end.is_empty() => hygienic!(Err(_) => { #count }),
-            _ => hygienic!(Err(x) => { #end #count }),
+            _ if end.is_empty() && told.is_empty() => hygienic!(Err(_) => { #count }),
+            _ => hygienic!(Err(x) => { #told #end #count }),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Glue, hygienic, initial};
 use crate::emit::{
     fields::Field,
     flow::{Mode, letter},
-    pinned::has_pinned,
+    pinned::is_never_alone,
     segment::{context, solo_entry},
     vector,
 };
@@ -69,7 +69,7 @@ impl Glue<'_, '_> {
 
     pub(super) fn solo(&self) -> TokenStream {
         let (pipe, rt, local) = (self.pipe, self.pipe.rt(), self.pipe.item("Local"));
-        if has_pinned(pipe) {
+        if is_never_alone(pipe) {
             return hygienic! {
                 fn solo(&mut self, _: usize, _: &mut #local, _: &mut #rt::Worker<'_>) -> #rt::Pulled {
                     #rt::Pulled::Done
@@ -102,7 +102,7 @@ impl Glue<'_, '_> {
 
     pub(super) fn flush(&self) -> TokenStream {
         let (rt, local) = (self.pipe.rt(), self.pipe.item("Local"));
-        if !self.loops.solo.flushes || has_pinned(self.pipe) {
+        if !self.loops.solo.flushes || is_never_alone(self.pipe) {
             return hygienic!(fn flush(&mut self, _: &mut #local, _: &mut #rt::Worker<'_>, _: #rt::Due) {});
         }
         let context = self.solo_context();

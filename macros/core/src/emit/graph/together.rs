@@ -12,6 +12,7 @@ use crate::emit::{
     calls::link_item,
     fields::Field,
     flow::{Mode, letter},
+    guards::is_guarded,
     pipe::mixed,
     segment::{context, head_type, mentions},
     vector,
@@ -249,6 +250,9 @@ impl Glue<'_, '_> {
             let carrier = self.carrier(out.link);
             hygienic!(let mut #carrier = self.#field.carrier(watch, &load, #base);)
         });
+        if is_guarded(pipe, segment) {
+            return self.run_guarded(segment);
+        }
         let name = context(pipe, Mode::Segment(segment));
         let fields = self.loops.segments[segment].fields.iter().map(|field| {
             let name = pipe.fields.of(field);
@@ -306,6 +310,7 @@ impl Glue<'_, '_> {
             Field::Env => hygienic!(self.env.get()),
             Field::Tag => hygienic!(0),
             Field::Out(_) => hygienic!(&mut #name),
+            Field::Guard(_) => hygienic!(&guard),
             Field::State(stage) if pipe.nodes[stage].state != StateKind::PerWorker => {
                 hygienic!(#name)
             }

@@ -1,5 +1,6 @@
 //! One test for each rule; each names the code, the place and the sentence.
 
+mod guards;
 mod keys;
 
 use crate::sketch::{show, sketch};

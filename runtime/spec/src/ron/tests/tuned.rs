@@ -195,9 +195,9 @@ fn shape_and_missing_options_are_refused() {
         &unbuilt("workers"),
     );
     check(
-        r#"(stages: {"a": (breaker: (open: "1s"))})"#,
+        r#"(stages: {"a": (in_flight: 4)})"#,
         "E_UNBUILT 1:17",
-        &unbuilt("breaker"),
+        &unbuilt("in_flight"),
     );
     check(
         r#"(pool: (workers: 2, cores: "3-1", smt: never))"#,
@@ -284,6 +284,11 @@ fn a_tuning_file_fits_its_pipeline() {
         r#""publish": (on_panic: keep)"#,
         "E_NEEDS 1:33",
         "`on_panic = keep` needs a state, and `publish` has none",
+    );
+    check(
+        r#""publish": (breaker: (open: "1s"))"#,
+        "E_SHAPE 1:23",
+        "`publish` was compiled without `breaker`",
     );
     check(
         r#""dedup": (on_panic: isolate, queue: 4)"#,

@@ -1,0 +1,75 @@
+//! The loop of a guarded stage: it may stop in the middle of a batch, which then waits with what it has made.
+
+use pipewright_spec::{
+    model::StateKind,
+    plan::{Class, Head},
+};
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{Glue, hygienic, initial, tuple};
+use crate::emit::{flow::Mode, segment::context};
+
+impl Glue<'_, '_> {
+    /// As `run`, for a segment whose stage is guarded.
+    pub(super) fn run_guarded(&self, segment: usize) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let plan = &pipe.plan.segments[segment];
+        let Head::Link(link) = plan.head else {
+            // The plan cuts before each guarded stage.
+            return TokenStream::new();
+        };
+        let stage = pipe.plan.links[link].to;
+        let id = &pipe.nodes[stage].id;
+        let carriers: Vec<TokenStream> = plan
+            .outs
+            .iter()
+            .map(|out| {
+                let carrier = self.carrier(out.link);
+                hygienic!(#carrier)
+            })
+            .collect();
+        let made = plan.outs.iter().map(|out| {
+            let (field, base) = (
+                self.link_field(out.link),
+                Literal::u16_unsuffixed(out.base as u16),
+            );
+            hygienic!(self.#field.carrier(watch, &load, #base))
+        });
+        let made = tuple(made.collect());
+        let outs = tuple(carriers.clone());
+        let pattern = tuple(carriers.iter().map(|one| hygienic!(mut #one)).collect());
+        let taken = (!carriers.is_empty()).then(|| hygienic!(let #pattern = guard.outs(|| #made);));
+        let into =
+            (pipe.nodes[stage].state == StateKind::Keyed).then(|| hygienic!(.into_carrier()));
+        let name = context(pipe, Mode::Segment(segment));
+        let fields = self.loops.segments[segment]
+            .fields
+            .iter()
+            .map(|field| initial(pipe.fields.of(field), self.segment_field(field)));
+        let drive = match plan.tagged {
+            true => hygienic!(drive_guarded_tagged),
+            false => hygienic!(drive_guarded),
+        };
+        let gated = plan.class != Class::Parallel;
+        let parked = hygienic!(guard.park(pause, load, #outs));
+        let (put_aside, done) = match gated {
+            true => (hygienic!(return Some(#parked);), hygienic!(None)),
+            false => (hygienic!(return w.put_aside(#parked);), TokenStream::new()),
+        };
+        let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
+        hygienic! {
+            let watch = w.watch();
+            let mut load = load #into;
+            let guard = #rt::Guarding::new(watch, #id, &mut load);
+            #taken
+            let mut cx = #name { #(#fields)* };
+            if let Some(pause) = #rt::#drive(&guard, &mut load, &mut cx, |cx, x, t| cx.item(x, t)) {
+                #put_aside
+            }
+            ::core::mem::drop(load);
+            #(#hand_on)*
+            #done
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Guarded stages: what the runtime is told of them, and what stands around their calls.
+
+use pipewright_spec::{
+    info::FieldValue,
+    model::StateKind,
+    options::{Group, GroupField, Value},
+};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{
+    fields::Field,
+    flow::{Flow, hygienic},
+    pipe::Pipe,
+};
+use crate::place::Place;
+
+/// What the runtime is told of each guarded stage.
+pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
+    let rt = pipe.rt();
+    let guarded = pipe.model.stages.iter().enumerate();
+    let guarded = guarded.filter(|(_, stage)| stage.is_guarded());
+    let info = |(at, stage): (usize, &pipewright_spec::model::Stage<Place>)| {
+        let id = &pipe.nodes[at].id;
+        let breaker = stage.options.breaker.as_ref();
+        let breaker = breaker.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
+        quote!(#rt::GuardInfo { stage: #id, breaker: #breaker })
+    };
+    guarded.map(info).collect()
+}
+
+fn group(rt: &Ident, group: &Group<Place>) -> TokenStream {
+    let fields = group.fields.iter().filter_map(|field| one(rt, field));
+    quote!(Some(&[#(#fields),*]))
+}
+
+fn one(rt: &Ident, field: &GroupField<Place>) -> Option<TokenStream> {
+    let name = field.name;
+    let value = match field.value.as_field()? {
+        FieldValue::Count(count) => {
+            let count = Literal::u64_unsuffixed(count);
+            quote!(Count(#count))
+        }
+        FieldValue::Time(ns) => {
+            let ns = Literal::u64_unsuffixed(ns);
+            quote!(Time(#ns))
+        }
+        FieldValue::Word(word) => quote!(Word(#word)),
+        FieldValue::Words(words) => quote!(Words(&[#(#words),*])),
+    };
+    Some(quote!(#rt::FieldInfo { name: #name, value: #rt::FieldValue::#value }))
+}
+
+/// `true` if something guards the one stage of a segment.
+pub(crate) fn is_guarded(pipe: &Pipe<'_>, segment: usize) -> bool {
+    pipe.plan.segments[segment].guarded
+}
+
+/// `true` if items of a stage may leave by `::Err` without a call.
+fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
+    let Some(breaker) = &pipe.model.stages[stage].options.breaker else {
+        return false;
+    };
+    let dead = breaker.value.find("on_open");
+    breaker.value.find("hold").is_some()
+        || dead.is_some_and(|field| matches!(field.value, Value::Word("dead_letter")))
+}
+
+/// The type of the items in the carriers of a guarded stage.
+pub(crate) fn item_type(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    let (rt, item) = (pipe.rt(), pipe.projection(stage, "In"));
+    match pipe.nodes[stage].state {
+        StateKind::Keyed => hygienic!(#rt::Hashed<#item>),
+        _ => item,
+    }
+}
+
+impl Flow<'_> {
+    /// The call of a stage; where its breaker may turn the item away, an error in its place.
+    pub(super) fn guarded_call(
+        &mut self,
+        stage: usize,
+        call: TokenStream,
+        me: &Ident,
+    ) -> TokenStream {
+        let pipe = self.pipe;
+        if !refuses(pipe, stage) {
+            return call;
+        }
+        let guard = self.fields.use_of(pipe, Field::Guard(stage));
+        let refused = of_error(pipe, stage, "refused");
+        hygienic! {
+            match #me.#guard.refusal() {
+                None => #call,
+                Some(refused) => Err(#refused(refused)),
+            }
+        }
+    }
+
+    /// Tells the guard of a stage of the error `x`.
+    pub(super) fn tell_guard(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if !self.pipe.model.stages[stage].is_guarded() {
+            return TokenStream::new();
+        }
+        let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
+        let failed = of_error(self.pipe, stage, "failed");
+        hygienic!(#failed(#me.#guard, &x);)
+    }
+}
+
+/// What a dry run has to know of a guarded stage.
+pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);
+    let mut lines = TokenStream::new();
+    if pipe.model.stages[stage].is_guarded() {
+        let class = of_error(pipe, stage, "class_of");
+        lines.extend(hygienic!(a.guarded::<#ident>(#id, #class);));
+    }
+    if refuses(pipe, stage) {
+        let refused = of_error(pipe, stage, "refused");
+        lines.extend(hygienic!(a.refuses::<#ident>(#id, #refused);));
+    }
+    lines
+}
+
+/// `rt::failed::<<enrich as rt::StageFn>::Err, _>`, for errors that are shown at the error type of the stage.
+fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
+    let err = &pipe.nodes[stage].sig.err;
+    let span = err
+        .as_ref()
+        .map_or_else(Span::call_site, syn::spanned::Spanned::span);
+    let span = span.resolved_at(Span::mixed_site());
+    let (rt, err) = (pipe.rt(), pipe.projection_at(stage, "Err", span));
+    let what = Ident::new(what, span);
+    quote_spanned!(span=> #rt::#what::<#err>)
+}

@@ -1,0 +1,95 @@
+//! Rules about guards: what they stand before, and how their numbers fit.
+
+use crate::guards::breaker_misfit;
+use crate::model::{Model, Place, Stage};
+use crate::options::{Key, Value, info};
+use crate::report::{Problem, Problems};
+
+/// The keys that guard a stage.
+const GUARDS: [Key; 1] = [Key::Breaker];
+
+/// A guarded stage is called item by item, by the workers of the pool, in a loop that can stop anywhere.
+pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in &model.stages {
+        for key in GUARDS {
+            if let (Some(place), Some((what, help))) = (stage.options.given(key), misfit(stage)) {
+                let name = &stage.name.text;
+                let message = format!("`{}` of `{name}` needs {what}", info(key).name);
+                problems.push(Problem::new("E_GUARD", message, place.clone()).help(help));
+            }
+        }
+    }
+}
+
+/// What a stage lacks for a guard, and what to do.
+fn misfit<P: Place>(stage: &Stage<P>) -> Option<(&'static str, &'static str)> {
+    let options = &stage.options;
+    let batch = stage
+        .signature
+        .is_some_and(|signature| signature.is_batch());
+    [
+        (
+            batch,
+            "a function that takes one item",
+            "take one item, or put the call that can fail on a stage of its own",
+        ),
+        (
+            options.cores.is_some(),
+            "the workers of the pool, which go on with others while its items wait",
+            "remove `cores`, or put the call that can fail on a stage without",
+        ),
+        (
+            options.simd.is_some(),
+            "a loop that can stop at any item",
+            "remove `simd`, or put the call that can fail on a stage without",
+        ),
+        (
+            options.prefetch.is_some(),
+            "a loop that can stop at any item",
+            "put `prefetch` on a stage of its own in front",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(wrong, what, help)| wrong.then_some((what, help)))
+}
+
+/// The numbers of a breaker fit each other.
+pub(super) fn numbers<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in &model.stages {
+        let Some(given) = &stage.options.breaker else {
+            continue;
+        };
+        let field = |name: &str| given.value.find(name);
+        let Some((name, why, help)) = breaker_misfit(|name| field(name)?.value.as_field()) else {
+            continue;
+        };
+        let place = field(name).map_or(&given.key, |field| &field.place);
+        let message = format!("`{name}` of the breaker of `{}`: {why}", stage.name.text);
+        problems.push(Problem::new("E_BREAKER", message, place.clone()).help(help));
+    }
+}
+
+/// What does not wait is handed to somebody.
+pub(super) fn refusals<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in &model.stages {
+        let on_error = stage.options.on_error.as_ref();
+        let breaker = stage.options.breaker.as_ref();
+        let (Some(on_error), Some(breaker)) = (on_error, breaker) else {
+            continue;
+        };
+        let Some(field) = breaker.value.find("on_open") else {
+            continue;
+        };
+        if matches!(field.value, Value::Word("dead_letter")) {
+            let message = format!(
+                "nothing reads `{}::Err`, where items go while the breaker is open",
+                stage.name.text
+            );
+            problems.push(
+                Problem::new("E_GUARD", message, field.place.clone())
+                    .help(format!("add a sink with `from = {}::Err` in the place of `on_error`, or write `on_open = drop`", stage.name.text))
+                    .related(on_error.key.clone(), "errors end here"),
+            );
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Tests of the rules about guards.
+
+use super::{check, good};
+
+#[test]
+fn a_guarded_stage_is_called_item_by_item_in_a_loop_that_can_stop() {
+    check(
+        "a: source\nb: sink batch | a | breaker=group",
+        &[
+            "E_NEEDS at b.breaker: `breaker` of `b` needs a function that returns a `Result`",
+            "E_GUARD at b.breaker: `breaker` of `b` needs a function that takes one item",
+        ],
+        "let the function return a `Result`, or remove it",
+    );
+    check(
+        "a: source\nb: stage result | a | breaker=group cores=\"1\"\nc: sink | b\nd: sink | b::Err",
+        &[
+            "E_GUARD at b.breaker: `breaker` of `b` needs the workers of the pool, which go on with others while its items wait",
+        ],
+        "remove `cores`, or put the call that can fail on a stage without",
+    );
+    check(
+        "a: source\nb: stage result | a | breaker=group prefetch=8 order=any\nc: sink | b | order=any\nd: sink | b::Err | order=any",
+        &["E_GUARD at b.breaker: `breaker` of `b` needs a loop that can stop at any item"],
+        "put `prefetch` on a stage of its own in front",
+    );
+}
+
+#[test]
+fn the_numbers_of_a_breaker_fit_each_other() {
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:open=\"1s\",open_max=\"500ms\"",
+        &["E_BREAKER at open_max=: `open_max` of the breaker of `b`: it is shorter than `open`"],
+        "give it at least as long",
+    );
+    good("a: source\nb: sink result | a | on_error=drop breaker=group:open=\"1s\",open_max=\"1s\"");
+}
+
+#[test]
+fn items_that_do_not_wait_are_handed_to_somebody() {
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:on_open=dead_letter",
+        &["E_GUARD at on_open=: nothing reads `b::Err`, where items go while the breaker is open"],
+        "add a sink with `from = b::Err` in the place of `on_error`, or write `on_open = drop`",
+    );
+    good("a: source\nb: sink result | a | breaker=group:on_open=dead_letter\nc: sink | b::Err");
+    good("a: source\nb: sink result | a | on_error=drop breaker=group:on_open=drop");
+}

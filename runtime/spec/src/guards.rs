@@ -1,0 +1,124 @@
+//! The numbers of guards that more than one place has to know, and how they have to fit each other.
+
+use crate::info::FieldValue;
+
+/// How long a breaker stays open for the first time, if nothing else is said: 5 s.
+pub const OPEN_NS: u64 = 5_000 * MS;
+/// The longest that it stays open: 60 s.
+pub const OPEN_MAX_NS: u64 = 60_000 * MS;
+/// The fewest items that it decides on.
+pub const MIN_ITEMS: u32 = 100;
+/// The shortest window in time: 100 ms.
+pub const SHORTEST_WINDOW_NS: u64 = 100 * MS;
+/// The smallest window in items.
+pub const SMALLEST_WINDOW: u64 = 10;
+
+const MS: u64 = 1_000_000;
+
+/// A field that does not fit the others, why, and what to write.
+pub type Misfit = (&'static str, &'static str, &'static str);
+
+/// What does not fit in a breaker with the fields that `find` finds.
+pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Option<Misfit> {
+    let number = |name: &str| match find(name)? {
+        FieldValue::Count(number) | FieldValue::Time(number) => Some(number),
+        _ => None,
+    };
+    let open = number("open").unwrap_or(OPEN_NS);
+    let min_items = number("min_items").unwrap_or(MIN_ITEMS.into());
+    let window = find("window");
+    let held = matches!(find("on_open"), None | Some(FieldValue::Word("hold")));
+    let rules: [(bool, Misfit); 6] = [
+        (
+            matches!(window, Some(FieldValue::Time(window)) if window < SHORTEST_WINDOW_NS),
+            (
+                "window",
+                "it looks back for less than 100 ms",
+                "give at least `\"100ms\"`",
+            ),
+        ),
+        (
+            matches!(window, Some(FieldValue::Count(window)) if window < SMALLEST_WINDOW),
+            (
+                "window",
+                "it looks back on fewer than 10 items",
+                "give at least `10`",
+            ),
+        ),
+        (
+            matches!(window, Some(FieldValue::Count(window)) if window < min_items),
+            (
+                "window",
+                "it looks back on fewer items than `min_items`, so that it never decides",
+                "give it at least as many, or a smaller `min_items`",
+            ),
+        ),
+        (
+            number("open_max").is_some_and(|most| most < open),
+            (
+                "open_max",
+                "it is shorter than `open`",
+                "give it at least as long",
+            ),
+        ),
+        (
+            number("slow").is_some_and(|slow| slow.saturating_mul(2) > open),
+            (
+                "slow",
+                "one slow call takes as long as the breaker is open, so that every call is a probe",
+                "let `open` be at least twice as long",
+            ),
+        ),
+        (
+            number("hold").is_some() && !held,
+            (
+                "hold",
+                "items wait only with `on_open = hold`",
+                "remove it, or write `on_open = hold`",
+            ),
+        ),
+    ];
+    rules
+        .into_iter()
+        .find(|(wrong, _)| *wrong)
+        .map(|(_, misfit)| misfit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(fields: &[(&str, FieldValue<'static>)], expect: Option<&str>) {
+        let find = |name: &str| {
+            fields
+                .iter()
+                .find(|(of, _)| *of == name)
+                .map(|(_, value)| *value)
+        };
+        assert_eq!(
+            breaker_misfit(find).map(|(field, ..)| field),
+            expect,
+            "{fields:?}"
+        );
+    }
+
+    #[test]
+    fn numbers_of_a_breaker_fit_each_other() {
+        use FieldValue::{Count, Time, Word};
+        let ms = |ms: u64| Time(ms * MS);
+        check(&[], None);
+        check(&[("window", ms(99))], Some("window"));
+        check(
+            &[("window", Count(9)), ("min_items", Count(5))],
+            Some("window"),
+        );
+        check(&[("window", Count(99))], Some("window"));
+        check(&[("window", Count(99)), ("min_items", Count(99))], None);
+        check(&[("open_max", ms(4_999))], Some("open_max"));
+        check(&[("open", ms(10)), ("open_max", ms(10))], None);
+        check(&[("open", ms(100)), ("slow", ms(51))], Some("slow"));
+        check(&[("slow", ms(2_500))], None);
+        check(&[("hold", ms(1)), ("on_open", Word("drop"))], Some("hold"));
+        check(&[("hold", ms(1)), ("on_open", Word("hold"))], None);
+    }
+}

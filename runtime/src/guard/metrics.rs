@@ -1,0 +1,82 @@
+//! What a guard has counted.
+
+use std::fmt;
+
+use super::Guard;
+use crate::{
+    breaker::{BreakerMetrics, State},
+    sync::{AtomicU64, Ordering},
+};
+
+/// What guards a stage has counted: the stage's breaker, and the items that it kept waiting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuardMetrics {
+    /// What the breaker does; `None` without `breaker`.
+    pub state: Option<State>,
+    /// What the breaker has counted; zeros without `breaker`. Its calls are items.
+    pub breaker: BreakerMetrics,
+    /// Times that a batch was put aside.
+    pub waits: u64,
+    /// Items that had to wait, once for each wait.
+    pub held: u64,
+    /// Items that wait now.
+    pub waiting: u64,
+    /// Items that left as errors without a call, because the breaker was open.
+    pub refused: u64,
+    /// Items that were dropped without a call, because the breaker was open and `on_open = drop`.
+    pub dropped: u64,
+}
+
+/// The counters behind it; written where a batch cannot go on.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    pub(super) waits: AtomicU64,
+    pub(super) held: AtomicU64,
+    pub(super) resumed: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) dropped: AtomicU64,
+}
+
+impl Guard {
+    pub(crate) fn seen(&self) -> GuardMetrics {
+        let Tallies {
+            waits,
+            held,
+            resumed,
+            refused,
+            dropped,
+        } = &self.tallies;
+        let of = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        // What went on is read first, so that nothing goes on that never waited.
+        let resumed = of(resumed);
+        let held = of(held);
+        let breaker = self.breaker();
+        GuardMetrics {
+            state: breaker.map(|breaker| breaker.state()),
+            breaker: breaker.map(|breaker| breaker.metrics()).unwrap_or_default(),
+            waits: of(waits),
+            held,
+            waiting: held.saturating_sub(resumed),
+            refused: of(refused),
+            dropped: of(dropped),
+        }
+    }
+}
+
+impl fmt::Display for GuardMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(state) = self.state {
+            let BreakerMetrics { changes, late, .. } = self.breaker;
+            write!(f, "breaker {state} after {changes} changes, {late} late; ")?;
+        }
+        write!(f, "{} items held in {} waits", self.held, self.waits)?;
+        if self.refused > 0 {
+            write!(f, ", {} refused", self.refused)?;
+        }
+        if self.dropped > 0 {
+            write!(f, ", {} dropped", self.dropped)?;
+        }
+        Ok(())
+    }
+}

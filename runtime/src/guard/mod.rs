@@ -1,0 +1,213 @@
+//! Guarded stages: those with `breaker`.
+//!
+//! A guarded stage is a segment of its own, so that the time of a batch is the stage's own, and a batch can wait as a whole.
+//! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
+//! it what came of them is recorded: once a slice, whatever the items are.
+//!
+//! **A batch that may not go on** is put aside (see [`crate::aside`]) with the outputs that it has made so far, and goes on
+//! where it stopped. So nothing overtakes anything: what it has made leaves with what it makes later, behind an ordered gate
+//! further on others wait for its number, and behind a gate of its own it keeps the right to pass, while no worker waits.
+//! Its items lie in its carrier like a stack, the first on top: what is left is there at any time, whatever panics.
+//!
+//! **What becomes of items while the breaker is open** says `on_open`. Held, they wait until it admits a slice; half open that is
+//! as many as there are probes. Who is refused while others try goes on when what came of that is known: each result half open,
+//! and each change of state, is *news*, which are counted. Whoever settles a slice counts first and then releases what waits;
+//! whoever puts a batch aside remembers the count from before it asked, and compares it afterwards. Both lock what waits in
+//! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
+//! after a while.
+//!
+//! **What an error says** tells its class (see [`crate::Classify`]). Classes that are not in `counts` are no failures, nor is ever an
+//! error that is about the item. A fatal one ends the run after its slice.
+
+mod guarding;
+mod metrics;
+mod rules;
+
+pub(crate) use self::{
+    guarding::{Failures, Paused},
+    rules::GuardSettings,
+};
+pub use self::{
+    guarding::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
+    metrics::GuardMetrics,
+};
+use self::{
+    metrics::Tallies,
+    rules::{Classes, OnOpen},
+};
+use crate::{
+    breaker::{Breaker, Refused, State, Ticket},
+    classify::ErrorClass,
+    settings::Settings,
+    sync::{AtomicU64, Ordering},
+};
+
+/// Most items between two questions to the breaker.
+pub(crate) const SLICE: usize = 64;
+/// When to ask a breaker again that admits a part of the calls: 5 ms.
+const ASK_AGAIN_NS: u64 = 5_000_000;
+/// The longest between two questions to a breaker: 100 ms. Somebody may have changed it by hand.
+const ASK_AT_LEAST_NS: u64 = 100_000_000;
+
+/// The guards of a run, by stage.
+#[derive(Debug)]
+pub(crate) struct Guards(Box<[Option<Guard>]>);
+
+impl Guards {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let stages = settings.stages.iter();
+        let guard = |settings: &GuardSettings| Guard::new(settings);
+        Self(
+            stages
+                .map(|stage| stage.guard.as_ref().map(guard))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn of(&self, stage: usize) -> Option<&Guard> {
+        self.0.get(stage)?.as_ref()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+/// What guards a stage.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    fuse: Option<Fuse>,
+    /// Times that something has changed for those that wait.
+    news: AtomicU64,
+    tallies: Tallies,
+}
+
+/// A breaker, and what follows when it is open.
+#[derive(Debug)]
+struct Fuse {
+    breaker: Breaker,
+    on_open: OnOpen,
+    counts: Classes,
+}
+
+/// What may be done with items now.
+pub(crate) enum Admission<'g> {
+    /// Call so many of them, and record what came of it.
+    Call(Option<Ticket<'g>>, usize),
+    /// Wait until that time of the run.
+    Wait(u64),
+    /// Turn all of them away.
+    Refuse(Refused),
+    /// Drop all of them.
+    Drop,
+}
+
+impl Guard {
+    pub(crate) fn new(settings: &GuardSettings) -> Self {
+        let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
+            breaker: Breaker::of(&breaker.numbers),
+            on_open: breaker.on_open,
+            counts: breaker.counts,
+        });
+        Self {
+            fuse,
+            news: AtomicU64::new(0),
+            tallies: Tallies::default(),
+        }
+    }
+
+    /// Times that something has changed for those that wait.
+    pub(crate) fn news(&self) -> u64 {
+        // Acquire: who knows of news sees what they are about.
+        self.news.load(Ordering::Acquire)
+    }
+
+    /// Something has changed for those that wait.
+    fn tell_news(&self) {
+        // Release: passes on what came of the slice.
+        self.news.fetch_add(1, Ordering::Release);
+    }
+
+    /// So many items have to wait.
+    pub(crate) fn waits(&self, items: u64) {
+        self.tallies.waits.fetch_add(1, Ordering::Relaxed);
+        self.tallies.held.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// So many items are turned away.
+    pub(crate) fn refuses(&self, items: u64) {
+        self.tallies.refused.fetch_add(items, Ordering::Relaxed);
+        self.count_refused(items);
+    }
+
+    /// So many items are dropped.
+    pub(crate) fn drops(&self, items: u64) {
+        self.tallies.dropped.fetch_add(items, Ordering::Relaxed);
+        self.count_refused(items);
+    }
+
+    fn count_refused(&self, items: u64) {
+        if let Some(breaker) = self.breaker() {
+            breaker.refused(items);
+        }
+    }
+
+    /// So many items that waited do so no more.
+    pub(crate) fn resumed(&self, items: u64) {
+        self.tallies.resumed.fetch_add(items, Ordering::Relaxed);
+    }
+
+    pub(crate) fn breaker(&self) -> Option<&Breaker> {
+        self.fuse.as_ref().map(|fuse| &fuse.breaker)
+    }
+
+    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker.
+    pub(crate) fn admit(&self, items: usize, now: u64, since: Option<u64>) -> Admission<'_> {
+        let items = items.min(SLICE);
+        let Some(fuse) = &self.fuse else {
+            return Admission::Call(None, items);
+        };
+        match fuse.breaker.ask(items as u32) {
+            Ok(ticket) => {
+                let items = ticket.items() as usize;
+                Admission::Call(Some(ticket), items)
+            }
+            Err(refused) => fuse.refuse(refused, now, since.unwrap_or(now)),
+        }
+    }
+
+    /// Does an error of this class count as a failure?
+    pub(crate) fn is_failure(&self, class: ErrorClass) -> bool {
+        self.fuse
+            .as_ref()
+            .is_some_and(|fuse| fuse.counts.has(class))
+    }
+
+    /// Does a panic count as a failure?
+    pub(crate) fn counts_panics(&self) -> bool {
+        self.fuse
+            .as_ref()
+            .is_some_and(|fuse| fuse.counts.has_panics())
+    }
+}
+
+impl Fuse {
+    fn refuse(&self, refused: Refused, now: u64, since: u64) -> Admission<'static> {
+        let limit = match self.on_open {
+            OnOpen::Hold(limit) => limit,
+            OnOpen::DeadLetter => return Admission::Refuse(refused),
+            OnOpen::Drop => return Admission::Drop,
+        };
+        let end = limit.map_or(u64::MAX, |limit| since.saturating_add(limit));
+        if now >= end {
+            return Admission::Refuse(refused);
+        }
+        let known = u64::try_from(refused.retry_after.as_nanos()).unwrap_or(u64::MAX);
+        let wait = match (known, refused.state) {
+            (0, State::HalfOpen) => ASK_AT_LEAST_NS,
+            (0, _) => ASK_AGAIN_NS,
+            (known, _) => known.min(ASK_AT_LEAST_NS),
+        };
+        Admission::Wait(now.saturating_add(wait).min(end))
+    }
+}

@@ -1,0 +1,155 @@
+//! Guarded stages: batches are put aside and come back, with a gate or without, and the run ends.
+
+use pipewright::{Classify, pipeline};
+use shuttle::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, sync::Arc};
+
+use crate::harness::{Seen, check, ended, start, uneven};
+
+const ITEMS: u64 = 30;
+
+/// What stages call: it fails in calls 5 to 9.
+#[derive(Clone)]
+pub struct Env {
+    calls: Arc<AtomicU64>,
+    published: Seen<u64>,
+    rejected: Seen<u64>,
+}
+
+impl Env {
+    fn new() -> Self {
+        Self {
+            calls: Arc::new(AtomicU64::new(0)),
+            published: Seen::new(),
+            rejected: Seen::new(),
+        }
+    }
+
+    fn call(&self, n: u64) -> Result<u64, Down> {
+        uneven(n);
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if (5..10).contains(&call) {
+            Err(Down(n))
+        } else {
+            Ok(n)
+        }
+    }
+
+    /// Every item came out once, those that were published in their order.
+    fn check(&self) {
+        let published = self.published.take();
+        assert!(published.is_sorted(), "{published:?}");
+        let mut all = [published, self.rejected.take()].concat();
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..ITEMS), "{all:?}");
+    }
+}
+
+#[derive(Debug)]
+pub struct Down(u64);
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer for {}", self.0)
+    }
+}
+
+impl Classify for Down {}
+
+#[pipeline(env = Env, quantum = "1us")]
+mod parallel {
+    use super::*;
+
+    #[source(batch = 4)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, breaker(consecutive = 2, open = "10ms", open_max = "10ms", ramp = "0s", probes = 2))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Down> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+#[test]
+fn batches_wait_for_a_breaker_and_come_back() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(parallel::pipeline(), env.clone()).wait());
+        assert_eq!(report.ledger().dropped, 0, "{report}");
+        env.check();
+    });
+}
+
+#[test]
+fn a_drain_ends_when_what_waits_has_come_back() {
+    check(|| {
+        let env = Env::new();
+        let run = start(parallel::pipeline(), env.clone());
+        let report = ended(run.drain());
+        assert!(report.ledger().is_balanced(), "{report}");
+        assert_eq!(report.ledger().dropped, 0, "{report}");
+    });
+}
+
+#[test]
+fn a_run_that_stops_drops_what_waits() {
+    check(|| {
+        let run = start(parallel::pipeline(), Env::new());
+        let report = ended(run.stop());
+        assert!(report.ledger().is_balanced(), "{report}");
+    });
+}
+
+#[pipeline(env = Env, quantum = "1us")]
+mod serial {
+    use super::*;
+
+    #[source(batch = 4)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers)]
+    pub fn before(n: u64) -> u64 {
+        uneven(n);
+        n
+    }
+
+    #[stage(from = before, breaker(consecutive = 2, open = "10ms", open_max = "10ms", ramp = "0s", probes = 2))]
+    pub fn ask(n: u64, next: &mut u64, env: &Env) -> Result<u64, Down> {
+        assert_eq!(*next, n);
+        *next += 1;
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+#[test]
+fn a_batch_that_waits_holds_its_gate() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(serial::pipeline(), env.clone()).wait());
+        assert_eq!(report.ledger().dropped, 0, "{report}");
+        env.check();
+    });
+}
