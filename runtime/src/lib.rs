@@ -22,6 +22,7 @@ mod jemalloc;
 mod lane;
 mod meet;
 pub mod memory;
+pub mod rate;
 mod regroup;
 mod ring;
 mod senders;

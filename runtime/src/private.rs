@@ -3,7 +3,7 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, Smt, SourceInfo, StageInfo, StateKind,
+        DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, RateInfo, Smt, SourceInfo, StageInfo, StateKind,
         TopologyInfo, Wait,
     },
     options::{OnError, OnPanic, Priority},

@@ -215,8 +215,19 @@ pub struct SourceInfo {
 pub struct GuardInfo {
     /// The stage.
     pub stage: u16,
+    /// `rate`, where given.
+    pub rate: Option<RateInfo>,
     /// `breaker(..)`, where given.
     pub breaker: Option<&'static [FieldInfo]>,
+}
+
+/// So many items in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateInfo {
+    /// How many.
+    pub items: u64,
+    /// In how many nanoseconds.
+    pub per_ns: u64,
 }
 
 /// A field of a group such as `breaker(..)`.

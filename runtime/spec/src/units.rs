@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::info::RateInfo;
+
 /// A length of time in whole nanoseconds, written `"150us"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Duration {
@@ -152,6 +154,14 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The same as a part of a pipeline's shape.
+    pub fn info(self) -> RateInfo {
+        RateInfo {
+            items: self.count,
+            per_ns: self.per.ns(),
+        }
+    }
+
     /// Reads `"10k/s"`: a whole number, perhaps with `k` or `M`, for each `ms`, `s` or `min`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let wrong = || UnitError::NotARate { text: text.into() };

@@ -45,6 +45,13 @@ impl DryGuard {
         self.guard.seen()
     }
 
+    fn waits_from_now_on(&mut self) {
+        if self.since.is_none() {
+            self.since = Some(self.at);
+            self.guard.waits(1);
+        }
+    }
+
     fn waits_no_more(&mut self) {
         if self.since.take().is_some() {
             self.guard.resumed(1);
@@ -73,12 +80,17 @@ impl<E> Engine<'_, E> {
     fn ask(&mut self, stage: usize, own: &mut DryGuard, item: Timed, limit: u64) -> Option<Timed> {
         let guard = Rc::clone(&own.guard);
         let ticket = loop {
-            match guard.admit(1, own.at, Some(item.when.at)) {
-                Admission::Wait(due) => {
-                    if own.since.is_none() {
-                        own.since = Some(own.at);
-                        guard.waits(1);
+            match guard.admit(1, own.at, Some(item.when.at), limit == u64::MAX) {
+                Admission::Later(wait) => {
+                    let due = own.at.saturating_add(wait);
+                    if due > limit {
+                        own.waits_from_now_on();
+                        return Some(item);
                     }
+                    own.go_to(due);
+                }
+                Admission::Wait(due) => {
+                    own.waits_from_now_on();
                     if due > limit {
                         return Some(item);
                     }

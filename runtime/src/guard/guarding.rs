@@ -54,6 +54,18 @@ pub struct Guarding<'r, T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Pause {
     due: u64,
+    /// Does a drain end it?
+    collapses: bool,
+}
+
+impl Pause {
+    /// By a breaker.
+    fn held(due: u64) -> Self {
+        Self {
+            due,
+            collapses: false,
+        }
+    }
 }
 
 impl<'r, T: 'static> Guarding<'r, T> {
@@ -133,7 +145,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         Parked {
             due: wait.due,
             stage: self.stage,
-            collapses: false,
+            collapses: wait.collapses,
             news: self.news.get(),
             items,
             task: load.into_task(),
@@ -168,7 +180,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             } else {
                 self.w.now
             };
-            match self.guard.admit(load.len(), asked, self.since.get()) {
+            match self.guard.admit(load.len(), asked, self.since.get(), shared.is_closing()) {
                 Admission::Call(ticket, items) => {
                     let generation = self.generation();
                     let probes = self.is_half_open();
@@ -207,14 +219,16 @@ impl<'r, T: 'static> Guarding<'r, T> {
                         return None;
                     }
                 }
-                Admission::Wait(due) if self.since.get().is_some() => return Some(Pause { due }),
+                Admission::Later(wait) => {
+                    let due = shared.now().saturating_add(wait);
+                    return Some(Pause { due, collapses: true });
+                }
+                Admission::Wait(due) if self.since.get().is_some() => return Some(Pause::held(due)),
                 Admission::Wait(due) => {
                     // It waits from now on, and it was asked with the time of the last boundary.
                     let now = shared.now();
                     self.since.set(Some(now));
-                    return Some(Pause {
-                        due: due + (now - asked),
-                    });
+                    return Some(Pause::held(due + (now - asked)));
                 }
                 Admission::Refuse(refused) => self.refuse(load, refused, &mut run),
                 Admission::Drop => self.drop_all(load),

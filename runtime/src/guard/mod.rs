@@ -1,4 +1,4 @@
-//! Guarded stages: those with `breaker`.
+//! Guarded stages: those with `breaker` or `rate`.
 //!
 //! A guarded stage is a segment of its own, so that the time of a batch is the stage's own, and a batch can wait as a whole.
 //! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
@@ -16,6 +16,9 @@
 //! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
 //! after a while.
 //!
+//! **What is beyond the rate** waits until there is room for half of a slice, or a burst; a batch goes on with as many as there is room for.
+//! When the run is drained, nothing waits for that any more.
+//!
 //! **What an error says** tells its class (see [`crate::Classify`]). Classes that are not in `counts` are no failures, nor is ever an
 //! error that is about the item. A fatal one ends the run after its slice.
 
@@ -31,6 +34,8 @@ pub use self::{
     guarding::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
     metrics::GuardMetrics,
 };
+use std::time::Duration;
+
 use self::{
     metrics::Tallies,
     rules::{Classes, OnOpen},
@@ -38,6 +43,7 @@ use self::{
 use crate::{
     breaker::{Breaker, Refused, State, Ticket},
     classify::ErrorClass,
+    rate::RateLimiter,
     settings::Settings,
     sync::{AtomicU64, Ordering},
 };
@@ -76,6 +82,7 @@ impl Guards {
 /// What guards a stage.
 #[derive(Debug)]
 pub(crate) struct Guard {
+    rate: Option<RateLimiter>,
     fuse: Option<Fuse>,
     /// Times that something has changed for those that wait.
     news: AtomicU64,
@@ -94,7 +101,9 @@ struct Fuse {
 pub(crate) enum Admission<'g> {
     /// Call so many of them, and record what came of it.
     Call(Option<Ticket<'g>>, usize),
-    /// Wait until that time of the run.
+    /// Wait for so many nanoseconds, for the sake of a rate.
+    Later(u64),
+    /// Wait for the breaker until that time of the run.
     Wait(u64),
     /// Turn all of them away.
     Refuse(Refused),
@@ -109,7 +118,12 @@ impl Guard {
             on_open: breaker.on_open,
             counts: breaker.counts,
         });
+        let rate = settings.rate.map(|rate| {
+            let limiter = RateLimiter::new(rate.items, Duration::from_nanos(rate.per_ns));
+            limiter.clock(settings.clock.clone())
+        });
         Self {
+            rate,
             fuse,
             news: AtomicU64::new(0),
             tallies: Tallies::default(),
@@ -161,9 +175,19 @@ impl Guard {
         self.fuse.as_ref().map(|fuse| &fuse.breaker)
     }
 
-    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker.
-    pub(crate) fn admit(&self, items: usize, now: u64, since: Option<u64>) -> Admission<'_> {
-        let items = items.min(SLICE);
+    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `ends`: nothing waits
+    /// any more for the sake of a rate.
+    pub(crate) fn admit(&self, items: usize, now: u64, since: Option<u64>, ends: bool) -> Admission<'_> {
+        let mut items = items.min(SLICE);
+        // What the breaker refuses for certain takes nothing of the rate.
+        let open = self.breaker().is_some_and(|breaker| !breaker.retry_after().is_zero());
+        if let Some(rate) = self.rate.as_ref().filter(|_| !ends && !open) {
+            // Half of a slice at least, so that nobody is woken for each item.
+            match rate.take_between(items.div_ceil(2) as u64, items as u64) {
+                Ok(taken) => items = taken as usize,
+                Err(late) => return Admission::Later(late.retry_after.as_nanos() as u64),
+            }
+        }
         let Some(fuse) = &self.fuse else {
             return Admission::Call(None, items);
         };

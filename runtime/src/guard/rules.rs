@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipewright_spec::{
-    info::{FieldValue, GuardInfo},
+    info::{FieldValue, GuardInfo, RateInfo},
     options::Group,
 };
 
@@ -15,7 +15,10 @@ use crate::{
 /// What guards a stage.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardSettings {
+    pub(crate) rate: Option<RateInfo>,
     pub(crate) breaker: Option<BreakerSettings>,
+    /// The clock of all that guards it.
+    pub(crate) clock: Clock,
 }
 
 /// A breaker's numbers, and what follows when it is open.
@@ -94,7 +97,11 @@ impl GuardSettings {
             }
             breaker
         });
-        Self { breaker }
+        Self {
+            rate: info.rate,
+            breaker,
+            clock: Clock::new(),
+        }
     }
 
     /// The same, by another clock.
@@ -102,6 +109,7 @@ impl GuardSettings {
         if let Some(breaker) = &mut self.breaker {
             breaker.numbers = std::mem::take(&mut breaker.numbers).clock(clock.clone());
         }
+        self.clock = clock.clone();
         self
     }
 

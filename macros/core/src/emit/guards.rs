@@ -1,7 +1,7 @@
 //! Guarded stages: what the runtime is told of them, and what stands around their calls.
 
 use pipewright_spec::{
-    info::FieldValue,
+    info::{FieldValue, RateInfo},
     model::StateKind,
     options::{Group, GroupField, Value},
 };
@@ -24,7 +24,18 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
         let id = &pipe.nodes[at].id;
         let breaker = stage.options.breaker.as_ref();
         let breaker = breaker.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
-        quote!(#rt::GuardInfo { stage: #id, breaker: #breaker })
+        let rate = stage.options.rate.as_ref().map(|given| given.value.info());
+        let rate = match rate {
+            None => quote!(None),
+            Some(RateInfo { items, per_ns }) => {
+                let (items, per_ns) = (
+                    Literal::u64_unsuffixed(items),
+                    Literal::u64_unsuffixed(per_ns),
+                );
+                quote!(Some(#rt::RateInfo { items: #items, per_ns: #per_ns }))
+            }
+        };
+        quote!(#rt::GuardInfo { stage: #id, rate: #rate, breaker: #breaker })
     };
     guarded.map(info).collect()
 }
@@ -66,6 +77,11 @@ fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
         || dead.is_some_and(|field| matches!(field.value, Value::Word("dead_letter")))
 }
 
+/// `true` if something asks what the errors of a stage say.
+fn tells(pipe: &Pipe<'_>, stage: usize) -> bool {
+    pipe.model.stages[stage].options.breaker.is_some()
+}
+
 /// The type of the items in the carriers of a guarded stage.
 pub(crate) fn item_type(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let (rt, item) = (pipe.rt(), pipe.projection(stage, "In"));
@@ -99,7 +115,7 @@ impl Flow<'_> {
 
     /// Tells the guard of a stage of the error `x`.
     pub(super) fn tell_guard(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        if !self.pipe.model.stages[stage].is_guarded() {
+        if !tells(self.pipe, stage) {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
@@ -112,7 +128,7 @@ impl Flow<'_> {
 pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);
     let mut lines = TokenStream::new();
-    if pipe.model.stages[stage].is_guarded() {
+    if tells(pipe, stage) {
         let class = of_error(pipe, stage, "class_of");
         lines.extend(hygienic!(a.guarded::<#ident>(#id, #class);));
     }

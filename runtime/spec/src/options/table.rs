@@ -277,7 +277,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
     later(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long an item may take.")),
-    later(key(Key::Rate, "rate", ALL, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time.")),
+    key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),
     later(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries again after an error.")),
     key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile."),
     key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "The memory that its items lead to is asked for ahead: a function that finds it, or, where items are handles, how many items ahead."),

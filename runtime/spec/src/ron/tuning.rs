@@ -18,7 +18,7 @@ use crate::options::{
     STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
-use crate::units::{Duration, short};
+use crate::units::{Duration, Rate, short};
 use crate::{suggest, unbuilt};
 
 /// The numbers of a tuning file.
@@ -59,6 +59,8 @@ pub struct StageTuning {
     pub wait: Option<Given<Wait, Span>>,
     /// `realtime`.
     pub realtime: Option<Given<u32, Span>>,
+    /// `rate`.
+    pub rate: Option<Given<Rate, Span>>,
     /// `breaker: (..)`.
     pub breaker: Option<Given<Group<Span>, Span>>,
 }
@@ -203,6 +205,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         cores: options.cores,
         wait: options.wait,
         realtime: options.realtime,
+        rate: options.rate,
         breaker: options.breaker,
     }
 }
@@ -307,7 +310,13 @@ impl StageTuning {
         );
         self.check_cores(info, problems);
         self.check_realtime(info, problems);
-        self.check_breaker(info, topology.guard_of(found as u16), problems);
+        let guard = topology.guard_of(found as u16);
+        self.check_breaker(info, guard, problems);
+        if let Some(given) = &self.rate
+            && guard.is_none_or(|guard| guard.rate.is_none())
+        {
+            problems.push(without("rate", info, &given.key));
+        }
         if let Some(given) = &self.on_panic
             && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
         {
@@ -383,9 +392,7 @@ impl StageTuning {
     ) {
         let Some(given) = &self.breaker else { return };
         let Some(compiled) = guard.and_then(|guard| guard.breaker) else {
-            let message = format!("`{}` was compiled without `breaker`", info.name);
-            let help = "add `breaker(..)` where the pipeline is written, and compile again";
-            problems.push(Problem::new("E_SHAPE", message, given.key.clone()).help(help));
+            problems.push(without("breaker", info, &given.key));
             return;
         };
         let compiled = |name: &str| {
@@ -414,6 +421,13 @@ impl StageTuning {
             problems.push(Problem::new("E_BREAKER", message, place.clone()).help(help));
         }
     }
+}
+
+/// Whether a stage has a key is shape.
+fn without(key: &str, info: &StageInfo, at: &Span) -> Problem<Span> {
+    let message = format!("`{}` was compiled without `{key}`", info.name);
+    let help = format!("add `{key}` where the pipeline is written, and compile again");
+    Problem::new("E_SHAPE", message, at.clone()).help(help)
 }
 
 fn needed<T>(
