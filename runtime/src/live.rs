@@ -24,7 +24,8 @@ use pipewright_spec::{
 
 use crate::{
     error::TuningError,
-    settings::{BATCH, Settings},
+    guard::GuardSettings,
+    settings::{BATCH, Settings, StageSettings},
     shared::Shared,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
     tuning,
@@ -333,8 +334,24 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);
         }
+        for (key, name, told) in guarded(both) {
+            differ(Some(stage.name), key, name, told);
+        }
     }
     changes
+}
+
+/// Whether the numbers of a guard differ: they are many, and fixed when a run starts.
+fn guarded(both: [&StageSettings; 2]) -> [(Key, &'static str, [String; 2]); 2] {
+    let told = |of: fn(&GuardSettings) -> String| {
+        let [before, after] = both.map(|stage| stage.guard.as_ref().map(of));
+        let to = if before == after { "what it is" } else { "something else" };
+        ["what it is".to_owned(), to.to_owned()]
+    };
+    [
+        (Key::Breaker, "breaker", told(|guard| format!("{:?}", guard.breaker))),
+        (Key::Rate, "rate", told(|guard| format!("{:?}", guard.rate))),
+    ]
 }
 
 fn workers(settings: &Settings) -> String {

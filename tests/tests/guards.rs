@@ -357,7 +357,7 @@ fn in_a_dry_run_items_wait_until_the_clock_says_that_the_breaker_may_try() {
     );
     run.advance("999ms");
     run.run();
-    assert_eq!(env.published(), []);
+    assert_eq!(env.published(), [0u64; 0]);
     run.advance("1ms");
     run.feed::<held::guarded>([10]);
     run.run();
@@ -511,7 +511,7 @@ fn a_run_that_stops_drops_and_counts_what_waits() {
     assert!(report.ledger().is_balanced(), "{report}");
     assert!(report.ledger().dropped > 0, "{report}");
     assert_eq!(guard(&report).waiting, 0, "{report}");
-    assert_eq!(env.published(), []);
+    assert_eq!(env.published(), [0u64; 0]);
 }
 
 #[test]

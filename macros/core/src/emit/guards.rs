@@ -9,6 +9,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
+    calls::link_item,
     fields::Field,
     flow::{Flow, hygienic},
     pipe::Pipe,
@@ -84,7 +85,7 @@ fn tells(pipe: &Pipe<'_>, stage: usize) -> bool {
 
 /// The type of the items in the carriers of a guarded stage.
 pub(crate) fn item_type(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
-    let (rt, item) = (pipe.rt(), pipe.projection(stage, "In"));
+    let (rt, item) = (pipe.rt(), link_item(pipe, stage));
     match pipe.nodes[stage].state {
         StateKind::Keyed => hygienic!(#rt::Hashed<#item>),
         _ => item,

@@ -236,6 +236,8 @@ impl TuningFile {
             Key::Cores => place(&stage.cores),
             Key::Wait => place(&stage.wait),
             Key::Realtime => place(&stage.realtime),
+            Key::Breaker => place(&stage.breaker),
+            Key::Rate => place(&stage.rate),
             _ => None,
         }
     }

@@ -8,7 +8,11 @@ use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Glue, hygienic, initial, tuple};
-use crate::emit::{flow::Mode, segment::context};
+use crate::emit::{
+    fields::Field,
+    flow::{Mode, letter},
+    segment::context,
+};
 
 impl Glue<'_, '_> {
     /// As `run`, for a segment whose stage is guarded.
@@ -46,7 +50,13 @@ impl Glue<'_, '_> {
         let fields = self.loops.segments[segment]
             .fields
             .iter()
-            .map(|field| initial(pipe.fields.of(field), self.segment_field(field)));
+            .map(|field| {
+                let value = match field {
+                    Field::Whence => letter::whence(pipe, segment),
+                    _ => self.segment_field(field),
+                };
+                initial(pipe.fields.of(field), value)
+            });
         let drive = match plan.tagged {
             true => hygienic!(drive_guarded_tagged),
             false => hygienic!(drive_guarded),

@@ -1,0 +1,262 @@
+//! What keeps items safe works together: breakers, dead letters with items, calls, acknowledged sources, and dry runs of them.
+
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "pipelines of a test are written as users write theirs"
+)]
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use pipewright::{
+    Acknowledge, CallError, Classify, Commit, DeadLetter, Emit, ErrorClass, Flow, breaker::Refused,
+    pipeline,
+};
+
+/// What a stage calls: down for the calls in the range.
+#[derive(Debug, Default)]
+pub struct Remote {
+    calls: AtomicU64,
+    down: std::ops::Range<u64>,
+    letters: Mutex<Vec<(u64, Failure)>>,
+}
+
+pub type Env = Arc<Remote>;
+
+impl Remote {
+    fn down(down: std::ops::Range<u64>) -> Env {
+        Arc::new(Self {
+            down,
+            ..Self::default()
+        })
+    }
+
+    fn call(&self, n: u64) -> Result<u64, Failure> {
+        match self.down.contains(&self.calls.fetch_add(1, SeqCst)) {
+            true => Err(Failure::Down),
+            false => Ok(n * 2),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    Down,
+    Refused,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl Classify for Failure {
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Dependency
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(_: Refused) -> Self {
+        Self::Refused
+    }
+}
+
+#[pipeline(env = Env)]
+mod letters {
+    use super::*;
+
+    #[source]
+    fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(from = numbers, breaker(min_items = 10, failure_pct = 50, open = "10s", on_open = dead_letter))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Failure> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn sum(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
+        env.letters.lock().unwrap().push((letter.item, letter.error));
+    }
+}
+
+#[track_caller]
+fn check_letters(env: &Remote) {
+    let letters = env.letters.lock().unwrap();
+    let items: Vec<u64> = letters.iter().map(|(item, _)| *item).collect();
+    let refused = letters.iter().filter(|(_, error)| *error == Failure::Refused).count();
+    assert!(refused > 0 && refused < items.len(), "{refused} of {}", items.len());
+    // The last of them failed at the breaker, for none comes after the time that it stays open.
+    assert_eq!(items, (100..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_item_that_a_breaker_turns_away_becomes_a_dead_letter_with_the_item() {
+    let env = Remote::down(100..10_000);
+    let mut report = letters::pipeline().run(Arc::clone(&env)).unwrap();
+    check_letters(&env);
+    assert_eq!(report.take_state::<letters::sum>(), Some((0..100).map(|n| n * 2).sum()));
+    assert_eq!((report.ledger().failed, report.ledger().dropped), (900, 0));
+}
+
+#[test]
+fn a_dry_run_hands_the_same_letters_on() {
+    let env = Remote::down(100..10_000);
+    let mut run = letters::pipeline().dry_run(Arc::clone(&env));
+    run.feed::<letters::ask>(0..1000);
+    let report = run.drain().unwrap();
+    check_letters(&env);
+    assert_eq!(report.ledger().failed, 900);
+}
+
+#[pipeline(env = Env, reply = ask)]
+mod calls {
+    use super::*;
+
+    #[stage(from = input)]
+    pub fn enter(n: u64) -> u64 {
+        n
+    }
+
+    #[stage(from = enter, rate = "100k/s", breaker(min_items = 4, failure_pct = 50, open = "20ms", probes = 1))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Failure> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn done(_: u64) {}
+
+    #[sink(from = ask::Err)]
+    pub fn failed(_: Failure) {}
+}
+
+#[test]
+fn calls_wait_while_a_breaker_is_open_and_are_answered() {
+    let env = Remote::down(10..20);
+    let run = calls::pipeline().start(Arc::clone(&env)).unwrap();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let call = |of: u64| {
+            let run = &run;
+            scope.spawn(move || (of..of + 50).map(|n| (n, run.call(n))).collect::<Vec<_>>())
+        };
+        let callers: Vec<_> = [0, 50].map(call).into();
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let mut failed = 0;
+    for (n, answer) in answers {
+        match answer {
+            Ok(answer) => assert_eq!(answer, n * 2),
+            Err(CallError::Failed { .. }) => failed += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(failed, 10);
+    assert!(run.drain().unwrap().ledger().is_balanced());
+}
+
+/// Numbers up to a thousand, with the last that was committed.
+pub struct Numbers {
+    next: u64,
+    committed: Arc<AtomicU64>,
+}
+
+pub struct Committer(Arc<AtomicU64>);
+
+impl Acknowledge for Numbers {
+    type Position = u64;
+    type Committer = Committer;
+    type Error = String;
+
+    fn committer(&mut self) -> Result<Committer, String> {
+        Ok(Committer(Arc::clone(&self.committed)))
+    }
+
+    fn position(&self) -> u64 {
+        self.next
+    }
+}
+
+impl Commit<u64> for Committer {
+    type Error = String;
+
+    fn commit(&mut self, position: u64) -> Result<(), String> {
+        self.0.store(position, SeqCst);
+        Ok(())
+    }
+}
+
+pub struct Both {
+    remote: Env,
+    committed: Arc<AtomicU64>,
+    got: Mutex<Vec<u64>>,
+}
+
+fn open(env: &Arc<Both>) -> Numbers {
+    Numbers {
+        next: 0,
+        committed: Arc::clone(&env.committed),
+    }
+}
+
+#[pipeline(env = Arc<Both>)]
+mod acknowledged {
+    use super::*;
+
+    #[source(state = super::open, acks)]
+    fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+        if from.next == 1000 {
+            return Flow::Done;
+        }
+        out.send(from.next);
+        from.next += 1;
+        Flow::More
+    }
+
+    #[stage(from = numbers, breaker(min_items = 4, failure_pct = 50, open = "10ms", probes = 2))]
+    fn ask(n: u64, env: &Arc<Both>) -> Result<u64, Failure> {
+        // Nothing is committed that is still on its way to here.
+        assert!(env.committed.load(SeqCst) <= n);
+        env.remote.call(n)
+    }
+
+    #[sink(from = ask)]
+    fn done(n: u64, env: &Arc<Both>) {
+        env.got.lock().unwrap().push(n / 2);
+    }
+
+    #[sink(from = ask::Err)]
+    fn failed(letter: DeadLetter<Failure, u64>, env: &Arc<Both>) {
+        env.got.lock().unwrap().push(letter.item);
+    }
+}
+
+#[test]
+fn what_waits_at_a_breaker_is_not_acknowledged_and_all_of_it_is_in_the_end() {
+    let env = Arc::new(Both {
+        remote: Remote::down(300..330),
+        committed: Arc::default(),
+        got: Mutex::default(),
+    });
+    let report = acknowledged::pipeline().run(Arc::clone(&env)).unwrap();
+    let mut got = env.got.lock().unwrap().clone();
+    got.sort_unstable();
+    assert_eq!(got, (0..1000).collect::<Vec<_>>(), "{report}");
+    assert_eq!(env.committed.load(SeqCst), 1000);
+}
