@@ -252,11 +252,13 @@ impl Drop for Committing<'_> {
     }
 }
 
+/// Notes the position of a state behind a batch.
+type Note<S> = Box<dyn Fn(&S, u64) + Send + Sync>;
+
 /// The acknowledgements of a source whose state is `S`.
 pub(crate) struct Acked<S> {
     pub(crate) acks: Arc<dyn Acks>,
-    /// Notes the position of a state behind a batch.
-    pub(crate) note: Box<dyn Fn(&S, u64) + Send + Sync>,
+    pub(crate) note: Note<S>,
 }
 
 impl<S: Acknowledge> Acked<S> {

@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
 };
@@ -134,14 +135,8 @@ fn run_workers<G: Graph>(
         };
         let mut problem = crew.start(others).err();
         // Ends when this is left, in whatever way.
-        let sampler = Sampler::start(scope, shared, &over).unwrap_or_else(|error| {
-            problem.get_or_insert(StartError::Thread(error));
-            None
-        });
-        let committing = Committing::start(scope, shared, &committed).unwrap_or_else(|error| {
-            problem.get_or_insert(StartError::Thread(error));
-            None
-        });
+        let sampler = or_problem(Sampler::start(scope, shared, &over), &mut problem);
+        let committing = or_problem(Committing::start(scope, shared, &committed), &mut problem);
         for _ in 0..crew.started {
             if let Ok(Err(error)) = all_ready.recv() {
                 problem.get_or_insert(error);
@@ -184,6 +179,14 @@ fn run_workers<G: Graph>(
     }
     // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
     while shared.injector.pop().is_some() {}
+}
+
+/// A thread beside the workers, if there is one; notes why it could not be started.
+fn or_problem<T>(started: io::Result<Option<T>>, problem: &mut Option<StartError>) -> Option<T> {
+    started.unwrap_or_else(|error| {
+        problem.get_or_insert(StartError::Thread(error));
+        None
+    })
 }
 
 /// The queues of the workers, of which all know where to steal.

@@ -62,6 +62,8 @@ built_on_them! {
     mod emit;
     mod ending;
     mod error;
+    #[cfg(all(feature = "durable", target_os = "linux", not(shuttle)))]
+    pub mod files;
     mod graph;
     mod guard;
     mod lane_queues;

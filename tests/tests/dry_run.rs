@@ -92,9 +92,9 @@ fn it_counts_and_delivers_what_a_run_with_threads_does() {
 fn a_partial_batch_waits_until_its_linger_has_passed() {
     let mut run = orders::pipeline().dry_run(Seen::new());
     run.feed::<orders::verify>([2, 3, 4]);
-    assert_eq!(run.take::<orders::verify>(), []);
+    assert!(run.take::<orders::verify>().is_empty());
     run.advance("49us");
-    assert_eq!(run.take::<orders::verify>(), []);
+    assert!(run.take::<orders::verify>().is_empty());
     run.advance("1us");
     assert_eq!(run.take::<orders::verify>(), [2, 4]);
     assert_eq!(run.metrics().stage::<orders::verify>().filtered, 1);

@@ -441,7 +441,7 @@ fn every_kind_of_stage_may_fork() {
             Some(expected.clone())
         );
         let sum = report.take_state::<places::of_worker>().unwrap();
-        assert_eq!(sum.0, (64..64 + 300).sum());
+        assert_eq!(sum.0, (64..64 + 300).sum::<u64>());
     }
 }
 

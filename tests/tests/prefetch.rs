@@ -249,3 +249,42 @@ fn every_item_is_accounted_for_when_the_run_stops() {
         assert_eq!(lookup.filtered, 0, "{report}");
     }
 }
+
+/// A batch stage behind one with `prefetch`, in one loop.
+#[pipeline]
+mod then_batched {
+    #[source(batch = 100)]
+    pub fn numbers() -> impl Iterator<Item = Box<u64>> {
+        (0..10_000).map(Box::new)
+    }
+
+    #[stage(from = numbers, prefetch = 8)]
+    pub fn ahead(n: Box<u64>) -> u64 {
+        *n
+    }
+
+    #[stage(from = ahead, batch = 64)]
+    pub fn gather(numbers: &mut pipewright::Batch<u64>) {
+        numbers.retain(|n| n % 2 == 0);
+    }
+
+    #[sink(from = gather)]
+    pub fn add(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+}
+
+#[test]
+fn what_waits_for_memory_does_not_stay_in_a_batch_behind_it() {
+    for workers in [1, 2] {
+        let run = then_batched::pipeline()
+            .workers(workers)
+            .in_parallel()
+            .start(())
+            .unwrap();
+        let mut report = run.wait().unwrap();
+        assert!(report.ledger().is_balanced());
+        let sum = (0..10_000).filter(|n| n % 2 == 0).sum::<u64>();
+        assert_eq!(report.take_state::<then_batched::add>(), Some(sum));
+    }
+}

@@ -15,7 +15,7 @@ pub(super) const HEAD: &[u8; 8] = b"PWDEADL1";
 const MARKER: [u8; 4] = [0xD1, 0xEA, 0xD1, 0x37];
 
 /// Bytes of a frame in front of its body.
-const FRONT: usize = 12;
+pub(crate) const FRONT: usize = 12;
 
 /// No body is longer. A length beyond it is damage.
 pub(super) const MAX_BODY: usize = 17 << 20;
@@ -28,7 +28,7 @@ const EFFORT: u64 = 4;
 /// # Panics
 ///
 /// If the body is longer than [`MAX_BODY`], which whoever makes bodies keeps.
-pub(super) fn frame(body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
     assert!(
         body.len() <= MAX_BODY,
         "the body of a dead letter is bounded"
@@ -40,6 +40,23 @@ pub(super) fn frame(body: &[u8]) -> Vec<u8> {
         frame.extend_from_slice(part);
     }
     frame
+}
+
+/// What the front of a frame says: the length of the body, and the checksum. `None` if it is none.
+pub(crate) fn front_of(front: &[u8]) -> Option<(usize, u32)> {
+    let (marker, rest) = front.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (crc, []) = rest.split_first_chunk::<4>()? else {
+        return None;
+    };
+    let len = u32::from_le_bytes(*length) as usize;
+    (*marker == MARKER && len <= MAX_BODY).then(|| (len, u32::from_le_bytes(*crc)))
+}
+
+/// Are a frame's front and body as they were written?
+pub(crate) fn is_whole(front: &[u8], body: &[u8], crc: u32) -> bool {
+    let length = front.get(4..8).and_then(|length| length.try_into().ok());
+    length.is_some_and(|length| checksum(length, body) == crc)
 }
 
 fn checksum(length: [u8; 4], body: &[u8]) -> u32 {
@@ -79,16 +96,10 @@ impl<'a> Pieces<'a> {
     /// The body of the frame at `at`, if it is whole.
     fn body_at(&mut self, at: usize) -> Option<&'a [u8]> {
         let front = self.bytes.get(at..at.checked_add(FRONT)?)?;
-        let (marker, rest) = front.split_at(4);
-        let (length, crc) = rest.split_at(4);
-        let (length, crc): ([u8; 4], [u8; 4]) = (length.try_into().ok()?, crc.try_into().ok()?);
-        let len = u32::from_le_bytes(length) as usize;
-        if marker != MARKER || len > MAX_BODY {
-            return None;
-        }
+        let (len, crc) = front_of(front)?;
         let from = at + FRONT;
         let body = self.bytes.get(from..from.checked_add(len)?)?;
-        let whole = checksum(length, body) == u32::from_le_bytes(crc);
+        let whole = is_whole(front, body, crc);
         if !whole {
             self.effort = self.effort.saturating_sub(len as u64 + 1);
         }

@@ -234,7 +234,11 @@ fn read(file: &mut impl Segment, len: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes all of `bytes` at `at`.
-fn write(file: &mut impl Segment, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub(crate) fn write(
+    file: &mut (impl Segment + ?Sized),
+    mut bytes: &[u8],
+    mut at: u64,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         match retried(|| file.write_at(bytes, at))? {
             0 => return Err(ErrorKind::WriteZero.into()),
@@ -248,7 +252,7 @@ fn write(file: &mut impl Segment, mut bytes: &[u8], mut at: u64) -> io::Result<(
 }
 
 /// Does it again while it is interrupted.
-fn retried<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+pub(crate) fn retried<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -43,8 +43,8 @@
 //! again into another one. A reader takes each number once.
 
 mod error;
-mod frame;
-mod log;
+pub(crate) mod frame;
+pub(crate) mod log;
 mod options;
 mod reader;
 mod record;
