@@ -50,6 +50,11 @@ impl<P> AckRing<P> {
         self.inside().line.len() < self.room
     }
 
+    /// Is every batch done that was given?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inside().line.is_empty()
+    }
+
     /// A batch was given, whose number is higher than all before it, and which ends at `position`.
     pub(crate) fn push(&self, batch: u64, position: P) {
         self.inside().line.push_back(Entry {

@@ -123,6 +123,12 @@ pub trait Acknowledge {
 
     /// The place behind everything that was sent so far: where to begin if all of that is done. Called after each batch.
     fn position(&self) -> Self::Position;
+
+    /// Must everything that was sent be done before more is asked for? A source says so while it looks for an item that ends
+    /// the process. Default: no.
+    fn is_careful(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps the positions of a source.
@@ -142,6 +148,7 @@ pub trait Commit<P>: Send + 'static {
 /// The acknowledgements of a source, without their types.
 pub(crate) trait Acks: Send + Sync {
     fn has_room(&self) -> bool;
+    fn is_empty(&self) -> bool;
     fn done(&self, batch: u64);
     fn all_done(&self);
     /// Commits what may be.
@@ -172,6 +179,10 @@ impl<P, C> Typed<P, C> {
 impl<P: Send, C: Commit<P>> Acks for Typed<P, C> {
     fn has_room(&self) -> bool {
         self.ring.has_room()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ring.is_empty()
     }
 
     fn done(&self, batch: u64) {
@@ -259,6 +270,18 @@ type Note<S> = Box<dyn Fn(&S, u64) + Send + Sync>;
 pub(crate) struct Acked<S> {
     pub(crate) acks: Arc<dyn Acks>,
     pub(crate) note: Note<S>,
+    is_careful: fn(&S) -> bool,
+}
+
+impl<S> Acked<S> {
+    /// May the source be asked, and for how many items of the `limit`? 0 if not.
+    pub(crate) fn allows(&self, state: &S, limit: u64) -> u64 {
+        match (self.is_careful)(state) {
+            true => u64::from(self.acks.is_empty()),
+            false if self.acks.has_room() => limit,
+            false => 0,
+        }
+    }
 }
 
 impl<S: Acknowledge> Acked<S> {
@@ -267,6 +290,7 @@ impl<S: Acknowledge> Acked<S> {
         let line = Arc::clone(&acks);
         Ok(Self {
             acks,
+            is_careful: S::is_careful,
             note: Box::new(move |state, batch| line.ring.push(batch, state.position())),
         })
     }

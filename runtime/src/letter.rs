@@ -53,7 +53,7 @@ use crate::{
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let report = numbers::pipeline().start(())?.wait()?;
-/// assert_eq!(report.stage("complain").map(|stage| stage.received), Some(1));
+/// assert_eq!(report.metrics().stage::<numbers::complain>().received, 1);
 /// # Ok(())
 /// # }
 /// ```

@@ -13,7 +13,10 @@ use std::{
     thread,
 };
 
-use pipewright::{dead_letters::Found, files::FileSink};
+use pipewright::{
+    dead_letters::{Found, Payload},
+    files::FileSink,
+};
 
 /// Kills of the full form; the quick one has a tenth.
 const KILLS: u64 = 300;
@@ -157,6 +160,78 @@ fn a_process_that_is_killed_loses_no_line() {
     assert_eq!(committed(folder), text.len() as u64);
     let copies: u32 = times.values().map(|times| times - 1).sum();
     println!("{killed} kills, {lines} lines, 0 lost, {copies} came twice or more");
+}
+
+#[test]
+fn a_record_that_ends_the_process_is_found_in_two_restarts() {
+    // Which lines end it, and how.
+    let check = |poison: &[(u64, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let kind = |n: u64| {
+            poison
+                .iter()
+                .find(|(at, _)| *at == n)
+                .map_or("good", |(_, kind)| kind)
+        };
+        let text: String = (0..2000).map(|n| format!("{n} {}\n", kind(n))).collect();
+        fs::write(folder.join("in.txt"), text).unwrap();
+        let mut restarts = 0;
+        loop {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_crash_child"));
+            let ended = command.arg(folder).arg("find").output().unwrap();
+            if ended.status.success() {
+                break;
+            }
+            let error = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(
+                ended.status.code(),
+                None,
+                "it was ended by a signal: {error}"
+            );
+            restarts += 1;
+            assert!(restarts <= 2 * poison.len(), "{restarts} restarts");
+        }
+        let letters = Found::read(&folder.join("letters")).unwrap().letters;
+        let mut found: Vec<u64> = letters
+            .iter()
+            .map(|letter| {
+                assert!(
+                    letter.error.contains("the process ended twice"),
+                    "{}",
+                    letter.error
+                );
+                let Payload::Bytes(record) = &letter.payload else {
+                    panic!("{:?}", letter.payload);
+                };
+                let text = str::from_utf8(record).unwrap();
+                text.split(' ').next().unwrap().parse().unwrap()
+            })
+            .collect();
+        // They come again until the position behind them is kept.
+        found.sort_unstable();
+        found.dedup();
+        assert!(
+            found.iter().copied().eq(poison.iter().map(|(at, _)| *at)),
+            "{found:?}"
+        );
+        let output = fs::read_to_string(folder.join("out.txt")).unwrap();
+        let mut lines: Vec<u64> = output
+            .lines()
+            .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+            .collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert!(
+            lines
+                .into_iter()
+                .eq((0..2000).filter(|n| kind(*n) == "good"))
+        );
+        restarts
+    };
+    assert_eq!(check(&[(0, "abort")]), 2);
+    assert_eq!(check(&[(1999, "overflow")]), 2);
+    check(&[(700, "abort"), (701, "overflow"), (1500, "abort")]);
 }
 
 #[test]

@@ -405,7 +405,8 @@ fn a_position_is_kept_only_when_what_comes_before_it_succeeds() {
     );
     assert!(!folder.path().join("kept").exists());
     refuse.store(false, Ordering::SeqCst);
-    copied::pipeline().start(env()).unwrap().wait().unwrap();
+    let report = copied::pipeline().start(env()).unwrap().wait().unwrap();
+    assert!(report.ledger().is_balanced());
     assert!(
         fs::read_to_string(folder.path().join("kept"))
             .unwrap()

@@ -193,6 +193,19 @@ impl DeadLetters {
         with_entry(letter, |entry| self.keep_json(entry, &letter.item))
     }
 
+    /// Takes a letter of a pipeline, with its item as bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::keep_json`].
+    pub fn keep_with_bytes<E: fmt::Display, T>(
+        &self,
+        letter: &DeadLetter<E, T>,
+        item: &[u8],
+    ) -> Result<(), DeadLettersError> {
+        with_entry(letter, |entry| self.keep_bytes(entry, item))
+    }
+
     /// Takes a letter of a pipeline without its item.
     ///
     /// # Errors

@@ -31,6 +31,17 @@ pub enum FileError {
         /// Where it begins.
         at: u64,
     },
+    /// A record with which the process ended twice: see [`SourceOptions::find_crashes`](super::SourceOptions::find_crashes). Behind it
+    /// the source goes on.
+    #[error("`{}`: the process ended twice with the record at byte {at}", .path.display())]
+    Crashed {
+        /// The file.
+        path: PathBuf,
+        /// Where the record begins.
+        at: u64,
+        /// The record.
+        record: Vec<u8>,
+    },
     /// A line to be written has a line break in it.
     #[error("`{}`: a record with a line break is not one line; write frames instead", .path.display())]
     LineBreak {

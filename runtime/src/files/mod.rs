@@ -62,6 +62,7 @@ mod offset;
 mod record;
 mod sink;
 mod source;
+mod suspects;
 
 pub use self::{
     error::FileError,

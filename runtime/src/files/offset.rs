@@ -170,7 +170,7 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
         .custom_flags(libc::O_NOFOLLOW)
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(ending);

@@ -9,8 +9,9 @@ use std::{
 
 use super::{
     FileError, OffsetFile,
-    offset::Before,
+    offset::{Before, with_ending},
     record::{Format, MAX},
+    suspects::Suspects,
 };
 use crate::{
     acks::Acknowledge,
@@ -28,6 +29,7 @@ pub struct SourceOptions {
     kept: PathBuf,
     format: Format,
     follow: bool,
+    finds_crashes: bool,
     before: Option<Before>,
 }
 
@@ -42,6 +44,7 @@ pub struct FileSource {
     /// Was there an error, after which nothing is read?
     failed: bool,
     offsets: Option<OffsetFile>,
+    suspects: Option<Suspects>,
 }
 
 impl FileSource {
@@ -63,7 +66,7 @@ impl FileSource {
         }
         match self.next() {
             Ok(Some(record)) => {
-                out.send(Ok(record));
+                out.send(record);
                 Flow::More
             }
             Ok(None) if self.follow => Flow::Idle,
@@ -76,11 +79,29 @@ impl FileSource {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Vec<u8>>, FileError> {
-        match self.format {
-            Format::Lines => self.line(),
-            Format::Frames => self.frame(),
-        }
+    /// The next record, or what is given in its place.
+    fn next(&mut self) -> Result<Option<Result<Vec<u8>, FileError>>, FileError> {
+        let at = self.offset;
+        let record = match self.format {
+            Format::Lines => self.line()?,
+            Format::Frames => self.frame()?,
+        };
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let crashed = match &mut self.suspects {
+            Some(suspects) => suspects.next(at).map_err(FileError::io(&self.path))?,
+            None => false,
+        };
+        let path = || self.path.clone();
+        Ok(Some(match crashed {
+            true => Err(FileError::Crashed {
+                path: path(),
+                at,
+                record,
+            }),
+            false => Ok(record),
+        }))
     }
 
     fn line(&mut self) -> Result<Option<Vec<u8>>, FileError> {
@@ -176,6 +197,7 @@ impl SourceOptions {
             kept,
             format,
             follow: false,
+            finds_crashes: false,
             before: None,
         }
     }
@@ -183,6 +205,17 @@ impl SourceOptions {
     /// Waits for more at the end of the file, and for the rest of a record that is being written. Without it, the source ends there.
     pub fn follow(mut self) -> Self {
         self.follow = true;
+        self
+    }
+
+    /// Finds records that end the process, such as by a stack overflow. A run that follows one whose process ended goes carefully over
+    /// the records that may have been worked on, one after the other. If the process ends again, the record that was alone is not given a
+    /// third time: in its place comes [`FileError::Crashed`], for the dead letters. Whoever ends the process twice for other reasons
+    /// while a record is alone makes it look like one of them.
+    ///
+    /// Costs a system call for each batch.
+    pub fn find_crashes(mut self) -> Self {
+        self.finds_crashes = true;
         self
     }
 
@@ -207,10 +240,14 @@ impl SourceOptions {
             kept,
             format,
             follow,
+            finds_crashes,
             before,
         } = self;
         let (mut offsets, offset) = OffsetFile::open(&path, &kept)?;
         offsets.set_before(before);
+        let running = with_ending(&kept, "running");
+        let suspects = finds_crashes.then(|| Suspects::open(&running, offset));
+        let suspects = suspects.transpose().map_err(FileError::io(running))?;
         let file = open_at(&path, offset).map_err(FileError::io(&path))?;
         Ok(FileSource {
             reader: BufReader::with_capacity(BUFFER, file),
@@ -220,6 +257,7 @@ impl SourceOptions {
             offset,
             failed: false,
             offsets: Some(offsets),
+            suspects,
         })
     }
 }
@@ -242,7 +280,15 @@ impl Acknowledge for FileSource {
     }
 
     fn position(&self) -> u64 {
+        if let Some(suspects) = &self.suspects {
+            suspects.reached(self.offset);
+        }
         self.offset
+    }
+
+    fn is_careful(&self) -> bool {
+        let suspects = self.suspects.as_ref();
+        suspects.is_some_and(|suspects| suspects.is_careful(self.offset))
     }
 }
 

@@ -22,7 +22,7 @@ use super::{Block, depot::DepotRef, magazine::Magazine};
 ///     let reader = scope.spawn(move || batch.iter().map(|block| usize::from(block[0])).sum());
 ///     reader.join().unwrap()
 /// });
-/// assert_eq!(sum, (0..64).sum());
+/// assert_eq!(sum, 2016);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Batch {

@@ -90,12 +90,6 @@ where
         Ok(this)
     }
 
-    /// Must the source wait until batches are done?
-    fn is_full(&self) -> bool {
-        let acked = self.acked.as_ref();
-        acked.is_some_and(|acked| !acked.acks.has_room())
-    }
-
     /// Takes a quantum of items and hands them to `run` in a carrier.
     pub fn pull<'w>(
         &self,
@@ -103,10 +97,14 @@ where
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, inner: &mut Inner<S, T>, carrier: &mut Carrier<T>, limit| {
-            match self.is_full() {
-                true => wait_for_acks(w, &self.place),
-                false => collect(w, &self.place, &self.poll, inner, limit),
-            }
+            ask(
+                w,
+                &self.place,
+                &self.poll,
+                self.acked.as_ref(),
+                inner,
+                limit,
+            );
             std::mem::swap(carrier.items(), inner.emit.items());
         };
         let drawn = |inner: &Inner<S, T>, batch| {
@@ -139,17 +137,28 @@ where
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let limit = ctl.limit(false);
-        let is_full = self.is_full();
-        let (poll, place) = (&self.poll, &self.place);
+        let (acked, place) = (self.acked.as_ref(), &self.place);
         let inner = self.inner.get_mut();
-        match is_full {
-            true => wait_for_acks(w, place),
-            false => collect(w, place, poll, inner, limit),
-        }
-        if let Some(acked) = self.acked.as_ref().filter(|_| !inner.emit.is_empty()) {
+        ask(w, place, &self.poll, acked, inner, limit);
+        if let Some(acked) = acked.filter(|_| !inner.emit.is_empty()) {
             (acked.note)(&inner.state, ctl.next_batch());
         }
         run(place, w, inner.emit.items().drain(..), begun)
+    }
+}
+
+/// Asks for at most so many items, unless batches must be done before.
+fn ask<S, T>(
+    w: &Worker<'_>,
+    place: &Place,
+    poll: &impl Fn(&mut S, &mut Emit<T>) -> Flow,
+    acked: Option<&Acked<S>>,
+    inner: &mut Inner<S, T>,
+    limit: u64,
+) {
+    match acked.map_or(limit, |acked| acked.allows(&inner.state, limit)) {
+        0 => wait_for_acks(w, place),
+        limit => collect(w, place, poll, inner, limit),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The child of the test with kill -9: copies numbered lines from a file to a file, and keeps the bad ones as dead letters.
 //!
-//! `crash_child FOLDER` reads `in.txt`, writes `out.txt` and `letters/`, and keeps its position in `in.offset`.
+//! `crash_child FOLDER [find]` reads `in.txt`, writes `out.txt` and `letters/`, and keeps its position in `in.offset`. Lines with `abort` or `overflow` end
+//! the process; with `find`, they become dead letters when they have done so twice.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ use pipewright::{
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
+    finds_crashes: bool,
     outputs: Arc<Outputs>,
 }
 
@@ -35,7 +37,12 @@ pub mod copied {
     fn open(files: &Files) -> Result<FileSource, FileError> {
         let outputs = Arc::clone(&files.outputs);
         let kept = files.folder.join("in.offset");
-        FileSource::lines(files.folder.join("in.txt"), kept)
+        let source = FileSource::lines(files.folder.join("in.txt"), kept);
+        let source = match files.finds_crashes {
+            true => source.find_crashes(),
+            false => source,
+        };
+        source
             .before_commit(move || {
                 outputs.letters.sync().map_err(|error| FileError::Io {
                     path: "letters".into(),
@@ -52,16 +59,39 @@ pub mod copied {
         file.poll(out)
     }
 
-    /// A file that cannot be read ends the run.
-    #[stage(from = lines, on_error = stop)]
+    /// Divides what came from what could not.
+    #[stage(from = lines)]
     pub fn read(line: Result<Vec<u8>, FileError>) -> Result<Vec<u8>, FileError> {
         line
+    }
+
+    /// What ended the process is kept; a file that cannot be read ends the run.
+    #[sink(from = read::Err, on_error = stop)]
+    pub fn suspect(letter: DeadLetter<FileError>, files: &Files) -> Result<(), Box<dyn Error>> {
+        match &letter.error {
+            FileError::Crashed { record, .. } => {
+                let kept = files.outputs.letters.keep_with_bytes(&letter, record);
+                kept.map_err(Into::into)
+            }
+            error => Err(error.clone().into()),
+        }
+    }
+
+    /// Calls itself until the stack ends.
+    fn overflow(depth: u64) -> u64 {
+        let deep = std::hint::black_box([depth; 64]);
+        match std::hint::black_box(deep[0]) {
+            u64::MAX => 0,
+            depth => overflow(depth + 1) + deep[1],
+        }
     }
 
     /// Some lines are bad.
     #[stage(from = read)]
     pub fn check(line: Vec<u8>) -> Result<Vec<u8>, String> {
         match line.split(|byte| *byte == b' ').nth(1) {
+            Some(text) if text.starts_with(b"abort") => std::process::abort(),
+            Some(text) if text.starts_with(b"overflow") => Err(overflow(0).to_string()),
             Some(text) if !text.starts_with(b"bad") => Ok(line),
             _ => Err(String::from_utf8_lossy(&line).into_owned()),
         }
@@ -106,7 +136,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let report = copied::pipeline()
         .workers(2)
         .in_parallel()
-        .start(Files { folder, outputs })?
+        .start(Files {
+            folder,
+            finds_crashes: std::env::args().nth(2).is_some_and(|word| word == "find"),
+            outputs,
+        })?
         .wait()?;
     println!("{report}");
     Ok(())
