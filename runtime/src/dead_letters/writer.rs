@@ -152,7 +152,7 @@ impl Line {
                 let silent = || Arc::new(ErrorKind::TimedOut.into());
                 return Err(DeadLettersError::NotWritten {
                     waiting: state.held,
-                    time: since.elapsed(),
+                    time: since.min(begun).elapsed(),
                     source: failing.map_or_else(silent, |failing| failing.error),
                 });
             }
