@@ -183,3 +183,43 @@ pub mod pushed {
         env.probe.at(*count);
     }
 }
+
+/// Items that a call stands for where items are counted: it takes as long as many of them.
+pub const CALL: u64 = 50;
+
+/// Requests that are called: with a key, and in order behind it.
+#[pipeline(env = Env, reply = count)]
+pub mod called {
+    use super::*;
+
+    /// The work.
+    #[stage(from = input)]
+    pub fn heavy(n: u64) -> u64 {
+        work(n)
+    }
+
+    /// Passes an item on, seeing the one before it.
+    #[stage(from = heavy, key = |n: &u64| n % 64)]
+    pub fn keyed(n: u64, last: &mut u64) -> u64 {
+        *last = n;
+        n
+    }
+
+    /// Counts, and answers with the number of items so far.
+    #[stage(from = keyed)]
+    pub fn count(_: u64, env: &Env, count: &mut u64) -> u64 {
+        *count += CALL;
+        env.probe.at(*count);
+        *count
+    }
+}
+
+/// One stage that answers at once.
+#[pipeline(reply = next)]
+pub mod answering {
+    /// The number after this one.
+    #[stage(from = input)]
+    pub fn next(n: u64) -> u64 {
+        n + 1
+    }
+}

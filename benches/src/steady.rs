@@ -12,7 +12,7 @@ use pipewright::{Blueprint, Builder, Running};
 
 use crate::{
     heavy::{Env, Probe, keyed, ordered},
-    links::{broadcast, direct, polled, pushed, routed},
+    links::{CALL, broadcast, called, direct, polled, pushed, routed},
 };
 
 /// How many items are warm-up, and how many are counted.
@@ -55,7 +55,7 @@ macro_rules! run {
 }
 
 /// All kinds.
-pub const CASES: [Case; 7] = [
+pub const CASES: [Case; 8] = [
     ("ordered, from an iterator", run!(ordered)),
     ("keyed, from a range", run!(keyed)),
     ("serial, then direct", run!(direct)),
@@ -63,6 +63,7 @@ pub const CASES: [Case; 7] = [
     ("route and join", run!(routed)),
     ("polled, by `Emit`", run!(polled)),
     ("pushed, prefetch, batches", push),
+    ("called by two, keyed, serial", call),
 ];
 
 /// Two workers hand batches over from the beginning, so that all that is made when a run turns parallel is there before it
@@ -83,6 +84,24 @@ fn push(env: Env, workers: usize) {
     for n in 0..items {
         run.send(n).expect("the input is open");
     }
+    let _ = run.drain().expect("nothing fails");
+}
+
+/// Threads that call.
+const CALLERS: u64 = 2;
+
+fn call(env: Env, workers: usize) {
+    let calls = env.items / CALL;
+    let run = begin(called::pipeline(), workers, env);
+    std::thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                for n in 0..calls / CALLERS {
+                    run.call(n).expect("it is answered");
+                }
+            });
+        }
+    });
     let _ = run.drain().expect("nothing fails");
 }
 

@@ -98,7 +98,7 @@ pub const GROUPS: &[Group] = &[
     ("B10", pieces::ring),
     ("B11", pieces::hop),
     ("B12", waking::wake),
-    ("B13", nothing),
+    ("B13", waking::call),
     ("B14", waking::urgent),
     ("B15", pieces::keyed),
     ("B16", fused::arms),

@@ -1,30 +1,36 @@
 //! Single items: how long they wait until a stage has them.
 
 use std::{
+    pin::pin,
     sync::atomic::Ordering,
+    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
 
-use pipewright::Priority;
+use pipewright::{Priority, Running};
 
 use super::{
     Plan, Reading, clock_ns,
     pipelines::{Arrival, Busy, Latencies, Sparse, arriving, lingering, urgent},
     quantiles,
 };
-use crate::{load::rounds_of, tasks::Done};
+use crate::{links::answering, load::rounds_of, tasks::Done};
+
+/// A worker looks for work for as long as a wake-up takes, then it sleeps; it needs some time to fall asleep.
+fn asleep() {
+    thread::sleep(Duration::from_millis(2));
+}
+
+/// It has reported the last item and needs a moment to come back to its input.
+fn looking() {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_micros(5) {
+        std::hint::spin_loop();
+    }
+}
 
 pub(super) fn wake(plan: &Plan) -> Vec<Reading> {
-    // A worker looks for work for as long as a wake-up takes, then it sleeps; it needs some time to fall asleep.
-    let asleep = || thread::sleep(Duration::from_millis(2));
-    // It has reported the last item and needs a moment to come back to its input.
-    let looking = || {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_micros(5) {
-            std::hint::spin_loop();
-        }
-    };
     vec![
         Reading::new(
             "B12.asleep",
@@ -51,6 +57,43 @@ fn latency(n: u64, pause: impl Fn()) -> f64 {
     }
     let _ = run.drain().expect("nothing fails");
     (quantiles(times, [0.5])[0] - clock_ns()).max(0.0)
+}
+
+pub(super) fn call(plan: &Plan) -> Vec<Reading> {
+    type Run = Running<answering::Pipeline>;
+    let blocking = |run: &Run, n| run.call(n).expect("it is answered");
+    let polled = |run: &Run, n| {
+        let mut call = pin!(run.call_async(n));
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(answer) = call.as_mut().poll(&mut cx) {
+                return answer.expect("it is answered");
+            }
+            std::hint::spin_loop();
+        }
+    };
+    let once = |n: u64, pause: fn(), call: &dyn Fn(&Run, u64) -> u64| {
+        let pipeline = answering::pipeline().workers(1);
+        let run = pipeline.start(()).expect("the worker starts");
+        let mut times = Vec::with_capacity(n as usize);
+        for n in 0..n {
+            pause();
+            let begun = Instant::now();
+            let answer = call(&run, n);
+            times.push(begun.elapsed().as_secs_f64() * 1e9);
+            assert_eq!(answer, n + 1);
+        }
+        let _ = run.drain().expect("nothing fails");
+        (quantiles(times, [0.5])[0] - clock_ns()).max(0.0) / 1e3
+    };
+    let (few, many) = (plan.n(200), plan.n(20_000));
+    let rows: [(&'static str, u64, fn(), &dyn Fn(&Run, u64) -> u64); 3] = [
+        ("B13.worker", many, looking, &blocking),
+        ("B13.asleep", few, asleep, &blocking),
+        ("B13.async", many, looking, &polled),
+    ];
+    rows.map(|(key, n, pause, call)| Reading::new(key, plan.rounds(|| once(n, pause, call))))
+        .into()
 }
 
 pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {

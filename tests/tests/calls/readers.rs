@@ -121,3 +121,47 @@ fn answers_and_errors_that_are_read_go_to_callers_too() {
         assert_eq!(*seen.errors.lock().expect("no panic"), ["33"]);
     }
 }
+
+/// The shape in a file.
+#[pipeline("shop.ron")]
+mod shop {
+    #[stage]
+    pub fn parse(text: String) -> Result<u32, std::num::ParseIntError> {
+        text.parse()
+    }
+
+    #[stage]
+    pub fn price(n: u32) -> u32 {
+        n * 30
+    }
+}
+
+#[test]
+fn reply_may_stand_in_a_file() {
+    let run = shop::pipeline().workers(1).start(()).expect("it starts");
+    assert_eq!(run.call("4".to_owned()), Ok(120));
+    assert_eq!(
+        run.call("four".to_owned()).map_err(|error| error.stage()),
+        Err(Some("parse"))
+    );
+    let _ = run.drain().expect("the ledger balances");
+}
+
+#[test]
+fn a_dry_run_shows_what_answers() {
+    let mut run = readers::pipeline().dry_run(Arc::default());
+    run.feed_input([2, 10, 20, 9, 1, 33]);
+    assert_eq!(run.take::<readers::price>(), [200, 1000, 2100]);
+    let report = run.drain().expect("the ledger balances");
+    assert_eq!((report.ledger().received, report.ledger().failed), (6, 3));
+    // What no stage reads ends with the stage that answers, whether a test has taken it or not.
+    for taken in [true, false] {
+        let mut run = shop::pipeline().dry_run(());
+        run.feed_input(["1", "2", "x"].map(str::to_owned));
+        if taken {
+            assert_eq!(run.take::<shop::price>(), [30, 60]);
+        }
+        let ledger = run.drain().expect("the ledger balances").ledger();
+        assert_eq!((ledger.delivered, ledger.failed), (2, 1));
+    }
+}
