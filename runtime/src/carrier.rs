@@ -68,7 +68,7 @@ pub(crate) struct Node<T> {
     /// What of it the budget of the run knows, in bytes.
     counted: usize,
     /// What it has with it where it was put aside.
-    paused: Option<Box<Paused>>,
+    paused: Option<Box<Paused<T>>>,
     /// Where to return to.
     home: Arc<Pool<T>>,
 }
@@ -365,7 +365,7 @@ impl<T: 'static> Carrier<T> {
     }
 
     /// What it has with it, if it was put aside and does not go on yet.
-    pub(crate) fn paused(&mut self) -> &mut Option<Box<Paused>> {
+    pub(crate) fn paused(&mut self) -> &mut Option<Box<Paused<T>>> {
         &mut self.0.paused
     }
 
@@ -417,7 +417,9 @@ impl<T: 'static> Drop for Carrier<T> {
             node.items.clear();
         }
         node.tags.clear();
-        node.paused = None;
+        if let Some(paused) = node.paused.take() {
+            node.home.shared.dropped(node.home.link, paused.beside());
+        }
         let ticket = node.header.ticket;
         // Acquire: pairs with the Release of the link that is gone.
         if node.home.closed.load(Ordering::Acquire) {

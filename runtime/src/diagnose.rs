@@ -133,6 +133,24 @@ impl<T: Clone, Producer> Copies<Producer> for T {
     }
 }
 
+/// An item that can be tried again.
+#[diagnostic::on_unimplemented(
+    message = "`{Stage}` tries again with the same item, so `{Self}` must be `Clone`",
+    label = "is kept for another try",
+    note = "derive `Clone`, or wrap it in `Arc`"
+)]
+pub trait Saves<Stage> {
+    /// A copy that is kept.
+    fn save(&self) -> Self;
+}
+
+impl<T: Clone, Stage> Saves<Stage> for T {
+    #[inline(always)]
+    fn save(&self) -> T {
+        self.clone()
+    }
+}
+
 /// An answer, or an error, that also has a reader in the pipeline.
 #[diagnostic::on_unimplemented(
     message = "what `{Producer}` sends is read by stages and goes to callers, so `{Self}` must be `Clone`",

@@ -5,7 +5,7 @@ use std::{hash::Hash, marker::PhantomData};
 use crate::{
     breaker::Refused,
     classify::{Classify, ErrorClass},
-    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Shown, StageKey, TellsRefusal},
+    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Saves, Shown, StageKey, TellsRefusal},
     error::InitError,
     graph::States,
     guard::Guarding,
@@ -142,6 +142,12 @@ pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
 /// The error of an item that a breaker turned away.
 pub fn refused<E: TellsRefusal>(refused: Refused) -> E {
     E::refused(refused)
+}
+
+/// Keeps an item of stage `S` for another try.
+#[inline(always)]
+pub fn saved<T: Saves<S>, S: StageFn>(item: &T) -> T {
+    item.save()
 }
 
 /// Copies an item for one of several readers of stage `P`.

@@ -98,6 +98,9 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
         if let (Some(rate), Some(guard)) = (&tuned.rate, &mut stage.guard) {
             guard.rate = Some(rate.value.info());
         }
+        if let (Some(retry), Some(guard)) = (&tuned.retry, &mut stage.guard) {
+            guard.tune_retry(&retry.value);
+        }
         if let (Some(breaker), Some(guard)) = (&tuned.breaker, &mut stage.guard) {
             guard.tune_breaker(&breaker.value);
         }

@@ -110,7 +110,7 @@ fn a_guarded_stage_may_leave_its_batch_in_the_middle() {
         "guarded",
         "#[pipeline(env = Env)] mod m {
              #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
-             #[stage(from = numbers, breaker(failure_pct = 50))]
+             #[stage(from = numbers, breaker(failure_pct = 50), retry(max = 2))]
              fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n) }
              #[stage(from = ask, breaker(on_open = dead_letter))]
              fn count(n: u64, sum: &mut Sum) -> Result<u64, NoAnswer> { sum.add(n) }

@@ -84,6 +84,20 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
         .map(|(_, misfit)| misfit)
 }
 
+/// How long a stage waits before it tries for the second time, if nothing else is said: 10 ms.
+pub const BACKOFF_NS: u64 = 10 * MS;
+/// The longest that it waits: 1 s.
+pub const MAX_BACKOFF_NS: u64 = 1_000 * MS;
+
+/// Is the longest pause of a `retry` with the fields that `find` finds shorter than the first?
+pub fn retry_misfits<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> bool {
+    let time = |name: &str, default: u64| match find(name) {
+        Some(FieldValue::Time(ns)) => ns,
+        _ => default,
+    };
+    time("max_backoff", MAX_BACKOFF_NS) < time("backoff", BACKOFF_NS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

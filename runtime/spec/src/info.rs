@@ -217,6 +217,8 @@ pub struct GuardInfo {
     pub stage: u16,
     /// `rate`, where given.
     pub rate: Option<RateInfo>,
+    /// `retry(..)`, where given.
+    pub retry: Option<&'static [FieldInfo]>,
     /// `breaker(..)`, where given.
     pub breaker: Option<&'static [FieldInfo]>,
 }

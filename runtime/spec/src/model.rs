@@ -216,7 +216,13 @@ impl<P> Stage<P> {
 
     /// Does something stand between its items and its calls, so that they may have to wait?
     pub fn is_guarded(&self) -> bool {
-        !self.is_source() && (self.options.breaker.is_some() || self.options.rate.is_some())
+        let StageOptions {
+            breaker,
+            rate,
+            retry,
+            ..
+        } = &self.options;
+        !self.is_source() && (breaker.is_some() || rate.is_some() || retry.is_some())
     }
 
     /// How its function holds state, as far as that is known.

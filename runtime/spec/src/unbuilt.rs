@@ -31,7 +31,6 @@ fn instead(key: Key) -> &'static str {
         }
         Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
         Key::Timeout => "remove it; let the function itself give up and return an `Err`",
-        Key::Retry => "remove it; try again inside of the function",
         Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Overflow => "write `block`, which is the default",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
@@ -124,14 +123,13 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source
-             b: stage | a | workers=2 in_flight=4 timeout=\"1s\" retry=group
+             b: stage | a | workers=2 in_flight=4 timeout=\"1s\"
              c: sink async | input | overflow=drop_oldest
              @ jemalloc=group",
             &[
                 "b.workers workers",
                 "b.in_flight in_flight",
                 "b.timeout timeout",
-                "b.retry retry",
                 "c.overflow= drop_oldest",
                 "c async fn",
                 "@jemalloc jemalloc",

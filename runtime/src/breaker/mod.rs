@@ -51,6 +51,8 @@ use std::{fmt, mem, time::Duration};
 
 use crossbeam_utils::CachePadded;
 
+#[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
+pub(crate) use self::change::mixed;
 use self::{
     cells::{Cell, Cells},
     change::Changes,

@@ -37,7 +37,7 @@ pub(super) struct Part<'s, E> {
     pub(super) route: Option<RouteFn>,
     /// What an error says.
     pub(super) err_text: Option<TextFn>,
-    /// Copies the item of a call, where a dead letter has it.
+    /// Copies the item of a call, where a dead letter has it or it may be tried again.
     pub(super) keep: Option<CopyFn>,
     /// The readers of its errors that take dead letters.
     pub(super) letters: Vec<(usize, LetterFn)>,
@@ -194,6 +194,11 @@ impl<P: Blueprint> DryAssembly<P> {
             None => wrong_type(),
         };
         self.part(id).class = Some(Box::new(class));
+    }
+
+    /// The stage tries items again.
+    pub fn keeps<S: StageFn>(&mut self, id: u16, keep: fn(&S::In) -> S::In) {
+        self.part(id).keep = Some(copier(keep));
     }
 
     /// The guard of the stage may turn items away.

@@ -309,7 +309,14 @@ impl<'s, E> Engine<'s, E> {
     }
 
     /// Calls a stage, and leaves what it sends at its doors.
-    pub(super) fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
+    fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
+        let known = self.nodes[stage].failed.len();
+        self.call_only(stage, items, when);
+        self.stop_for_errors(stage, known);
+    }
+
+    /// As [`Self::call`], whatever its errors mean.
+    pub(super) fn call_only(&mut self, stage: usize, items: Vec<Item>, when: When) {
         let env = &self.env;
         let node = &mut self.nodes[stage];
         let Some(machine) = &mut node.part.machine else {
@@ -332,14 +339,10 @@ impl<'s, E> Engine<'s, E> {
             kept: None,
         };
         node.sent.extend(sent.into_iter().map(timed));
-        let old = node.failed.len();
         for item in failed {
             // A closure that stands for the stage may send several errors.
             let kept = keep.zip(kept.as_ref()).map(|(keep, item)| keep(&**item));
             node.failed.push(Timed { item, when, kept });
-        }
-        if node.failed.len() > old && self.info.stages[stage].on_error == Some(OnError::Stop) {
-            self.stop_for_error(stage, old);
         }
         match attempt {
             Ok(Ok(())) => {}
@@ -348,6 +351,14 @@ impl<'s, E> Engine<'s, E> {
                 self.fail(RunError::state(error));
             }
             Err(payload) => self.panicked(stage, came, payload),
+        }
+    }
+
+    /// Ends the run if the stage has sent errors since there were `known`, and that is what they do.
+    pub(super) fn stop_for_errors(&mut self, stage: usize, known: usize) {
+        let stops = self.info.stages[stage].on_error == Some(OnError::Stop);
+        if stops && self.nodes[stage].failed.len() > known {
+            self.stop_for_error(stage, known);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::engine::{Engine, Timed};
 use crate::{
-    breaker::{Clock, Hand, Refused},
+    breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
     error::RunError,
     guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings},
@@ -23,16 +23,25 @@ pub(super) struct DryGuard {
     at: u64,
     /// Since when its first item waits.
     since: Option<u64>,
+    /// Tries again of its first item.
+    tries: u32,
+    /// The next one is not before this time.
+    not_before: u64,
+    /// It is the last one.
+    last: bool,
 }
 
 impl DryGuard {
     pub(super) fn new(settings: &GuardSettings) -> Self {
         let (clock, hand) = Clock::manual();
         Self {
-            guard: Rc::new(Guard::new(&settings.clone().with_clock(&clock))),
+            guard: Rc::new(Guard::new(&settings.clone().with_clock(&clock), 0)),
             hand,
             at: 0,
             since: None,
+            tries: 0,
+            not_before: 0,
+            last: false,
         }
     }
 
@@ -43,6 +52,12 @@ impl DryGuard {
 
     pub(super) fn seen(&self) -> GuardMetrics {
         self.guard.seen()
+    }
+
+    /// Its first item is done with.
+    fn is_done(&mut self) {
+        self.waits_no_more();
+        (self.tries, self.not_before, self.last) = (0, 0, false);
     }
 
     fn waits_from_now_on(&mut self) {
@@ -77,14 +92,26 @@ impl<E> Engine<'_, E> {
         back
     }
 
+    /// Asks the guard until the item is done with, or has to wait for longer than until `limit`.
     fn ask(&mut self, stage: usize, own: &mut DryGuard, item: Timed, limit: u64) -> Option<Timed> {
-        let guard = Rc::clone(&own.guard);
-        let ticket = loop {
-            match guard.admit(1, own.at, Some(item.when.at), limit == u64::MAX) {
+        let ends = limit == u64::MAX;
+        let mut item = item;
+        loop {
+            // A drain ends the pause before another try, which is the last one.
+            own.last |= ends && own.tries > 0;
+            if own.not_before > own.at && !ends {
+                own.waits_from_now_on();
+                if own.not_before > limit {
+                    return Some(item);
+                }
+                own.go_to(own.not_before);
+            }
+            let guard = Rc::clone(&own.guard);
+            match guard.admit(1, own.at, Some(item.when.at), ends) {
                 Admission::Later(wait) => {
                     let due = own.at.saturating_add(wait);
+                    own.waits_from_now_on();
                     if due > limit {
-                        own.waits_from_now_on();
                         return Some(item);
                     }
                     own.go_to(due);
@@ -96,46 +123,82 @@ impl<E> Engine<'_, E> {
                     }
                     own.go_to(due);
                 }
-                Admission::Call(ticket, _) => break ticket,
+                Admission::Call(ticket, _) => item = self.try_item(stage, own, item, ticket)?,
                 Admission::Refuse(refused) => {
-                    own.waits_no_more();
+                    own.is_done();
                     guard.refuses(1);
                     self.refuse(stage, refused, item, own.at);
                     return None;
                 }
                 Admission::Drop => {
-                    own.waits_no_more();
+                    own.is_done();
                     guard.drops(1);
                     self.nodes[stage].tally.dropped += 1;
                     return None;
                 }
             }
-        };
+        }
+    }
+
+    /// Calls the stage with an item, which comes back if it is to be tried again.
+    fn try_item(
+        &mut self,
+        stage: usize,
+        own: &mut DryGuard,
+        item: Timed,
+        ticket: Option<Ticket<'_>>,
+    ) -> Option<Timed> {
         own.waits_no_more();
-        let panicked = self.nodes[stage].tally.panicked;
-        let known = self.nodes[stage].failed.len();
-        self.call(stage, vec![item.item], item.when.at(own.at));
-        let mut failed = 0;
-        if self.nodes[stage].tally.panicked > panicked && guard.counts_panics() {
-            failed = 1;
+        let keep = self.nodes[stage].part.keep.as_ref();
+        let kept = keep.map(|keep| keep(&*item.item));
+        if own.tries == 0 {
+            own.guard.first_tries(1);
         }
-        for (class, text) in self.classes(stage, known) {
-            failed += u32::from(guard.is_failure(class));
-            if class == ErrorClass::Fatal {
-                let stage = self.info.stages[stage].name;
-                self.fail(RunError::Failed { stage, error: text });
-            }
-        }
+        let node = &self.nodes[stage];
+        let (panicked, known) = (node.tally.panicked, node.failed.len());
+        self.call_only(stage, vec![item.item], item.when.at(own.at));
+        let classes = self.classes(stage, known);
+        let panicked = self.nodes[stage].tally.panicked > panicked && own.guard.counts_panics();
+        let failed = panicked
+            || classes
+                .iter()
+                .any(|(class, _)| own.guard.is_failure(*class));
         if let Some(ticket) = ticket {
             let failures = Failures::default();
-            let failures = if failed > 0 {
-                failures.with(1)
-            } else {
-                failures
-            };
-            ticket.settle_batch(1, failed, failures.rows(1));
+            let failures = if failed { failures.with(1) } else { failures };
+            ticket.settle_batch(1, failures.count, failures.rows(1));
         }
+        let fits = |class: &ErrorClass| !own.last && own.guard.tries_again(*class, own.tries);
+        if let (Some(kept), Some((class, _))) = (kept, classes.first())
+            && fits(class)
+        {
+            self.take_back(stage, known);
+            own.tries += 1;
+            own.not_before = own.at.saturating_add(own.guard.pause(own.tries));
+            return Some(Timed {
+                item: kept,
+                when: item.when,
+                kept: None,
+            });
+        }
+        own.is_done();
+        let fatal = classes
+            .into_iter()
+            .find(|(class, _)| *class == ErrorClass::Fatal);
+        if let Some((_, error)) = fatal {
+            let stage = self.info.stages[stage].name;
+            self.fail(RunError::Failed { stage, error });
+        }
+        self.stop_for_errors(stage, known);
         None
+    }
+
+    /// An item that failed is before the stage again.
+    fn take_back(&mut self, stage: usize, known: usize) {
+        let node = &mut self.nodes[stage];
+        node.tally.received -= 1;
+        node.tally.failed -= (node.failed.len() - known) as u64;
+        node.failed.truncate(known);
     }
 
     /// What the errors say that a stage has sent since there were `known`, with their text where they are fatal.

@@ -1,53 +1,84 @@
-//! The loop of a guarded stage, and how it stops in the middle of a batch and goes on later.
+//! A batch in the loop of a guarded stage, and how it stops in the middle and goes on later.
 
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    fmt,
-    marker::PhantomData,
+    fmt, mem,
 };
 
-use super::{Admission, Guard};
+use pipewright_spec::info::LinkKindInfo;
+
+use super::{Admission, Guard, slice::Failures};
 use crate::{
     aside::Parked,
-    breaker::{Refused, Rows, State},
+    breaker::{Refused, State, Ticket},
     carrier::Carrier,
     classify::{Classify, ErrorClass},
-    drive::{ALL, HANDED, Next, Progress, Segment, Watch, pump},
+    drive::{Next, Watch},
     error::RunError,
 };
 
 /// What a batch that was put aside has with it.
-pub(crate) struct Paused {
+pub(crate) struct Paused<T> {
     /// The carriers of its outputs.
     outs: Box<dyn Any + Send>,
+    /// Items of this round that failed and are tried again, with their positions.
+    again: Vec<(u32, T)>,
+    tries: Tries,
+    /// Does it wait to try again?
+    retries: bool,
     /// Since when it waits for the breaker, in nanoseconds of the run.
     since: Option<u64>,
     /// Items that wait.
     items: u64,
 }
 
+impl<T> Paused<T> {
+    /// Items beside those in the carrier.
+    pub(crate) fn beside(&self) -> u64 {
+        self.again.len() as u64
+    }
+}
+
+/// How often the items of a round, or the first item where they go in turn, were tried.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    /// Tries again until now.
+    again: u32,
+    /// Is this the last one, because the run ends?
+    last: bool,
+}
+
 /// What a guarded stage's loop knows about the batch that it runs.
 pub struct Guarding<'r, T> {
-    w: Watch<'r>,
+    pub(super) w: Watch<'r>,
     stage: u16,
     guard: &'r Guard,
     /// What it had with it, if it was put aside before.
     outs: Cell<Option<Box<dyn Any + Send>>>,
     /// Do its items lie like a stack?
     begun: Cell<bool>,
+    /// Do they have positions?
+    tagged: Cell<bool>,
+    /// Are its items called in their order, so that one that is tried again keeps the others waiting?
+    in_turn: bool,
+    tries: Cell<Tries>,
+    /// Of the round that comes next.
+    next_tries: Cell<u32>,
+    again: RefCell<Vec<(u32, T)>>,
     since: Cell<Option<u64>>,
     /// The news of the guard when it was asked last.
     news: Cell<u64>,
     /// Items of this slice that were taken.
-    taken: Cell<u32>,
+    pub(super) taken: Cell<u32>,
+    /// Ends this slice.
+    pub(super) stops: Cell<bool>,
     /// Failures in this slice, and how they lie.
     failures: Cell<Failures>,
     /// Why the items of this slice are turned away, if they are.
     refusal: Cell<Option<Refused>>,
     /// What the error said that ends the run.
     fatal: RefCell<Option<String>>,
-    items: PhantomData<fn(T)>,
 }
 
 /// A batch cannot go on before a time.
@@ -56,6 +87,8 @@ pub struct Pause {
     due: u64,
     /// Does a drain end it?
     collapses: bool,
+    /// Does it wait to try again?
+    retries: bool,
 }
 
 impl Pause {
@@ -64,6 +97,7 @@ impl Pause {
         Self {
             due,
             collapses: false,
+            retries: false,
         }
     }
 }
@@ -80,28 +114,43 @@ impl<'r, T: 'static> Guarding<'r, T> {
             .guards
             .of(stage.into())
             .expect("a guarded stage has a guard in each run");
-        let paused = load.paused().take();
-        if let Some(paused) = &paused {
-            guard.resumed(paused.items);
-        }
-        let (begun, since) = (
-            paused.is_some(),
-            paused.as_ref().and_then(|paused| paused.since),
-        );
-        Self {
+        let link = &w.shared.info.links[usize::from(load.link())];
+        let own = Self {
             w,
             stage,
             guard,
-            outs: Cell::new(paused.map(|paused| paused.outs)),
-            begun: Cell::new(begun),
-            since: Cell::new(since),
+            outs: Cell::new(None),
+            begun: Cell::new(false),
+            tagged: Cell::new(false),
+            in_turn: link.kind != LinkKindInfo::Direct,
+            tries: Cell::new(Tries::default()),
+            next_tries: Cell::new(0),
+            again: RefCell::new(Vec::new()),
+            since: Cell::new(None),
             news: Cell::new(0),
             taken: Cell::new(0),
+            stops: Cell::new(false),
             failures: Cell::new(Failures::default()),
             refusal: Cell::new(None),
             fatal: RefCell::new(None),
-            items: PhantomData,
+        };
+        if let Some(paused) = load.paused().take() {
+            own.go_on(*paused);
         }
+        own
+    }
+
+    fn go_on(&self, paused: Paused<T>) {
+        self.guard.resumed(paused.items);
+        self.outs.set(Some(paused.outs));
+        self.begun.set(true);
+        self.again.replace(paused.again);
+        self.since.set(paused.since);
+        let last = paused.tries.last || (paused.retries && self.w.shared.is_closing());
+        self.tries.set(Tries {
+            last,
+            ..paused.tries
+        });
     }
 
     /// The carriers of its outputs: those that it was put aside with, or new ones.
@@ -110,12 +159,12 @@ impl<'r, T: 'static> Guarding<'r, T> {
         kept.map_or_else(new, |outs| *outs)
     }
 
-    /// An item failed.
-    pub fn failed<E: Classify>(&self, error: &E) {
-        if self.refusal.get().is_some() {
-            return;
-        }
+    /// An item failed. Returns what its error says.
+    pub fn failed<E: Classify>(&self, error: &E) -> ErrorClass {
         let class = error.class();
+        if self.refusal.get().is_some() {
+            return class;
+        }
         if self.guard.is_failure(class) {
             self.failures
                 .set(self.failures.get().with(self.taken.get()));
@@ -125,6 +174,30 @@ impl<'r, T: 'static> Guarding<'r, T> {
                 .borrow_mut()
                 .get_or_insert_with(|| error.to_string());
         }
+        class
+    }
+
+    /// An item failed, which is tried again if that may help; else the error is final and comes back.
+    pub fn again<E: Classify>(&self, error: E, tag: u32, item: T) -> Option<E> {
+        let class = self.failed(&error);
+        let tries = match self.in_turn && !self.is_first() {
+            true => Tries::default(),
+            false => self.tries.get(),
+        };
+        let over = tries.last || self.refusal.get().is_some();
+        if over || !self.guard.tries_again(class, tries.again) {
+            return Some(error);
+        }
+        self.w.counts.unreceived(self.stage);
+        self.again.borrow_mut().push((tag, item));
+        self.next_tries.set(tries.again + 1);
+        self.stops.set(self.in_turn);
+        None
+    }
+
+    /// Is the item that is being called the first since the batch was put aside?
+    fn is_first(&self) -> bool {
+        self.tries.get().again > 0 && self.taken.get() == 1
     }
 
     /// Why the item is not to be called, if it is not.
@@ -133,19 +206,41 @@ impl<'r, T: 'static> Guarding<'r, T> {
         self.refusal.get()
     }
 
+    /// Puts what the batch has made for one link in the order of its items.
+    pub fn in_order<U: 'static>(&self, out: &mut Carrier<U>) {
+        let tagged = self.w.shared.info.links[usize::from(out.link())].tagged;
+        let (tags, items) = out.parts();
+        if !tags.is_sorted() {
+            let mut all: Vec<(u32, U)> = tags.drain(..).zip(items.drain(..)).collect();
+            // What an item has made stays together, in its order.
+            all.sort_by_key(|(tag, _)| *tag);
+            for (tag, item) in all {
+                tags.push(tag);
+                items.push(item);
+            }
+        }
+        if !tagged {
+            tags.clear();
+        }
+    }
+
     /// The batch as it waits. `outs` are the carriers of its outputs.
-    pub fn park<O: Send + 'static>(&self, wait: Pause, mut load: Carrier<T>, outs: O) -> Parked {
-        let items = load.len() as u64;
+    pub fn park<O: Send + 'static>(&self, pause: Pause, mut load: Carrier<T>, outs: O) -> Parked {
+        let again = self.again.take();
+        let items = (load.len() + again.len()) as u64;
         self.guard.waits(items);
         *load.paused() = Some(Box::new(Paused {
             outs: Box::new(outs),
+            again,
+            tries: self.tries.get(),
+            retries: pause.retries,
             since: self.since.get(),
             items,
         }));
         Parked {
-            due: wait.due,
+            due: pause.due,
             stage: self.stage,
-            collapses: wait.collapses,
+            collapses: pause.collapses,
             news: self.news.get(),
             items,
             task: load.into_task(),
@@ -153,7 +248,8 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 
     /// Turns the items into a stack, unless they are one. `tagged`: they need their positions.
-    fn begin(&self, load: &mut Carrier<T>, tagged: bool) {
+    pub(super) fn begin(&self, load: &mut Carrier<T>, tagged: bool) {
+        self.tagged.set(tagged);
         if self.begun.replace(true) {
             return;
         }
@@ -166,75 +262,141 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 
     /// Lets `run` call the items slice by slice; it says whether the run goes on. `Some` if they have to wait.
-    fn work(
+    pub(super) fn work(
         &self,
         load: &mut Carrier<T>,
         mut run: impl FnMut(&mut Carrier<T>, usize) -> Next,
     ) -> Option<Pause> {
         let shared = self.w.shared;
-        while !load.is_empty() && !shared.is_stopping() {
-            // Who is admitted need not know what time it is.
+        loop {
+            if shared.is_stopping() {
+                // What is in the carrier is dropped with it, and counted.
+                self.put_back(load);
+                return None;
+            }
+            if self.stops.take() || load.is_empty() {
+                return self.next_round(load);
+            }
             self.news.set(self.guard.news());
+            // Who is admitted need not know what time it is.
             let asked = if self.since.get().is_some() {
                 shared.now()
             } else {
                 self.w.now
             };
-            match self.guard.admit(load.len(), asked, self.since.get(), shared.is_closing()) {
-                Admission::Call(ticket, items) => {
-                    let generation = self.generation();
-                    let probes = self.is_half_open();
-                    let panicked = self.panicked();
-                    self.taken.set(0);
-                    self.failures.set(Failures::default());
-                    let before = load.len();
-                    let next = run(load, items);
-                    let made = (before - load.len()) as u32;
-                    let panicked = if self.guard.counts_panics() {
-                        self.panicked() - panicked
-                    } else {
-                        0
-                    };
-                    if let Some(ticket) = ticket {
-                        let failures = self.failures.get();
-                        ticket.settle_batch(
-                            made,
-                            failures.count + panicked as u32,
-                            failures.rows(made),
-                        );
-                    }
-                    if probes || self.generation() != generation {
-                        self.guard.tell_news();
-                        shared.release_aside(self.stage);
-                    }
-                    if self.since.get().is_some() && self.is_closed() {
-                        self.since.set(None);
-                    }
-                    if next == Next::Stop {
-                        return None;
-                    }
-                    if let Some(error) = self.fatal.borrow_mut().take() {
-                        let stage = shared.stage_name(self.stage);
-                        shared.fail(RunError::Failed { stage, error });
-                        return None;
-                    }
-                }
+            let wanted = if self.in_turn && !self.is_closed() {
+                1
+            } else {
+                load.len()
+            };
+            match self
+                .guard
+                .admit(wanted, asked, self.since.get(), shared.is_closing())
+            {
+                Admission::Call(ticket, items) => self.call(load, ticket, items, &mut run),
                 Admission::Later(wait) => {
-                    let due = shared.now().saturating_add(wait);
-                    return Some(Pause { due, collapses: true });
+                    return Some(Pause {
+                        collapses: true,
+                        ..Pause::held(shared.now().saturating_add(wait))
+                    });
                 }
-                Admission::Wait(due) if self.since.get().is_some() => return Some(Pause::held(due)),
+                Admission::Wait(due) if self.since.get().is_some() => {
+                    return Some(Pause::held(due));
+                }
                 Admission::Wait(due) => {
                     // It waits from now on, and it was asked with the time of the last boundary.
                     let now = shared.now();
                     self.since.set(Some(now));
-                    return Some(Pause::held(due + (now - asked)));
+                    return Some(Pause::held(due.saturating_add(now - asked)));
                 }
                 Admission::Refuse(refused) => self.refuse(load, refused, &mut run),
                 Admission::Drop => self.drop_all(load),
             }
         }
-        None
+    }
+
+    /// Calls a slice, and records what came of it.
+    fn call(
+        &self,
+        load: &mut Carrier<T>,
+        ticket: Option<Ticket<'_>>,
+        items: usize,
+        run: &mut impl FnMut(&mut Carrier<T>, usize) -> Next,
+    ) {
+        let (generation, probes) = (self.generation(), self.is_half_open());
+        let (panicked, before) = (self.panicked(), load.len());
+        self.taken.set(0);
+        self.failures.set(Failures::default());
+        // If it ends the run, the loop around this one sees that.
+        let _ = run(load, items);
+        let made = (before - load.len()) as u32;
+        let panicked = match self.guard.counts_panics() {
+            true => (self.panicked() - panicked) as u32,
+            false => 0,
+        };
+        if let Some(ticket) = ticket {
+            let failures = self.failures.get();
+            ticket.settle_batch(made, failures.count + panicked, failures.rows(made));
+        }
+        self.count_tries(made);
+        if probes || self.generation() != generation {
+            self.guard.tell_news();
+            self.w.shared.release_aside(self.stage);
+        }
+        if self.since.get().is_some() && self.is_closed() {
+            self.since.set(None);
+        }
+        if let Some(error) = self.fatal.borrow_mut().take() {
+            let stage = self.w.shared.stage_name(self.stage);
+            self.w.shared.fail(RunError::Failed { stage, error });
+        }
+    }
+
+    /// After `made` calls.
+    fn count_tries(&self, made: u32) {
+        let again = match (self.tries.get().again > 0, self.in_turn) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => made,
+        };
+        self.guard.first_tries(made.saturating_sub(again).into());
+        if self.in_turn {
+            self.tries.set(Tries::default());
+        }
+    }
+
+    /// Lets what failed be tried again after a pause; `None` if there is nothing.
+    fn next_round(&self, load: &mut Carrier<T>) -> Option<Pause> {
+        if !self.put_back(load) {
+            return None;
+        }
+        let again = self.next_tries.get();
+        self.tries.set(Tries { again, last: false });
+        let shared = self.w.shared;
+        let wait = if shared.is_closing() {
+            0
+        } else {
+            self.guard.pause(again)
+        };
+        Some(Pause {
+            due: shared.now().saturating_add(wait),
+            collapses: true,
+            retries: true,
+        })
+    }
+
+    /// Puts what is tried again on top of the other items; false if there is nothing.
+    fn put_back(&self, load: &mut Carrier<T>) -> bool {
+        let again = mem::take(&mut *self.again.borrow_mut());
+        let any = !again.is_empty();
+        let (tags, items) = load.parts();
+        for (tag, item) in again.into_iter().rev() {
+            items.push(item);
+            if self.tagged.get() {
+                tags.push(tag);
+            }
+        }
+        any
     }
 
     fn refuse(
@@ -252,9 +414,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 
     fn drop_all(&self, load: &mut Carrier<T>) {
-        let items = load.len();
-        self.guard.drops(items as u64);
-        self.w.shared.dropped(load.link(), items as u64);
+        let items = load.len() as u64;
+        self.guard.drops(items);
+        self.w.shared.dropped(load.link(), items);
         let (tags, items) = load.parts();
         tags.clear();
         items.clear();
@@ -285,137 +447,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 }
 
-/// Runs the items of a guarded stage through `step`; `Some` if some of them have to wait.
-pub fn drive_guarded<T: 'static, C: Segment>(
-    guard: &Guarding<'_, T>,
-    load: &mut Carrier<T>,
-    cx: &mut C,
-    step: impl Fn(&mut C, T, &mut C::Tally),
-) -> Option<Pause> {
-    guard.begin(load, false);
-    guard.work(load, |load, left| {
-        let (_, items) = load.parts();
-        pump::<ALL, _, C>(
-            guard.w,
-            &mut Some(Slice { items, left }.inspect(|_| guard.taken.set(guard.taken.get() + 1))),
-            u64::MAX,
-            HANDED,
-            cx,
-            &step,
-            &mut Progress::default(),
-        )
-    })
-}
-
-/// As [`drive_guarded`], with each item's position in the source's batch.
-pub fn drive_guarded_tagged<T: 'static, C: Segment>(
-    guard: &Guarding<'_, T>,
-    load: &mut Carrier<T>,
-    cx: &mut C,
-    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
-) -> Option<Pause> {
-    guard.begin(load, true);
-    guard.work(load, |load, left| {
-        let (tags, items) = load.parts();
-        let tags = Slice { items: tags, left };
-        pump::<ALL, _, C>(
-            guard.w,
-            &mut Some(
-                tags.zip(Slice { items, left })
-                    .inspect(|_| guard.taken.set(guard.taken.get() + 1)),
-            ),
-            u64::MAX,
-            HANDED,
-            cx,
-            &step,
-            &mut Progress::default(),
-        )
-    })
-}
-
-/// The failures of a slice. Items are counted from 1.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Failures {
-    pub(crate) count: u32,
-    /// The item that failed last.
-    last: u32,
-    /// Failures in a row, up to that one.
-    row: u32,
-    /// Those that began with the first item, and the most.
-    first: u32,
-    most: u32,
-}
-
-impl Failures {
-    /// And item number `at`.
-    pub(crate) fn with(self, at: u32) -> Self {
-        let row = if at == self.last + 1 { self.row + 1 } else { 1 };
-        Self {
-            count: self.count + 1,
-            last: at,
-            row,
-            first: if row == at { row } else { self.first },
-            most: self.most.max(row),
-        }
-    }
-
-    /// How they lie among `made` items.
-    pub(crate) fn rows(self, made: u32) -> Rows {
-        Rows {
-            first: self.first,
-            last: if self.last == made { self.row } else { 0 },
-            most: self.most,
-            all: self.first == made,
-        }
-    }
-}
-
-/// The first items of a stack; what is not taken stays there.
-struct Slice<'c, T> {
-    items: &'c mut Vec<T>,
-    left: usize,
-}
-
-impl<T> Iterator for Slice<'_, T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.left = self.left.checked_sub(1)?;
-        self.items.pop()
-    }
-}
-
 impl<T> fmt::Debug for Guarding<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarding")
             .field("stage", &self.stage)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_in_a_row_are_found_at_the_beginning_at_the_end_and_in_between() {
-        let check = |failed: &[u32], made: u32, expect: (u32, u32, u32, bool)| {
-            let all = failed
-                .iter()
-                .fold(Failures::default(), |all, at| all.with(*at));
-            let Rows {
-                first,
-                last,
-                most,
-                all,
-            } = all.rows(made);
-            assert_eq!((first, last, most, all), expect, "{failed:?} of {made}");
-        };
-        check(&[], 5, (0, 0, 0, false));
-        check(&[1, 2, 3], 3, (3, 3, 3, true));
-        check(&[1, 2, 4, 5, 6, 8], 9, (2, 0, 3, false));
-        check(&[2, 3, 5], 5, (0, 1, 2, false));
-        check(&[5], 5, (0, 1, 1, false));
     }
 }

@@ -22,6 +22,10 @@ pub struct GuardMetrics {
     pub held: u64,
     /// Items that wait now.
     pub waiting: u64,
+    /// Times that an item was tried again.
+    pub retried: u64,
+    /// Items that left as errors without being tried again, because too much of what is tried would be that.
+    pub over_budget: u64,
     /// Items that left as errors without a call, because the breaker was open.
     pub refused: u64,
     /// Items that were dropped without a call, because the breaker was open and `on_open = drop`.
@@ -34,6 +38,8 @@ pub(super) struct Tallies {
     pub(super) waits: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) resumed: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) over_budget: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) dropped: AtomicU64,
 }
@@ -44,6 +50,8 @@ impl Guard {
             waits,
             held,
             resumed,
+            retried,
+            over_budget,
             refused,
             dropped,
         } = &self.tallies;
@@ -58,6 +66,8 @@ impl Guard {
             waits: of(waits),
             held,
             waiting: held.saturating_sub(resumed),
+            retried: of(retried),
+            over_budget: of(over_budget),
             refused: of(refused),
             dropped: of(dropped),
         }
@@ -71,6 +81,10 @@ impl fmt::Display for GuardMetrics {
             write!(f, "breaker {state} after {changes} changes, {late} late; ")?;
         }
         write!(f, "{} items held in {} waits", self.held, self.waits)?;
+        if self.retried + self.over_budget > 0 {
+            let (retried, over) = (self.retried, self.over_budget);
+            write!(f, ", {retried} tried again, {over} over the budget")?;
+        }
         if self.refused > 0 {
             write!(f, ", {} refused", self.refused)?;
         }

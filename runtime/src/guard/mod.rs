@@ -1,4 +1,4 @@
-//! Guarded stages: those with `breaker` or `rate`.
+//! Guarded stages: those with `breaker`, `rate` or `retry`.
 //!
 //! A guarded stage is a segment of its own, so that the time of a batch is the stage's own, and a batch can wait as a whole.
 //! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
@@ -19,32 +19,38 @@
 //! **What is beyond the rate** waits until there is room for half of a slice, or a burst; a batch goes on with as many as there is room for.
 //! When the run is drained, nothing waits for that any more.
 //!
+//! **What failed and is tried again** (see `retry.rs`) counts as not received until it is. Where any worker runs the batches, the loop goes
+//! on with the items behind it, and those that failed are a round of their own after a pause; what the batch has made is put
+//! in the order of its items when all of them are done. Where the stage has one state, one for each key, or sees its items in
+//! order, the batch waits with the failed item on top. A drain ends the pause, and then an item is tried once more.
+//!
 //! **What an error says** tells its class (see [`crate::Classify`]). Classes that are not in `counts` are no failures, nor is ever an
 //! error that is about the item. A fatal one ends the run after its slice.
 
 mod guarding;
 mod metrics;
+mod retry;
 mod rules;
+mod slice;
 
-pub(crate) use self::{
-    guarding::{Failures, Paused},
-    rules::GuardSettings,
-};
-pub use self::{
-    guarding::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
-    metrics::GuardMetrics,
-};
 use std::time::Duration;
 
+pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures};
+pub use self::{
+    guarding::{Guarding, Pause},
+    metrics::GuardMetrics,
+    slice::{drive_guarded, drive_guarded_tagged},
+};
 use self::{
     metrics::Tallies,
+    retry::Retry,
     rules::{Classes, OnOpen},
 };
 use crate::{
     breaker::{Breaker, Refused, State, Ticket},
     classify::ErrorClass,
     rate::RateLimiter,
-    settings::Settings,
+    settings::{Settings, StageSettings},
     sync::{AtomicU64, Ordering},
 };
 
@@ -61,13 +67,12 @@ pub(crate) struct Guards(Box<[Option<Guard>]>);
 
 impl Guards {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let stages = settings.stages.iter();
-        let guard = |settings: &GuardSettings| Guard::new(settings);
-        Self(
-            stages
-                .map(|stage| stage.guard.as_ref().map(guard))
-                .collect(),
-        )
+        let stages = settings.stages.iter().enumerate();
+        let guard = |(at, stage): (usize, &StageSettings)| {
+            let guard = stage.guard.as_ref()?;
+            Some(Guard::new(guard, at as u64))
+        };
+        Self(stages.map(guard).collect())
     }
 
     pub(crate) fn of(&self, stage: usize) -> Option<&Guard> {
@@ -83,6 +88,7 @@ impl Guards {
 #[derive(Debug)]
 pub(crate) struct Guard {
     rate: Option<RateLimiter>,
+    retry: Option<Retry>,
     fuse: Option<Fuse>,
     /// Times that something has changed for those that wait.
     news: AtomicU64,
@@ -112,7 +118,7 @@ pub(crate) enum Admission<'g> {
 }
 
 impl Guard {
-    pub(crate) fn new(settings: &GuardSettings) -> Self {
+    pub(crate) fn new(settings: &GuardSettings, seed: u64) -> Self {
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
             breaker: Breaker::of(&breaker.numbers),
             on_open: breaker.on_open,
@@ -122,8 +128,10 @@ impl Guard {
             let limiter = RateLimiter::new(rate.items, Duration::from_nanos(rate.per_ns));
             limiter.clock(settings.clock.clone())
         });
+        let retry = |retry| Retry::new(retry, &settings.clock, seed);
         Self {
             rate,
+            retry: settings.retry.map(retry),
             fuse,
             news: AtomicU64::new(0),
             tallies: Tallies::default(),
@@ -177,10 +185,18 @@ impl Guard {
 
     /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `ends`: nothing waits
     /// any more for the sake of a rate.
-    pub(crate) fn admit(&self, items: usize, now: u64, since: Option<u64>, ends: bool) -> Admission<'_> {
+    pub(crate) fn admit(
+        &self,
+        items: usize,
+        now: u64,
+        since: Option<u64>,
+        ends: bool,
+    ) -> Admission<'_> {
         let mut items = items.min(SLICE);
         // What the breaker refuses for certain takes nothing of the rate.
-        let open = self.breaker().is_some_and(|breaker| !breaker.retry_after().is_zero());
+        let open = self
+            .breaker()
+            .is_some_and(|breaker| !breaker.retry_after().is_zero());
         if let Some(rate) = self.rate.as_ref().filter(|_| !ends && !open) {
             // Half of a slice at least, so that nobody is woken for each item.
             match rate.take_between(items.div_ceil(2) as u64, items as u64) {
@@ -198,6 +214,33 @@ impl Guard {
             }
             Err(refused) => fuse.refuse(refused, now, since.unwrap_or(now)),
         }
+    }
+
+    /// Is an item that has failed with an error of this class tried again, after so many tries again?
+    pub(crate) fn tries_again(&self, class: ErrorClass, tries: u32) -> bool {
+        let Some(retry) = self.retry.as_ref().filter(|retry| retry.fits(class, tries)) else {
+            return false;
+        };
+        let paid = retry.pay();
+        let tally = if paid {
+            &self.tallies.retried
+        } else {
+            &self.tallies.over_budget
+        };
+        tally.fetch_add(1, Ordering::Relaxed);
+        paid
+    }
+
+    /// So many items were tried for the first time.
+    pub(crate) fn first_tries(&self, items: u64) {
+        if let Some(retry) = &self.retry {
+            retry.earn(items);
+        }
+    }
+
+    /// How long to wait before try number `tries` after the first one, counted from 1.
+    pub(crate) fn pause(&self, tries: u32) -> u64 {
+        self.retry.as_ref().map_or(0, |retry| retry.pause(tries))
     }
 
     /// Does an error of this class count as a failure?

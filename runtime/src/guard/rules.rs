@@ -7,6 +7,7 @@ use pipewright_spec::{
     options::Group,
 };
 
+use super::retry::RetrySettings;
 use crate::{
     breaker::{BreakerBuilder, BreakerConfigError, Clock, Slow, Window},
     classify::ErrorClass,
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) struct GuardSettings {
     pub(crate) rate: Option<RateInfo>,
     pub(crate) breaker: Option<BreakerSettings>,
+    pub(crate) retry: Option<RetrySettings>,
     /// The clock of all that guards it.
     pub(crate) clock: Clock,
 }
@@ -100,6 +102,7 @@ impl GuardSettings {
         Self {
             rate: info.rate,
             breaker,
+            retry: info.retry.map(RetrySettings::of),
             clock: Clock::new(),
         }
     }
@@ -111,6 +114,18 @@ impl GuardSettings {
         }
         self.clock = clock.clone();
         self
+    }
+
+    /// Takes over what a tuning file says of `retry`.
+    pub(crate) fn tune_retry<P>(&mut self, group: &Group<P>) {
+        let Some(retry) = &mut self.retry else {
+            return;
+        };
+        for field in &group.fields {
+            if let Some(value) = field.value.as_field() {
+                retry.set(field.name, value);
+            }
+        }
     }
 
     /// Takes over what a tuning file says of `breaker`.

@@ -153,3 +153,88 @@ fn a_batch_that_waits_holds_its_gate() {
         env.check();
     });
 }
+
+#[pipeline(env = Env, quantum = "1us")]
+mod retried {
+    use super::*;
+
+    #[source(batch = 4)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, retry(max = 9, backoff = "20us"), breaker(consecutive = 3, open = "10ms", open_max = "10ms", ramp = "0s", probes = 2))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Down> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+#[test]
+fn items_that_are_tried_again_come_out_in_their_order() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(retried::pipeline(), env.clone()).wait());
+        assert_eq!(report.ledger().failed, 0, "{report}");
+        env.check();
+    });
+}
+
+#[test]
+fn a_drain_in_the_middle_of_tries_ends() {
+    check(|| {
+        let env = Env::new();
+        let run = start(retried::pipeline(), env.clone());
+        uneven(3);
+        let report = ended(run.drain());
+        assert_eq!(report.ledger().dropped, 0, "{report}");
+    });
+}
+
+#[pipeline(env = Env, quantum = "1us")]
+mod retried_in_turn {
+    use super::*;
+
+    #[source(batch = 4)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, key = |n: &u64| n % 3, retry(max = 9, backoff = "20us"))]
+    pub fn ask(n: u64, next: &mut u64, env: &Env) -> Result<u64, Down> {
+        assert_eq!(*next, n / 3);
+        env.call(n).inspect(|_| *next += 1)
+    }
+
+    #[sink(from = ask, order = any)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+#[test]
+fn nothing_of_a_key_overtakes_what_is_tried_again() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(retried_in_turn::pipeline(), env.clone()).wait());
+        assert_eq!(
+            (report.ledger().failed, report.ledger().delivered),
+            (0, ITEMS),
+            "{report}"
+        );
+    });
+}

@@ -41,9 +41,9 @@ pub(crate) enum Field {
 }
 
 /// Names that generated functions use beside those of fields, some of which stand for locals too.
-const LOCALS: [&str; 18] = [
+const LOCALS: [&str; 22] = [
     "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
-    "site", "common", "start", "pause", "refused", "guard",
+    "site", "common", "start", "pause", "refused", "guard", "kept", "saved", "error", "hash",
 ];
 
 /// The names of all fields of a pipeline.

@@ -21,6 +21,7 @@ use quote::{format_ident, quote_spanned};
 use super::{
     calls::{self, Leaving},
     fields::{Field, Fields},
+    guards::reorders,
     pinned::is_divided,
     pipe::{Node, Output, Pipe, Reader, mixed},
     tally::Tally,
@@ -83,7 +84,7 @@ impl<'p> Flow<'p> {
     }
 
     pub(crate) fn tagged(&self) -> bool {
-        matches!(self.mode, Mode::Segment(segment) if self.pipe.plan.segments[segment].tagged)
+        matches!(self.mode, Mode::Segment(segment) if self.pipe.plan.segments[segment].tagged || reorders(self.pipe, segment))
     }
 
     /// What happens to `x`, which a source sent. `me` is the loop's context.
@@ -246,12 +247,9 @@ impl<'p> Flow<'p> {
             true => hygienic!(#rt::Called::new(#value, call)),
             false => value,
         };
-        if self.tagged()
-            && self
-                .pipe
-                .link_to(stage)
-                .is_some_and(|link| self.pipe.plan.links[link].tagged)
-        {
+        let reorders = matches!(self.mode, Mode::Segment(segment) if reorders(self.pipe, segment));
+        let tagged = |link: usize| self.pipe.plan.links[link].tagged;
+        if reorders || (self.tagged() && self.pipe.link_to(stage).is_some_and(tagged)) {
             let tag = self.fields.use_of(self.pipe, Field::Tag);
             return hygienic!(#me.#out.push_tagged(#me.#tag, #value););
         }
@@ -298,11 +296,14 @@ impl<'p> Flow<'p> {
     fn call_now(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         let node = &self.pipe.nodes[stage];
         let id = &node.id;
-        let keep = self.keep(stage);
+        let (keep, save) = (self.keep(stage), self.save(stage));
+        let needs_name = !keep.is_empty() || !save.is_empty();
         let (before, item) = match node.sig.takes {
             Takes::ItemMut => (hygienic!(let mut x = #value;), hygienic!(&mut x)),
             Takes::ItemRef => (hygienic!(let x = #value;), hygienic!(&x)),
-            _ if !keep.is_empty() => (hygienic!(let x = #value;), hygienic!(x)),
+            _ if needs_name && value.to_string() != "x" => {
+                (hygienic!(let x = #value;), hygienic!(x))
+            }
             _ => self.state_needs_item(stage, value),
         };
         let enters = calls::enter(self.pipe, stage);
@@ -315,6 +316,7 @@ impl<'p> Flow<'p> {
             #before
             t.at = #id;
             #keep
+            #save
             #enters
             #state
             #clear

@@ -2,8 +2,9 @@
 
 use pipewright_spec::{
     info::{FieldValue, RateInfo},
-    model::StateKind,
+    model::{StateKind, Takes},
     options::{Group, GroupField, Value},
+    plan::Class,
 };
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -25,6 +26,8 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
         let id = &pipe.nodes[at].id;
         let breaker = stage.options.breaker.as_ref();
         let breaker = breaker.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
+        let retry = stage.options.retry.as_ref();
+        let retry = retry.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
         let rate = stage.options.rate.as_ref().map(|given| given.value.info());
         let rate = match rate {
             None => quote!(None),
@@ -36,7 +39,7 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
                 quote!(Some(#rt::RateInfo { items: #items, per_ns: #per_ns }))
             }
         };
-        quote!(#rt::GuardInfo { stage: #id, rate: #rate, breaker: #breaker })
+        quote!(#rt::GuardInfo { stage: #id, rate: #rate, retry: #retry, breaker: #breaker })
     };
     guarded.map(info).collect()
 }
@@ -80,7 +83,18 @@ fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
 
 /// `true` if something asks what the errors of a stage say.
 fn tells(pipe: &Pipe<'_>, stage: usize) -> bool {
-    pipe.model.stages[stage].options.breaker.is_some()
+    pipe.model.stages[stage].options.breaker.is_some() || retries(pipe, stage)
+}
+
+/// `true` if a stage tries items again that failed.
+pub(crate) fn retries(pipe: &Pipe<'_>, stage: usize) -> bool {
+    pipe.model.stages[stage].options.retry.is_some()
+}
+
+/// `true` if what a segment makes is put in the order of its items afterwards, because they may be tried again behind others.
+pub(crate) fn reorders(pipe: &Pipe<'_>, segment: usize) -> bool {
+    let plan = &pipe.plan.segments[segment];
+    plan.class == Class::Parallel && plan.stages.iter().any(|stage| retries(pipe, *stage))
 }
 
 /// The type of the items in the carriers of a guarded stage.
@@ -114,9 +128,70 @@ impl Flow<'_> {
         }
     }
 
+    /// The item of a stage that may be tried again, kept before the call; its item is `x`.
+    pub(super) fn save(&self, stage: usize) -> TokenStream {
+        let pipe = self.pipe;
+        if !retries(pipe, stage) || pipe.nodes[stage].sig.takes == Takes::ItemRef {
+            return TokenStream::new();
+        }
+        let saved = self.saved(stage);
+        hygienic!(let saved = #saved(&x);)
+    }
+
+    /// `rt::saved::<_, enrich>`, for errors that are shown at the item of the stage.
+    fn saved(&self, stage: usize) -> TokenStream {
+        let pipe = self.pipe;
+        let span = pipe.nodes[stage]
+            .def
+            .item_span()
+            .resolved_at(Span::mixed_site());
+        let (rt, ident) = (pipe.rt(), pipe.marker_at(stage, span));
+        quote_spanned!(span=> #rt::saved::<_, #ident>)
+    }
+
+    /// The arm of an error, where the item may be tried again: `after` is what follows if it is not.
+    pub(super) fn try_again(
+        &mut self,
+        stage: usize,
+        after: &TokenStream,
+        me: &Ident,
+    ) -> TokenStream {
+        let pipe = self.pipe;
+        let guard = self.fields.use_of(pipe, Field::Guard(stage));
+        let tag = match self.tagged() {
+            true => {
+                let tag = self.fields.use_of(pipe, Field::Tag);
+                hygienic!(#me.#tag)
+            }
+            false => hygienic!(0),
+        };
+        let rt = pipe.rt();
+        let kept = match pipe.nodes[stage].sig.takes {
+            Takes::ItemRef => hygienic!(x),
+            _ => hygienic!(saved),
+        };
+        let kept = match pipe.nodes[stage].state {
+            StateKind::Keyed => hygienic!(#rt::Hashed { hash, item: #kept }),
+            _ => kept,
+        };
+        let err = &pipe.nodes[stage].sig.err;
+        let span = err
+            .as_ref()
+            .map_or_else(Span::call_site, syn::spanned::Spanned::span);
+        let span = span.resolved_at(Span::mixed_site());
+        let err = pipe.projection_at(stage, "Err", span);
+        let again = quote_spanned!(span=> again::<#err>);
+        // An error that nobody reads ends here.
+        let x = match super::segment::mentions(after, "x") {
+            true => hygienic!(x),
+            false => hygienic!(_),
+        };
+        hygienic!(Err(error) => if let Some(#x) = #me.#guard.#again(error, #tag, #kept) { #after })
+    }
+
     /// Tells the guard of a stage of the error `x`.
     pub(super) fn tell_guard(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        if !tells(self.pipe, stage) {
+        if !tells(self.pipe, stage) || retries(self.pipe, stage) {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
@@ -132,6 +207,11 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     if tells(pipe, stage) {
         let class = of_error(pipe, stage, "class_of");
         lines.extend(hygienic!(a.guarded::<#ident>(#id, #class);));
+    }
+    if retries(pipe, stage) {
+        let saved = quote_spanned!(pipe.nodes[stage].def.item_span().resolved_at(Span::mixed_site())=> saved);
+        let rt = pipe.rt();
+        lines.extend(hygienic!(a.keeps::<#ident>(#id, #rt::#saved::<_, #ident>);));
     }
     if refuses(pipe, stage) {
         let refused = of_error(pipe, stage, "refused");

@@ -1,12 +1,12 @@
 //! Rules about guards: what they stand before, and how their numbers fit.
 
-use crate::guards::breaker_misfit;
+use crate::guards::{breaker_misfit, retry_misfits};
 use crate::model::{Model, Place, Stage};
 use crate::options::{Key, Value, info};
 use crate::report::{Problem, Problems};
 
 /// The keys that guard a stage.
-const GUARDS: [Key; 2] = [Key::Rate, Key::Breaker];
+const GUARDS: [Key; 3] = [Key::Rate, Key::Retry, Key::Breaker];
 
 /// A guarded stage is called item by item, by the workers of the pool, in a loop that can stop anywhere.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
@@ -66,6 +66,29 @@ pub(super) fn numbers<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
         let place = field(name).map_or(&given.key, |field| &field.place);
         let message = format!("`{name}` of the breaker of `{}`: {why}", stage.name.text);
         problems.push(Problem::new("E_BREAKER", message, place.clone()).help(help));
+    }
+}
+
+/// A pause is no longer than the longest.
+pub(super) fn backoff<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in &model.stages {
+        let Some(given) = &stage.options.retry else {
+            continue;
+        };
+        let field = |name: &str| given.value.find(name);
+        if retry_misfits(|name| field(name)?.value.as_field()) {
+            let place = field("max_backoff")
+                .or(field("backoff"))
+                .map_or(&given.key, |field| &field.place);
+            let message = format!(
+                "the longest pause of `{}` is shorter than the first",
+                stage.name.text
+            );
+            problems.push(
+                Problem::new("E_RETRY", message, place.clone())
+                    .help("let `max_backoff` be at least `backoff`"),
+            );
+        }
     }
 }
 

@@ -278,7 +278,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
     later(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long an item may take.")),
     key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),
-    later(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries again after an error.")),
+    key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries an item again that failed, if its error says that whom is called failed, is busy or took too long."),
     key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile."),
     key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "The memory that its items lead to is asked for ahead: a function that finds it, or, where items are handles, how many items ahead."),
     key(Key::Simd, "simd", READERS, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that its loop is compiled for."),
@@ -320,10 +320,10 @@ const POOL: &[Field] = &[
 
 #[rustfmt::skip]
 const RETRY: &[Field] = &[
-    field("max", count(1000), "How many times it tries again."),
-    field("backoff", time(HOUR), "How long it waits before the second try."),
-    field("max_backoff", time(HOUR), "The longest that it waits."),
-    field("jitter_pct", PART, "How much of the wait is random."),
+    field("max", count(1000), "How many times it tries an item again; 3. In all it tries no more than a tenth of its items again, and ten a second."),
+    field("backoff", time(HOUR), "The longest that it waits before the second try; `\"10ms\"`. It doubles with each try."),
+    field("max_backoff", time(HOUR), "The longest that it ever waits; `\"1s\"`."),
+    field("jitter_pct", PART, "How much of the wait is random, in percent; 100: between nothing and all of it."),
 ];
 
 #[rustfmt::skip]

@@ -10,7 +10,7 @@ use crate::check::{
     queue_need, realtime_misfit, too_many,
 };
 use crate::cores::CoreSet;
-use crate::guards::breaker_misfit;
+use crate::guards::{breaker_misfit, retry_misfits};
 use crate::info::{GuardInfo, Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
@@ -61,6 +61,8 @@ pub struct StageTuning {
     pub realtime: Option<Given<u32, Span>>,
     /// `rate`.
     pub rate: Option<Given<Rate, Span>>,
+    /// `retry: (..)`.
+    pub retry: Option<Given<Group<Span>, Span>>,
     /// `breaker: (..)`.
     pub breaker: Option<Given<Group<Span>, Span>>,
 }
@@ -206,6 +208,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         wait: options.wait,
         realtime: options.realtime,
         rate: options.rate,
+        retry: options.retry,
         breaker: options.breaker,
     }
 }
@@ -314,6 +317,7 @@ impl StageTuning {
         self.check_realtime(info, problems);
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
+        self.check_retry(info, guard, problems);
         if let Some(given) = &self.rate
             && guard.is_none_or(|guard| guard.rate.is_none())
         {
@@ -421,6 +425,37 @@ impl StageTuning {
                 .map_or(&given.key, |field| &field.place);
             let message = format!("`{name}` of the breaker of `{}`: {why}", info.name);
             problems.push(Problem::new("E_BREAKER", message, place.clone()).help(help));
+        }
+    }
+}
+
+impl StageTuning {
+    /// Whether a stage tries again is shape.
+    fn check_retry(
+        &self,
+        info: &StageInfo,
+        guard: Option<&GuardInfo>,
+        problems: &mut Problems<Span>,
+    ) {
+        let Some(given) = &self.retry else { return };
+        let Some(compiled) = guard.and_then(|guard| guard.retry) else {
+            problems.push(without("retry", info, &given.key));
+            return;
+        };
+        let tuned = |name: &str| given.value.find(name)?.value.as_field();
+        let compiled = |name: &str| {
+            compiled
+                .iter()
+                .find(|field| field.name == name)
+                .map(|field| field.value)
+        };
+        if retry_misfits(|name| tuned(name).or_else(|| compiled(name))) {
+            let message = format!(
+                "the longest pause of `{}` is shorter than the first",
+                info.name
+            );
+            let help = "let `max_backoff` be at least `backoff`";
+            problems.push(Problem::new("E_RETRY", message, given.place.clone()).help(help));
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{Flow, hygienic, route_type};
 use crate::emit::{
     calls::{self, Leaving},
     fields::Field,
+    guards::retries,
     pipe::{Output, mixed, spanned},
 };
 
@@ -158,8 +159,12 @@ impl Flow<'_> {
         };
         let read = !self.pipe.readers(output).is_empty();
         let Leaving { copies, end } = calls::failure(self.pipe, stage, read);
+        let retries = retries(self.pipe, stage);
         if read {
             let after = self.counted(output, count, me);
+            if retries {
+                return self.try_again(stage, &after, me);
+            }
             return hygienic!(Err(x) => { #told #copies #end #after });
         }
         let on_error = self.pipe.model.stages[stage]
@@ -170,11 +175,16 @@ impl Flow<'_> {
         match on_error {
             Some(OnError::Stop) => {
                 let shown = self.pipe.shown(stage);
+                if retries {
+                    let after = hygienic!(#count #rt::stop_with(#id, #shown(&x)));
+                    return self.try_again(stage, &after, me);
+                }
                 if end.is_empty() {
                     return hygienic!(Err(x) => { #told #count #rt::stop_with(#id, #shown(&x)) });
                 }
                 hygienic!(Err(x) => { #told let error = #shown(&x); #end #count #rt::stop_with(#id, error) })
             }
+            _ if retries => self.try_again(stage, &count, me),
             _ if end.is_empty() && told.is_empty() => hygienic!(Err(_) => { #count }),
             _ => hygienic!(Err(x) => { #told #end #count }),
         }

@@ -11,6 +11,7 @@ use super::{Glue, hygienic, initial, tuple};
 use crate::emit::{
     fields::Field,
     flow::{Mode, letter},
+    guards::reorders,
     segment::context,
 };
 
@@ -57,7 +58,7 @@ impl Glue<'_, '_> {
                 };
                 initial(pipe.fields.of(field), value)
             });
-        let drive = match plan.tagged {
+        let drive = match plan.tagged || reorders(pipe, segment) {
             true => hygienic!(drive_guarded_tagged),
             false => hygienic!(drive_guarded),
         };
@@ -67,6 +68,8 @@ impl Glue<'_, '_> {
             true => (hygienic!(return Some(#parked);), hygienic!(None)),
             false => (hygienic!(return w.put_aside(#parked);), TokenStream::new()),
         };
+        let in_order = carriers.iter().filter(|_| reorders(pipe, segment));
+        let in_order = in_order.map(|out| hygienic!(guard.in_order(&mut #out);));
         let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
         hygienic! {
             let watch = w.watch();
@@ -78,6 +81,7 @@ impl Glue<'_, '_> {
                 #put_aside
             }
             ::core::mem::drop(load);
+            #(#in_order)*
             #(#hand_on)*
             #done
         }

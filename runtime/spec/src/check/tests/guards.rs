@@ -46,3 +46,15 @@ fn items_that_do_not_wait_are_handed_to_somebody() {
     good("a: source\nb: sink result | a | breaker=group:on_open=dead_letter\nc: sink | b::Err");
     good("a: source\nb: sink result | a | on_error=drop breaker=group:on_open=drop");
 }
+
+#[test]
+fn the_longest_pause_is_no_shorter_than_the_first() {
+    check(
+        "a: source\nb: sink result | a | on_error=drop retry=group:backoff=\"2s\"",
+        &["E_RETRY at backoff=: the longest pause of `b` is shorter than the first"],
+        "let `max_backoff` be at least `backoff`",
+    );
+    good(
+        "a: source\nb: sink result | a | on_error=drop retry=group:backoff=\"2s\",max_backoff=\"2s\"",
+    );
+}

@@ -1,0 +1,166 @@
+//! Slices of a batch: the loop over one, and how the failures in it lie.
+
+use std::cell::Cell;
+
+use super::guarding::{Guarding, Pause};
+use crate::{
+    breaker::Rows,
+    carrier::Carrier,
+    drive::{ALL, HANDED, Next, Progress, Segment, pump},
+};
+
+/// Runs the items of a guarded stage through `step`; `Some` if some of them have to wait.
+pub fn drive_guarded<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, false);
+    guard.work(load, |load, left| {
+        through(guard, Untagged(Slice::new(guard, load, left)), cx, &step)
+    })
+}
+
+/// As [`drive_guarded`], with each item's position in its batch.
+pub fn drive_guarded_tagged<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, true);
+    guard.work(load, |load, left| {
+        through(guard, Slice::new(guard, load, left), cx, &step)
+    })
+}
+
+fn through<T: 'static, I: Iterator, C: Segment>(
+    guard: &Guarding<'_, T>,
+    items: I,
+    cx: &mut C,
+    step: &impl Fn(&mut C, I::Item, &mut C::Tally),
+) -> Next {
+    let mut progress = Progress::default();
+    pump::<ALL, I, C>(
+        guard.w,
+        &mut Some(items),
+        u64::MAX,
+        HANDED,
+        cx,
+        step,
+        &mut progress,
+    )
+}
+
+/// The failures of a slice. Items are counted from 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Failures {
+    pub(crate) count: u32,
+    /// The item that failed last.
+    last: u32,
+    /// Failures in a row, up to that one.
+    row: u32,
+    /// Those that began with the first item, and the most.
+    first: u32,
+    most: u32,
+}
+
+impl Failures {
+    /// And item number `at`.
+    pub(crate) fn with(self, at: u32) -> Self {
+        let row = if at == self.last + 1 { self.row + 1 } else { 1 };
+        Self {
+            count: self.count + 1,
+            last: at,
+            row,
+            first: if row == at { row } else { self.first },
+            most: self.most.max(row),
+        }
+    }
+
+    /// How they lie among `made` items.
+    pub(crate) fn rows(self, made: u32) -> Rows {
+        Rows {
+            first: self.first,
+            last: if self.last == made { self.row } else { 0 },
+            most: self.most,
+            all: self.first == made,
+        }
+    }
+}
+
+/// The first items of a stack, with their positions where they have some; what is not taken stays there.
+struct Slice<'c, T> {
+    tags: &'c mut Vec<u32>,
+    items: &'c mut Vec<T>,
+    left: usize,
+    taken: &'c Cell<u32>,
+    stops: &'c Cell<bool>,
+}
+
+impl<'c, T: 'static> Slice<'c, T> {
+    fn new(guard: &'c Guarding<'_, T>, load: &'c mut Carrier<T>, left: usize) -> Self {
+        let (tags, items) = load.parts();
+        Self {
+            tags,
+            items,
+            left,
+            taken: &guard.taken,
+            stops: &guard.stops,
+        }
+    }
+}
+
+impl<T> Iterator for Slice<'_, T> {
+    type Item = (u32, T);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(u32, T)> {
+        if self.stops.get() {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let item = self.items.pop()?;
+        self.taken.set(self.taken.get() + 1);
+        Some((self.tags.pop().unwrap_or_default(), item))
+    }
+}
+
+/// The same without positions.
+struct Untagged<'c, T>(Slice<'c, T>);
+
+impl<T> Iterator for Untagged<'_, T> {
+    type Item = T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        self.0.next().map(|(_, item)| item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_found_at_the_beginning_at_the_end_and_in_between() {
+        let check = |failed: &[u32], made: u32, expect: (u32, u32, u32, bool)| {
+            let all = failed
+                .iter()
+                .fold(Failures::default(), |all, at| all.with(*at));
+            let Rows {
+                first,
+                last,
+                most,
+                all,
+            } = all.rows(made);
+            assert_eq!((first, last, most, all), expect, "{failed:?} of {made}");
+        };
+        check(&[], 5, (0, 0, 0, false));
+        check(&[1, 2, 3], 3, (3, 3, 3, true));
+        check(&[1, 2, 4, 5, 6, 8], 9, (2, 0, 3, false));
+        check(&[2, 3, 5], 5, (0, 1, 2, false));
+        check(&[5], 5, (0, 1, 1, false));
+    }
+}
