@@ -41,7 +41,7 @@ pub use crate::{
         SplitSource, Splittable,
     },
     stage::{
-        Held, Init, KeyFn, class_of, failed, saved, refused, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
+        Held, Init, KeyFn, class_of, saved, refused, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
         err_link, key_of, link, make_state, shown, slice_link,
     },
     worker::Worker,

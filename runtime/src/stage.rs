@@ -8,7 +8,6 @@ use crate::{
     diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Saves, Shown, StageKey, TellsRefusal},
     error::InitError,
     graph::States,
-    guard::Guarding,
     link::Merge,
     prefetch::{Handle, prefetch},
 };
@@ -126,16 +125,14 @@ pub fn shown<E: Shown>(error: &E) -> String {
     error.to_string()
 }
 
-/// Tells the guard of a stage of an error.
-#[inline(always)]
-pub fn failed<E: Classify>(guard: &Guarding<'_, impl Sized + 'static>, error: &E) {
-    guard.failed(error);
-}
-
 /// What an error says, with its text where it is fatal.
 pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
     let class = error.class();
-    let text = if class == ErrorClass::Fatal { error.to_string() } else { String::new() };
+    let text = if class == ErrorClass::Fatal {
+        error.to_string()
+    } else {
+        String::new()
+    };
     (class, text)
 }
 

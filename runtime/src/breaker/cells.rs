@@ -117,7 +117,7 @@ impl Cell {
 /// The number of this thread's cell.
 #[cfg(not(any(loom, shuttle)))]
 #[inline]
-fn own_number() -> usize {
+pub(super) fn own_number() -> usize {
     thread_local!(static NUMBER: Own<usize> = const { Own::new(numbers::UNASKED) });
     let number = NUMBER.with(Own::get);
     if number != numbers::UNASKED {
@@ -130,7 +130,7 @@ fn own_number() -> usize {
 
 /// In models every call goes to the window, because threads that are models share what is local to one of the system.
 #[cfg(any(loom, shuttle))]
-fn own_number() -> usize {
+pub(super) fn own_number() -> usize {
     let none: Own<usize> = Own::new(CELLS);
     none.get()
 }

@@ -38,6 +38,7 @@ pub enum Slow {
 /// | `consecutive` | 0: off | |
 /// | `slow` | off | 1 us to 1 h |
 /// | `slow_pct` | 80 % | 1 to 100 |
+/// | `watched_every` | 0: nobody looks | up to 1 min |
 /// | `open` | 5 s | 10 ms to 10 min, at least twice the threshold of slow calls |
 /// | `open_backoff` | 2.0 | 1.0 to 100.0 |
 /// | `open_max` | 60 s | `open` to 1 h |
@@ -56,6 +57,7 @@ pub struct BreakerBuilder {
     pub(super) consecutive: u32,
     pub(super) slow: Slow,
     pub(super) slow_pct: u32,
+    pub(super) watched_every: Duration,
     pub(super) open: Duration,
     pub(super) open_backoff: f64,
     pub(super) open_max: Duration,
@@ -96,6 +98,7 @@ impl Default for BreakerBuilder {
             consecutive: 0,
             slow: Slow::Off,
             slow_pct: 80,
+            watched_every: Duration::ZERO,
             open: Duration::from_nanos(guards::OPEN_NS),
             open_backoff: 2.0,
             open_max: Duration::from_nanos(guards::OPEN_MAX_NS),
@@ -145,6 +148,13 @@ impl BreakerBuilder {
     /// It opens when so many percent of the calls in the window were slow, or more.
     pub fn slow_pct(mut self, percent: u32) -> Self {
         self.slow_pct = percent;
+        self
+    }
+
+    /// How often somebody calls [`Breaker::look`]. If five of these intervals pass without a look, nobody had time to: the process, or its
+    /// machine, was stopped, and calls that were being made then are not slow. Zero says that nobody looks.
+    pub fn watched_every(mut self, interval: Duration) -> Self {
+        self.watched_every = interval;
         self
     }
 
@@ -246,7 +256,7 @@ impl BreakerBuilder {
 
     /// Every number, and whether it is in its range.
     #[rustfmt::skip] // A number is a line.
-    fn ranges(&self) -> [Range<'_>; 14] {
+    fn ranges(&self) -> [Range<'_>; 15] {
         let (window_ok, most) = match self.window {
             Window::Time(time) => ((100 * MS..=HOUR).contains(&time), MOST_ITEMS),
             Window::Count(count) => ((10..=MOST_ITEMS).contains(&count), count),
@@ -263,6 +273,7 @@ impl BreakerBuilder {
             range("failure_pct", percent.contains(&self.failure_pct), &self.failure_pct, "1 to 100"),
             range("slow", slow_ok, &self.slow, "1 us to 1 h"),
             range("slow_pct", percent.contains(&self.slow_pct), &self.slow_pct, "1 to 100"),
+            range("watched_every", self.watched_every <= HOUR / 60, &self.watched_every, "at most 1 min"),
             range("open", open_ok, &self.open, "10 ms to 10 min, and at least twice the threshold of slow calls, or every call is a probe"),
             range("open_backoff", (1.0..=100.0).contains(&self.open_backoff), &self.open_backoff, "1.0 to 100.0"),
             range("open_max", (self.open..=HOUR).contains(&self.open_max), &self.open_max, "at least `open`, and at most 1 h"),

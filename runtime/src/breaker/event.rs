@@ -120,6 +120,8 @@ pub struct BreakerMetrics {
     pub late: u64,
     /// Calls that were admitted half open.
     pub probes: u64,
+    /// Calls that are being made and have taken longer than `slow` already.
+    pub overdue: u64,
     /// Changes of state.
     pub changes: u64,
     /// Events that nobody took and that were lost.

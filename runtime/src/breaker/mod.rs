@@ -42,6 +42,7 @@ mod clock;
 mod config;
 mod control;
 mod event;
+mod flights;
 #[cfg(all(test, loom))]
 mod models;
 mod ticket;
@@ -53,10 +54,12 @@ use crossbeam_utils::CachePadded;
 
 #[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
 pub(crate) use self::change::mixed;
+pub(crate) use self::window::Rows;
 use self::{
     cells::{Cell, Cells},
     change::Changes,
     control::{Mode, Word},
+    flights::{Flights, InFlight},
     window::{Counts, Ring},
 };
 pub use self::{
@@ -83,6 +86,7 @@ pub struct Breaker {
     /// Failures in a row.
     streak: AtomicU32,
     changes: Changes,
+    flights: Flights,
     totals: Totals,
     events: Queue<Event>,
 }
@@ -176,7 +180,10 @@ impl Breaker {
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
         let since = self.clock.ns();
-        let result = self.guarded(word, call);
+        let result = self.guarded(word, || {
+            let _flight = InFlight::new(&self.flights, word, 1, since);
+            call()
+        });
         match (&result, self.is_slow(since)) {
             (Ok(_), false) => self.passed(cell, word),
             (result, slow) => self.returned(word, result.is_ok(), slow),
@@ -252,6 +259,15 @@ impl Breaker {
         }
     }
 
+    /// Looks at the calls that are being made: those that have taken longer than `slow` count as slow now, whether they ever return
+    /// or not. Calls that are admitted or return look, too; this is for when nobody comes any more. A timer should call it
+    /// every [`watched_every`](BreakerBuilder::watched_every).
+    pub fn look(&self) {
+        let now = self.clock.ns();
+        self.flights.look(now);
+        self.judge(Word(self.word.load(Ordering::Acquire)), now, 0);
+    }
+
     /// Opens it until [`release`](Self::release).
     pub fn force_open(&self) {
         self.force(Mode::ForcedOpen);
@@ -278,6 +294,7 @@ impl Breaker {
             refused: of(&self.totals.refused),
             late: of(&self.totals.late),
             probes: of(&self.totals.probes),
+            overdue: self.overdue(Word(word), self.clock.ns()),
             changes: Word(word).generation(),
             events_lost: of(&self.totals.events_lost),
         }
@@ -333,6 +350,11 @@ impl Breaker {
             seen: AtomicU64::new(0),
             streak: AtomicU32::new(0),
             changes: Changes::new(),
+            flights: Flights::new(
+                builder.slow != Slow::Off,
+                ns(builder.watched_every),
+                builder.clock.ns(),
+            ),
             totals: Totals {
                 passed: new(),
                 failed: new(),
@@ -351,12 +373,13 @@ impl Breaker {
     }
 
     fn is_slow(&self, since: u64) -> bool {
-        self.clock.ns().saturating_sub(since) > self.rules.slow
+        self.is_slow_batch(since, 1)
     }
 
     /// Did `calls` calls since then take longer than they may, on average?
     fn is_slow_batch(&self, since: u64, calls: u32) -> bool {
-        self.clock.ns().saturating_sub(since) > self.rules.slow.saturating_mul(calls.into())
+        self.flights
+            .is_slow(since, self.clock.ns(), calls, self.rules.slow)
     }
 
     /// A call of this thread passed that was made under `word`.
@@ -499,8 +522,12 @@ impl Breaker {
         }
         let tick = self.tick(now, |seen| seen.load(Ordering::Relaxed).saturating_sub(1));
         let mut sum = self.ring.sum(word.generation(), tick);
+        let overdue = self.overdue(word, now);
+        sum.passed += overdue;
+        sum.slow += overdue;
         let streak = self.rules.consecutive > 0 && in_a_row >= self.rules.consecutive;
-        if !streak && self.rules.verdict(sum).is_none() {
+        // What threads have not told yet passed, so that it changes nothing unless something is slow before it is counted.
+        if overdue == 0 && !streak && self.rules.verdict(sum).is_none() {
             return;
         }
         sum.passed += self.cells.pending(word.0, now, self.rules.window());
@@ -513,36 +540,14 @@ impl Breaker {
         }
     }
 
+    /// Calls that are being made and have taken too long.
+    fn overdue(&self, word: Word, now: u64) -> u64 {
+        self.flights.overdue(word.0, now, self.rules.slow)
+    }
+
     fn tell(&self, event: Event) {
         if self.events.push(event).is_err() {
             self.totals.events_lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// How the failures of some calls lie: how many in a row.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rows {
-    /// Before the first that passed.
-    pub(crate) first: u32,
-    /// Behind the last that passed.
-    pub(crate) last: u32,
-    /// The most.
-    pub(crate) most: u32,
-    /// Did none pass?
-    pub(crate) all: bool,
-}
-
-impl Rows {
-    /// Of calls whose order is not known: all of them are in a row, or none.
-    fn of(counts: Counts) -> Self {
-        match counts.passed {
-            0 => Self {
-                first: u32::try_from(counts.failed).unwrap_or(u32::MAX),
-                all: true,
-                ..Self::default()
-            },
-            _ => Self::default(),
         }
     }
 }

@@ -108,3 +108,33 @@ fn loom_breaker_of_two_that_open_it_one_does() {
         );
     });
 }
+
+#[test]
+fn loom_breaker_a_call_that_has_returned_is_not_overdue_and_one_that_has_not_is_counted_once() {
+    check(|| {
+        let (clock, hand) = Clock::manual();
+        let builder = Breaker::builder()
+            .min_items(1)
+            .slow(super::Slow::Fixed(OPEN / 10));
+        let builder = builder.slow_pct(100).clock(clock).build();
+        let breaker = Arc::new(builder.expect("numbers in their ranges"));
+        let hanging = breaker.admit().expect("closed");
+        let other = Arc::clone(&breaker);
+        let caller = thread::spawn(move || {
+            // Quick calls take places and give them back.
+            for _ in 0..2 {
+                let _ = other.admit().map(|ticket| ticket.passed());
+            }
+        });
+        hand.advance(OPEN);
+        let seen = breaker.metrics().overdue;
+        assert!(
+            (1..=2).contains(&seen),
+            "one hangs, and one may have begun before the time went on"
+        );
+        caller.join().unwrap();
+        assert_eq!(breaker.metrics().overdue, 1);
+        drop(hanging);
+        assert_eq!(breaker.metrics().overdue, 0);
+    });
+}

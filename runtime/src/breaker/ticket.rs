@@ -1,8 +1,8 @@
 //! Tickets: admitted calls whose results are still to come.
 
-use std::{fmt, mem};
+use std::{fmt, mem::ManuallyDrop};
 
-use super::{Breaker, Rows, control::Word, window::Counts};
+use super::{Breaker, Rows, control::Word, flights::InFlight, window::Counts};
 
 /// What kind of error a call ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,15 +54,21 @@ pub struct Ticket<'b> {
     items: u32,
     /// When it was admitted, if calls are timed.
     since: u64,
+    /// Its calls are being made.
+    flight: Option<InFlight<'b>>,
 }
 
 impl<'b> Ticket<'b> {
     pub(super) fn new(breaker: &'b Breaker, word: Word, items: u32, since: u64) -> Self {
+        let flight = breaker
+            .is_timed()
+            .then(|| InFlight::new(&breaker.flights, word.0, items, since));
         Self {
             breaker,
             word,
             items,
             since,
+            flight,
         }
     }
 
@@ -89,8 +95,8 @@ impl<'b> Ticket<'b> {
             failed: (self.items - passed).into(),
             slow: outcome.slow.min(self.items).into(),
         };
-        self.breaker.settle(self.word, counts);
-        mem::forget(self);
+        let (breaker, word) = self.ended();
+        breaker.settle(word, counts);
     }
 
     /// What came of the first calls of a batch: of all that were made, so many failed. The batch is slow if its calls took
@@ -104,14 +110,21 @@ impl<'b> Ticket<'b> {
             failed: failed.into(),
             slow: if slow { made.into() } else { 0 },
         };
-        self.breaker.settle_rows(self.word, counts, rows);
-        mem::forget(self);
+        let (breaker, word) = self.ended();
+        breaker.settle_rows(word, counts, rows);
     }
 
     fn all(self, passed: bool) {
         let counts = self.counts(passed);
-        self.breaker.settle(self.word, counts);
-        mem::forget(self);
+        let (breaker, word) = self.ended();
+        breaker.settle(word, counts);
+    }
+
+    /// Its result is there, and is said by nobody else.
+    fn ended(self) -> (&'b Breaker, Word) {
+        let mut this = ManuallyDrop::new(self);
+        this.flight = None;
+        (this.breaker, this.word)
     }
 
     fn counts(&self, passed: bool) -> Counts {
@@ -131,7 +144,9 @@ impl<'b> Ticket<'b> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.breaker.settle(self.word, self.counts(false));
+        let counts = self.counts(false);
+        self.flight = None;
+        self.breaker.settle(self.word, counts);
     }
 }
 

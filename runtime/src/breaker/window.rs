@@ -32,6 +32,33 @@ impl Counts {
     }
 }
 
+/// How the failures of some calls lie: how many in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rows {
+    /// Before the first that passed.
+    pub(crate) first: u32,
+    /// Behind the last that passed.
+    pub(crate) last: u32,
+    /// The most.
+    pub(crate) most: u32,
+    /// Did none pass?
+    pub(crate) all: bool,
+}
+
+impl Rows {
+    /// Of calls whose order is not known: all of them are in a row, or none.
+    pub(super) fn of(counts: Counts) -> Self {
+        match counts.passed {
+            0 => Self {
+                first: u32::try_from(counts.failed).unwrap_or(u32::MAX),
+                all: true,
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Bucket {
     passed: AtomicU64,

@@ -13,7 +13,7 @@ use crate::{
     aside::Parked,
     breaker::{Refused, State, Ticket},
     carrier::Carrier,
-    classify::{Classify, ErrorClass},
+    classify::ErrorClass,
     drive::{Next, Watch},
     error::RunError,
 };
@@ -159,9 +159,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
         kept.map_or_else(new, |outs| *outs)
     }
 
-    /// An item failed. Returns what its error says.
-    pub fn failed<E: Classify>(&self, error: &E) -> ErrorClass {
-        let class = error.class();
+    /// An item failed. Returns what its error says, which `class` tells, with the text of a fatal one.
+    pub fn failed<E>(&self, error: &E, class: impl Fn(&E) -> (ErrorClass, String)) -> ErrorClass {
+        let (class, text) = class(error);
         if self.refusal.get().is_some() {
             return class;
         }
@@ -170,16 +170,20 @@ impl<'r, T: 'static> Guarding<'r, T> {
                 .set(self.failures.get().with(self.taken.get()));
         }
         if class == ErrorClass::Fatal {
-            self.fatal
-                .borrow_mut()
-                .get_or_insert_with(|| error.to_string());
+            self.fatal.borrow_mut().get_or_insert(text);
         }
         class
     }
 
     /// An item failed, which is tried again if that may help; else the error is final and comes back.
-    pub fn again<E: Classify>(&self, error: E, tag: u32, item: T) -> Option<E> {
-        let class = self.failed(&error);
+    pub fn again<E>(
+        &self,
+        error: E,
+        tag: u32,
+        item: T,
+        class: impl Fn(&E) -> (ErrorClass, String),
+    ) -> Option<E> {
+        let class = self.failed(&error, class);
         let tries = match self.in_turn && !self.is_first() {
             true => Tries::default(),
             false => self.tries.get(),

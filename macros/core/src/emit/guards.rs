@@ -134,19 +134,8 @@ impl Flow<'_> {
         if !retries(pipe, stage) || pipe.nodes[stage].sig.takes == Takes::ItemRef {
             return TokenStream::new();
         }
-        let saved = self.saved(stage);
-        hygienic!(let saved = #saved(&x);)
-    }
-
-    /// `rt::saved::<_, enrich>`, for errors that are shown at the item of the stage.
-    fn saved(&self, stage: usize) -> TokenStream {
-        let pipe = self.pipe;
-        let span = pipe.nodes[stage]
-            .def
-            .item_span()
-            .resolved_at(Span::mixed_site());
-        let (rt, ident) = (pipe.rt(), pipe.marker_at(stage, span));
-        quote_spanned!(span=> #rt::saved::<_, #ident>)
+        let kept = saved(pipe, stage);
+        hygienic!(let saved = #kept(&x);)
     }
 
     /// The arm of an error, where the item may be tried again: `after` is what follows if it is not.
@@ -174,19 +163,13 @@ impl Flow<'_> {
             StateKind::Keyed => hygienic!(#rt::Hashed { hash, item: #kept }),
             _ => kept,
         };
-        let err = &pipe.nodes[stage].sig.err;
-        let span = err
-            .as_ref()
-            .map_or_else(Span::call_site, syn::spanned::Spanned::span);
-        let span = span.resolved_at(Span::mixed_site());
-        let err = pipe.projection_at(stage, "Err", span);
-        let again = quote_spanned!(span=> again::<#err>);
+        let class = of_error(pipe, stage, "class_of");
         // An error that nobody reads ends here.
         let x = match super::segment::mentions(after, "x") {
             true => hygienic!(x),
             false => hygienic!(_),
         };
-        hygienic!(Err(error) => if let Some(#x) = #me.#guard.#again(error, #tag, #kept) { #after })
+        hygienic!(Err(error) => if let Some(#x) = #me.#guard.again(error, #tag, #kept, #class) { #after })
     }
 
     /// Tells the guard of a stage of the error `x`.
@@ -195,8 +178,8 @@ impl Flow<'_> {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
-        let failed = of_error(self.pipe, stage, "failed");
-        hygienic!(#failed(#me.#guard, &x);)
+        let class = of_error(self.pipe, stage, "class_of");
+        hygienic!(#me.#guard.failed(&x, #class);)
     }
 }
 
@@ -209,9 +192,8 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
         lines.extend(hygienic!(a.guarded::<#ident>(#id, #class);));
     }
     if retries(pipe, stage) {
-        let saved = quote_spanned!(pipe.nodes[stage].def.item_span().resolved_at(Span::mixed_site())=> saved);
-        let rt = pipe.rt();
-        lines.extend(hygienic!(a.keeps::<#ident>(#id, #rt::#saved::<_, #ident>);));
+        let kept = saved(pipe, stage);
+        lines.extend(hygienic!(a.keeps::<#ident>(#id, #kept);));
     }
     if refuses(pipe, stage) {
         let refused = of_error(pipe, stage, "refused");
@@ -220,7 +202,17 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     lines
 }
 
-/// `rt::failed::<<enrich as rt::StageFn>::Err, _>`, for errors that are shown at the error type of the stage.
+/// `rt::saved::<_, enrich>`, for errors that are shown at the item of the stage.
+fn saved(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    let span = pipe.nodes[stage]
+        .def
+        .item_span()
+        .resolved_at(Span::mixed_site());
+    let (rt, ident) = (pipe.rt(), pipe.marker_at(stage, span));
+    quote_spanned!(span=> #rt::saved::<_, #ident>)
+}
+
+/// `rt::class_of::<<enrich as rt::StageFn>::Err>`, for errors that are shown at the error type of the stage.
 fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
     let err = &pipe.nodes[stage].sig.err;
     let span = err

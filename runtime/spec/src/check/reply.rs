@@ -33,6 +33,7 @@ pub(super) fn reply<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
         .map(|(stage, _)| stage)
     {
         one_to_one(stage, place, problems);
+        one_try(stage, place, problems);
     }
     one_reader(model, &way, place, problems);
 }
@@ -83,6 +84,20 @@ fn one_to_one<P: Place>(stage: &Stage<P>, place: &P, problems: &mut Problems<P>)
         Problem::new(code, message, place.clone())
             .help(help)
             .related(stage.name.place.clone(), why),
+    );
+}
+
+/// A call that failed goes back to its caller, who knows whether it is worth another try.
+fn one_try<P: Place>(stage: &Stage<P>, place: &P, problems: &mut Problems<P>) {
+    let Some(retry) = &stage.options.retry else {
+        return;
+    };
+    let name = &stage.name.text;
+    let message = format!("`{name}` is on the way of calls, which are answered at the first error");
+    problems.push(
+        Problem::new("E_REPLY_RETRY", message, retry.key.clone())
+            .help("remove `retry`, and call again where the call is made")
+            .related(place.clone(), "answers calls"),
     );
 }
 
