@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    breaker::Class,
+    classify::ErrorClass,
     diagnose::{Keeps, ReceivesKeptLetter, ReceivesLetter},
     drive::Watch,
     load::Load,
@@ -66,9 +66,9 @@ pub struct DeadLetter<E, T = NotKept> {
     pub item: T,
     /// The stage that failed.
     pub stage: &'static str,
-    /// What kind of error it is. Errors do not tell theirs yet: it is [`Class::Dependency`].
-    pub class: Class,
-    /// How often the stage was called with the item. Nothing is tried again yet: it is 1.
+    /// What the error says: [`Dependency`](ErrorClass::Dependency), unless the stage has a `breaker` or `retry` and so is asked.
+    pub class: ErrorClass,
+    /// How often the stage was called with the item: 1, more with `retry`, and 0 if its breaker turned the item away.
     pub attempts: u32,
     /// Where the item came from, as far as that is known.
     pub origin: Option<Origin>,
@@ -112,20 +112,15 @@ impl Origin {
 }
 
 impl<E, T> DeadLetter<E, T> {
-    pub(crate) fn at(
-        time: SystemTime,
-        stage: &'static str,
-        origin: Option<Origin>,
-        error: E,
-        item: T,
-    ) -> Self {
+    pub(crate) fn at(whence: Whence, stage: &'static str, error: E, item: T) -> Self {
+        let time = whence.time();
         Self {
             error,
             item,
             stage,
-            class: Class::Dependency,
-            attempts: 1,
-            origin,
+            class: whence.class,
+            attempts: whence.attempts,
+            origin: whence.origin(),
             first: time,
             last: time,
         }
@@ -141,6 +136,10 @@ pub struct Whence {
     index: u32,
     /// The virtual time of a dry run.
     virtual_ns: Option<u64>,
+    /// What the item's error says, where that is asked.
+    class: ErrorClass,
+    /// Calls with the item.
+    attempts: u32,
 }
 
 impl Whence {
@@ -157,6 +156,8 @@ impl Whence {
             // The first item adds one.
             index: credits.place(ticket).wrapping_sub(1),
             virtual_ns: None,
+            class: ErrorClass::Dependency,
+            attempts: 1,
         }
     }
 
@@ -175,6 +176,8 @@ impl Whence {
             batch: Some((w.shared.source_name(source), batch)),
             index: u32::MAX,
             virtual_ns: None,
+            class: ErrorClass::Dependency,
+            attempts: 1,
         }
     }
 
@@ -184,6 +187,8 @@ impl Whence {
             batch: None,
             index: u32::MAX,
             virtual_ns: None,
+            class: ErrorClass::Dependency,
+            attempts: 1,
         }
     }
 
@@ -193,6 +198,17 @@ impl Whence {
             batch: item.map(|(source, _)| (source, 0)),
             index: item.map_or(u32::MAX, |(_, index)| index),
             virtual_ns: Some(ns),
+            class: ErrorClass::Dependency,
+            attempts: 1,
+        }
+    }
+
+    /// The same, of an item whose error says `class` after so many calls.
+    pub fn told(self, class: ErrorClass, attempts: u32) -> Self {
+        Self {
+            class,
+            attempts,
+            ..self
         }
     }
 
@@ -229,7 +245,7 @@ pub fn letter_link<P: StageFn, C: StageFn>(error: P::Err, whence: Whence) -> C::
 where
     C::In: ReceivesLetter<P::Err, P, C>,
 {
-    let letter = DeadLetter::at(whence.time(), P::NAME, whence.origin(), error, NotKept);
+    let letter = DeadLetter::at(whence, P::NAME, error, NotKept);
     <C::In as ReceivesLetter<P::Err, P, C>>::receive(letter)
 }
 
@@ -239,7 +255,7 @@ pub fn kept_letter_link<P: StageFn, C: StageFn>(error: P::Err, item: P::In, when
 where
     C::In: ReceivesKeptLetter<P::Err, P::In, P, C>,
 {
-    let letter = DeadLetter::at(whence.time(), P::NAME, whence.origin(), error, item);
+    let letter = DeadLetter::at(whence, P::NAME, error, item);
     <C::In as ReceivesKeptLetter<P::Err, P::In, P, C>>::receive(letter)
 }
 

@@ -16,8 +16,7 @@ use std::{
 };
 
 use pipewright::{
-    DeadLetter, NotKept, Origin,
-    breaker::Class,
+    DeadLetter, ErrorClass, NotKept, Origin,
     dead_letters::{DeadLetters, DeadLettersError, Found, Payload},
     pipeline,
 };
@@ -44,7 +43,7 @@ fn items(letters: &[DeadLetter<String, u64>], stage: &str) -> Vec<u64> {
         assert_eq!(letter.error, format!("no {}", letter.item));
         assert_eq!(
             (letter.stage, letter.class, letter.attempts),
-            (stage, Class::Dependency, 1)
+            (stage, ErrorClass::Dependency, 1)
         );
         assert!(letter.first == letter.last && letter.first > UNIX_EPOCH);
     }

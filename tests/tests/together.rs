@@ -28,6 +28,7 @@ pub struct Remote {
     calls: AtomicU64,
     down: std::ops::Range<u64>,
     letters: Mutex<Vec<(u64, Failure)>>,
+    attempts: Mutex<Vec<u32>>,
 }
 
 pub type Env = Arc<Remote>;
@@ -62,7 +63,7 @@ impl fmt::Display for Failure {
 
 impl Classify for Failure {
     fn class(&self) -> ErrorClass {
-        ErrorClass::Dependency
+        ErrorClass::Overload
     }
 }
 
@@ -93,6 +94,8 @@ mod letters {
 
     #[sink(from = ask::Err)]
     pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
+        assert_eq!(letter.class, ErrorClass::Overload);
+        env.attempts.lock().unwrap().push(letter.attempts);
         env.letters.lock().unwrap().push((letter.item, letter.error));
     }
 }
@@ -103,6 +106,9 @@ fn check_letters(env: &Remote) {
     let items: Vec<u64> = letters.iter().map(|(item, _)| *item).collect();
     let refused = letters.iter().filter(|(_, error)| *error == Failure::Refused).count();
     assert!(refused > 0 && refused < items.len(), "{refused} of {}", items.len());
+    let attempts = env.attempts.lock().unwrap();
+    let told = attempts.iter().zip(letters.iter());
+    assert!(told.clone().all(|(n, (_, error))| *n == u32::from(*error == Failure::Down)));
     // The last of them failed at the breaker, for none comes after the time that it stays open.
     assert_eq!(items, (100..1000).collect::<Vec<_>>());
 }
@@ -259,4 +265,56 @@ fn what_waits_at_a_breaker_is_not_acknowledged_and_all_of_it_is_in_the_end() {
     got.sort_unstable();
     assert_eq!(got, (0..1000).collect::<Vec<_>>(), "{report}");
     assert_eq!(env.committed.load(SeqCst), 1000);
+}
+
+#[pipeline(env = Env)]
+mod tried_again {
+    use super::*;
+
+    #[source]
+    fn numbers() -> impl Iterator<Item = u64> {
+        0..1000
+    }
+
+    #[stage(
+        from = numbers,
+        retry(max = 2, backoff = "1ms"),
+        breaker(min_items = 100, failure_pct = 90, open = "10ms", counts = [dependency])
+    )]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Failure> {
+        match n.is_multiple_of(100) {
+            true => Err(Failure::Down),
+            false => env.call(n),
+        }
+    }
+
+    #[sink(from = ask)]
+    pub fn sum(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
+        assert_eq!(letter.class, ErrorClass::Overload);
+        env.attempts.lock().unwrap().push(letter.attempts);
+        env.letters.lock().unwrap().push((letter.item, letter.error));
+    }
+}
+
+#[test]
+fn an_item_that_failed_again_and_again_becomes_one_dead_letter_with_the_item() {
+    let hundreds: Vec<(u64, Failure)> = (0..10).map(|n| (n * 100, Failure::Down)).collect();
+    let env = Remote::down(0..0);
+    let report = tried_again::pipeline().run(Arc::clone(&env)).unwrap();
+    assert_eq!(*env.letters.lock().unwrap(), hundreds, "{report}");
+    assert_eq!(*env.attempts.lock().unwrap(), [3; 10]);
+    assert_eq!((report.ledger().failed, report.ledger().delivered), (10, 1000));
+
+    let env = Remote::down(0..0);
+    let mut run = tried_again::pipeline().dry_run(Arc::clone(&env));
+    run.feed::<tried_again::ask>(0..1000);
+    let report = run.drain().unwrap();
+    assert_eq!(*env.letters.lock().unwrap(), hundreds, "{report}");
+    // A drain tries once more.
+    assert_eq!(*env.attempts.lock().unwrap(), [2; 10]);
 }

@@ -8,9 +8,10 @@ use std::{
 
 use pipewright_spec::info::DoorInfo;
 
-use super::engine::{Engine, Timed};
+use super::engine::{Engine, Timed, When};
 use crate::{
     call::{CopyFn, Item},
+    classify::ErrorClass,
     drive::panic_message,
     error::RunError,
     letter::Whence,
@@ -111,9 +112,12 @@ impl<E> Engine<'_, E> {
             return error;
         };
         let Timed { item, when, kept } = error;
+        let class = self.nodes[stage].part.class.as_ref();
+        let class = class.map_or(ErrorClass::Dependency, |class| class(&*item).0);
+        let whence = Whence::dry(when.from, when.at).told(class, when.calls);
         Timed {
-            item: make(item, kept, Whence::dry(when.from, when.at)),
-            when,
+            item: make(item, kept, whence),
+            when: When { calls: 1, ..when },
             kept: None,
         }
     }

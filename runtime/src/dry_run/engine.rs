@@ -110,9 +110,11 @@ pub(super) struct Timed {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct When {
     pub(super) at: u64,
-    place: u64,
+    pub(super) place: u64,
     /// The source, and the item's number there; unknown of what a batch stage sent.
     pub(super) from: Option<(&'static str, u32)>,
+    /// Calls with the item, where it failed.
+    pub(super) calls: u32,
 }
 
 impl When {
@@ -303,6 +305,7 @@ impl<'s, E> Engine<'s, E> {
             at,
             place: last.when.place,
             from: None,
+            calls: 1,
         };
         let items = held.into_iter().map(|item| item.item).collect();
         self.call(stage, items, when);
@@ -413,6 +416,7 @@ impl<'s, E> Engine<'s, E> {
             at: self.now,
             place: self.fed,
             from,
+            calls: 1,
         };
         self.fed += 1;
         Timed {

@@ -7,7 +7,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::engine::{Engine, Timed};
+use super::engine::{Engine, Timed, When};
 use crate::{
     breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
@@ -125,9 +125,9 @@ impl<E> Engine<'_, E> {
                 }
                 Admission::Call(ticket, _) => item = self.try_item(stage, own, item, ticket)?,
                 Admission::Refuse(refused) => {
+                    self.refuse(stage, refused, item, own);
                     own.is_done();
                     guard.refuses(1);
-                    self.refuse(stage, refused, item, own.at);
                     return None;
                 }
                 Admission::Drop => {
@@ -181,6 +181,9 @@ impl<E> Engine<'_, E> {
                 kept: None,
             });
         }
+        for error in &mut self.nodes[stage].failed[known..] {
+            error.when.calls = own.tries + 1;
+        }
         own.is_done();
         let fatal = classes
             .into_iter()
@@ -214,7 +217,7 @@ impl<E> Engine<'_, E> {
     }
 
     /// An item fails without a call.
-    fn refuse(&mut self, stage: usize, refused: Refused, item: Timed, at: u64) {
+    fn refuse(&mut self, stage: usize, refused: Refused, item: Timed, own: &DryGuard) {
         let node = &mut self.nodes[stage];
         let Some(refusal) = &node.part.refusal else {
             return;
@@ -223,7 +226,10 @@ impl<E> Engine<'_, E> {
         node.tally.failed += 1;
         node.failed.push(Timed {
             item: refusal(refused),
-            when: item.when.at(at),
+            when: When {
+                calls: own.tries,
+                ..item.when.at(own.at)
+            },
             kept: node.part.keep.is_some().then_some(item.item),
         });
     }

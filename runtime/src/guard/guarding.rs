@@ -199,6 +199,15 @@ impl<'r, T: 'static> Guarding<'r, T> {
         None
     }
 
+    /// Calls with the item that has just failed.
+    pub fn attempts(&self) -> u32 {
+        let again = match self.in_turn && !self.is_first() {
+            true => 0,
+            false => self.tries.get().again,
+        };
+        again + u32::from(self.refusal.get().is_none())
+    }
+
     /// Is the item that is being called the first since the batch was put aside?
     fn is_first(&self) -> bool {
         self.tries.get().again > 0 && self.taken.get() == 1

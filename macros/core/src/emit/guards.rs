@@ -183,6 +183,22 @@ impl Flow<'_> {
     }
 }
 
+/// What a letter says about an error of a guarded stage, besides where its item came from.
+pub(crate) fn told(
+    flow: &mut Flow<'_>,
+    stage: usize,
+    error: &TokenStream,
+    me: &Ident,
+) -> Option<TokenStream> {
+    let pipe = flow.pipe;
+    let is_asked = pipe.model.stages.get(stage).is_some() && tells(pipe, stage);
+    is_asked.then(|| {
+        let guard = flow.fields.use_of(pipe, Field::Guard(stage));
+        let class = of_error(pipe, stage, "class_of");
+        hygienic!(.told(#class(&#error).0, #me.#guard.attempts()))
+    })
+}
+
 /// What a dry run has to know of a guarded stage.
 pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);

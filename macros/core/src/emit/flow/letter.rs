@@ -8,6 +8,7 @@ use super::{Flow, Mode, hygienic};
 use crate::{
     emit::{
         fields::Field,
+        guards,
         pipe::{Node, Output, Pipe, Reader},
         vector,
     },
@@ -126,6 +127,8 @@ impl Flow<'_> {
         let consumer = self.pipe.marker_at(reader.stage, span);
         let producer = self.producer(output, reader.from);
         let whence = self.whence_of_item(me);
+        let told = guards::told(self, output.stage, error, me);
+        let whence = hygienic!(#whence #told);
         if letter == Letter::WithoutItem {
             return Some(
                 quote_spanned!(span=> #rt::letter_link::<#producer, #consumer>(#error, #whence)),
