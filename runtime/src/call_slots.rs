@@ -67,12 +67,17 @@ const KEPT: usize = 256;
 const MOST_LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 1_000 };
 /// As often it looks in any case.
 const LEAST_LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 20 };
+/// As often it looks once in [`TRIED`] times, to see whether answers have become quick: some microseconds.
+const TRY_LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 200 };
+const TRIED: u32 = 16;
 
 /// The slots of one run.
 pub(crate) struct Slots<A> {
     free: Box<[Shelf<A>]>,
     /// Looks that an answer usually takes.
     usual: AtomicU32,
+    /// Times that callers looked.
+    tries: AtomicU32,
     /// Does a caller look at the moment? The others sleep at once, so that they take no cpu from the workers.
     looking: AtomicBool,
     /// Answers that came when their caller had gone.
@@ -125,7 +130,8 @@ impl<A> Slots<A> {
         let shelf = |_| CachePadded::new(Mutex::new(Vec::new()));
         Arc::new(Self {
             free: (0..SHELVES).map(shelf).collect(),
-            usual: AtomicU32::new(LEAST_LOOKS),
+            usual: AtomicU32::new(TRY_LOOKS / 2),
+            tries: AtomicU32::new(0),
             looking: AtomicBool::new(false),
             late,
         })
@@ -157,19 +163,26 @@ impl<A> Slots<A> {
         of(&mut shelf.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How often a caller looks for its answer: twice as often as was usually enough.
+    /// How often the caller that looks does so: twice as often as was usually enough.
     fn looks(&self) -> u32 {
-        let usual = self.usual.load(Ordering::Relaxed);
-        usual.saturating_mul(2).clamp(LEAST_LOOKS, MOST_LOOKS)
+        // Relaxed, here and below: these are numbers, and one caller looks at a time.
+        let tries = self.tries.load(Ordering::Relaxed);
+        self.tries.store(tries.wrapping_add(1), Ordering::Relaxed);
+        let least = if tries.is_multiple_of(TRIED) {
+            TRY_LOOKS
+        } else {
+            LEAST_LOOKS
+        };
+        (self.usual.load(Ordering::Relaxed) * 2).clamp(least, MOST_LOOKS)
     }
 
     /// An answer was there after so many looks; none if it was not.
     fn looked(&self, looks: Option<u32>) {
-        // Relaxed: it is a number, and one that another caller overwrites does not matter.
         let usual = self.usual.load(Ordering::Relaxed);
         let now = match looks {
-            Some(looks) => (usual * 7 + looks).div_ceil(8),
-            None => usual - usual / 8,
+            // More looks pay at once, and fewer are learned slowly.
+            Some(looks) => looks.max((usual * 7 + looks) / 8),
+            None => usual - usual.div_ceil(8),
         };
         self.usual.store(now, Ordering::Relaxed);
     }

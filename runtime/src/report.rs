@@ -350,6 +350,10 @@ impl<P> fmt::Display for Report<P> {
         if self.metrics.buffers.limit.is_some() {
             writeln!(f, "  {}", self.metrics.buffers)?;
         }
+        if self.metrics.late_answers > 0 {
+            let late = counted(self.metrics.late_answers as usize, "answer");
+            writeln!(f, "  {late} too late, when callers had gone")?;
+        }
         for note in &self.panics {
             writeln!(f, "  `{}` panicked: {}", note.stage, note.message)?;
         }

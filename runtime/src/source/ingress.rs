@@ -185,13 +185,17 @@ impl<T: 'static> Ingress<T> {
 
     /// Takes nothing more and drops what is left, for a run that is over. Returns how many items that were, now and before.
     pub(crate) fn abandon(&self) -> u64 {
-        self.close();
-        // Whoever drops an item may run others' code, so it is done outside of the locks.
-        let left = self.intake.empty_all();
-        let items: usize = left.iter().map(Vec::len).sum();
-        let before = self.left.fetch_add(items as u64, Ordering::Relaxed);
-        drop(left);
-        before + items as u64
+        if !self.intake.is_closed() {
+            self.close();
+        }
+        // What was pushed before is known by now, and nothing comes after it.
+        if !self.intake.is_empty() {
+            // Whoever drops an item may run others' code, so it is done outside of the locks.
+            let left = self.intake.empty_all();
+            let items: usize = left.iter().map(Vec::len).sum();
+            self.left.fetch_add(items as u64, Ordering::Relaxed);
+        }
+        self.left.load(Ordering::Relaxed)
     }
 
     fn wait(&self, wait: &mut Wait, most: Duration) {

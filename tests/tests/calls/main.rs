@@ -205,6 +205,12 @@ fn an_answer_that_comes_too_late_is_thrown_away_and_counted() {
     assert_eq!(run.metrics().late_answers(), 1);
     let report = run.drain().expect("the ledger balances");
     assert_eq!(report.ledger().delivered, 2, "its item went its way");
+    assert!(
+        report
+            .to_string()
+            .contains("  1 answer too late, when callers had gone\n"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -355,6 +355,13 @@ fn calls_do_not_pass_futures() {
 }
 
 #[test]
+fn calls_do_not_pass_what_keeps_items_back() {
+    good(
+        "a: stage | input\nb: stage | a\nc: sink result | b | on_error=drop rate=\"1k/s\"\n@ reply=a",
+    );
+}
+
+#[test]
 fn one_reader_of_an_output_leads_to_the_reply() {
     good("a: stage | input\nb: stage | a\nc: sink | a\n@ reply=b");
     good("a: stage | input\nb: stage | a::X\nc: stage | a::Y\nd: stage | b, c\n@ reply=d");
