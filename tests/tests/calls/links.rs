@@ -121,6 +121,83 @@ fn calls_pass_every_kind_of_link() {
     }
 }
 
+/// Ways that part and meet in order again, a state for each worker, and vector code, which takes items with calls one by one.
+#[pipeline(reply = meet)]
+mod ways {
+    pub enum Way {
+        Left(u64),
+        Right(u64),
+    }
+
+    #[stage(from = input, simd = [avx2, neon])]
+    pub fn mix(n: u64) -> u64 {
+        n.wrapping_mul(3)
+    }
+
+    #[stage(from = mix, simd = [avx2, neon])]
+    pub fn keep(n: &u64) -> bool {
+        !n.is_multiple_of(5)
+    }
+
+    #[stage(from = keep, per_worker)]
+    pub fn classify(n: u64, seen: &mut u64) -> Way {
+        *seen += 1;
+        if n.is_multiple_of(2) {
+            Way::Left(n)
+        } else {
+            Way::Right(n)
+        }
+    }
+
+    #[stage(from = classify::Left)]
+    pub fn left(n: u64, count: &mut u64) -> u64 {
+        *count += 1;
+        n
+    }
+
+    #[stage(from = classify::Right)]
+    pub fn right(n: u64, count: &mut u64) -> Option<u64> {
+        *count += 1;
+        (!n.is_multiple_of(7)).then_some(n + 1)
+    }
+
+    #[stage(from = [left, right])]
+    pub fn meet(n: u64, all: &mut Vec<u64>) -> u64 {
+        all.push(n);
+        n
+    }
+
+    #[sink(from = [meet, right])]
+    pub fn seen(_: u64, count: &mut u64) {
+        *count += 1;
+    }
+}
+
+#[test]
+fn calls_pass_ways_that_part_and_meet() {
+    for workers in [1, 2, 3] {
+        for parallel in [false, true] {
+            let pipeline = ways::pipeline().workers(workers);
+            let pipeline = match parallel {
+                true => pipeline.in_parallel().always_divide(),
+                false => pipeline,
+            };
+            let run = pipeline.start(()).expect("it starts");
+            call_from_many(&run, 500, |n, caller| {
+                let expect = match n * 3 {
+                    mixed if mixed.is_multiple_of(5) => Err("keep"),
+                    mixed if mixed.is_multiple_of(2) => Ok(mixed),
+                    mixed if mixed.is_multiple_of(7) => Err("right"),
+                    mixed => Ok(mixed + 1),
+                };
+                let answer = caller.call(n).map_err(|error| error.stage().unwrap_or("?"));
+                assert_eq!(answer, expect, "{n}, {workers} workers");
+            });
+            let _ = run.drain().expect("the ledger balances");
+        }
+    }
+}
+
 /// Pinned threads: items in batches to the first, one by one from it to the next, and back to the pool.
 #[pipeline(reply = back)]
 mod pinned {
