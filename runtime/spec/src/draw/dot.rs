@@ -78,7 +78,7 @@ fn id(stage: usize) -> String {
 fn node<P: Place>(model: &Model<P>, stage: usize) -> String {
     let mut label = name(model, stage).to_owned();
     let found = model.stages.get(stage);
-    let marks = found.map(marks).unwrap_or_default();
+    let marks = found.map(|found| marks(model, found)).unwrap_or_default();
     if !marks.is_empty() {
         label.push_str(&format!("\n{}", marks.join(", ")));
     }

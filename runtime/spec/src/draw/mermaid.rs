@@ -56,7 +56,7 @@ fn id(stage: usize) -> String {
 fn node<P: Place>(model: &Model<P>, stage: usize) -> String {
     let mut label = escape(name(model, stage));
     let found = model.stages.get(stage);
-    let marks = found.map(marks).unwrap_or_default();
+    let marks = found.map(|found| marks(model, found)).unwrap_or_default();
     if !marks.is_empty() {
         label.push_str(&format!("<br/>{}", marks.join(", ")));
     }

@@ -99,7 +99,7 @@ fn manner(plan: &Plan, link: usize) -> String {
 }
 
 /// What is special about a stage, in the order of importance.
-fn marks<P: Place>(stage: &Stage<P>) -> Vec<String> {
+fn marks<P: Place>(model: &Model<P>, stage: &Stage<P>) -> Vec<String> {
     let options = &stage.options;
     let mut marks = Vec::new();
     let state = match stage.state() {
@@ -137,5 +137,8 @@ fn marks<P: Place>(stage: &Stage<P>) -> Vec<String> {
         .as_ref()
         .filter(|order| order.value == Order::Any);
     marks.extend(any.map(|_| "any order".to_owned()));
+    let reply = model.options.reply.as_ref();
+    let answers = reply.filter(|reply| reply.value.stage.text == stage.name.text);
+    marks.extend(answers.map(|_| "answers".to_owned()));
     marks
 }

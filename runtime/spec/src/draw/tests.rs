@@ -32,6 +32,26 @@ sketch
     );
 }
 
+#[test]
+fn the_stage_that_answers_is_marked() {
+    check(
+        "parse: stage | input
+         price: stage serial | parse
+         @ reply=price",
+        "\
+sketch
+
+╭ 1 parallel, in order
+│ input ─▶ parse ═▶ 2 price (in order)
+╰
+
+╭ 2 serial, in order
+│ price [serial, answers]
+╰
+",
+    );
+}
+
 const MEMPOOL: &str = "
     ingest: source poll serial | | state=code idle=\"20us\" cores=\"4\"
     decode: stage many | ingest

@@ -118,7 +118,7 @@ impl<'a, P: Place> Writer<'a, P> {
             return;
         };
         self.drawn[stage] = true;
-        let marks = marks(found);
+        let marks = marks(self.model, found);
         if !marks.is_empty() {
             self.out.push_str(&format!(" [{}]", marks.join(", ")));
         }
