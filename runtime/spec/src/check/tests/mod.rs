@@ -355,7 +355,8 @@ fn calls_do_not_pass_futures() {
 }
 
 #[test]
-fn calls_do_not_pass_what_keeps_items_back() {
+fn calls_wait_with_what_keeps_items_back() {
+    good("a: stage | input | rate=\"1k/s\"\nb: sink | a\n@ reply=a");
     good(
         "a: stage | input\nb: stage | a\nc: sink result | b | on_error=drop rate=\"1k/s\"\n@ reply=a",
     );
