@@ -267,7 +267,7 @@ impl Drop for Committing<'_> {
 type Note<S> = Box<dyn Fn(&S, u64) + Send + Sync>;
 
 /// The acknowledgements of a source whose state is `S`.
-pub(crate) struct Acked<S> {
+pub struct Acked<S> {
     pub(crate) acks: Arc<dyn Acks>,
     pub(crate) note: Note<S>,
     is_careful: fn(&S) -> bool,
@@ -284,14 +284,28 @@ impl<S> Acked<S> {
     }
 }
 
-impl<S: Acknowledge> Acked<S> {
-    pub(crate) fn of(state: &mut S) -> Result<Self, S::Error> {
-        let acks = Arc::new(Typed::new(state.committer()?));
-        let line = Arc::clone(&acks);
-        Ok(Self {
-            acks,
-            is_careful: S::is_careful,
-            note: Box::new(move |state, batch| line.ring.push(batch, state.position())),
-        })
+/// How the acknowledgements of a source are made; generated code says it where the type of its state is written.
+pub type Acknowledged<S> = fn(&mut S) -> Result<Acked<S>, Box<dyn Error + Send + Sync>>;
+
+/// The acknowledgements of a source with this state.
+///
+/// # Errors
+///
+/// If there is nobody who keeps positions.
+pub fn acknowledged<S: Acknowledge>(
+    state: &mut S,
+) -> Result<Acked<S>, Box<dyn Error + Send + Sync>> {
+    let acks = Arc::new(Typed::new(state.committer().map_err(Into::into)?));
+    let line = Arc::clone(&acks);
+    Ok(Acked {
+        acks,
+        is_careful: S::is_careful,
+        note: Box::new(move |state, batch| line.ring.push(batch, state.position())),
+    })
+}
+
+impl<S> fmt::Debug for Acked<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acked")
     }
 }

@@ -10,6 +10,7 @@ pub use pipewright_spec::{
 };
 
 pub use crate::{
+    acks::acknowledged,
     ahead::Ahead,
     aside::{Parked, Served},
     batch::{Collector, Due},

@@ -459,6 +459,22 @@ fn a_drained_run_has_committed_what_it_took() {
 }
 
 #[test]
+fn a_tuning_file_cannot_let_a_run_go_on_behind_a_panic() {
+    let tuned = |on_panic: &str| {
+        let text = format!("( stages: {{ \"count\": (on_panic: {on_panic}) }} )");
+        gates::pipeline().tuning("fast.tuning.ron", &text).map(drop)
+    };
+    let refused = tuned("keep").unwrap_err().to_string();
+    assert!(
+        refused.contains(
+            "`gates` has a source with `acks`, and an item that panics in `count` would be lost"
+        ),
+        "{refused}"
+    );
+    tuned("stop").unwrap();
+}
+
+#[test]
 fn a_commit_that_fails_stops_the_run() {
     let world = World::new(|_| 1);
     world.refuse.store(true, SeqCst);

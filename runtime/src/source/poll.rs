@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{Place, Pulled, SourceCtl};
 use crate::{
-    acks::{Acked, Acknowledge},
+    acks::{Acked, Acknowledged},
     carrier::{Carrier, Home},
     diagnose::Crossing,
     drive::Segment,
@@ -76,13 +76,11 @@ where
         source: usize,
         stage: u16,
         (mut state, poll): (S, F),
+        acknowledged: Acknowledged<S>,
         crossing: Crossing<T>,
-    ) -> Result<Self, InitError>
-    where
-        S: Acknowledge,
-    {
+    ) -> Result<Self, InitError> {
         let shared = site.shared;
-        let acked = Acked::of(&mut state)
+        let acked = acknowledged(&mut state)
             .map_err(|error| InitError::new(shared.stage_name(stage), error))?;
         shared.sources[source].set_acks(Arc::clone(&acked.acks));
         let mut this = Self::new(site, source, stage, (state, poll), crossing);

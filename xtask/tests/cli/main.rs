@@ -73,7 +73,17 @@ fn without_arguments_the_commands_are_listed() {
     assert_eq!(
         commands,
         [
-            "check", "graph", "expand", "ci", "tidy", "loom", "shuttle", "peers", "budgets", "ui",
+            "check",
+            "graph",
+            "expand",
+            "dead-letters",
+            "ci",
+            "tidy",
+            "loom",
+            "shuttle",
+            "peers",
+            "budgets",
+            "ui",
             "help"
         ]
     );

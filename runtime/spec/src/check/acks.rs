@@ -5,6 +5,9 @@ use crate::model::{Model, Place, StateKind};
 use crate::options::{Key, OnPanic};
 use crate::report::{Problem, Problems};
 
+/// Keys with which items wait in a stage, away from their batch.
+const WAITING: [Key; 4] = [Key::InFlight, Key::Timeout, Key::Retry, Key::Breaker];
+
 /// The source is polled and has a state, which says where it is.
 pub(super) fn polled<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for stage in &model.stages {
@@ -21,7 +24,8 @@ pub(super) fn polled<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
-/// Batches on their way through pinned threads are not followed, and a panic is not survived: the item is lost.
+/// Items on their way through pinned threads, or that wait away from their batch, are not followed; and a panic is not survived: the
+/// item is lost.
 pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     let acked = |stage: &&crate::model::Stage<P>| stage.options.rust.acks.is_some();
     let Some(source) = model.stages.iter().find(acked) else {
@@ -47,6 +51,29 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
                 message,
                 "remove `cores`, or remove `acks`",
             );
+        }
+        if stage.signature.is_some_and(|signature| signature.is_async) {
+            let stage = &stage.name;
+            let message = format!(
+                "`{name}` is acknowledged, and items that wait in the `async fn` of `{}` are not followed",
+                stage.text
+            );
+            push(
+                &stage.place,
+                "E_ACKS_WAIT",
+                message,
+                "write a plain `fn` that waits, or remove `acks`",
+            );
+        }
+        for key in WAITING {
+            if let Some(place) = stage.options.given(key) {
+                let message = format!(
+                    "`{name}` is acknowledged, and items that wait in `{}` for its `{}` are not followed",
+                    stage.name.text,
+                    crate::options::info(key).name
+                );
+                push(place, "E_ACKS_WAIT", message, "remove it, or remove `acks`");
+            }
         }
         let on_panic = stage.options.on_panic.as_ref();
         if let Some(on_panic) = on_panic.filter(|given| given.value != OnPanic::Stop) {

@@ -47,8 +47,9 @@ impl Glue<'_, '_> {
                     &node.sig.state,
                 ) {
                     let span = syn::spanned::Spanned::span(ty).resolved_at(Span::mixed_site());
-                    let new = quote_spanned!(span=> #rt::PollSource::with_acks);
-                    return hygienic!(#field: #new(site, #number, #id, (#state, #poll), #crossing)?,);
+                    let ty = pipe.projection_at(source, "State", span);
+                    let acks = quote_spanned!(span=> #rt::acknowledged::<#ty>);
+                    return hygienic!(#field: #rt::PollSource::with_acks(site, #number, #id, (#state, #poll), #acks, #crossing)?,);
                 }
                 hygienic!(#field: #rt::PollSource::new(site, #number, #id, (#state, #poll), #crossing),)
             }
