@@ -5,7 +5,7 @@ use std::fmt;
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
-    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::{Guard, GuardMetrics}, pressure::MemoryPressure, running::Of,
+    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::GuardMetrics, pressure::MemoryPressure, running::Of,
     shared::Shared, sync::Ordering, worker_stats::WorkerMetrics,
 };
 
@@ -183,7 +183,7 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .into_iter()
             .map(|door| (door, routed(shared, stage, door)))
             .collect(),
-        guard: shared.guards.of(stage).map(Guard::seen),
+        guard: shared.guards.of(stage).map(|guard| guard.seen(shared.now())),
     }
 }
 

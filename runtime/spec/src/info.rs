@@ -215,6 +215,8 @@ pub struct SourceInfo {
 pub struct GuardInfo {
     /// The stage.
     pub stage: u16,
+    /// `timeout`, where given.
+    pub timeout_ns: Option<u64>,
     /// `rate`, where given.
     pub rate: Option<RateInfo>,
     /// `retry(..)`, where given.

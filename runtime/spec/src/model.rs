@@ -220,9 +220,11 @@ impl<P> Stage<P> {
             breaker,
             rate,
             retry,
+            timeout,
             ..
         } = &self.options;
-        !self.is_source() && (breaker.is_some() || rate.is_some() || retry.is_some())
+        let guards = breaker.is_some() || rate.is_some() || retry.is_some() || timeout.is_some();
+        guards && !self.is_source()
     }
 
     /// How its function holds state, as far as that is known.

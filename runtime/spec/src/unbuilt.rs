@@ -30,7 +30,6 @@ fn instead(key: Key) -> &'static str {
             "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
         }
         Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
-        Key::Timeout => "remove it; let the function itself give up and return an `Err`",
         Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Overflow => "write `block`, which is the default",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
@@ -123,13 +122,12 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source
-             b: stage | a | workers=2 in_flight=4 timeout=\"1s\"
+             b: stage | a | workers=2 in_flight=4
              c: sink async | input | overflow=drop_oldest
              @ jemalloc=group",
             &[
                 "b.workers workers",
                 "b.in_flight in_flight",
-                "b.timeout timeout",
                 "c.overflow= drop_oldest",
                 "c async fn",
                 "@jemalloc jemalloc",

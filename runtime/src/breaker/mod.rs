@@ -54,6 +54,7 @@ use crossbeam_utils::CachePadded;
 
 #[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
 pub(crate) use self::change::mixed;
+use self::ticket::ByPanic;
 pub(crate) use self::window::Rows;
 use self::{
     cells::{Cell, Cells},
@@ -266,6 +267,12 @@ impl Breaker {
         let now = self.clock.ns();
         self.flights.look(now);
         self.judge(Word(self.word.load(Ordering::Acquire)), now, 0);
+    }
+
+    /// So many calls that have not returned are failures already, which are not counted yet.
+    pub(crate) fn hang(&self, calls: u64) {
+        let word = Word(self.word.load(Ordering::Acquire));
+        self.judge_with(word, self.clock.ns(), 0, calls);
     }
 
     /// Opens it until [`release`](Self::release).
@@ -517,6 +524,11 @@ impl Breaker {
 
     /// Opens, if the window or the failures in a row say so.
     fn judge(&self, word: Word, now: u64, in_a_row: u32) {
+        self.judge_with(word, now, in_a_row, 0);
+    }
+
+    /// As [`Self::judge`], with calls that have failed and are not counted yet.
+    fn judge_with(&self, word: Word, now: u64, in_a_row: u32, hanging: u64) {
         if !matches!(word.mode(), Mode::Closed | Mode::Ramp) {
             return;
         }
@@ -525,9 +537,11 @@ impl Breaker {
         let overdue = self.overdue(word, now);
         sum.passed += overdue;
         sum.slow += overdue;
+        sum.failed += hanging;
+        let early = overdue + hanging > 0;
         let streak = self.rules.consecutive > 0 && in_a_row >= self.rules.consecutive;
-        // What threads have not told yet passed, so that it changes nothing unless something is slow before it is counted.
-        if overdue == 0 && !streak && self.rules.verdict(sum).is_none() {
+        // What threads have not told yet passed, so that it changes nothing unless something counts early.
+        if !early && !streak && self.rules.verdict(sum).is_none() {
             return;
         }
         sum.passed += self.cells.pending(word.0, now, self.rules.window());
@@ -572,18 +586,6 @@ impl Rules {
         }
         let timed = self.slow != u64::MAX;
         (timed && sum.slow * 100 >= self.slow_pct * total).then_some(Reason::SlowRate)
-    }
-}
-
-/// The call did not return.
-struct ByPanic<'b> {
-    breaker: &'b Breaker,
-    word: u64,
-}
-
-impl Drop for ByPanic<'_> {
-    fn drop(&mut self) {
-        self.breaker.returned(self.word, false, false);
     }
 }
 

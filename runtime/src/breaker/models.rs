@@ -114,7 +114,7 @@ fn loom_breaker_a_call_that_has_returned_is_not_overdue_and_one_that_has_not_is_
     check(|| {
         let (clock, hand) = Clock::manual();
         let builder = Breaker::builder()
-            .min_items(1)
+            .min_items(100)
             .slow(super::Slow::Fixed(OPEN / 10));
         let builder = builder.slow_pct(100).clock(clock).build();
         let breaker = Arc::new(builder.expect("numbers in their ranges"));

@@ -150,6 +150,18 @@ impl Drop for Ticket<'_> {
     }
 }
 
+/// The call did not return.
+pub(super) struct ByPanic<'b> {
+    pub(super) breaker: &'b Breaker,
+    pub(super) word: u64,
+}
+
+impl Drop for ByPanic<'_> {
+    fn drop(&mut self) {
+        self.breaker.returned(self.word, false, false);
+    }
+}
+
 impl fmt::Debug for Ticket<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")

@@ -35,7 +35,7 @@ impl DryGuard {
     pub(super) fn new(settings: &GuardSettings) -> Self {
         let (clock, hand) = Clock::manual();
         Self {
-            guard: Rc::new(Guard::new(&settings.clone().with_clock(&clock), 0)),
+            guard: Rc::new(Guard::new(&settings.clone().with_clock(&clock), 0, 1)),
             hand,
             at: 0,
             since: None,
@@ -51,7 +51,7 @@ impl DryGuard {
     }
 
     pub(super) fn seen(&self) -> GuardMetrics {
-        self.guard.seen()
+        self.guard.seen(self.at)
     }
 
     /// Its first item is done with.

@@ -8,7 +8,10 @@ use std::{
 
 use pipewright_spec::info::LinkKindInfo;
 
-use super::{Admission, Guard, slice::Failures};
+use super::{
+    Admission, Guard,
+    slice::{Failures, Laps},
+};
 use crate::{
     aside::Parked,
     breaker::{Refused, State, Ticket},
@@ -75,6 +78,8 @@ pub struct Guarding<'r, T> {
     pub(super) stops: Cell<bool>,
     /// Failures in this slice, and how they lie.
     failures: Cell<Failures>,
+    /// When the call that is being made began, in nanoseconds of the run; where calls may not take long.
+    began: Cell<u64>,
     /// Why the items of this slice are turned away, if they are.
     refusal: Cell<Option<Refused>>,
     /// What the error said that ends the run.
@@ -131,6 +136,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             taken: Cell::new(0),
             stops: Cell::new(false),
             failures: Cell::new(Failures::default()),
+            began: Cell::new(0),
             refusal: Cell::new(None),
             fatal: RefCell::new(None),
         };
@@ -340,8 +346,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
         let (panicked, before) = (self.panicked(), load.len());
         self.taken.set(0);
         self.failures.set(Failures::default());
+        let outer = self.begins();
         // If it ends the run, the loop around this one sees that.
         let _ = run(load, items);
+        self.ends(outer);
         let made = (before - load.len()) as u32;
         let panicked = match self.guard.counts_panics() {
             true => (self.panicked() - panicked) as u32,
@@ -362,6 +370,26 @@ impl<'r, T: 'static> Guarding<'r, T> {
         if let Some(error) = self.fatal.borrow_mut().take() {
             let stage = self.w.shared.stage_name(self.stage);
             self.w.shared.fail(RunError::Failed { stage, error });
+        }
+    }
+
+    /// What sees how long calls take, where they may not take long; not where they are not made.
+    pub(super) fn laps(&self) -> Option<&dyn Laps> {
+        let timed = self.guard.timeout.is_some() && self.refusal.get().is_none();
+        timed.then_some(self as &dyn Laps)
+    }
+
+    fn begins(&self) -> Option<u64> {
+        let timeout = self.guard.timeout.as_ref()?;
+        let now = self.w.shared.now();
+        self.began.set(now);
+        Some(timeout.begins(self.w.id, now))
+    }
+
+    fn ends(&self, outer: Option<u64>) {
+        if let (Some(timeout), Some(outer)) = (&self.guard.timeout, outer) {
+            self.lap();
+            timeout.ends(self.w.id, outer);
         }
     }
 
@@ -457,6 +485,25 @@ impl<'r, T: 'static> Guarding<'r, T> {
     /// Items that panicked in this worker's calls.
     fn panicked(&self) -> u64 {
         self.w.counts.read(self.stage.into()).panicked
+    }
+}
+
+impl<T> Laps for Guarding<'_, T> {
+    fn lap(&self) {
+        let (Some(timeout), at) = (&self.guard.timeout, self.taken.get()) else {
+            return;
+        };
+        if at == 0 {
+            // The slice has just begun.
+            return;
+        }
+        let now = self.w.shared.now();
+        let failures = self.failures.get();
+        let is_over = timeout.is_over(self.began.replace(now), now);
+        if is_over && !failures.knows(at) && self.guard.is_failure(ErrorClass::Timeout) {
+            self.failures.set(failures.with(at));
+        }
+        timeout.goes_on(self.w.id, now);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Guard;
+use super::{Guard, timeout::Timeout};
 use crate::{
     breaker::{BreakerMetrics, State},
     sync::{AtomicU64, Ordering},
@@ -22,6 +22,10 @@ pub struct GuardMetrics {
     pub held: u64,
     /// Items that wait now.
     pub waiting: u64,
+    /// Calls that took longer than `timeout` and returned.
+    pub timed_out: u64,
+    /// Calls that have run for longer than `timeout` and run still.
+    pub overdue: u64,
     /// Times that an item was tried again.
     pub retried: u64,
     /// Items that left as errors without being tried again, because too much of what is tried would be that.
@@ -45,7 +49,9 @@ pub(super) struct Tallies {
 }
 
 impl Guard {
-    pub(crate) fn seen(&self) -> GuardMetrics {
+    /// At the time `now` of the run, in nanoseconds.
+    pub(crate) fn seen(&self, now: u64) -> GuardMetrics {
+        self.look(now);
         let Tallies {
             waits,
             held,
@@ -66,6 +72,11 @@ impl Guard {
             waits: of(waits),
             held,
             waiting: held.saturating_sub(resumed),
+            timed_out: self.timeout.as_ref().map_or(0, Timeout::over),
+            overdue: self
+                .timeout
+                .as_ref()
+                .map_or(0, |timeout| timeout.running(now)),
             retried: of(retried),
             over_budget: of(over_budget),
             refused: of(refused),
@@ -81,6 +92,10 @@ impl fmt::Display for GuardMetrics {
             write!(f, "breaker {state} after {changes} changes, {late} late; ")?;
         }
         write!(f, "{} items held in {} waits", self.held, self.waits)?;
+        if self.timed_out + self.overdue > 0 {
+            let (timed_out, overdue) = (self.timed_out, self.overdue);
+            write!(f, ", {timed_out} calls took too long, {overdue} do")?;
+        }
         if self.retried + self.over_budget > 0 {
             let (retried, over) = (self.retried, self.over_budget);
             write!(f, ", {retried} tried again, {over} over the budget")?;

@@ -1,4 +1,4 @@
-//! Guarded stages: those with `breaker`, `rate` or `retry`.
+//! Guarded stages: those with `breaker`, `rate`, `retry` or `timeout`.
 //!
 //! A guarded stage is a segment of its own, so that the time of a batch is the stage's own, and a batch can wait as a whole.
 //! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
@@ -32,6 +32,7 @@ mod metrics;
 mod retry;
 mod rules;
 mod slice;
+mod timeout;
 
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ use self::{
     metrics::Tallies,
     retry::Retry,
     rules::{Classes, OnOpen},
+    timeout::Timeout,
 };
 use crate::{
     breaker::{Breaker, Refused, State, Ticket},
@@ -70,7 +72,7 @@ impl Guards {
         let stages = settings.stages.iter().enumerate();
         let guard = |(at, stage): (usize, &StageSettings)| {
             let guard = stage.guard.as_ref()?;
-            Some(Guard::new(guard, at as u64))
+            Some(Guard::new(guard, at as u64, settings.workers))
         };
         Self(stages.map(guard).collect())
     }
@@ -87,6 +89,7 @@ impl Guards {
 /// What guards a stage.
 #[derive(Debug)]
 pub(crate) struct Guard {
+    timeout: Option<Timeout>,
     rate: Option<RateLimiter>,
     retry: Option<Retry>,
     fuse: Option<Fuse>,
@@ -118,7 +121,7 @@ pub(crate) enum Admission<'g> {
 }
 
 impl Guard {
-    pub(crate) fn new(settings: &GuardSettings, seed: u64) -> Self {
+    pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize) -> Self {
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
             breaker: Breaker::of(&breaker.numbers),
             on_open: breaker.on_open,
@@ -129,7 +132,9 @@ impl Guard {
             limiter.clock(settings.clock.clone())
         });
         let retry = |retry| Retry::new(retry, &settings.clock, seed);
+        let timeout = |most| Timeout::new(most, workers);
         Self {
+            timeout: settings.timeout.map(timeout),
             rate,
             retry: settings.retry.map(retry),
             fuse,
@@ -148,6 +153,17 @@ impl Guard {
     fn tell_news(&self) {
         // Release: passes on what came of the slice.
         self.news.fetch_add(1, Ordering::Release);
+    }
+
+    /// The calls of other workers that have run for too long are failures while they run.
+    fn look(&self, now: u64) {
+        let (Some(timeout), Some(fuse)) = (&self.timeout, &self.fuse) else {
+            return;
+        };
+        let running = timeout.running(now);
+        if running > 0 && fuse.counts.has(ErrorClass::Timeout) {
+            fuse.breaker.hang(running);
+        }
     }
 
     /// So many items have to wait.
@@ -192,6 +208,7 @@ impl Guard {
         since: Option<u64>,
         ends: bool,
     ) -> Admission<'_> {
+        self.look(now);
         let mut items = items.min(SLICE);
         // What the breaker refuses for certain takes nothing of the rate.
         let open = self

@@ -16,6 +16,8 @@ use crate::{
 /// What guards a stage.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardSettings {
+    /// The longest that a call may take, in nanoseconds.
+    pub(crate) timeout: Option<u64>,
     pub(crate) rate: Option<RateInfo>,
     pub(crate) breaker: Option<BreakerSettings>,
     pub(crate) retry: Option<RetrySettings>,
@@ -100,6 +102,7 @@ impl GuardSettings {
             breaker
         });
         Self {
+            timeout: info.timeout_ns,
             rate: info.rate,
             breaker,
             retry: info.retry.map(RetrySettings::of),

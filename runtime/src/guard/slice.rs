@@ -79,6 +79,11 @@ impl Failures {
         }
     }
 
+    /// Is it known that item number `at` failed, or one behind it?
+    pub(crate) fn knows(self, at: u32) -> bool {
+        self.last >= at
+    }
+
     /// How they lie among `made` items.
     pub(crate) fn rows(self, made: u32) -> Rows {
         Rows {
@@ -97,6 +102,14 @@ struct Slice<'c, T> {
     left: usize,
     taken: &'c Cell<u32>,
     stops: &'c Cell<bool>,
+    /// What sees how long calls take, where they may not take long.
+    laps: Option<&'c dyn Laps>,
+}
+
+/// Sees how long calls take.
+pub(super) trait Laps {
+    /// A call has ended, and another one begins.
+    fn lap(&self);
 }
 
 impl<'c, T: 'static> Slice<'c, T> {
@@ -108,6 +121,7 @@ impl<'c, T: 'static> Slice<'c, T> {
             left,
             taken: &guard.taken,
             stops: &guard.stops,
+            laps: guard.laps(),
         }
     }
 }
@@ -117,6 +131,9 @@ impl<T> Iterator for Slice<'_, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<(u32, T)> {
+        if let Some(laps) = self.laps {
+            laps.lap();
+        }
         if self.stops.get() {
             return None;
         }

@@ -28,6 +28,9 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
         let breaker = breaker.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
         let retry = stage.options.retry.as_ref();
         let retry = retry.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
+        let timeout = stage.options.timeout.as_ref();
+        let timeout = timeout.map(|given| Literal::u64_unsuffixed(given.value.ns()));
+        let timeout = timeout.map_or_else(|| quote!(None), |ns| quote!(Some(#ns)));
         let rate = stage.options.rate.as_ref().map(|given| given.value.info());
         let rate = match rate {
             None => quote!(None),
@@ -39,7 +42,7 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
                 quote!(Some(#rt::RateInfo { items: #items, per_ns: #per_ns }))
             }
         };
-        quote!(#rt::GuardInfo { stage: #id, rate: #rate, retry: #retry, breaker: #breaker })
+        quote!(#rt::GuardInfo { stage: #id, timeout_ns: #timeout, rate: #rate, retry: #retry, breaker: #breaker })
     };
     guarded.map(info).collect()
 }

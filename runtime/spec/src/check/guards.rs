@@ -6,7 +6,7 @@ use crate::options::{Key, Value, info};
 use crate::report::{Problem, Problems};
 
 /// The keys that guard a stage.
-const GUARDS: [Key; 3] = [Key::Rate, Key::Retry, Key::Breaker];
+const GUARDS: [Key; 4] = [Key::Timeout, Key::Rate, Key::Retry, Key::Breaker];
 
 /// A guarded stage is called item by item, by the workers of the pool, in a loop that can stop anywhere.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {

@@ -276,7 +276,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
-    later(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long an item may take.")),
+    key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. It cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs."),
     key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),
     key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries an item again that failed, if its error says that whom is called failed, is busy or took too long."),
     key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile."),

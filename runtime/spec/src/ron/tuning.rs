@@ -59,6 +59,8 @@ pub struct StageTuning {
     pub wait: Option<Given<Wait, Span>>,
     /// `realtime`.
     pub realtime: Option<Given<u32, Span>>,
+    /// `timeout`, in nanoseconds.
+    pub timeout_ns: Option<Given<u64, Span>>,
     /// `rate`.
     pub rate: Option<Given<Rate, Span>>,
     /// `retry: (..)`.
@@ -207,6 +209,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         cores: options.cores,
         wait: options.wait,
         realtime: options.realtime,
+        timeout_ns: options.timeout.map(nanoseconds),
         rate: options.rate,
         retry: options.retry,
         breaker: options.breaker,
@@ -318,6 +321,11 @@ impl StageTuning {
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
         self.check_retry(info, guard, problems);
+        if let Some(given) = &self.timeout_ns
+            && guard.is_none_or(|guard| guard.timeout_ns.is_none())
+        {
+            problems.push(without("timeout", info, &given.key));
+        }
         if let Some(given) = &self.rate
             && guard.is_none_or(|guard| guard.rate.is_none())
         {

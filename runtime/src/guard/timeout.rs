@@ -1,0 +1,77 @@
+//! Calls that take too long. Code cannot be cancelled, so they are seen and told, and that is all.
+//!
+//! Each worker writes down when its call began, before each call of a stage with `timeout`, in a line of its own. Whoever looks (workers
+//! that ask whether they may call, and who reads the metrics) sees the calls that have run for too long: a breaker
+//! counts them as failures while they run. When such a call returns, what it gives is taken, and it counts as a failure in the
+//! breaker's window, too. A call that runs in the middle of another one of the same worker takes its place meanwhile.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Nothing runs.
+const NONE: u64 = 0;
+
+/// The calls of a stage with `timeout`.
+#[derive(Debug)]
+pub(crate) struct Timeout {
+    /// The longest that a call may take, in nanoseconds.
+    most: u64,
+    /// When the call of each worker began, in nanoseconds of the run and one more.
+    since: Box<[CachePadded<AtomicU64>]>,
+    /// Calls that took longer.
+    over: AtomicU64,
+}
+
+impl Timeout {
+    pub(super) fn new(most: u64, workers: usize) -> Self {
+        let nothing = |_| CachePadded::new(AtomicU64::new(NONE));
+        Self {
+            most,
+            since: (0..workers).map(nothing).collect(),
+            over: AtomicU64::new(0),
+        }
+    }
+
+    /// A call of this worker begins. Returns what [`Self::ends`] wants.
+    pub(super) fn begins(&self, worker: usize, now: u64) -> u64 {
+        // Relaxed, all of it: it is a time, and nothing else depends on it.
+        let since = &self.since[worker];
+        let outer = since.load(Ordering::Relaxed);
+        since.store(now + 1, Ordering::Relaxed);
+        outer
+    }
+
+    /// It goes on with another call.
+    pub(super) fn goes_on(&self, worker: usize, now: u64) {
+        self.since[worker].store(now + 1, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub(super) fn ends(&self, worker: usize, outer: u64) {
+        self.since[worker].store(outer, Ordering::Relaxed);
+    }
+
+    /// Did a call take too long? If so, it is counted.
+    pub(super) fn is_over(&self, began: u64, now: u64) -> bool {
+        let over = now.saturating_sub(began) > self.most;
+        if over {
+            self.over.fetch_add(1, Ordering::Relaxed);
+        }
+        over
+    }
+
+    /// Calls that took too long and returned.
+    pub(super) fn over(&self) -> u64 {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Calls that have run for too long and run still.
+    pub(super) fn running(&self, now: u64) -> u64 {
+        let late = |since: &CachePadded<AtomicU64>| {
+            let since = since.load(Ordering::Relaxed);
+            since != NONE && now.saturating_sub(since - 1) > self.most
+        };
+        self.since.iter().map(|since| u64::from(late(since))).sum()
+    }
+}
