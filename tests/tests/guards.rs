@@ -388,6 +388,22 @@ fn a_dry_run_that_ends_moves_the_clock_on_until_nothing_waits() {
 }
 
 #[test]
+fn a_drain_waits_for_a_breaker_for_half_a_minute_and_then_calls_whatever_it_says() {
+    let env = Env::failing(0, u64::MAX / 2);
+    let tuned = r#"( stages: { "guarded": (breaker: (open: "10min")) } )"#;
+    let pipeline = held::pipeline().tuning("t.tuning.ron", tuned).unwrap();
+    let mut run = pipeline.dry_run(env.clone());
+    run.feed::<held::guarded>(0..10);
+    run.advance("1s");
+    let report = run.drain().expect("nothing stops it");
+    assert_eq!(report.elapsed(), std::time::Duration::from_secs(30));
+    assert!(
+        env.rejected().into_iter().eq(0..10),
+        "each item has an error of its own"
+    );
+}
+
+#[test]
 fn items_that_have_waited_for_long_enough_leave_as_errors() {
     let mut run = limited::pipeline().dry_run(Env::failing(0, 5));
     run.feed::<limited::guarded>(0..10);
@@ -517,12 +533,12 @@ fn a_run_that_stops_drops_and_counts_what_waits() {
 #[test]
 fn the_numbers_of_a_breaker_can_be_tuned_and_have_to_fit() {
     let env = Env::failing(0, 5);
-    let tuned = r#"( stages: { "guarded": (breaker: (open: "2min", probes: 1)) } )"#;
+    let tuned = r#"( stages: { "guarded": (breaker: (open: "20s", probes: 1)) } )"#;
     let pipeline = held::pipeline().tuning("t.tuning.ron", tuned).unwrap();
     let mut run = pipeline.dry_run(env.clone());
     run.feed::<held::guarded>(0..10);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!(report.elapsed(), std::time::Duration::from_secs(120));
+    assert_eq!(report.elapsed(), std::time::Duration::from_secs(20));
     assert_eq!(guard(&report).breaker.probes, 1);
 
     for (fields, says) in [

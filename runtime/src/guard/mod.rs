@@ -16,6 +16,9 @@
 //! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
 //! after a while.
 //!
+//! When the run is drained, items wait for at most [`HELD_AT_END_NS`]; then they are called whatever the breaker says, and leave
+//! by what their calls give. So a drain ends, and each item has an error of its own stage.
+//!
 //! **What is beyond the rate** waits until there is room for half of a slice, or a burst; a batch goes on with as many as there is room for.
 //! When the run is drained, nothing waits for that any more.
 //!
@@ -62,6 +65,9 @@ pub(crate) const SLICE: usize = 64;
 const ASK_AGAIN_NS: u64 = 5_000_000;
 /// The longest between two questions to a breaker: 100 ms. Somebody may have changed it by hand.
 const ASK_AT_LEAST_NS: u64 = 100_000_000;
+
+/// When a run is drained, items wait for a breaker for so long: 30 s.
+const HELD_AT_END_NS: u64 = 30_000_000_000;
 
 /// The guards of a run, by stage.
 #[derive(Debug)]
@@ -199,8 +205,8 @@ impl Guard {
         self.fuse.as_ref().map(|fuse| &fuse.breaker)
     }
 
-    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `ends`: nothing waits
-    /// any more for the sake of a rate.
+    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `ends`: the run is
+    /// drained.
     pub(crate) fn admit(
         &self,
         items: usize,
@@ -228,6 +234,12 @@ impl Guard {
             Ok(ticket) => {
                 let items = ticket.items() as usize;
                 Admission::Call(Some(ticket), items)
+            }
+            Err(_)
+                if ends
+                    && since.is_some_and(|since| now.saturating_sub(since) >= HELD_AT_END_NS) =>
+            {
+                Admission::Call(None, items)
             }
             Err(refused) => fuse.refuse(refused, now, since.unwrap_or(now)),
         }
