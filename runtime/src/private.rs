@@ -10,7 +10,7 @@ pub use pipewright_spec::{
 };
 
 pub use crate::{
-    acks::acknowledged,
+    acks::{Acked, Acknowledged, acknowledged},
     ahead::Ahead,
     aside::{Parked, Served},
     batch::{Collector, Due},

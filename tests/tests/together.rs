@@ -177,13 +177,18 @@ fn calls_wait_while_a_breaker_is_open_and_are_answered() {
     assert!(run.drain().unwrap().ledger().is_balanced());
 }
 
-/// Numbers up to a thousand, with the last that was committed.
+/// Numbers up to a thousand.
 pub struct Numbers {
     next: u64,
-    committed: Arc<AtomicU64>,
+    env: Arc<Both>,
 }
 
-pub struct Committer(Arc<AtomicU64>);
+pub struct Both {
+    remote: Env,
+    committed: AtomicU64,
+    got: Mutex<Vec<u64>>,
+    wrong: AtomicU64,
+}
 
 impl Acknowledge for Numbers {
     type Position = u64;
@@ -191,7 +196,7 @@ impl Acknowledge for Numbers {
     type Error = String;
 
     fn committer(&mut self) -> Result<Committer, String> {
-        Ok(Committer(Arc::clone(&self.committed)))
+        Ok(Committer(Arc::clone(&self.env)))
     }
 
     fn position(&self) -> u64 {
@@ -199,25 +204,24 @@ impl Acknowledge for Numbers {
     }
 }
 
+pub struct Committer(Arc<Both>);
+
 impl Commit<u64> for Committer {
     type Error = String;
 
     fn commit(&mut self, position: u64) -> Result<(), String> {
-        self.0.store(position, SeqCst);
+        let got = self.0.got.lock().unwrap();
+        let before = self.0.committed.swap(position, SeqCst);
+        let missing = (before..position).filter(|n| !got.contains(n)).count();
+        self.0.wrong.fetch_add(missing as u64, SeqCst);
         Ok(())
     }
-}
-
-pub struct Both {
-    remote: Env,
-    committed: Arc<AtomicU64>,
-    got: Mutex<Vec<u64>>,
 }
 
 fn open(env: &Arc<Both>) -> Numbers {
     Numbers {
         next: 0,
-        committed: Arc::clone(&env.committed),
+        env: Arc::clone(env),
     }
 }
 
@@ -235,7 +239,11 @@ mod acknowledged {
         Flow::More
     }
 
-    #[stage(from = numbers, breaker(min_items = 4, failure_pct = 50, open = "10ms", probes = 2))]
+    #[stage(
+        from = numbers,
+        retry(max = 1, backoff = "1ms"),
+        breaker(min_items = 4, failure_pct = 50, open = "10ms", probes = 2, counts = [overload])
+    )]
     fn ask(n: u64, env: &Arc<Both>) -> Result<u64, Failure> {
         // Nothing is committed that is still on its way to here.
         assert!(env.committed.load(SeqCst) <= n);
@@ -257,10 +265,12 @@ mod acknowledged {
 fn what_waits_at_a_breaker_is_not_acknowledged_and_all_of_it_is_in_the_end() {
     let env = Arc::new(Both {
         remote: Remote::down(300..330),
-        committed: Arc::default(),
+        committed: AtomicU64::new(0),
         got: Mutex::default(),
+        wrong: AtomicU64::new(0),
     });
     let report = acknowledged::pipeline().run(Arc::clone(&env)).unwrap();
+    assert_eq!(env.wrong.load(SeqCst), 0, "committed before they were done");
     let mut got = env.got.lock().unwrap().clone();
     got.sort_unstable();
     assert_eq!(got, (0..1000).collect::<Vec<_>>(), "{report}");

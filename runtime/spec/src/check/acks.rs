@@ -2,11 +2,8 @@
 
 use super::keys::needs;
 use crate::model::{Model, Place, StateKind};
-use crate::options::{Key, OnPanic};
+use crate::options::{Key, OnPanic, Value};
 use crate::report::{Problem, Problems};
-
-/// Keys with which items wait in a stage, away from their batch.
-const WAITING: [Key; 4] = [Key::InFlight, Key::Timeout, Key::Retry, Key::Breaker];
 
 /// The source is polled and has a state, which says where it is.
 pub(super) fn polled<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
@@ -24,8 +21,8 @@ pub(super) fn polled<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
-/// Items on their way through pinned threads, or that wait away from their batch, are not followed; and a panic is not survived: the
-/// item is lost.
+/// Items on their way through pinned threads or in futures are not followed; a panic is not survived, because the item is lost; and
+/// nothing may be dropped.
 pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     let acked = |stage: &&crate::model::Stage<P>| stage.options.rust.acks.is_some();
     let Some(source) = model.stages.iter().find(acked) else {
@@ -65,15 +62,15 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
                 "write a plain `fn` that waits, or remove `acks`",
             );
         }
-        for key in WAITING {
-            if let Some(place) = stage.options.given(key) {
-                let message = format!(
-                    "`{name}` is acknowledged, and items that wait in `{}` for its `{}` are not followed",
-                    stage.name.text,
-                    crate::options::info(key).name
-                );
-                push(place, "E_ACKS_WAIT", message, "remove it, or remove `acks`");
-            }
+        let breaker = stage.options.breaker.as_ref();
+        let on_open = breaker.and_then(|given| given.value.find("on_open"));
+        if let Some(field) = on_open.filter(|field| matches!(field.value, Value::Word("drop"))) {
+            let message = format!(
+                "`{name}` is acknowledged, and the breaker of `{}` would drop its items",
+                stage.name.text
+            );
+            let help = "let them wait (`on_open = hold`), or read the errors of the stage and write `on_open = dead_letter`";
+            push(&field.place, "E_ACKS_DROP", message, help);
         }
         let on_panic = stage.options.on_panic.as_ref();
         if let Some(on_panic) = on_panic.filter(|given| given.value != OnPanic::Stop) {
