@@ -334,23 +334,25 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);
         }
-        for (key, name, told) in guarded(both) {
-            differ(Some(stage.name), key, name, told);
+        for (key, told) in guarded(both) {
+            differ(Some(stage.name), key, info(key).name, told);
         }
     }
     changes
 }
 
 /// Whether the numbers of a guard differ: they are many, and fixed when a run starts.
-fn guarded(both: [&StageSettings; 2]) -> [(Key, &'static str, [String; 2]); 2] {
+fn guarded(both: [&StageSettings; 2]) -> [(Key, [String; 2]); 4] {
     let told = |of: fn(&GuardSettings) -> String| {
         let [before, after] = both.map(|stage| stage.guard.as_ref().map(of));
         let to = if before == after { "what it is" } else { "something else" };
         ["what it is".to_owned(), to.to_owned()]
     };
     [
-        (Key::Breaker, "breaker", told(|guard| format!("{:?}", guard.breaker))),
-        (Key::Rate, "rate", told(|guard| format!("{:?}", guard.rate))),
+        (Key::Timeout, told(|guard| format!("{:?}", guard.timeout))),
+        (Key::Rate, told(|guard| format!("{:?}", guard.rate))),
+        (Key::Retry, told(|guard| format!("{:?}", guard.retry))),
+        (Key::Breaker, told(|guard| format!("{:?}", guard.breaker))),
     ]
 }
 

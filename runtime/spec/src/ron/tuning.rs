@@ -244,6 +244,8 @@ impl TuningFile {
             Key::Realtime => place(&stage.realtime),
             Key::Breaker => place(&stage.breaker),
             Key::Rate => place(&stage.rate),
+            Key::Retry => place(&stage.retry),
+            Key::Timeout => place(&stage.timeout_ns),
             _ => None,
         }
     }
