@@ -54,6 +54,7 @@ fn the_json_object_has_these_keys() {
         "by_kind",
         "elapsed_s",
         "hash_matched",
+        "health",
         "ledger",
         "rejected",
         "roots_matched",
@@ -66,6 +67,7 @@ fn the_json_object_has_these_keys() {
         (&object["blocks"], &object["transactions"]),
         (&json!(4), &json!(800))
     );
+    assert_eq!(object["health"], "healthy");
     let kinds: Vec<_> = object["by_kind"]
         .as_object()
         .expect("kinds")

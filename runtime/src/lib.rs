@@ -66,6 +66,7 @@ built_on_them! {
     pub mod files;
     mod graph;
     mod guard;
+    mod health;
     mod lane_queues;
     mod lent;
     mod letter;
@@ -133,6 +134,7 @@ built_on_them! {
         graph::{Blueprint, NoInput},
         letter::{DeadLetter, NotKept, Origin},
         guard::GuardMetrics,
+        health::{Concern, Health},
         link::Merge,
         metrics::{Metrics, StageMetrics},
         worker_stats::WorkerMetrics,

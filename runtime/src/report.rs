@@ -7,6 +7,7 @@ use pipewright_spec::info::{DoorInfo, Kind};
 use crate::{
     error::{RunError, StartError},
     graph::{Blueprint, States},
+    health::Health,
     live::Retuning,
     metrics::{Metrics, StageMetrics, input_received},
     shared::{PanicNote, Shared},
@@ -23,6 +24,7 @@ pub struct Report<P> {
     panics: Vec<PanicNote>,
     warnings: Vec<String>,
     retunings: Vec<Retuning>,
+    health: Health,
     elapsed: Duration,
     name: &'static str,
     workers: usize,
@@ -110,19 +112,22 @@ impl<P: Blueprint> Report<P> {
             let lost = format!("{held} items that were taken from the input were not counted");
             wrong.get_or_insert(RunError::Ledger(lost));
         }
+        let error = shared.error().or(wrong);
+        let health = Health::at_end(shared, &metrics, error.as_ref());
         let report = Self {
             metrics,
             ledger,
             panics: shared.panics(),
             warnings: shared.warnings.list(),
             retunings: shared.live.log(),
+            health,
             elapsed: shared.elapsed(),
             name: shared.info.name,
             workers: shared.settings.workers,
             pinned: shared.pins.threads(),
             states,
         };
-        match shared.error().or(wrong) {
+        match error {
             None => Ok(report),
             Some(error) => Err(Box::new(Failed { error, report })),
         }
@@ -142,6 +147,7 @@ impl<P: Blueprint> Report<P> {
             panics,
             warnings: Vec::new(),
             retunings: Vec::new(),
+            health: Health::Healthy,
             elapsed,
             name: P::TOPOLOGY.name,
             workers: 1,
@@ -168,6 +174,11 @@ impl<P: Blueprint> Report<P> {
     /// What the run did otherwise than asked, such as workers that the system did not let be bound to their cpus.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// How the run was when it ended: healthy, degraded (a breaker was open, memory was scarce), or stopped by an error.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What was asked of the numbers of the run while it went on, and what came of it; see [`Running::retune`](crate::Running::retune).
@@ -321,6 +332,9 @@ impl<P> fmt::Display for Report<P> {
         }
         for retuning in &self.retunings {
             writeln!(f, "  {retuning}")?;
+        }
+        if !self.health.is_healthy() {
+            writeln!(f, "  at the end {}", self.health)?;
         }
         let stages = &self.metrics.stages;
         let width = stages

@@ -16,6 +16,7 @@ use crate::{
     ending::GRACE,
     error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
     graph::{Blueprint, States},
+    health::Health,
     lane::Lane,
     live::{Change, Retuning},
     metrics::Metrics,
@@ -195,6 +196,30 @@ impl<P: Blueprint> Running<P> {
     /// What was asked of the numbers of this run so far, and what came of it: the last 256 times.
     pub fn retunings(&self) -> Vec<Retuning> {
         self.shared.live.log()
+    }
+
+    /// How the run is: healthy, degraded and why, or stopped. Costs as much as [`Self::metrics`].
+    ///
+    /// ```
+    /// use pipewright::{Health, pipeline};
+    ///
+    /// #[pipeline]
+    /// mod numbers {
+    ///     #[sink(from = input)]
+    ///     pub fn take(_: u64) {}
+    /// }
+    ///
+    /// let run = numbers::pipeline().start(())?;
+    /// match run.health() {
+    ///     Health::Healthy => {}
+    ///     // As a probe of an orchestrator would say it.
+    ///     other => println!("{other}"),
+    /// }
+    /// println!("{}", run.drain()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn health(&self) -> Health {
+        Health::of(&self.shared, &self.metrics())
     }
 
     /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at

@@ -256,7 +256,7 @@ impl Shared {
     /// on its way.
     pub(crate) fn quantum(&self) -> u64 {
         let quantum = self.live.quantum();
-        match self.level() {
+        match self.scarcity() {
             Level::None => quantum,
             Level::Some => quantum / 4,
             Level::High | Level::Critical => quantum / 16,
@@ -288,7 +288,7 @@ impl Shared {
     }
 
     /// How scarce memory is, that of the machine or that which the pipeline may take.
-    fn level(&self) -> Level {
+    pub(crate) fn scarcity(&self) -> Level {
         self.pressure.level().max(self.budget.level())
     }
 
@@ -302,7 +302,7 @@ impl Shared {
 
     /// Is memory so plentiful that items may wait for others?
     pub(crate) fn may_linger(&self) -> bool {
-        self.level() == Level::None
+        self.scarcity() == Level::None
     }
 
     /// Adds buffers that are freed when memory is scarce.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use pipewright::Health;
 
 use super::{
     env::Env,
@@ -118,12 +119,15 @@ fn report(args: &Args, outcome: &Outcome) -> ExitCode {
     let summary = &outcome.summary;
     let text = match args.json {
         true => summary
-            .to_json(outcome.elapsed, &outcome.ledger)
+            .to_json(outcome.elapsed, &outcome.ledger, &outcome.health)
             .to_string(),
         false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
     };
     for retuning in &outcome.retunings {
         drop(writeln!(io::stderr(), "tuning: {retuning}"));
+    }
+    if let Health::Degraded(_) = outcome.health {
+        drop(writeln!(io::stderr(), "{}", outcome.health));
     }
     tell_faults(summary);
     outcome

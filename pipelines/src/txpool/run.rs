@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use pipewright::{
-    Blueprint, Builder, Ledger, Report, Retuning, RunError, Signals, StartError, TuningError,
+    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Signals, StartError, TuningError,
 };
 
 use super::{cli::Order, env::Env, flow, progress, summary::Summary};
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub ledger: Ledger,
     /// What went wrong in the run itself, whatever the input was: panics, and items that are not accounted for.
     pub problems: Vec<String>,
+    /// How the run was when it ended.
+    pub health: Health,
     /// What came of changes of the tuning file.
     pub retunings: Vec<Retuning>,
     /// The process was asked to end, and the run was not over in time.
@@ -113,6 +115,7 @@ impl Settings {
             summary: tally.summary(),
             elapsed: report.elapsed(),
             ledger: report.ledger(),
+            health: report.health().clone(),
             retunings: report.retunings().to_vec(),
             is_late: matches!(error, Some(RunError::Deadline { .. })),
             problems: problems(&report, error.map(|error| error.to_string())),

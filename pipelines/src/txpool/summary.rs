@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use alloy_primitives::{Address, B256};
-use pipewright::Ledger;
+use pipewright::{Health, Ledger};
 use serde_json::{Value, json};
 
 use super::types::{Kind, Scored};
@@ -75,8 +75,8 @@ impl Summary {
         self.failed == 0 && agrees && self.roots_matched == self.blocks
     }
 
-    /// The object that `--json` prints; `ledger` is the run's own account of its items.
-    pub fn to_json(&self, elapsed: Duration, ledger: &Ledger) -> Value {
+    /// The object that `--json` prints; `ledger` is the run's own account of its items, `health` how it was when it ended.
+    pub fn to_json(&self, elapsed: Duration, ledger: &Ledger, health: &Health) -> Value {
         json!({
             "allocator": allocator::to_json(),
             "blocks": self.blocks,
@@ -89,6 +89,7 @@ impl Summary {
             "elapsed_s": elapsed.as_secs_f64(),
             "transactions_per_s": self.rate(elapsed),
             "ledger": accounts(ledger),
+            "health": health.to_string(),
         })
     }
 

@@ -1,0 +1,157 @@
+//! How a run is: whether it does all that it should, or why not.
+
+use std::fmt;
+
+use crate::{
+    breaker::State,
+    error::RunError,
+    graph::Blueprint,
+    live::Retuning,
+    metrics::{Metrics, StageMetrics},
+    pressure::Level,
+    shared::Shared,
+};
+
+/// How a run is; see [`Running::health`](crate::Running::health).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It does what it should.
+    Healthy,
+    /// It goes on, but something holds it up or does not work: at least one reason.
+    Degraded(Vec<Concern>),
+    /// It is over or ends: `None` if it was asked to or its sources have ended, otherwise why it failed.
+    Stopped(Option<String>),
+}
+
+/// What is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Concern {
+    /// The breaker of a stage is not closed, and so many items wait for it.
+    Breaker {
+        /// The stage.
+        stage: &'static str,
+        /// What the breaker does.
+        state: State,
+        /// Items that wait.
+        waiting: u64,
+    },
+    /// Calls of a stage have run for longer than its `timeout`, and run still.
+    Overdue {
+        /// The stage.
+        stage: &'static str,
+        /// How many.
+        calls: u64,
+    },
+    /// Memory is so scarce that the run works in small batches, or, at [`Level::Critical`], leaves its sources alone.
+    Memory(Level),
+    /// The last tuning was refused, so the numbers are older than its file.
+    Tuning(String),
+    /// The run does otherwise than was asked; see [`Running::warnings`](crate::Running::warnings).
+    Warning(String),
+}
+
+impl Health {
+    /// Is it [`Healthy`](Self::Healthy)?
+    pub fn is_healthy(&self) -> bool {
+        *self == Self::Healthy
+    }
+
+    pub(crate) fn of<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Self {
+        if let Some(error) = shared.error() {
+            return Self::Stopped(Some(error.to_string()));
+        }
+        if shared.is_closing() || shared.is_finished() {
+            return Self::Stopped(None);
+        }
+        Self::by(concerns(shared, metrics))
+    }
+
+    /// How a run was when it ended.
+    pub(crate) fn at_end<P: Blueprint>(
+        shared: &Shared,
+        metrics: &Metrics<P>,
+        error: Option<&RunError>,
+    ) -> Self {
+        match error {
+            Some(error) => Self::Stopped(Some(error.to_string())),
+            None => Self::by(concerns(shared, metrics)),
+        }
+    }
+
+    fn by(concerns: Vec<Concern>) -> Self {
+        match concerns.is_empty() {
+            true => Self::Healthy,
+            false => Self::Degraded(concerns),
+        }
+    }
+}
+
+fn concerns<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Vec<Concern> {
+    let guarded = metrics.stages().iter().flat_map(of_guard);
+    let memory = Some(shared.scarcity()).filter(|level| *level > Level::Some);
+    let tuning = shared.live.log().pop().and_then(refused);
+    let warnings = shared.warnings.list().into_iter().map(Concern::Warning);
+    guarded
+        .chain(memory.map(Concern::Memory))
+        .chain(tuning)
+        .chain(warnings)
+        .collect()
+}
+
+fn of_guard(stage: &StageMetrics) -> impl Iterator<Item = Concern> {
+    let guard = stage.guard.as_ref();
+    let breaker = guard.and_then(|guard| {
+        let state = guard.state?;
+        let is_well = matches!(state, State::Closed | State::ForcedClosed);
+        (!is_well).then_some(Concern::Breaker {
+            stage: stage.name,
+            state,
+            waiting: guard.waiting,
+        })
+    });
+    let overdue = guard.filter(|guard| guard.overdue > 0);
+    let overdue = overdue.map(|guard| Concern::Overdue {
+        stage: stage.name,
+        calls: guard.overdue,
+    });
+    breaker.into_iter().chain(overdue)
+}
+
+fn refused(last: Retuning) -> Option<Concern> {
+    let is_refused = last.outcome.is_err();
+    is_refused.then(|| Concern::Tuning(last.to_string()))
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Healthy => f.write_str("healthy"),
+            Self::Degraded(concerns) => {
+                let concerns: Vec<String> = concerns.iter().map(Concern::to_string).collect();
+                write!(f, "degraded: {}", concerns.join("; "))
+            }
+            Self::Stopped(None) => f.write_str("stopped"),
+            Self::Stopped(Some(why)) => write!(f, "stopped: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Breaker {
+                stage,
+                state,
+                waiting,
+            } => write!(f, "the breaker of `{stage}` is {state}, {waiting} items wait"),
+            Self::Overdue { stage, calls } => {
+                write!(f, "{calls} calls of `{stage}` take longer than its timeout")
+            }
+            Self::Memory(level) => write!(f, "memory is scarce ({level})"),
+            Self::Tuning(what) => write!(f, "tuning {what}"),
+            Self::Warning(warning) => f.write_str(warning),
+        }
+    }
+}
