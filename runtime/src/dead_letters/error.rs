@@ -20,7 +20,7 @@ pub enum DeadLettersError {
     },
     /// An option is out of its range.
     #[error("{0}")]
-    Option(&'static str),
+    OutOfRange(&'static str),
     /// Nothing could be written for the time to give up.
     #[error("{waiting} dead letters could not be written for {time:?}: {source}")]
     NotWritten {

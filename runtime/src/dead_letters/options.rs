@@ -138,7 +138,7 @@ impl Options {
             (self.waiting == 0, "`waiting` is at least one letter"),
         ];
         match wrong.iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, rule)) => Err(DeadLettersError::Option(rule)),
+            Some((_, rule)) => Err(DeadLettersError::OutOfRange(rule)),
             None => Ok(()),
         }
     }

@@ -25,7 +25,7 @@ pub enum Keep {
     Full,
     /// Its SHA-256 and its length: enough to recognise an item that is at hand elsewhere. It is not secret: whoever can guess
     /// an item can tell whether it was this one.
-    Hash,
+    Digest,
     /// Nothing.
     None,
 }
@@ -56,7 +56,7 @@ pub enum Payload {
     /// Bytes of whatever kind.
     Bytes(Vec<u8>),
     /// Its SHA-256 and length, because only that was asked for, or because it is longer than 16 MiB.
-    Hash {
+    Digest {
         /// SHA-256.
         sha256: [u8; 32],
         /// Length in bytes.
@@ -74,7 +74,7 @@ impl fmt::Debug for Payload {
         match self {
             Self::Json(json) => write!(f, "Json({} bytes)", json.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::Hash { len, .. } => write!(f, "Hash of {len} bytes"),
+            Self::Digest { len, .. } => write!(f, "Hash of {len} bytes"),
             Self::None => f.write_str("None"),
             Self::Failed(why) => write!(f, "Failed({why})"),
         }
@@ -119,7 +119,7 @@ struct Header<'a> {
 enum Kind {
     Json,
     Bytes,
-    Hash { sha256: [u8; 32], len: u64 },
+    Digest { sha256: [u8; 32], len: u64 },
     None,
     Failed,
 }
@@ -162,7 +162,7 @@ impl<'a> Draft<'a> {
             return Self::of(entry, kind, payload);
         }
         let (sha256, len) = (Sha256::digest(&payload).into(), payload.len() as u64);
-        Self::of(entry, Kind::Hash { sha256, len }, Vec::new())
+        Self::of(entry, Kind::Digest { sha256, len }, Vec::new())
     }
 
     fn of(entry: &'a Entry<'a>, kind: Kind, payload: Vec<u8>) -> Self {
@@ -214,7 +214,7 @@ impl Record {
         let payload = match header.kind {
             Kind::Json => Payload::Json(payload.to_vec()),
             Kind::Bytes => Payload::Bytes(payload.to_vec()),
-            Kind::Hash { sha256, len } => Payload::Hash { sha256, len },
+            Kind::Digest { sha256, len } => Payload::Digest { sha256, len },
             Kind::None => Payload::None,
             Kind::Failed => Payload::Failed(String::from_utf8_lossy(payload).into_owned()),
         };

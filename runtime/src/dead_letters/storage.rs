@@ -151,8 +151,12 @@ impl Storage for Folder {
             let entry = entry?;
             let name = entry.file_name();
             if let Some(number) = number_of(OsStr::from_bytes(name.to_bytes())) {
-                let stat = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                found.push((number, u64::try_from(stat.st_size).unwrap_or(0)));
+                match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => found.push((number, u64::try_from(stat.st_size).unwrap_or(0))),
+                    // Somebody has just moved it away.
+                    Err(Errno::NOENT) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         found.sort_unstable();

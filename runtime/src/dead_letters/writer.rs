@@ -136,7 +136,7 @@ impl Line {
     }
 
     /// Waits until the writer got that far, as long as there is hope: there is none when nothing was written for the time to give
-    /// up and the writer has failed again since this began, or when it does not answer at all.
+    /// up and an attempt that began since this began has failed too, or when it does not answer at all.
     fn wait_until<'l>(
         &'l self,
         mut state: MutexGuard<'l, State>,
@@ -147,12 +147,13 @@ impl Line {
             let left = self.give_up.saturating_sub(begun.elapsed());
             let failing = state.failing.clone();
             let since = failing.as_ref().map_or(begun, |failing| failing.since);
-            let has_tried = state.failures != failures && since.elapsed() >= self.give_up;
+            // The first failure may be that of an attempt that had begun before.
+            let has_tried = state.failures >= failures + 2 && since.elapsed() >= self.give_up;
             if left.is_zero() || has_tried {
                 let silent = || Arc::new(ErrorKind::TimedOut.into());
                 return Err(DeadLettersError::NotWritten {
                     waiting: state.held,
-                    time: since.min(begun).elapsed(),
+                    time: since.elapsed().max(begun.elapsed()),
                     source: failing.map_or_else(silent, |failing| failing.error),
                 });
             }

@@ -52,7 +52,7 @@
 //! ```
 //!
 //! **At least once.** The source's position is kept when everything before it is done ([`Acknowledge`](crate::Acknowledge)) and what
-//! [`FileSource::before_commit`] does has succeeded: so what is kept never runs ahead of what sinks have on the disk. After a
+//! [`SourceOptions::before_commit`] does has succeeded: so what is kept never runs ahead of what sinks have on the disk. After a
 //! crash the run begins at that position; records behind it come again.
 //!
 //! **Records** are lines, or frames with a length and a checksum (CRC-32C), in which any bytes may be.

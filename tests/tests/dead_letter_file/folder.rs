@@ -89,7 +89,7 @@ fn what_is_kept_of_an_item_can_be_its_hash_or_nothing() {
     let hash = "ef2d127de37b942baad06145e54b0c619a1f22327b2ebbcfbec78f5564afe39d";
     let byte = |at: usize| u8::from_str_radix(&hash[2 * at..2 * at + 2], 16).unwrap();
     let sha256 = std::array::from_fn(byte);
-    check(Keep::Hash, Payload::Hash { sha256, len: 1 });
+    check(Keep::Digest, Payload::Digest { sha256, len: 1 });
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn an_item_that_is_too_large_is_kept_as_its_hash() {
     letters.close().unwrap();
     let found = Found::read(folder.path()).unwrap();
     let len = (16 << 20) + 1;
-    assert!(matches!(found.letters[0].payload, Payload::Hash { len: found, .. } if found == len));
+    assert!(matches!(found.letters[0].payload, Payload::Digest { len: found, .. } if found == len));
     assert!(matches!(&found.letters[1].payload, Payload::Bytes(bytes) if bytes.len() == 16 << 20));
     assert_eq!(found.letters[0].error.len(), 64 << 10);
 }
@@ -228,7 +228,7 @@ fn options_out_of_range_are_refused() {
     let check = |options: pipewright::dead_letters::Options, rule: &str| {
         let folder = tempfile::tempdir().unwrap();
         match options.open(folder.path()) {
-            Err(DeadLettersError::Option(told)) => assert_eq!(told, rule),
+            Err(DeadLettersError::OutOfRange(told)) => assert_eq!(told, rule),
             other => panic!("{other:?}"),
         }
     };

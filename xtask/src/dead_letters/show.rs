@@ -173,7 +173,7 @@ fn indented(text: &str) -> String {
 fn item(payload: &Payload, form: Option<Form>) -> Result<String, String> {
     let bytes = match payload {
         Payload::Json(bytes) | Payload::Bytes(bytes) => bytes,
-        Payload::Hash { sha256, len } => {
+        Payload::Digest { sha256, len } => {
             let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
             return Ok(format!("not kept; {len} bytes, SHA-256 {hex}"));
         }

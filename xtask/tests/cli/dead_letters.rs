@@ -42,7 +42,10 @@ fn folder() -> Folder {
         .keep_bytes(&entry("parse", "item", 1, "`ten` is no number"), b"ten\xff")
         .unwrap();
     letters.close().unwrap();
-    let letters = DeadLetters::options().keep(Keep::Hash).open(&path).unwrap();
+    let letters = DeadLetters::options()
+        .keep(Keep::Digest)
+        .open(&path)
+        .unwrap();
     letters
         .keep_bytes(&entry("parse", "item", 1, "`\x1b[31m` is no number"), b"5")
         .unwrap();
