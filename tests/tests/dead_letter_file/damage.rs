@@ -1,10 +1,10 @@
 //! Damaged segments: whatever bytes are changed or missing, a reader finds the other letters and does not panic.
 
-use std::{fs, ops::Range};
+use std::{fs, ops::Range, time::UNIX_EPOCH};
 
-use pipewright::dead_letters::{DeadLetters, Found, letters};
+use pipewright::dead_letters::{DeadLetters, Entry, Found, letters};
 
-use super::{keep, numbers};
+use super::{keep, numbers, read};
 
 /// Letters of the full form; the quick one has a tenth.
 const FULL: u64 = 1000;
@@ -104,6 +104,32 @@ fn a_torn_tail_is_cut_off_before_another_letter_is_written() {
             Some(whole + 1)
         );
     }
+}
+
+#[test]
+fn a_torn_tail_that_is_longer_than_what_follows_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = DeadLetters::open(folder.path()).unwrap();
+    let entry = Entry {
+        time: UNIX_EPOCH,
+        stage: "parse",
+        class: "item",
+        attempts: 1,
+        origin: None,
+        error: "no 0",
+    };
+    writer.keep_bytes(&entry, &[7; 5000]).unwrap();
+    writer.close().unwrap();
+    let file = folder.path().join("0000000001.letters");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    let writer = DeadLetters::options()
+        .segment_bytes(1 << 16)
+        .open(folder.path())
+        .unwrap();
+    keep(&writer, 1).unwrap();
+    writer.close().unwrap();
+    assert_eq!(read(folder.path()), [1]);
 }
 
 #[test]
