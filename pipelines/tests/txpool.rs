@@ -203,7 +203,14 @@ fn handles(process: u32, signal: u32) -> bool {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_that_is_asked_to_end_finishes_what_it_has_read() {
-    let args = ["txpool", "--transactions", "400", "--repeat", "4000000000", "--json"];
+    let args = [
+        "txpool",
+        "--transactions",
+        "400",
+        "--repeat",
+        "4000000000",
+        "--json",
+    ];
     let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
         .args(args)
         .stdout(Stdio::piped())
@@ -218,5 +225,9 @@ fn a_process_that_is_asked_to_end_finishes_what_it_has_read() {
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let ledger = &json(&output)["ledger"];
-    assert_eq!((&ledger["dropped"], &ledger["in_flight"]), (&json!(0), &json!(0)), "{ledger}");
+    assert_eq!(
+        (&ledger["dropped"], &ledger["in_flight"]),
+        (&json!(0), &json!(0)),
+        "{ledger}"
+    );
 }

@@ -47,7 +47,10 @@ fn a_drain_that_has_time_finishes_all_that_was_taken() {
     let ledger = report.ledger();
     assert_eq!((ledger.dropped, ledger.in_flight), (0, 0), "{report}");
     assert_eq!(report.take_state::<endless::count>(), Some(ledger.received));
-    assert_eq!(format!("{:?}", report.exit_code()), format!("{:?}", std::process::ExitCode::SUCCESS));
+    assert_eq!(
+        format!("{:?}", report.exit_code()),
+        format!("{:?}", std::process::ExitCode::SUCCESS)
+    );
 }
 
 #[pipeline(pool(workers = 1))]
@@ -71,11 +74,28 @@ fn what_is_left_at_the_deadline_is_dropped_and_told() {
     let (ledger, left) = (failed.report.ledger(), left(&failed));
     assert!(ledger.is_balanced() && ledger.in_flight == 0, "{failed:?}");
     assert_eq!(ledger.delivered + ledger.dropped, 1000);
-    assert!(ledger.dropped > 0, "a thousand items of a millisecond take longer");
-    assert_eq!(left.iter().map(|(_, dropped, _)| dropped).sum::<u64>(), ledger.dropped);
-    assert!(left.iter().all(|(stage, _, held)| ["work", "input"].contains(stage) && *held == 0));
-    assert!(failed.to_string().starts_with("the run did not end within 20ms; `"), "{failed}");
-    assert_eq!(format!("{:?}", failed.exit_code()), format!("{:?}", std::process::ExitCode::from(4)));
+    assert!(
+        ledger.dropped > 0,
+        "a thousand items of a millisecond take longer"
+    );
+    assert_eq!(
+        left.iter().map(|(_, dropped, _)| dropped).sum::<u64>(),
+        ledger.dropped
+    );
+    assert!(
+        left.iter()
+            .all(|(stage, _, held)| ["work", "input"].contains(stage) && *held == 0)
+    );
+    assert!(
+        failed
+            .to_string()
+            .starts_with("the run did not end within 20ms; `"),
+        "{failed}"
+    );
+    assert_eq!(
+        format!("{:?}", failed.exit_code()),
+        format!("{:?}", std::process::ExitCode::from(4))
+    );
 }
 
 type Key = Arc<Mutex<mpsc::Receiver<()>>>;
@@ -114,7 +134,12 @@ fn a_function_that_does_not_return_holds_up_no_drain_with_a_deadline() {
     assert!((1..=7).contains(&ledger.in_flight), "{failed:?}");
     let held: u64 = left(&failed).iter().map(|(_, _, held)| held).sum();
     assert_eq!(held, ledger.in_flight);
-    assert!(failed.to_string().contains("held by a call that has not returned"), "{failed}");
+    assert!(
+        failed
+            .to_string()
+            .contains("held by a call that has not returned"),
+        "{failed}"
+    );
     // Its thread ends as soon as it can, and lets go of all that it held.
     drop(release);
     let begun = Instant::now();
@@ -137,16 +162,23 @@ fn why_a_run_failed_before_the_deadline_is_what_is_told() {
     let run = failing::pipeline().start(()).unwrap();
     run.send(1).unwrap();
     let failed = run.drain_within(LONG).unwrap_err();
-    assert!(matches!(failed.error, RunError::Panicked { .. }), "{failed}");
-    assert_eq!(format!("{:?}", failed.exit_code()), format!("{:?}", std::process::ExitCode::from(1)));
+    assert!(
+        matches!(failed.error, RunError::Panicked { .. }),
+        "{failed}"
+    );
+    assert_eq!(
+        format!("{:?}", failed.exit_code()),
+        format!("{:?}", std::process::ExitCode::from(1))
+    );
 }
 
 #[track_caller]
 fn left<P>(failed: &Failed<P>) -> Vec<(&'static str, u64, u64)> {
     match &failed.error {
-        RunError::Deadline { left, .. } => {
-            left.iter().map(|left| (left.stage, left.dropped, left.held)).collect()
-        }
+        RunError::Deadline { left, .. } => left
+            .iter()
+            .map(|left| (left.stage, left.dropped, left.held))
+            .collect(),
         other => panic!("{other}"),
     }
 }

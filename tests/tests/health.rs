@@ -51,7 +51,10 @@ fn eventually(mut holds: impl FnMut() -> bool) {
 #[test]
 fn an_open_breaker_degrades_a_run_until_it_closes() {
     let down = Arc::new(AtomicBool::new(true));
-    let run = remote::pipeline().workers(1).start(Arc::clone(&down)).unwrap();
+    let run = remote::pipeline()
+        .workers(1)
+        .start(Arc::clone(&down))
+        .unwrap();
     assert_eq!(run.health(), Health::Healthy);
     run.send_all(0..20).unwrap();
     eventually(|| !run.health().is_healthy());
@@ -64,15 +67,17 @@ fn an_open_breaker_degrades_a_run_until_it_closes() {
 #[test]
 fn every_reason_is_told_and_the_report_keeps_them() {
     let down = Arc::new(AtomicBool::new(true));
-    let run = remote::pipeline().workers(1).start(Arc::clone(&down)).unwrap();
+    let run = remote::pipeline()
+        .workers(1)
+        .start(Arc::clone(&down))
+        .unwrap();
     run.send_all(0..20).unwrap();
     run.retune("bad.tuning.ron", "(quantum: 1)").unwrap_err();
     let is_open = |concern: &Concern| match concern {
         Concern::Breaker { stage, state, .. } => *stage == "ask" && *state != State::Closed,
         _ => false,
     };
-    let is_tuning =
-        |concern: &Concern| matches!(concern, Concern::Tuning(what) if what.contains("bad.tuning.ron"));
+    let is_tuning = |concern: &Concern| matches!(concern, Concern::Tuning(what) if what.contains("bad.tuning.ron"));
     eventually(|| match run.health() {
         Health::Degraded(concerns) => {
             concerns.iter().any(is_open) && concerns.iter().any(is_tuning)
@@ -80,10 +85,16 @@ fn every_reason_is_told_and_the_report_keeps_them() {
         _ => false,
     });
     let text = run.health().to_string();
-    assert!(text.starts_with("degraded: ") && text.contains("bad.tuning.ron"), "{text}");
+    assert!(
+        text.starts_with("degraded: ") && text.contains("bad.tuning.ron"),
+        "{text}"
+    );
     down.store(false, SeqCst);
     let report = run.drain().unwrap();
-    assert!(report.to_string().contains("  at the end degraded: "), "{report}");
+    assert!(
+        report.to_string().contains("  at the end degraded: "),
+        "{report}"
+    );
 }
 
 #[pipeline]

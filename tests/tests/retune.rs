@@ -56,7 +56,9 @@ fn the_next_batch_has_the_new_size() {
     let seen = Seen::new();
     let run = packs::pipeline().start(seen.clone()).unwrap();
     assert_eq!(largest(&run, &seen), 10);
-    let changes = run.retune("by hand", r#"(stages: { "pack": (batch: 25) })"#).unwrap();
+    let changes = run
+        .retune("by hand", r#"(stages: { "pack": (batch: 25) })"#)
+        .unwrap();
     let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["pack.batch 10 -> 25"]);
     // What waited for a batch of ten.
@@ -101,12 +103,19 @@ fn what_does_not_fit_is_refused_whole_and_the_running_numbers_stay() {
             assert!(why.contains(part), "{part} in {why}");
         }
         let last = run.retunings().pop().unwrap();
-        assert_eq!((last.source.as_str(), last.outcome), ("bad.tuning.ron", Err(why)));
+        assert_eq!(
+            (last.source.as_str(), last.outcome),
+            ("bad.tuning.ron", Err(why))
+        );
     }
     assert_eq!(largest(&run, &seen), 10);
     let report = run.drain().unwrap();
     assert_eq!(report.retunings().len(), 4);
-    assert!(report.to_string().contains("`bad.tuning.ron` was refused: error[E_FIXED]"));
+    assert!(
+        report
+            .to_string()
+            .contains("`bad.tuning.ron` was refused: error[E_FIXED]")
+    );
 }
 
 #[test]
@@ -135,7 +144,11 @@ fn what_is_fixed_may_stand_in_the_file_as_it_is() {
     assert_eq!(run.metrics().buffers().limit, Some(64 << 20));
     assert_eq!(run.retune("all.tuning.ron", text).unwrap(), []);
     let report = run.drain().unwrap();
-    assert!(report.to_string().contains("`all.tuning.ron` changed nothing"));
+    assert!(
+        report
+            .to_string()
+            .contains("`all.tuning.ron` changed nothing")
+    );
 }
 
 #[pipeline(pool(workers = 1))]
@@ -149,7 +162,8 @@ mod fragile {
 #[test]
 fn what_follows_a_panic_can_change() {
     let run = fragile::pipeline().start(()).unwrap();
-    run.retune("by hand", r#"(stages: { "take": (on_panic: isolate) })"#).unwrap();
+    run.retune("by hand", r#"(stages: { "take": (on_panic: isolate) })"#)
+        .unwrap();
     for n in 10..20 {
         run.send(n).unwrap();
     }
@@ -184,7 +198,8 @@ fn a_source_that_rests_is_asked_as_its_new_idle_time_says() {
     let run = sleepy::pipeline().start(told).unwrap();
     let next = || heard.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(next(), 1);
-    run.retune("by hand", r#"(stages: { "poll": (idle: "1us") })"#).unwrap();
+    run.retune("by hand", r#"(stages: { "poll": (idle: "1us") })"#)
+        .unwrap();
     assert_eq!((next(), next()), (2, 3));
     let _ = run.drain().unwrap();
 }
@@ -210,7 +225,10 @@ fn nothing_is_lost_and_no_batch_is_changed_in_its_middle_while_numbers_change_al
     assert_eq!(sizes.iter().sum::<usize>(), 200_000);
     // Ten from the beginning; a worker that rests and the end flush what there is, which is never more than a whole batch.
     assert!(sizes.iter().all(|size| *size <= 300), "{rounds} rounds");
-    assert!(sizes.contains(&7) || sizes.contains(&300), "{rounds} rounds");
+    assert!(
+        sizes.contains(&7) || sizes.contains(&300),
+        "{rounds} rounds"
+    );
     assert!(report.retunings().len() <= 256);
 }
 
@@ -221,7 +239,11 @@ fn a_dry_run_can_be_retuned() {
     run.feed::<packs::pack>(0..9);
     run.run();
     assert!(seen.is_empty());
-    run.retune("by hand", r#"(stages: { "pack": (batch: 10, linger: "5us") })"#).unwrap();
+    run.retune(
+        "by hand",
+        r#"(stages: { "pack": (batch: 10, linger: "5us") })"#,
+    )
+    .unwrap();
     run.advance("5us");
     run.run();
     assert_eq!(seen.take(), [9]);
@@ -240,7 +262,11 @@ fn a_watched_file_is_read_again_when_it_changes() {
     };
     write(r#"(stages: { "pack": (batch: 20) })"#);
     let seen = Seen::new();
-    let run = packs::pipeline().watch_tuning(&path).unwrap().start(seen.clone()).unwrap();
+    let run = packs::pipeline()
+        .watch_tuning(&path)
+        .unwrap()
+        .start(seen.clone())
+        .unwrap();
     assert_eq!(largest(&run, &seen), 20);
 
     write(r#"(stages: { "pack": (batch: 40) })"#);
@@ -253,9 +279,27 @@ fn a_watched_file_is_read_again_when_it_changes() {
     eventually(|| run.retunings().len() == 4);
 
     let log = run.retunings();
-    assert_eq!(log[0].outcome.as_ref().unwrap()[0].to_string(), "pack.batch 20 -> 40");
-    assert!(log[1].outcome.as_ref().unwrap_err().contains("fast.tuning.ron:1:28"), "{}", log[1]);
-    assert!(log[2].outcome.as_ref().unwrap_err().contains("cannot read"), "{}", log[2]);
-    assert_eq!(log[3].outcome.as_ref().unwrap()[0].to_string(), "pack.batch 40 -> 50");
+    assert_eq!(
+        log[0].outcome.as_ref().unwrap()[0].to_string(),
+        "pack.batch 20 -> 40"
+    );
+    assert!(
+        log[1]
+            .outcome
+            .as_ref()
+            .unwrap_err()
+            .contains("fast.tuning.ron:1:28"),
+        "{}",
+        log[1]
+    );
+    assert!(
+        log[2].outcome.as_ref().unwrap_err().contains("cannot read"),
+        "{}",
+        log[2]
+    );
+    assert_eq!(
+        log[3].outcome.as_ref().unwrap()[0].to_string(),
+        "pack.batch 40 -> 50"
+    );
     let _ = run.drain().unwrap();
 }

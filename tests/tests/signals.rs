@@ -63,7 +63,11 @@ fn the_first_signal_drains_and_the_second_drops_what_is_left() {
     raise(SIGTERM).unwrap();
     let mut report = run.wait_for(&signals, LONG).unwrap();
     let ledger = report.ledger();
-    assert_eq!(report.take_state::<endless::count>(), Some(ledger.received), "{report}");
+    assert_eq!(
+        report.take_state::<endless::count>(),
+        Some(ledger.received),
+        "{report}"
+    );
     assert_eq!((ledger.dropped, ledger.in_flight), (0, 0));
 
     // A signal that came before a run was waited for counts for it, too.
@@ -84,7 +88,10 @@ fn the_first_signal_drains_and_the_second_drops_what_is_left() {
         }
         waiting.join().unwrap()
     });
-    assert!(matches!(failed.error, RunError::Deadline { .. }), "{failed}");
+    assert!(
+        matches!(failed.error, RunError::Deadline { .. }),
+        "{failed}"
+    );
     let ledger = failed.report.ledger();
     assert_eq!(ledger.delivered + ledger.dropped, 100_000);
     assert!(signals.received() >= 2);

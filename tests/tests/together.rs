@@ -96,7 +96,10 @@ mod letters {
     pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
         assert_eq!(letter.class, ErrorClass::Overload);
         env.attempts.lock().unwrap().push(letter.attempts);
-        env.letters.lock().unwrap().push((letter.item, letter.error));
+        env.letters
+            .lock()
+            .unwrap()
+            .push((letter.item, letter.error));
     }
 }
 
@@ -104,11 +107,21 @@ mod letters {
 fn check_letters(env: &Remote) {
     let letters = env.letters.lock().unwrap();
     let items: Vec<u64> = letters.iter().map(|(item, _)| *item).collect();
-    let refused = letters.iter().filter(|(_, error)| *error == Failure::Refused).count();
-    assert!(refused > 0 && refused < items.len(), "{refused} of {}", items.len());
+    let refused = letters
+        .iter()
+        .filter(|(_, error)| *error == Failure::Refused)
+        .count();
+    assert!(
+        refused > 0 && refused < items.len(),
+        "{refused} of {}",
+        items.len()
+    );
     let attempts = env.attempts.lock().unwrap();
     let told = attempts.iter().zip(letters.iter());
-    assert!(told.clone().all(|(n, (_, error))| *n == u32::from(*error == Failure::Down)));
+    assert!(
+        told.clone()
+            .all(|(n, (_, error))| *n == u32::from(*error == Failure::Down))
+    );
     // The last of them failed at the breaker, for none comes after the time that it stays open.
     assert_eq!(items, (100..1000).collect::<Vec<_>>());
 }
@@ -118,7 +131,10 @@ fn an_item_that_a_breaker_turns_away_becomes_a_dead_letter_with_the_item() {
     let env = Remote::down(100..10_000);
     let mut report = letters::pipeline().run(Arc::clone(&env)).unwrap();
     check_letters(&env);
-    assert_eq!(report.take_state::<letters::sum>(), Some((0..100).map(|n| n * 2).sum()));
+    assert_eq!(
+        report.take_state::<letters::sum>(),
+        Some((0..100).map(|n| n * 2).sum())
+    );
     assert_eq!((report.ledger().failed, report.ledger().dropped), (900, 0));
 }
 
@@ -163,7 +179,10 @@ fn calls_wait_while_a_breaker_is_open_and_are_answered() {
             scope.spawn(move || (of..of + 50).map(|n| (n, run.call(n))).collect::<Vec<_>>())
         };
         let callers: Vec<_> = [0, 50].map(call).into();
-        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+        callers
+            .into_iter()
+            .flat_map(|caller| caller.join().unwrap())
+            .collect()
     });
     let mut failed = 0;
     for (n, answer) in answers {
@@ -307,7 +326,10 @@ mod tried_again {
     pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
         assert_eq!(letter.class, ErrorClass::Overload);
         env.attempts.lock().unwrap().push(letter.attempts);
-        env.letters.lock().unwrap().push((letter.item, letter.error));
+        env.letters
+            .lock()
+            .unwrap()
+            .push((letter.item, letter.error));
     }
 }
 
@@ -321,7 +343,10 @@ fn numbers_of_guards_are_fixed_when_a_run_starts() {
         r#"(stages: { "ask": (breaker: (open: "20ms")) })"#,
     ] {
         let error = run.retune("by hand", text).unwrap_err().to_string();
-        assert!(error.contains("error[E_FIXED]") && error.contains("by hand:1:"), "{error}");
+        assert!(
+            error.contains("error[E_FIXED]") && error.contains("by hand:1:"),
+            "{error}"
+        );
     }
     let _ = run.wait().unwrap();
 }
@@ -333,7 +358,10 @@ fn an_item_that_failed_again_and_again_becomes_one_dead_letter_with_the_item() {
     let report = tried_again::pipeline().run(Arc::clone(&env)).unwrap();
     assert_eq!(*env.letters.lock().unwrap(), hundreds, "{report}");
     assert_eq!(*env.attempts.lock().unwrap(), [3; 10]);
-    assert_eq!((report.ledger().failed, report.ledger().delivered), (10, 1000));
+    assert_eq!(
+        (report.ledger().failed, report.ledger().delivered),
+        (10, 1000)
+    );
 
     let env = Remote::down(0..0);
     let mut run = tried_again::pipeline().dry_run(Arc::clone(&env));

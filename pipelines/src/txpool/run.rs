@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use pipewright::{
-    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Signals, StartError, TuningError,
+    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Signals, StartError,
+    TuningError,
 };
 
 use super::{cli::Order, env::Env, flow, progress, summary::Summary};

@@ -18,7 +18,11 @@ mod numbers {
         }
         out.send(*next);
         *next += 1;
-        if next.is_multiple_of(3) { Flow::Idle } else { Flow::More }
+        if next.is_multiple_of(3) {
+            Flow::Idle
+        } else {
+            Flow::More
+        }
     }
 
     #[stage(from = poll, batch = 8, linger = "60min")]

@@ -14,8 +14,8 @@ use crate::guards::{breaker_misfit, retry_misfits};
 use crate::info::{GuardInfo, Kind, StageInfo, StateKind, TopologyInfo};
 use crate::model::{Given, Name};
 use crate::options::{
-    self, Change, Enforce, Group, Key, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool, Priority,
-    STAGE_KEYS, StageOptions, Wait,
+    self, Change, Enforce, Group, Key, KeyInfo, OnPanic, PIPELINE_KEYS, PipelineOptions, Pool,
+    Priority, STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
 use crate::units::{Duration, Rate, short};

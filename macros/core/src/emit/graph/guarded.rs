@@ -48,16 +48,13 @@ impl Glue<'_, '_> {
         let into =
             (pipe.nodes[stage].state == StateKind::Keyed).then(|| hygienic!(.into_carrier()));
         let name = context(pipe, Mode::Segment(segment));
-        let fields = self.loops.segments[segment]
-            .fields
-            .iter()
-            .map(|field| {
-                let value = match field {
-                    Field::Whence => letter::whence(pipe, segment),
-                    _ => self.segment_field(field),
-                };
-                initial(pipe.fields.of(field), value)
-            });
+        let fields = self.loops.segments[segment].fields.iter().map(|field| {
+            let value = match field {
+                Field::Whence => letter::whence(pipe, segment),
+                _ => self.segment_field(field),
+            };
+            initial(pipe.fields.of(field), value)
+        });
         let drive = match plan.tagged || reorders(pipe, segment) {
             true => hygienic!(drive_guarded_tagged),
             false => hygienic!(drive_guarded),

@@ -313,7 +313,9 @@ fn no_stage_before_the_reply_makes_many_of_one() {
 fn nothing_is_tried_again_on_the_way_of_a_call() {
     check(
         "a: stage result | input | retry=group\nb: sink | a\nc: sink | a::Err\n@ reply=a",
-        &["E_REPLY_RETRY at a.retry: `a` is on the way of calls, which are answered at the first error"],
+        &[
+            "E_REPLY_RETRY at a.retry: `a` is on the way of calls, which are answered at the first error",
+        ],
         "remove `retry`, and call again where the call is made",
     );
 }
