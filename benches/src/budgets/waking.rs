@@ -87,13 +87,14 @@ pub(super) fn call(plan: &Plan) -> Vec<Reading> {
         (quantiles(times, [0.5])[0] - clock_ns()).max(0.0) / 1e3
     };
     let (few, many) = (plan.n(200), plan.n(20_000));
-    let rows: [(&'static str, u64, fn(), &dyn Fn(&Run, u64) -> u64); 3] = [
-        ("B13.worker", many, looking, &blocking),
-        ("B13.asleep", few, asleep, &blocking),
-        ("B13.async", many, looking, &polled),
-    ];
-    rows.map(|(key, n, pause, call)| Reading::new(key, plan.rounds(|| once(n, pause, call))))
-        .into()
+    let row = |key, n, pause: fn(), call: &dyn Fn(&Run, u64) -> u64| {
+        Reading::new(key, plan.rounds(|| once(n, pause, call)))
+    };
+    vec![
+        row("B13.worker", many, looking, &blocking),
+        row("B13.asleep", few, asleep, &blocking),
+        row("B13.async", many, looking, &polled),
+    ]
 }
 
 pub(super) fn urgent(plan: &Plan) -> Vec<Reading> {
