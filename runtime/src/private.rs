@@ -3,8 +3,8 @@
 pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
-        DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo, PinnedInfo, PoolInfo, RateInfo, Smt, SourceInfo, StageInfo, StateKind,
-        TopologyInfo, Wait,
+        DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo,
+        PinnedInfo, PoolInfo, RateInfo, Smt, SourceInfo, StageInfo, StateKind, TopologyInfo, Wait,
     },
     options::{OnError, OnPanic, Priority},
 };
@@ -26,24 +26,25 @@ pub use crate::{
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
     link::{
-        Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink, RingLoad, Sender, Sending, Serial,
-        Shard,
+        Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink,
+        RingLoad, Sender, Sending, Serial, Shard,
     },
     letter::{Whence, keep, kept_letter_link, letter_link},
     load::{Load, Rest},
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},
     simd::{
-        Block, Copied, CopiedNot, Copies as CopiesItems, CopiesNot, CopiesYes, Feed, Lanes, Levels, MayCopy, Sieve, Vector,
-        drive_tagged_vector, drive_vector,
+        Block, Copied, CopiedNot, Copies as CopiesItems, CopiesNot, CopiesYes, Feed, Lanes, Levels,
+        MayCopy, Sieve, Vector, drive_tagged_vector, drive_vector,
     },
     source::{
         ArcPieces, IngressSource, IntoSplittable, IterSource, Morsel, Pieces, PollSource, Pulled,
         SplitSource, Splittable,
     },
     stage::{
-        Held, Init, KeyFn, class_of, saved, refused, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn, ask_target, copy, env_for, found_by, found_in, found_of,
-        err_link, key_of, link, make_state, shown, slice_link,
+        ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
+        ask_target, class_of, copy, env_for, err_link, found_by, found_in, found_of, saved, key_of,
+        link, make_state, refused, shown, slice_link,
     },
     worker::Worker,
 };

@@ -1,17 +1,13 @@
 //! A run that is going on.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, path::Path, sync::Arc, time::Duration};
 
 use pipewright_spec::options::Priority;
 
 use crate::{
+    breaker::Breaker,
     calls::Entry,
+    diagnose::StageOf,
     drive::panic_message,
     ending::GRACE,
     error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
@@ -220,6 +216,16 @@ impl<P: Blueprint> Running<P> {
     /// ```
     pub fn health(&self) -> Health {
         Health::of(&self.shared, &self.metrics())
+    }
+
+    /// The breaker of a stage with `breaker(..)`: its events, and its state, which can be forced. What waits notices within 100 ms
+    /// that somebody did. `None` for a stage without.
+    ///
+    /// ```text
+    /// run.breaker::<orders::enrich>().expect("it has one").force_open();
+    /// ```
+    pub fn breaker<S: StageOf<P>>(&self) -> Option<&Breaker> {
+        self.shared.guards.of(S::ID.into())?.breaker()
     }
 
     /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at

@@ -125,6 +125,9 @@ pub fn shown<E: Shown>(error: &E) -> String {
     error.to_string()
 }
 
+/// Tells what an error says, with its text where it is fatal.
+pub type ClassFn<E> = fn(&E) -> (ErrorClass, String);
+
 /// What an error says, with its text where it is fatal.
 pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
     let class = error.class();

@@ -41,6 +41,10 @@ use crate::{
 /// [`drain`](Self::drain); then everything moves at the times at which it was fed, in the order of the source. So two
 /// runs with the same calls do the same.
 ///
+/// What guards a stage (`breaker`, `rate`, `retry`) goes by the same clock: items wait in front of it until the clock says that they may
+/// go on, and what is behind them waits with them. A drain moves the clock on for as long as a breaker makes them wait. Calls take
+/// no time, so none is slow.
+///
 /// ```text
 /// let mut run = mempool::pipeline().dry_run(Env::fake());
 /// run.feed::<mempool::decode>([frame(1), frame(1)]);

@@ -166,7 +166,7 @@ impl Flow<'_> {
             StateKind::Keyed => hygienic!(#rt::Hashed { hash, item: #kept }),
             _ => kept,
         };
-        let class = of_error(pipe, stage, "class_of");
+        let class = class(pipe, stage);
         // An error that nobody reads ends here.
         let x = match super::segment::mentions(after, "x") {
             true => hygienic!(x),
@@ -181,7 +181,7 @@ impl Flow<'_> {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
-        let class = of_error(self.pipe, stage, "class_of");
+        let class = class(self.pipe, stage);
         hygienic!(#me.#guard.failed(&x, #class);)
     }
 }
@@ -197,7 +197,7 @@ pub(crate) fn told(
     let is_asked = pipe.model.stages.get(stage).is_some() && tells(pipe, stage);
     is_asked.then(|| {
         let guard = flow.fields.use_of(pipe, Field::Guard(stage));
-        let class = of_error(pipe, stage, "class_of");
+        let class = class(pipe, stage);
         hygienic!(.told(#class(&#error).0, #me.#guard.attempts()))
     })
 }
@@ -207,7 +207,7 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);
     let mut lines = TokenStream::new();
     if tells(pipe, stage) {
-        let class = of_error(pipe, stage, "class_of");
+        let class = class(pipe, stage);
         lines.extend(hygienic!(a.guarded::<#ident>(#id, #class);));
     }
     if retries(pipe, stage) {
@@ -229,6 +229,23 @@ fn saved(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
         .resolved_at(Span::mixed_site());
     let (rt, ident) = (pipe.rt(), pipe.marker_at(stage, span));
     quote_spanned!(span=> #rt::saved::<_, #ident>)
+}
+
+/// The constants that tell what the errors of stages say, each said once for all that ask.
+pub(crate) fn classes(pipe: &Pipe<'_>) -> TokenStream {
+    let rt = pipe.rt();
+    let stages = (0..pipe.nodes.len()).filter(|stage| tells(pipe, *stage));
+    let constant = |stage: usize| {
+        let (name, err) = (class(pipe, stage), pipe.projection(stage, "Err"));
+        let told = of_error(pipe, stage, "class_of");
+        hygienic!(const #name: #rt::ClassFn<#err> = #told;)
+    };
+    stages.map(constant).collect()
+}
+
+/// The name of that constant.
+fn class(pipe: &Pipe<'_>, stage: usize) -> Ident {
+    pipe.item(format!("{}_CLASS", pipe.nodes[stage].id))
 }
 
 /// `rt::class_of::<<enrich as rt::StageFn>::Err>`, for errors that are shown at the error type of the stage.

@@ -82,6 +82,7 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let (blueprint, answers) = (blueprint(pipe, &glue), calls::answers(pipe));
     let stage_of = stage_of(pipe);
     let aliases = aliases(pipe);
+    let classes = super::guards::classes(pipe);
     let checks = checks(pipe);
     let graph = glue.emit();
     let segments = loops.segments.iter().map(|one| &one.tokens);
@@ -95,6 +96,7 @@ fn hidden(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             #ids
             static #topology_name: #rt::TopologyInfo = #topology;
             #aliases
+            #classes
             #checks
             #blueprint
             #answers
