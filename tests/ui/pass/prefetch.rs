@@ -59,5 +59,5 @@ mod walk {
 fn main() {
     let table: Vec<u64> = (0..100).rev().collect();
     let mut report = walk::pipeline().start(Env { table }).unwrap().wait().unwrap();
-    assert_eq!(report.take_state::<walk::last>().unwrap(), (0..50).map(|n| 2 * n + 1).sum::<u64>());
+    assert_eq!(report.take_state::<walk::last>().unwrap(), (0..50).map(|n| 2 * n + 1).sum::<usize>());
 }
