@@ -200,11 +200,7 @@ impl<P: Blueprint> Builder<P> {
     }
 
     /// What a run begins with.
-    fn ready(
-        mut self,
-        caller: fn(u32) -> Caller,
-        env: P::Env,
-    ) -> Result<Ready<P>, StartError> {
+    fn ready(mut self, caller: fn(u32) -> Caller, env: P::Env) -> Result<Ready<P>, StartError> {
         self.settings.pool.caller = Some(caller(machine::current_cpu()));
         let watch = self.watch.clone();
         let watched = self.watched.take();
@@ -227,7 +223,9 @@ impl<P: Blueprint> Builder<P> {
         );
         input.attach(&shared.idle);
         let watching = watched.map(|watched| watched.start(&shared)).transpose()?;
-        shared.budget.add(capacity as usize * size_of::<P::Queued>());
+        shared
+            .budget
+            .add(capacity as usize * size_of::<P::Queued>());
         Ok(Ready {
             env,
             shared,
@@ -237,9 +235,7 @@ impl<P: Blueprint> Builder<P> {
     }
 
     /// The numbers, with those from the environment and from code over them, and where workers and pinned threads are.
-    pub(crate) fn settled(
-        mut self,
-    ) -> Result<(Settings, Placement, pin::Placement), StartError> {
+    pub(crate) fn settled(mut self) -> Result<(Settings, Placement, pin::Placement), StartError> {
         if let Some(path) = std::env::var_os(tuning::VARIABLE) {
             let (path, text) = tuning::read(Path::new(&path))?;
             tuning::apply(&mut self.settings, P::TOPOLOGY, &path, &text)?;
@@ -310,7 +306,11 @@ impl<P: Blueprint<Input = NoInput>> Builder<P> {
     pub fn run(self, env: P::Env) -> Result<Report<P>, Aborted<P>> {
         let ready = self.ready(Caller::Works, env).map_err(Aborted::Start)?;
         match ready.shared.seating.is_asked() {
-            true => ready.start().map_err(Aborted::Start)?.wait().map_err(Aborted::Run),
+            true => ready
+                .start()
+                .map_err(Aborted::Start)?
+                .wait()
+                .map_err(Aborted::Run),
             false => ready.run_here(),
         }
     }
@@ -407,7 +407,11 @@ fn source_ctls<P: Blueprint>(
             let pinned = info.pinned_with(stage).is_some();
             SourceCtl::new(Kind::Pulled, batch, lane).pinned(pinned)
         }
-        None => SourceCtl::new(Kind::Input(Arc::clone(input) as Arc<dyn Waiting>), None, lane),
+        None => SourceCtl::new(
+            Kind::Input(Arc::clone(input) as Arc<dyn Waiting>),
+            None,
+            lane,
+        ),
     };
     let (_, lanes) = settings.lanes(info);
     info.sources

@@ -30,7 +30,8 @@ use crate::{
     guard::Paused,
     load::Load,
     ring::{Hold, Ring},
-    shared::{Shared, Spares},
+    scarcity::Spares,
+    shared::Shared,
     spare::Spare,
     worker::Worker,
 };
@@ -135,12 +136,7 @@ pub(crate) struct Pool<T> {
 }
 
 impl<T: 'static> Home<T> {
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        link: u16,
-        buffers: usize,
-        _: Crossing<T>,
-    ) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, _: Crossing<T>) -> Self {
         let nodes = shared.seating.nodes();
         let spare = |_| Spare::new(buffers.clamp(1, MOST_KEPT));
         let pool = Arc::new(Pool {
@@ -179,12 +175,7 @@ impl<T: 'static> Home<T> {
     }
 
     /// An empty carrier for the outputs of `load`, whose parts are counted from `base` here.
-    pub(crate) fn carrier_of(
-        &self,
-        w: Watch<'_>,
-        load: &impl Load,
-        base: u16,
-    ) -> Carrier<T> {
+    pub(crate) fn carrier_of(&self, w: Watch<'_>, load: &impl Load, base: u16) -> Carrier<T> {
         w.shared.credits.share(load.ticket());
         let mut carrier = self.carrier(w.node, load.ticket(), base + load.part());
         carrier.set_whole(load.is_whole());
@@ -211,7 +202,11 @@ impl<T: 'static> Home<T> {
 
     /// Enough for a quantum of most items.
     const RESERVED: usize = {
-        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        let size = if size_of::<T>() == 0 {
+            1
+        } else {
+            size_of::<T>()
+        };
         let fit = RESERVED_BYTES / size;
         if fit < 4 {
             4

@@ -136,7 +136,10 @@ impl Counts {
 fn add(cell: &AtomicU64, n: u64) {
     if n != 0 {
         // Relaxed load: this worker is the only writer.
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
+        cell.store(
+            cell.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Release,
+        );
     }
 }
 

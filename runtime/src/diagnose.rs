@@ -481,7 +481,9 @@ pub struct OfItemInEnv<T: ?Sized>(PhantomData<T>);
 #[derive(Debug)]
 pub struct OfEnv<T: ?Sized>(PhantomData<T>);
 
-impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I) -> &'a T> FindsMemory<I, E, OfItem<T>> for F {
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I) -> &'a T> FindsMemory<I, E, OfItem<T>>
+    for F
+{
     type Found = T;
 
     #[inline(always)]
@@ -490,7 +492,9 @@ impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I) -> &'a T> FindsMemory<I, 
     }
 }
 
-impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I, &'a E) -> &'a T> FindsMemory<I, E, OfItemInEnv<T>> for F {
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I, &'a E) -> &'a T>
+    FindsMemory<I, E, OfItemInEnv<T>> for F
+{
     type Found = T;
 
     #[inline(always)]
@@ -499,7 +503,9 @@ impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a I, &'a E) -> &'a T> FindsMem
     }
 }
 
-impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a E, &'a I) -> &'a T> FindsMemory<I, E, OfEnv<T>> for F {
+impl<I, E: ?Sized, T: ?Sized, F: for<'a> FnOnce(&'a E, &'a I) -> &'a T> FindsMemory<I, E, OfEnv<T>>
+    for F
+{
     type Found = T;
 
     #[inline(always)]

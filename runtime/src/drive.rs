@@ -238,7 +238,8 @@ fn burst<const HOW: bool, I: Iterator, C: Segment>(
     let Some(taken) = items.take() else {
         return;
     };
-    let mut guard = Guard::<I, C::Tally>::new(Some((taken, items, progress)), limit, source, counts);
+    let mut guard =
+        Guard::<I, C::Tally>::new(Some((taken, items, progress)), limit, source, counts);
     let Guard {
         items: Some(items),
         tally,

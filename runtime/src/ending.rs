@@ -8,12 +8,7 @@
 //! moment later is inside of a user's function that does not return. It cannot be ended, so it is left alone, and the run is
 //! over without it: that, and what it may still hold, is said in the error.
 
-use std::{
-    fmt,
-    process::ExitCode,
-    sync::PoisonError,
-    time::Duration,
-};
+use std::{fmt, process::ExitCode, sync::PoisonError, time::Duration};
 
 use crate::{
     error::{RunError, StartError},
@@ -64,7 +59,10 @@ impl Bell {
         let mut rung = self.lock();
         while !rung.over && rung.asked <= asked {
             rung = match until {
-                None => self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(rung)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -126,7 +124,11 @@ impl fmt::Display for Left {
 pub(crate) fn listed(left: &[Left]) -> String {
     match left {
         [] => "nothing was left".to_owned(),
-        left => left.iter().map(Left::to_string).collect::<Vec<_>>().join("; "),
+        left => left
+            .iter()
+            .map(Left::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 
@@ -136,9 +138,13 @@ impl<P: Blueprint> Report<P> {
         let stages = self.metrics().stages().iter();
         let in_stages = stages.map(|stage| (stage.name, stage.dropped, stage.in_flight));
         // What the ledger has besides was never taken out of the input, or is in the hands of whoever took it.
-        let (dropped, held) = self.metrics().stages().iter().fold((0, 0), |(dropped, held), stage| {
-            (dropped + stage.dropped, held + stage.in_flight)
-        });
+        let (dropped, held) = self
+            .metrics()
+            .stages()
+            .iter()
+            .fold((0, 0), |(dropped, held), stage| {
+                (dropped + stage.dropped, held + stage.in_flight)
+            });
         let ledger = self.ledger();
         let waiting = ledger.dropped.saturating_sub(dropped);
         let taken = ledger.in_flight.saturating_sub(held);

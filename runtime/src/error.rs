@@ -81,7 +81,10 @@ pub enum StartError {
 
 /// What falls short, each with its help.
 fn told(short: &[Shortfall]) -> String {
-    let told: Vec<String> = short.iter().map(|short| format!("{short}; {}", short.help())).collect();
+    let told: Vec<String> = short
+        .iter()
+        .map(|short| format!("{short}; {}", short.help()))
+        .collect();
     told.join("\n")
 }
 

@@ -145,7 +145,10 @@ impl fmt::Display for Concern {
                 stage,
                 state,
                 waiting,
-            } => write!(f, "the breaker of `{stage}` is {state}, {waiting} items wait"),
+            } => write!(
+                f,
+                "the breaker of `{stage}` is {state}, {waiting} items wait"
+            ),
             Self::Overdue { stage, calls } => {
                 write!(f, "{calls} calls of `{stage}` take longer than its timeout")
             }

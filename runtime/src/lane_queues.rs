@@ -58,7 +58,9 @@ impl LaneQueues {
 
     /// The lane of a batch at a link, drawn from its source in the lane `drawn`.
     pub(crate) fn at(&self, link: u16, drawn: Lane) -> Lane {
-        self.links.get(usize::from(link)).map_or(drawn, |lane| lane.with(drawn))
+        self.links
+            .get(usize::from(link))
+            .map_or(drawn, |lane| lane.with(drawn))
     }
 
     /// Has a lane a queue here?
@@ -79,7 +81,9 @@ impl LaneQueues {
     }
 
     pub(crate) fn waits_in(&self, lane: Lane) -> bool {
-        self.queues[lane.index()].as_ref().is_some_and(|queue| !queue.is_empty())
+        self.queues[lane.index()]
+            .as_ref()
+            .is_some_and(|queue| !queue.is_empty())
     }
 
     /// Is no task in any lane?

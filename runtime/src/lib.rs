@@ -85,6 +85,7 @@ built_on_them! {
     mod reserve;
     mod rest;
     mod running;
+    mod scarcity;
     mod settings;
     mod shared;
     mod shelf;

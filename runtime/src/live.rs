@@ -345,7 +345,11 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
 fn guarded(both: [&StageSettings; 2]) -> [(Key, [String; 2]); 4] {
     let told = |of: fn(&GuardSettings) -> String| {
         let [before, after] = both.map(|stage| stage.guard.as_ref().map(of));
-        let to = if before == after { "what it is" } else { "something else" };
+        let to = if before == after {
+            "what it is"
+        } else {
+            "something else"
+        };
         ["what it is".to_owned(), to.to_owned()]
     };
     [

@@ -5,8 +5,9 @@ use std::fmt;
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
-    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::GuardMetrics, pressure::MemoryPressure, running::Of,
-    shared::Shared, sync::Ordering, worker_stats::WorkerMetrics,
+    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::GuardMetrics,
+    pressure::MemoryPressure, running::Of, shared::Shared, sync::Ordering,
+    worker_stats::WorkerMetrics,
 };
 
 /// What every stage of a pipeline has counted at one moment.
@@ -158,7 +159,11 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
     let made = shared.dropped_inside(stage);
     let source = info.kind == Kind::Source;
     let leave = sent + failed + panicked + made;
-    let filtered = if source { 0 } else { received.saturating_sub(leave) };
+    let filtered = if source {
+        0
+    } else {
+        received.saturating_sub(leave)
+    };
     let before = dropped_before(shared, stage);
     let come: u64 = info
         .inputs
@@ -183,7 +188,10 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .into_iter()
             .map(|door| (door, routed(shared, stage, door)))
             .collect(),
-        guard: shared.guards.of(stage).map(|guard| guard.seen(shared.now())),
+        guard: shared
+            .guards
+            .of(stage)
+            .map(|guard| guard.seen(shared.now())),
     }
 }
 

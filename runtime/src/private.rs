@@ -15,7 +15,9 @@ pub use crate::{
     aside::{Parked, Served},
     batch::{Collector, Due},
     call::{Call, CallBatch, Outlet, Routed, no_env, routed, routed_copied},
-    calls::{Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, key_of_called},
+    calls::{
+        Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, key_of_called,
+    },
     carrier::{Carrier, Task},
     counts::Counts,
     diagnose::*,
@@ -25,11 +27,11 @@ pub use crate::{
     error::InitError,
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
+    letter::{Whence, keep, kept_letter_link, letter_link},
     link::{
         Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink,
         RingLoad, Sender, Sending, Serial, Shard,
     },
-    letter::{Whence, keep, kept_letter_link, letter_link},
     load::{Load, Rest},
     pin::{Start, feed},
     prefetch::{DISTANCE, prefetch},
@@ -43,8 +45,8 @@ pub use crate::{
     },
     stage::{
         ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
-        ask_target, class_of, copy, env_for, err_link, found_by, found_in, found_of, saved, key_of,
-        link, make_state, refused, shown, slice_link,
+        ask_target, class_of, copy, env_for, err_link, found_by, found_in, found_of, key_of, link,
+        make_state, refused, saved, shown, slice_link,
     },
     worker::Worker,
 };

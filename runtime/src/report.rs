@@ -239,7 +239,9 @@ fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Opt
         } else {
             ledger.in_flight += stage.in_flight;
         }
-        let ends = P::TOPOLOGY.find(stage.name).is_some_and(|id| P::TOPOLOGY.ends_at(id));
+        let ends = P::TOPOLOGY
+            .find(stage.name)
+            .is_some_and(|id| P::TOPOLOGY.ends_at(id));
         if ends {
             ledger.delivered += stage.sent;
         }
@@ -355,7 +357,10 @@ impl<P> fmt::Display for Report<P> {
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
         }
-        for (name, guard) in stages.iter().filter_map(|s| Some((s.name, s.guard.as_ref()?))) {
+        for (name, guard) in stages
+            .iter()
+            .filter_map(|s| Some((s.name, s.guard.as_ref()?)))
+        {
             writeln!(f, "  `{name}`: {guard}")?;
         }
         if let Some(memory) = self.metrics.memory {

@@ -97,7 +97,11 @@ impl Worker<'_> {
     /// Is there anything to do that this worker could see from outside?
     pub(crate) fn sees_work(&self) -> bool {
         let shared = self.shared;
-        if shared.is_finished() || shared.is_stopping() || self.sees_tasks() || shared.forks.has_offers() {
+        if shared.is_finished()
+            || shared.is_stopping()
+            || self.sees_tasks()
+            || shared.forks.has_offers()
+        {
             return true;
         }
         let free = shared.credits.free();
@@ -128,8 +132,15 @@ impl Worker<'_> {
     /// Looks around for as long as it pays; true if there is something.
     fn look(&mut self) -> bool {
         let shared = self.shared;
-        let resting = shared.sources.iter().any(|source| source.retry_time().is_some());
-        let budget = if resting { 0 } else { self.rest.budget(shared.has_spare_cpu()) };
+        let resting = shared
+            .sources
+            .iter()
+            .any(|source| source.retry_time().is_some());
+        let budget = if resting {
+            0
+        } else {
+            self.rest.budget(shared.has_spare_cpu())
+        };
         if self.now() - self.rest.worked >= budget {
             return false;
         }
@@ -190,7 +201,10 @@ impl Worker<'_> {
         // One sleeper is enough to ask a source again in time; it wakes the others when there is work for them.
         // While sources are paused nobody asks them; who ends that wakes a sleeper.
         let asked = (0..shared.sources.len()).filter(|_| shared.may_pull());
-        let retry = asked.filter_map(|source| self.retry_time(source)).chain(shared.aside.first()).min();
+        let retry = asked
+            .filter_map(|source| self.retry_time(source))
+            .chain(shared.aside.first())
+            .min();
         let mine = retry.filter(|at| shared.take_clock(*at));
         let timeout = mine.map(|at| Duration::from_nanos(at.saturating_sub(shared.now()).max(1)));
         let pause = self.rest.pace.pause(shared.now());
@@ -247,8 +261,15 @@ impl Worker<'_> {
         let stats = self.stats();
         let blocked = shared.is_parallel()
             && shared.credits.free() == 0
-            && shared.sources.iter().any(|source| source.is_ready(self.now()));
-        let on = if blocked { shared.credits.most_at(shared.info.links.len()) } else { None };
+            && shared
+                .sources
+                .iter()
+                .any(|source| source.is_ready(self.now()));
+        let on = if blocked {
+            shared.credits.most_at(shared.info.links.len())
+        } else {
+            None
+        };
         match on {
             Some(link) => stats.blocked_ns[link].add(rested),
             None => stats.idle_ns.add(rested),
@@ -259,9 +280,17 @@ impl Worker<'_> {
     pub(crate) fn aged(&self) -> Option<Lane> {
         let shared = self.shared;
         let mut aged = None;
-        for lane in shared.lanes.used().from(Lane::LOW).filter(|lane| *lane != Lane::CRITICAL) {
+        for lane in shared
+            .lanes
+            .used()
+            .from(Lane::LOW)
+            .filter(|lane| *lane != Lane::CRITICAL)
+        {
             let waits = shared.lanes.waits_in(lane)
-                || shared.sources.iter().any(|source| source.is_ready_in(lane, self.now()));
+                || shared
+                    .sources
+                    .iter()
+                    .any(|source| source.is_ready_in(lane, self.now()));
             if !waits {
                 shared.lanes.served(lane, self.now());
             } else if aged.is_none() && shared.lanes.is_aged(lane, self.now()) {

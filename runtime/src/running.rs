@@ -325,11 +325,7 @@ impl<P: Blueprint> Running<P> {
     }
 
     /// Ends a run that takes no more in, within a time, or when it was asked to end more than `asked` times.
-    fn end_within(
-        &mut self,
-        within: Duration,
-        asked: u32,
-    ) -> Result<Report<P>, Box<Failed<P>>> {
+    fn end_within(&mut self, within: Duration, asked: u32) -> Result<Report<P>, Box<Failed<P>>> {
         let bell = Arc::clone(&self.shared.bell);
         // A time that the clock cannot tell is none.
         let until = Instant::now().checked_add(within);

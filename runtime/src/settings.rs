@@ -83,23 +83,27 @@ pub(crate) struct StageSettings {
 impl Settings {
     /// What the topology says, for one worker until [`Self::set_threads`] is called.
     pub(crate) fn of(info: &TopologyInfo) -> Self {
-        let stages = info.stages.iter().enumerate().map(|(id, stage)| StageSettings {
-            batch: stage.batch,
-            linger: stage.linger_ns.unwrap_or(LINGER_NS),
-            idle: stage.idle_ns.unwrap_or(IDLE_NS),
-            queue: stage.queue.unwrap_or(match info.reads_ring(id as u16) {
-                true => RING,
-                false => QUEUE,
-            }),
-            priority: stage.priority,
-            cores: stage.cores.and_then(CoreSet::of),
-            wait: stage.wait,
-            realtime: stage.realtime,
-            guard: info.guard_of(id as u16).map(GuardSettings::of),
-            on_panic: stage
-                .on_panic
-                .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
-        });
+        let stages = info
+            .stages
+            .iter()
+            .enumerate()
+            .map(|(id, stage)| StageSettings {
+                batch: stage.batch,
+                linger: stage.linger_ns.unwrap_or(LINGER_NS),
+                idle: stage.idle_ns.unwrap_or(IDLE_NS),
+                queue: stage.queue.unwrap_or(match info.reads_ring(id as u16) {
+                    true => RING,
+                    false => QUEUE,
+                }),
+                priority: stage.priority,
+                cores: stage.cores.and_then(CoreSet::of),
+                wait: stage.wait,
+                realtime: stage.realtime,
+                guard: info.guard_of(id as u16).map(GuardSettings::of),
+                on_panic: stage
+                    .on_panic
+                    .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
+            });
         let mut settings = Self {
             workers: 1,
             pool: Wish {
@@ -201,7 +205,11 @@ impl Settings {
     /// The parts in which a carrier comes to a link; 1 for what a source gives, which has a number behind those of the links.
     pub(crate) fn parts_of(&self, info: &TopologyInfo, link: u16) -> usize {
         let links = info.links.len();
-        if usize::from(link) < links { self.parts_at(info, link.into()) } else { 1 }
+        if usize::from(link) < links {
+            self.parts_at(info, link.into())
+        } else {
+            1
+        }
     }
 
     /// The parts in which a link divides a carrier: by partition of the keys, or by the thread that has them.

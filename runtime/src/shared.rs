@@ -27,7 +27,8 @@ use crate::{
     live::Live,
     machine::{Placement, Seating},
     pin::{self, Pins},
-    pressure::{Gauge, Level, MemoryWatch, Pressure},
+    pressure::{Gauge, MemoryWatch, Pressure},
+    scarcity::Spares,
     settings::Settings,
     source::SourceCtl,
     sync::{AtomicBool, AtomicU64, Instant, Mutex, MutexGuard, Ordering, fence},
@@ -56,7 +57,7 @@ pub(crate) struct Shared {
     /// What the buffers between stages take.
     pub(crate) budget: Budget,
     /// What lies ready to be used again.
-    spares: Mutex<Vec<Weak<dyn Spares>>>,
+    pub(crate) spares: Mutex<Vec<Weak<dyn Spares>>>,
     pub(crate) credits: Credits,
     pub(crate) idle: Arc<Idle>,
     /// What stages have forked.
@@ -111,12 +112,6 @@ struct Outcome {
     panics: Vec<PanicNote>,
 }
 
-/// Buffers that lie ready, and that can be freed.
-pub(crate) trait Spares: Send + Sync {
-    /// Frees them all.
-    fn free_all(&self);
-}
-
 /// A panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -166,7 +161,9 @@ impl Shared {
             injector: ArrayQueue::new(bound),
             lanes: LaneQueues::new(&settings, info, bound),
             // Nobody has a pipeline with pinned threads to itself, nor one whose batches may have to wait.
-            parallel: AtomicBool::new(settings.parallel || !pins.is_empty() || settings.has_guards()),
+            parallel: AtomicBool::new(
+                settings.parallel || !pins.is_empty() || settings.has_guards(),
+            ),
             guards: Guards::new(&settings),
             aside: Aside::new(),
             pins,
@@ -219,7 +216,11 @@ impl Shared {
 
     /// The name of a source by its number, or `input`.
     pub(crate) fn source_name(&self, source: usize) -> &'static str {
-        let stage = self.info.sources.get(source).and_then(|source| source.stage);
+        let stage = self
+            .info
+            .sources
+            .get(source)
+            .and_then(|source| source.stage);
         stage.map_or("input", |stage| self.stage_name(stage))
     }
 
@@ -249,76 +250,9 @@ impl Shared {
     /// The worker that took the clock is awake. It looks after the sources before it sleeps again.
     pub(crate) fn give_clock_back(&self, at: u64) {
         // If it fails, another one has taken the clock for an earlier time.
-        let _ = self.clock.compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// How long a worker works before it looks around, in nanoseconds: shorter while memory is scarce, so that it has less
-    /// on its way.
-    pub(crate) fn quantum(&self) -> u64 {
-        let quantum = self.live.quantum();
-        match self.scarcity() {
-            Level::None => quantum,
-            Level::Some => quantum / 4,
-            Level::High | Level::Critical => quantum / 16,
-        }
-    }
-
-    /// Are the sources left alone until there is memory again? Not when the run ends, which needs what they hold.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.pressure.level() == Level::Critical && !self.is_closing()
-    }
-
-    /// Are there more buffers than there may be, and batches on their way that will give some back?
-    pub(crate) fn is_short(&self) -> bool {
-        self.budget.is_over() && self.credits.free() != self.credits.total()
-    }
-
-    /// May a source be asked for more now? If buffers are what is missing, the spare ones are freed.
-    pub(crate) fn may_pull_now(&self) -> bool {
-        if self.is_short() {
-            self.free_spares();
-            return false;
-        }
-        !self.is_paused()
-    }
-
-    /// May the sources be asked for more?
-    pub(crate) fn may_pull(&self) -> bool {
-        !self.is_paused() && !self.is_short()
-    }
-
-    /// How scarce memory is, that of the machine or that which the pipeline may take.
-    pub(crate) fn scarcity(&self) -> Level {
-        self.pressure.level().max(self.budget.level())
-    }
-
-    /// Buffers were freed.
-    pub(crate) fn freed(&self, bytes: usize) {
-        if self.budget.subtract(bytes) {
-            self.idle.wake_one();
-            self.pins.wake_sources();
-        }
-    }
-
-    /// Is memory so plentiful that items may wait for others?
-    pub(crate) fn may_linger(&self) -> bool {
-        self.scarcity() == Level::None
-    }
-
-    /// Adds buffers that are freed when memory is scarce.
-    pub(crate) fn add_spares(&self, spares: Weak<dyn Spares>) {
-        self.spares().push(spares);
-    }
-
-    /// Frees the buffers that lie ready.
-    pub(crate) fn free_spares(&self) {
-        for spares in self.spares().iter().filter_map(Weak::upgrade) {
-            spares.free_all();
-        }
-    }
-
-    fn spares(&self) -> MutexGuard<'_, Vec<Weak<dyn Spares>>> {
-        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+        let _ = self
+            .clock
+            .compare_exchange(at, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -354,7 +288,11 @@ impl Shared {
             // Whoever sleeps may sleep too long.
             self.idle.wake_one();
         }
-        if self.guards.of(stage.into()).is_some_and(|guard| guard.news() != news) {
+        if self
+            .guards
+            .of(stage.into())
+            .is_some_and(|guard| guard.news() != news)
+        {
             self.release_aside(stage);
         }
     }
@@ -467,7 +405,10 @@ impl Shared {
     /// Everything that was pulled is done, unless the run has begun to stop. Called by a worker that is alone.
     pub(crate) fn all_done(&self) {
         if !self.is_stopping() {
-            self.sources.iter().filter_map(SourceCtl::acks).for_each(|acks| acks.all_done());
+            self.sources
+                .iter()
+                .filter_map(SourceCtl::acks)
+                .for_each(|acks| acks.all_done());
         }
     }
 
@@ -479,7 +420,8 @@ impl Shared {
         let free = self.credits.release(ticket);
         let first = free == Some(1);
         // Outside parallel work someone waits for all tickets; within it for any, or, where buffers are short, for all.
-        let all = free == Some(self.credits.total()) && (!self.is_parallel() || self.budget.is_over());
+        let all =
+            free == Some(self.credits.total()) && (!self.is_parallel() || self.budget.is_over());
         if first || all {
             self.idle.wake_one();
             self.pins.wake_sources();
@@ -489,7 +431,10 @@ impl Shared {
 
     /// May batches be divided that come by this link, or from the source that has this number here?
     pub(crate) fn division(&self, link: u16) -> Division {
-        self.divisions.get(usize::from(link)).copied().unwrap_or(Division::Never)
+        self.divisions
+            .get(usize::from(link))
+            .copied()
+            .unwrap_or(Division::Never)
     }
 
     /// Leaves a batch to whichever worker is free first.
@@ -511,7 +456,10 @@ impl Shared {
     /// are done.
     pub(crate) fn keep(&self, ticket: u32) -> Kept<'_> {
         self.credits.share(ticket);
-        Kept { shared: self, ticket }
+        Kept {
+            shared: self,
+            ticket,
+        }
     }
 
     /// Items at a link, or pulled from a source, that the run drops because it stops.

@@ -131,6 +131,8 @@ impl Drop for Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signals").field("received", &self.received()).finish_non_exhaustive()
+        f.debug_struct("Signals")
+            .field("received", &self.received())
+            .finish_non_exhaustive()
     }
 }

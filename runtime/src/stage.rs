@@ -5,7 +5,10 @@ use std::{hash::Hash, marker::PhantomData};
 use crate::{
     breaker::Refused,
     classify::{Classify, ErrorClass},
-    diagnose::{Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Saves, Shown, StageKey, TellsRefusal},
+    diagnose::{
+        Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Saves,
+        Shown, StageKey, TellsRefusal,
+    },
     error::InitError,
     graph::States,
     link::Merge,

@@ -84,10 +84,9 @@ impl<G: Graph> Urgent for Interrupt<'_, G> {
         let mut ready = self.ready(inner);
         let (w, own) = &mut *ready;
         let until = w.tick() + AGE_NS;
-        while !self.shared.is_stopping()
-            && step_above(self.shelf, own, w, lane)
-            && w.now() < until
-        {}
+        while !self.shared.is_stopping() && step_above(self.shelf, own, w, lane) && w.now() < until
+        {
+        }
         self.inner.replace(Some(Inner::Ready(ready)));
     }
 }

@@ -485,7 +485,8 @@ fn pull_one<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) ->
             Pulled::More => {
                 w.stats().pulled.add(1);
                 w.turn = source + 1;
-                let may_turn = shared.pins.is_empty() && !shared.settings.parallel && shared.guards.is_empty();
+                let may_turn =
+                    shared.pins.is_empty() && !shared.settings.parallel && shared.guards.is_empty();
                 if may_turn && shared.sources.iter().all(|source| source.is_cheap()) {
                     shared.set_parallel(false);
                 }

@@ -34,7 +34,8 @@ pub(crate) struct Cell(AtomicU64);
 impl Cell {
     pub(crate) fn add(&self, n: u64) {
         // Relaxed: one writer, and no other memory is read by what it says.
-        self.0.store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        self.0
+            .store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -99,12 +100,21 @@ impl WorkerStats {
     /// At a run's age of `age`.
     pub(crate) fn read(&self, info: &TopologyInfo, age: Duration) -> WorkerMetrics {
         let time = |cell: &Cell| Duration::from_nanos(cell.get());
-        let named = |(link, cell): (usize, &Cell)| (info.stages[usize::from(info.links[link].to)].name, time(cell));
+        let named = |(link, cell): (usize, &Cell)| {
+            (
+                info.stages[usize::from(info.links[link].to)].name,
+                time(cell),
+            )
+        };
         let mut blocked_on: Vec<_> = self.blocked_ns.iter().enumerate().map(named).collect();
         blocked_on.retain(|(_, waited)| !waited.is_zero());
         blocked_on.sort_by_key(|(_, waited)| std::cmp::Reverse(*waited));
         let blocked = blocked_on.iter().map(|(_, waited)| *waited).sum();
-        let idle = if self.begun.get() == 0 { age } else { time(&self.idle_ns) };
+        let idle = if self.begun.get() == 0 {
+            age
+        } else {
+            time(&self.idle_ns)
+        };
         WorkerMetrics {
             executed: self.executed.get(),
             pulled: self.pulled.get(),

@@ -156,7 +156,12 @@ impl<P: Blueprint> DryAssembly<P> {
     }
 
     /// The stage `C` takes the errors of a stage as dead letters.
-    pub fn letters<S: StageFn, C: StageFn>(&mut self, id: u16, reader: u16, make: fn(S::Err, Whence) -> C::In) {
+    pub fn letters<S: StageFn, C: StageFn>(
+        &mut self,
+        id: u16,
+        reader: u16,
+        make: fn(S::Err, Whence) -> C::In,
+    ) {
         let make: LetterFn = Box::new(move |error, _, whence| Box::new(make(open(error), whence)));
         self.part(id).letters.push((reader.into(), make));
     }

@@ -99,14 +99,7 @@ impl<E> Engine<'_, E> {
     }
 
     /// Adds a stage of which `read` items and errors went to other stages.
-    fn add(
-        &self,
-        ledger: &mut Ledger,
-        stage: &StageMetrics,
-        tally: &Tally,
-        read: u64,
-        ends: bool,
-    ) {
+    fn add(&self, ledger: &mut Ledger, stage: &StageMetrics, tally: &Tally, read: u64, ends: bool) {
         ledger.received += tally.fed;
         // What the caller took does not end here.
         let kept = if ends { stage.sent - tally.taken } else { 0 };

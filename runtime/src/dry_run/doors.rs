@@ -84,7 +84,8 @@ impl<E> Engine<'_, E> {
             }));
             match copies {
                 Ok(copies) => {
-                    for (reader, item) in readers.into_iter().zip(copies.into_iter().chain([item])) {
+                    for (reader, item) in readers.into_iter().zip(copies.into_iter().chain([item]))
+                    {
                         let item = self.as_letter(door, reader, item);
                         self.nodes[reader].queue.push(item);
                     }

@@ -166,7 +166,10 @@ impl<'s, E> Engine<'s, E> {
 
     /// Puts an item behind a source.
     pub(super) fn feed_from(&mut self, source: usize, item: Item) {
-        let from = (self.info.stages[source].name, self.nodes[source].tally.fed as u32);
+        let from = (
+            self.info.stages[source].name,
+            self.nodes[source].tally.fed as u32,
+        );
         let item = self.timed(item, Some(from));
         let node = &mut self.nodes[source];
         node.tally.fed += 1;

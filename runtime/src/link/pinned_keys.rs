@@ -11,10 +11,7 @@
 //! is left, and there are no empty ones. As many parts are on their way to a thread as there are batches on their way to the
 //! link, so a ring that has room for these has room for those.
 
-use std::{
-    fmt,
-    hash::BuildHasher,
-};
+use std::{fmt, hash::BuildHasher};
 
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
@@ -30,9 +27,9 @@ use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
     drive::Watch,
-    load::Load,
     error::InitError,
     graph::Site,
+    load::Load,
     pin::Waiter,
     stage::KeyFn,
     sync::{AtomicU64, Ordering},

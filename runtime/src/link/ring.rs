@@ -131,7 +131,13 @@ impl<T: 'static> Sender<'_, T> {
             link: self.link,
             shared: self.last.shared,
             behind: self.last.behind,
-            idle: self.last.shared.pins.places().get(self.last.behind).map(|pin| &pin.idle),
+            idle: self
+                .last
+                .shared
+                .pins
+                .places()
+                .get(self.last.behind)
+                .map(|pin| &pin.idle),
         }
     }
 }

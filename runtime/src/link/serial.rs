@@ -51,7 +51,10 @@ impl<T: 'static, S> Serial<T, S> {
             home: Home::new(shared, link, bound * (parts + 1), items),
             ring: CarrierRing::new(bound),
             arrivals: AtomicU64::new(0),
-            pieces: Regroup::new(shared.credits.total() as usize * parts, shared.settings.workers),
+            pieces: Regroup::new(
+                shared.credits.total() as usize * parts,
+                shared.settings.workers,
+            ),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
             ordered,
             state: UnsafeCell::new(state),
@@ -72,7 +75,11 @@ impl<T: 'static, S> Serial<T, S> {
         mut serve: impl FnMut(&mut S, Carrier<T>, &mut Worker<'w>) -> R,
     ) {
         let known = R::WAITS && carrier.is_paused();
-        let Some(carrier) = (if known { Some(carrier) } else { self.numbered(carrier, w.node()) }) else {
+        let Some(carrier) = (if known {
+            Some(carrier)
+        } else {
+            self.numbered(carrier, w.node())
+        }) else {
             return;
         };
         self.ring.pass(carrier, w, |carrier, w| {

@@ -18,10 +18,10 @@ use super::{timed, together_with, wait_for};
 use crate::{
     carrier::{Carrier, Home, Task},
     diagnose::crosses_threads,
-    load::Load,
     graph::Site,
     lane::Lane,
     link::{Hashed, KeyedLink},
+    load::Load,
     machine::Machine,
     settings::Settings,
     shared::Shared,
@@ -109,7 +109,11 @@ pub fn steal(n: u64) -> Duration {
     let rounds = n.div_ceil(STOLEN as u64);
     let queue = Queue::new_fifo();
     stand.set_stealers(&[&queue, &Queue::new_fifo()]);
-    let tasks: Mutex<Vec<Task>> = Mutex::new((0..STOLEN).map(|_| stand.carrier(&[]).into_task()).collect());
+    let tasks: Mutex<Vec<Task>> = Mutex::new(
+        (0..STOLEN)
+            .map(|_| stand.carrier(&[]).into_task())
+            .collect(),
+    );
     let (left, stolen) = (AtomicU64::new(0), AtomicU64::new(0));
     let (tasks, left, stolen) = (&tasks, &left, &stolen);
     let owner = move || {
@@ -248,7 +252,8 @@ pub fn scatter(keys: &[u64], batch: usize, workers: usize) -> Scatter {
         shared: &stand.shared,
         input: None,
     };
-    let link: KeyedLink<u64, _, u64> = KeyedLink::new(&site, 0, |key: &u64| *key, crosses_threads::<u64>());
+    let link: KeyedLink<u64, _, u64> =
+        KeyedLink::new(&site, 0, |key: &u64| *key, crosses_threads::<u64>());
     let mut w = Worker::new(&stand.shared, 0, Queue::new_fifo(), None);
     let mut tasks = Vec::new();
     let mut all = Scatter {
@@ -292,7 +297,11 @@ impl<T: Copy + Send + 'static> Stand<T> {
     fn of(shared: Arc<Shared>) -> Self {
         let home = Home::new(&shared, 0, STOLEN, crosses_threads::<T>());
         let ticket = shared.credits.take(0, Lane::NORMAL).expect("all are free");
-        Self { shared, home, ticket }
+        Self {
+            shared,
+            home,
+            ticket,
+        }
     }
 
     /// A batch of these items.

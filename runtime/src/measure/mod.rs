@@ -30,7 +30,8 @@ pub use self::{
     rings::{ring_bursts, ring_trips},
 };
 use crate::{
-    credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring, source::Ingress, token::Token,
+    credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring,
+    source::Ingress, token::Token,
 };
 
 /// Batches of the gate's measurements.
@@ -156,7 +157,9 @@ pub fn gate_held(n: u64) -> Duration {
             wait_for(&full, round + 1);
             let first = returned.pop().expect("one is left for the holder");
             time += timed(|| {
-                let mut hold = ring.arrive(round * BATCHES as u64, first).expect("nobody else serves");
+                let mut hold = ring
+                    .arrive(round * BATCHES as u64, first)
+                    .expect("nobody else serves");
                 taken.extend(hold.take());
                 while ring.advance(&mut hold) {
                     taken.extend(hold.take());
@@ -194,7 +197,9 @@ pub fn send_batches(n: u64) -> [Duration; 2] {
     const AT_ONCE: u64 = 16;
     let input = Ingress::new(64 * 1024, crosses_threads::<u64>());
     input.attach(&Arc::new(Idle::new(2)));
-    let mut batches: Vec<Vec<u64>> = (0..AT_ONCE).map(|_| Vec::with_capacity(SENT as usize)).collect();
+    let mut batches: Vec<Vec<u64>> = (0..AT_ONCE)
+        .map(|_| Vec::with_capacity(SENT as usize))
+        .collect();
     let mut taken = Vec::with_capacity((AT_ONCE * SENT) as usize);
     let mut times = [Duration::ZERO; 2];
     for _ in 0..n.div_ceil(AT_ONCE * SENT) {
@@ -268,7 +273,9 @@ fn together_with<A: Send, B: Send>(
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let sit = |n: usize| {
         // Where it cannot be bound it runs where the system puts it.
-        let _ = cores.get(n).is_some_and(|core| crate::machine::bind(core.id as u32));
+        let _ = cores
+            .get(n)
+            .is_some_and(|core| crate::machine::bind(core.id as u32));
         here.fetch_add(1, Ordering::AcqRel);
         while here.load(Ordering::Acquire) < 2 {
             thread::yield_now();
@@ -322,7 +329,11 @@ mod tests {
         sends(1000, &mut each);
         assert_eq!(each.len(), 1000);
         assert_eq!(wakes(3, Duration::ZERO).len(), 3);
-        assert!(send_batches(1).iter().all(|time| *time < Duration::from_secs(1)));
+        assert!(
+            send_batches(1)
+                .iter()
+                .all(|time| *time < Duration::from_secs(1))
+        );
         assert!(hops(100, 2048).reading > Duration::ZERO);
         let scattered = scatter(&[1, 2, 3, 4], 2, 1);
         assert_eq!(scattered.items, 4);

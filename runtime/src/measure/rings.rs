@@ -38,7 +38,10 @@ pub fn ring_bursts<const BURST: usize>(n: u64) -> Duration {
         for begin in (0..n).step_by(BURST) {
             let numbers = begin..n.min(begin + BURST as u64);
             let many = numbers.clone().count();
-            burst.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+            burst
+                .iter_mut()
+                .zip(numbers)
+                .for_each(|(place, number)| *place = number);
             let mut pushed = 0;
             while pushed < many {
                 pushed += producer.push_slice(&burst[pushed..many]);

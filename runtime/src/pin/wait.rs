@@ -40,7 +40,11 @@ impl<'w> Waiter<'w> {
             index,
             wait,
             looks: 0,
-            most: if wait == Wait::Adaptive { pauses(SPIN) } else { 0 },
+            most: if wait == Wait::Adaptive {
+                pauses(SPIN)
+            } else {
+                0
+            },
         }
     }
 

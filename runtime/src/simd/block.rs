@@ -3,11 +3,7 @@
 //! What a filter keeps is packed, without a branch that depends on the item. Items in blocks have no drop glue (see
 //! [`Vector::Items`](super::Vector)), so a block that a panic cuts short is just forgotten.
 
-use std::{
-    any::TypeId,
-    fmt,
-    mem::MaybeUninit,
-};
+use std::{any::TypeId, fmt, mem::MaybeUninit};
 
 use super::lanes::{BLOCK, Lanes, ROOM, pick};
 
@@ -144,11 +140,21 @@ impl<T: 'static> Block<T> {
         // Flags are as wide as the items where the mask is made from vectors of them; only one of the branches is compiled.
         let mask = if L::WIDE && size_of::<U>() == 8 {
             let mut flags = [0u64; BLOCK];
-            self.flag(map, |item| u64::from(keep(item)).wrapping_neg(), &mut mapped, &mut flags);
+            self.flag(
+                map,
+                |item| u64::from(keep(item)).wrapping_neg(),
+                &mut mapped,
+                &mut flags,
+            );
             L::mask64(&flags)
         } else if L::WIDE && size_of::<U>() == 4 {
             let mut flags = [0u32; BLOCK];
-            self.flag(map, |item| u32::from(keep(item)).wrapping_neg(), &mut mapped, &mut flags);
+            self.flag(
+                map,
+                |item| u32::from(keep(item)).wrapping_neg(),
+                &mut mapped,
+                &mut flags,
+            );
             L::mask32(&flags)
         } else {
             let mut flags = [0u8; BLOCK];
@@ -248,7 +254,11 @@ impl<'a, T> Sieve<'a, T> {
         }
         let mut block = [const { MaybeUninit::uninit() }; FULL];
         // SAFETY: there are more places than that, and what is copied is not looked at.
-        unsafe { block.as_mut_ptr().copy_from_nonoverlapping(self.items.as_ptr(), FULL) };
+        unsafe {
+            block
+                .as_mut_ptr()
+                .copy_from_nonoverlapping(self.items.as_ptr(), FULL)
+        };
         Some(block)
     }
 
@@ -269,7 +279,11 @@ impl<'a, T> Sieve<'a, T> {
     pub(super) fn close(&mut self) {
         let (front, back) = self.items.split_at_mut(FULL);
         // SAFETY: both parts are at least a block long, and what is copied is not looked at.
-        unsafe { front.as_mut_ptr().copy_from_nonoverlapping(back.as_ptr(), BLOCK) };
+        unsafe {
+            front
+                .as_mut_ptr()
+                .copy_from_nonoverlapping(back.as_ptr(), BLOCK)
+        };
         self.len -= FULL;
         self.at = 0;
     }
@@ -387,7 +401,9 @@ impl<T> Iterator for Again<T> {
 
 impl<T> fmt::Debug for Block<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Block").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Block")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }
 

@@ -303,10 +303,21 @@ mod tests {
                 _ => seed,
             };
             let kept = |at: &u64| mask >> at & 1 == 1;
-            let flags: [u64; BLOCK] = std::array::from_fn(|at| if kept(&(at as u64)) { u64::MAX } else { 0 });
+            let flags: [u64; BLOCK] =
+                std::array::from_fn(|at| if kept(&(at as u64)) { u64::MAX } else { 0 });
             assert_eq!(L::mask64(&flags), mask, "{}", L::NAME);
-            assert_eq!(L::mask32(&flags.map(|flag| flag as u32)), mask, "{}", L::NAME);
-            assert_eq!(L::mask8(&flags.map(|flag| (flag & 1) as u8)), mask, "{}", L::NAME);
+            assert_eq!(
+                L::mask32(&flags.map(|flag| flag as u32)),
+                mask,
+                "{}",
+                L::NAME
+            );
+            assert_eq!(
+                L::mask8(&flags.map(|flag| (flag & 1) as u8)),
+                mask,
+                "{}",
+                L::NAME
+            );
             let expect: Vec<u64> = (0..BLOCK as u64).filter(kept).collect();
             let numbers: [u64; BLOCK] = std::array::from_fn(|at| at as u64);
             let mut to = [99u64; ROOM];
@@ -325,7 +336,7 @@ mod tests {
         check::<Baseline>();
         #[cfg(target_arch = "x86_64")]
         {
-            use crate::simd::{Level, Available};
+            use crate::simd::{Available, Level};
             check::<Sse42>();
             if Level::Avx2.is_available() {
                 check::<Avx2>();

@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::LazyLock};
 
-use super::lanes::{Baseline, Lanes};
 #[cfg(target_arch = "aarch64")]
 use super::lanes::Neon;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512, Sse42};
+use super::lanes::{Baseline, Lanes};
 
 /// A set of processor features that segments with `simd = ..` are compiled for.
 ///
@@ -242,7 +242,11 @@ mod tests {
         assert_eq!(entered(machine, &[]), "baseline");
         for level in [Level::Sse42, Level::Avx2, Level::Avx512, Level::Neon] {
             assert_eq!(entered(Available(0), &[level]), "baseline");
-            let best = if machine.has(level) { level } else { Level::Baseline };
+            let best = if machine.has(level) {
+                level
+            } else {
+                Level::Baseline
+            };
             assert_eq!(entered(machine, &[level]), best.to_string());
         }
     }

@@ -18,10 +18,13 @@ mod source;
 
 #[cfg(feature = "measure")]
 pub(crate) use self::level::{Body, dispatch};
-pub(crate) use self::{level::Available, run::OneByOne, source::PieceFeed};
 pub use self::{
     block::{Block, Sieve},
     lanes::Lanes,
     level::{Level, Levels},
-    run::{Copied, CopiedNot, Copies, CopiesNot, CopiesYes, Feed, MayCopy, Vector, drive_tagged_vector, drive_vector},
+    run::{
+        Copied, CopiedNot, Copies, CopiesNot, CopiesYes, Feed, MayCopy, Vector,
+        drive_tagged_vector, drive_vector,
+    },
 };
+pub(crate) use self::{level::Available, run::OneByOne, source::PieceFeed};

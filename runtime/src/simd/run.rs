@@ -50,7 +50,12 @@ pub trait Vector<const ENTRY: usize>: Segment {
     /// Runs one item through the whole loop.
     fn item(&mut self, x: Self::In, t: &mut Self::Tally);
     /// Runs a block through the stages that take blocks. Counts only when nothing can panic any more.
-    fn sift<L: Lanes>(&self, x: Block<Self::In>, out: &mut Sieve<'_, Self::Mid>, t: &mut Self::Tally);
+    fn sift<L: Lanes>(
+        &self,
+        x: Block<Self::In>,
+        out: &mut Sieve<'_, Self::Mid>,
+        t: &mut Self::Tally,
+    );
     /// Runs an item that came out of them through the rest of the loop.
     fn rest(&mut self, x: Self::Mid, t: &mut Self::Tally);
 }
@@ -194,7 +199,8 @@ where
     };
     pump::<ENTRY, F, C, K>(w, &mut feed, run, cx, &mut progress);
     if w.shared.is_stopping() {
-        w.shared.dropped(link, feed.into_iter().flatten().count() as u64);
+        w.shared
+            .dropped(link, feed.into_iter().flatten().count() as u64);
     }
     progress.items
 }
@@ -286,7 +292,12 @@ pub(super) fn pump<const ENTRY: usize, F, C, K>(
 
 /// Counts what a run that stops leaves behind: items of a block that did not go through the loop again, and items that
 /// came out of the maps and filters and wait.
-fn abandon<const ENTRY: usize, C: Vector<ENTRY>>(w: Watch<'_>, link: u16, again: usize, waiting: usize) {
+fn abandon<const ENTRY: usize, C: Vector<ENTRY>>(
+    w: Watch<'_>,
+    link: u16,
+    again: usize,
+    waiting: usize,
+) {
     w.shared.dropped(link, again as u64);
     let mut tally = C::Tally::default();
     tally.set_at(C::LAST);

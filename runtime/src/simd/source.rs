@@ -4,9 +4,7 @@ use std::vec;
 
 use super::run::{Copies, Feed, Limits, OneByOne, Vector, pump, through};
 use crate::{
-    source::{
-        IngressSource, IterSource, Place, PollSource, Pulled, SplitSource, Splittable,
-    },
+    source::{IngressSource, IterSource, Place, PollSource, Pulled, SplitSource, Splittable},
     worker::Worker,
 };
 
@@ -119,7 +117,11 @@ where
         self.solo_by(w, |place, w, items, limit, progress| {
             let source = place.stage;
             let link = w.shared.source_link(place.source);
-            let run = Limits { limit, source, link };
+            let run = Limits {
+                limit,
+                source,
+                link,
+            };
             let mut feed = items.take().map(OneByOne);
             pump::<ENTRY, _, _, K>(w.watch(), &mut feed, run, cx, progress);
             *items = feed.map(|feed| feed.0);

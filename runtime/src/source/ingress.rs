@@ -135,7 +135,8 @@ impl<T: 'static> Ingress<T> {
     ) -> Result<u64, SendError<T>> {
         let mut sent = 0;
         for item in items {
-            self.send(lane, item, None).map_err(|error| SendError(error.into_inner()))?;
+            self.send(lane, item, None)
+                .map_err(|error| SendError(error.into_inner()))?;
             sent += 1;
         }
         Ok(sent)
@@ -168,7 +169,14 @@ impl<T: 'static> Ingress<T> {
     }
 
     /// Takes items for a worker that has the input's token, and lets senders into the room that this makes.
-    fn take(&self, lane: Lane, most: usize, shares: Shares, buffers: Buffers, into: &mut Vec<T>) -> usize {
+    fn take(
+        &self,
+        lane: Lane,
+        most: usize,
+        shares: Shares,
+        buffers: Buffers,
+        into: &mut Vec<T>,
+    ) -> usize {
         let taken = self.intake.take(lane, most, shares, buffers, into);
         if taken > 0 {
             self.intake.give_back(taken);
@@ -180,7 +188,16 @@ impl<T: 'static> Ingress<T> {
     /// Takes all that waits.
     #[cfg(feature = "measure")]
     pub(crate) fn take_all(&self, lane: Lane, into: &mut Vec<T>) -> usize {
-        self.take(lane, usize::MAX, Shares { sharers: 1, least: 1 }, Buffers::Exchanged, into)
+        self.take(
+            lane,
+            usize::MAX,
+            Shares {
+                sharers: 1,
+                least: 1,
+            },
+            Buffers::Exchanged,
+            into,
+        )
     }
 
     /// Takes nothing more and drops what is left, for a run that is over. Returns how many items that were, now and before.
@@ -199,8 +216,9 @@ impl<T: 'static> Ingress<T> {
     }
 
     fn wait(&self, wait: &mut Wait, most: Duration) {
-        self.senders
-            .wait(wait, most, || self.intake.room() > 0 || self.intake.is_closed());
+        self.senders.wait(wait, most, || {
+            self.intake.room() > 0 || self.intake.is_closed()
+        });
     }
 
     fn leave(&self, wait: &mut Wait) {
@@ -278,9 +296,17 @@ impl<T: 'static> IngressSource<T> {
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
-            take(&end.queue, w, self.place.ctl(w), Buffers::Kept, carrier.items(), limit);
+            take(
+                &end.queue,
+                w,
+                self.place.ctl(w),
+                Buffers::Kept,
+                carrier.items(),
+                limit,
+            );
         };
-        self.place.pull(w, &self.end, &self.home, fill, |_, _| {}, run)
+        self.place
+            .pull(w, &self.end, &self.home, fill, |_, _| {}, run)
     }
 
     /// Runs a quantum of items through the whole pipeline.
@@ -290,7 +316,9 @@ impl<T: 'static> IngressSource<T> {
         cx: &mut C,
         step: impl Fn(&mut C, T, &mut C::Tally),
     ) -> Pulled {
-        self.solo_by(w, |place, w, items, begun| place.all(w, items, begun, cx, step))
+        self.solo_by(w, |place, w, items, begun| {
+            place.all(w, items, begun, cx, step)
+        })
     }
 
     /// Takes a quantum of items and lets `run` run them. It is also told when the pull began.
@@ -302,7 +330,14 @@ impl<T: 'static> IngressSource<T> {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
-        take(&end.queue, w, ctl, Buffers::Exchanged, &mut end.taken, ctl.limit(false));
+        take(
+            &end.queue,
+            w,
+            ctl,
+            Buffers::Exchanged,
+            &mut end.taken,
+            ctl.limit(false),
+        );
         run(&self.place, w, end.taken.drain(..), begun)
     }
 }
@@ -319,7 +354,11 @@ fn take<T: 'static>(
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     // Fewer items than this are not worth another worker's while.
     let least = usize::try_from(ctl.items_in(SHARED_NS)).unwrap_or(usize::MAX);
-    let sharers = if w.shared.is_parallel() { w.shared.settings.workers } else { 1 };
+    let sharers = if w.shared.is_parallel() {
+        w.shared.settings.workers
+    } else {
+        1
+    };
     let taken = queue.take(w.lane(), most, Shares { sharers, least }, buffers, into);
     if taken == 0 && queue.intake.has_ended() {
         ctl.end();

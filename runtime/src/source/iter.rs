@@ -60,7 +60,8 @@ where
             |w: &Worker<'_>, items: &mut Option<I>, carrier: &mut Carrier<I::Item>, limit| {
                 self.fill(w, items, carrier, limit);
             };
-        self.place.pull(w, &self.items, &self.home, fill, |_, _| {}, run)
+        self.place
+            .pull(w, &self.items, &self.home, fill, |_, _| {}, run)
     }
 
     /// Runs a quantum of items through the whole pipeline, or fewer if they turn out to be slow and others may take the rest.

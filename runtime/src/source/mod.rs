@@ -24,9 +24,17 @@ pub use self::{
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
 };
 use crate::{
-    acks::Acks, carrier::{Carrier, Home}, credit::Spent, drive::{ALL, HANDED, Progress, Segment, panic_message, pump}, error::RunError, lane::Lane, settings::PULL, shared::Shared,
+    acks::Acks,
+    carrier::{Carrier, Home},
+    credit::Spent,
+    drive::{ALL, HANDED, Progress, Segment, panic_message, pump},
+    error::RunError,
+    lane::Lane,
+    settings::PULL,
+    shared::Shared,
     sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop},
-    token::Token, worker::Worker,
+    token::Token,
+    worker::Worker,
 };
 
 /// An item that costs more than this is worth handing to another core, in picoseconds.
@@ -286,7 +294,11 @@ impl SourceCtl {
 fn averaged(average: &AtomicU64, ns: u64, items: u64) -> u64 {
     let seen = (ns.saturating_mul(1000) / items).max(1);
     let before = average.load(Ordering::Relaxed);
-    let now = if before == 0 { seen } else { (before * 3 + seen) / 4 };
+    let now = if before == 0 {
+        seen
+    } else {
+        (before * 3 + seen) / 4
+    };
     average.store(now.max(1), Ordering::Relaxed);
     now.max(1)
 }
@@ -411,10 +423,19 @@ impl Place {
     ) -> Pulled {
         let mut progress = Progress::default();
         let mut items = Some(items);
-        pump::<ALL, I, C>(w.watch(), &mut items, u64::MAX, HANDED, cx, &step, &mut progress);
+        pump::<ALL, I, C>(
+            w.watch(),
+            &mut items,
+            u64::MAX,
+            HANDED,
+            cx,
+            &step,
+            &mut progress,
+        );
         if w.shared.is_stopping() {
             let left = items.into_iter().flatten().count();
-            w.shared.dropped(w.shared.source_link(self.source), left as u64);
+            w.shared
+                .dropped(w.shared.source_link(self.source), left as u64);
         }
         self.learned(w, progress.items, begun)
     }
@@ -462,7 +483,10 @@ mod tests {
             ctl.learn(Spent { items, ns, longest }, 64_000);
         }
         let found = (ctl.is_cheap(), ctl.is_worth_sharing(), ctl.limit(false));
-        assert_eq!(found, expect, "{ns} ns for 1000 items, at most {longest} at once");
+        assert_eq!(
+            found, expect,
+            "{ns} ns for 1000 items, at most {longest} at once"
+        );
     }
 
     #[test]

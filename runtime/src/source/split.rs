@@ -232,7 +232,16 @@ impl<S: Splittable> SplitSource<S> {
         let piece = Some(piece);
         let home = &self.home;
         let number = ticket.ticket;
-        place.charging(w, number, limit, |w| run(Morsel { piece, ticket, home }, w))
+        place.charging(w, number, limit, |w| {
+            run(
+                Morsel {
+                    piece,
+                    ticket,
+                    home,
+                },
+                w,
+            )
+        })
     }
 
     /// Runs a quantum of items through the whole pipeline.
@@ -242,7 +251,9 @@ impl<S: Splittable> SplitSource<S> {
         cx: &mut C,
         step: impl Fn(&mut C, S::Item, &mut C::Tally),
     ) -> Pulled {
-        self.solo_by(w, |place, w, piece, begun| place.all(w, piece, begun, cx, step))
+        self.solo_by(w, |place, w, piece, begun| {
+            place.all(w, piece, begun, cx, step)
+        })
     }
 
     /// Cuts a quantum of items off and lets `run` run them. It is also told when the pull began.
@@ -341,7 +352,8 @@ impl<S: Splittable> Load for Morsel<'_, S> {
 
     fn is_divisible(&self, w: Watch<'_>) -> bool {
         let source = usize::from(self.ticket.link) - w.shared.info.links.len();
-        w.shared.division(self.ticket.link) != Division::Never && w.shared.sources[source].may_be_slow()
+        w.shared.division(self.ticket.link) != Division::Never
+            && w.shared.sources[source].may_be_slow()
     }
 }
 
@@ -375,7 +387,9 @@ impl<I: Iterator, T, P: Fn(&mut Carrier<T>, I::Item)> Rest for Left<'_, I, T, P>
             return;
         };
         let items = self.items.by_ref();
-        let taken = catch_unwind(AssertUnwindSafe(|| items.for_each(|item| (self.push)(&mut tail, item))));
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            items.for_each(|item| (self.push)(&mut tail, item))
+        }));
         if let Err(payload) = taken {
             w.shared.after_panic(HANDED, panic_message(payload));
         }

@@ -150,7 +150,11 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
 /// A hasher that no other link and no other run has.
 pub(super) fn seeded() -> SeedableRandomState {
     // Where runs are repeated by their schedule, a key must come to the same partition each time.
-    let shared = if cfg!(shuttle) { SharedSeed::global_fixed() } else { SharedSeed::global_random() };
+    let shared = if cfg!(shuttle) {
+        SharedSeed::global_fixed()
+    } else {
+        SharedSeed::global_random()
+    };
     SeedableRandomState::with_seed(random(), shared)
 }
 
@@ -202,7 +206,8 @@ impl<'a, T, K: KeyFn<T>, S> Shard<'a, T, K, S> {
         init: impl FnOnce() -> Result<S, InitError>,
     ) -> &mut S {
         self.last = Some(hash);
-        self.states.find(self.hasher, hash, self.key.key(item), init)
+        self.states
+            .find(self.hasher, hash, self.key.key(item), init)
     }
 
     /// Drops the state that was used last, so that it is made anew.

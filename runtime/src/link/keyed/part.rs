@@ -111,6 +111,8 @@ impl<T> Iterator for Ahead<'_, T> {
 
 impl<T: 'static> fmt::Debug for Part<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part").field("carrier", &self.carrier).finish_non_exhaustive()
+        f.debug_struct("Part")
+            .field("carrier", &self.carrier)
+            .finish_non_exhaustive()
     }
 }

@@ -17,9 +17,7 @@ use std::{
 use foldhash::quality::SeedableRandomState;
 
 use super::{Bins, Hashed, KeyedLink, key_panicked, partition_of};
-use crate::{
-    carrier::Carrier, drive::panic_message, stage::KeyFn, sync::Ordering, worker::Worker,
-};
+use crate::{carrier::Carrier, drive::panic_message, stage::KeyFn, sync::Ordering, worker::Worker};
 
 impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
     /// Divides the items of a carrier by partition and leaves the parts.

@@ -63,7 +63,9 @@ impl<Key: Hash + Eq, S> States<Key, S> {
         key: Key,
         init: impl FnOnce() -> Result<S, InitError>,
     ) -> &mut S {
-        let found = self.table.find_bucket_index(hash, |(known, _)| *known == key);
+        let found = self
+            .table
+            .find_bucket_index(hash, |(known, _)| *known == key);
         let place = match found {
             Some(place) => place,
             None => self.add(hasher, hash, key, init),
@@ -148,7 +150,9 @@ mod tests {
             let state = states.find(&hasher, hash, key, || Ok(0));
             *state += 1;
             let at = std::ptr::from_ref(state).addr();
-            let lines = states.lines(usize::MAX).expect("large enough for so many partitions");
+            let lines = states
+                .lines(usize::MAX)
+                .expect("large enough for so many partitions");
             // The search begins at `place`, and goes on in the direction of lower addresses.
             let place = hash as usize & lines.mask;
             let end = lines.control - bytes(place);
@@ -156,7 +160,10 @@ mod tests {
             near += u32::from(at < end && at + bytes(8) >= end);
         }
         assert_eq!(states.len(), 10_000);
-        assert!(near > 8_000, "{near} of 10,000 entries lie where their search begins");
+        assert!(
+            near > 8_000,
+            "{near} of 10,000 entries lie where their search begins"
+        );
     }
 
     #[test]

@@ -70,7 +70,12 @@ fn workers_keep_away_from_cpus_that_others_have() {
     check("one_node", "taken=3 cores=2-3", &[2], Pin::Asked);
     // The other thread of a core that has one comes after whole cores.
     check("hybrid", "taken=1", &[2, 4, 5, 6, 7], Pin::Auto);
-    check("hybrid", "taken=1 workers=6", &[2, 4, 5, 6, 7, 0], Pin::Auto);
+    check(
+        "hybrid",
+        "taken=1 workers=6",
+        &[2, 4, 5, 6, 7, 0],
+        Pin::Auto,
+    );
     check("1x2", "taken=0", &[1], Pin::No);
     check("offline", "taken=0", &[1], Pin::Begun);
 }
