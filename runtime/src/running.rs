@@ -280,7 +280,7 @@ impl<P: Blueprint> Running<P> {
     /// [`RunError::Deadline`] with what was left, by stage, if it did not end in time; or why the run has failed. The report is
     /// in the error.
     pub fn drain_within(mut self, within: Duration) -> Result<Report<P>, Box<Failed<P>>> {
-        self.shared.close();
+        self.shared.close_within(within);
         self.end_within(within, u32::MAX)
     }
 
@@ -301,7 +301,7 @@ impl<P: Blueprint> Running<P> {
         if rung.over {
             return self.end();
         }
-        self.shared.close();
+        self.shared.close_within(within);
         self.end_within(within, 1)
     }
 

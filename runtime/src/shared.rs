@@ -21,7 +21,7 @@ use crate::{
     ending::Bell,
     error::RunError,
     fork::Forks,
-    guard::Guards,
+    guard::{Guards, HELD_AT_END_NS},
     idle::Idle,
     lane_queues::LaneQueues,
     live::Live,
@@ -90,6 +90,8 @@ pub(crate) struct Shared {
     clock: AtomicU64,
     /// No more items are taken in.
     closing: AtomicBool,
+    /// When nothing waits for a breaker any more, in nanoseconds of the run: once it is drained.
+    last_call: AtomicU64,
     /// What is on its way is dropped.
     stopping: AtomicBool,
     /// Nothing is left to do.
@@ -169,6 +171,7 @@ impl Shared {
             pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
+            last_call: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             dropped: (0..info.links.len() + sources.len())
@@ -268,8 +271,27 @@ impl Shared {
         self.finished.load(Ordering::Acquire)
     }
 
+    /// When nothing waits for a breaker any more, if the run is drained.
+    pub(crate) fn last_call(&self) -> Option<u64> {
+        self.is_closing()
+            .then(|| self.last_call.load(Ordering::Relaxed))
+    }
+
+    /// As [`Self::close`], for a drain that has to be over after a time.
+    pub(crate) fn close_within(&self, within: Duration) {
+        let held = u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) / 5 * 4;
+        self.last_call_in(held.min(HELD_AT_END_NS));
+        self.close();
+    }
+
+    fn last_call_in(&self, ns: u64) {
+        self.last_call
+            .fetch_min(self.now().saturating_add(ns), Ordering::Relaxed);
+    }
+
     /// Takes no more items; what is on its way goes on.
     pub(crate) fn close(&self) {
+        self.last_call_in(HELD_AT_END_NS);
         self.closing.store(true, Ordering::Release);
         // Pairs with the fence in a poll source that rests.
         fence(Ordering::SeqCst);

@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
 use pipewright::{
@@ -326,6 +327,45 @@ mod tried_again {
     pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
         assert_eq!(letter.class, ErrorClass::Overload);
         env.attempts.lock().unwrap().push(letter.attempts);
+        env.letters
+            .lock()
+            .unwrap()
+            .push((letter.item, letter.error));
+    }
+}
+
+#[test]
+fn a_drain_that_has_little_time_does_not_wait_for_a_breaker_that_stays_open() {
+    let env = Remote::down(0..u64::MAX);
+    let run = pushed::pipeline().start(Arc::clone(&env)).unwrap();
+    run.send_all(0..100).unwrap();
+    let report = run.drain_within(Duration::from_secs(1)).unwrap();
+    let mut failed: Vec<u64> = env
+        .letters
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(n, _)| *n)
+        .collect();
+    failed.sort_unstable();
+    assert_eq!(failed, (0..100).collect::<Vec<_>>(), "{report}");
+    assert_eq!(report.ledger().dropped, 0);
+}
+
+#[pipeline(env = Env)]
+mod pushed {
+    use super::*;
+
+    #[stage(from = input, breaker(min_items = 10, failure_pct = 50, open = "60s"))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Failure> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn done(_: u64) {}
+
+    #[sink(from = ask::Err)]
+    pub fn keep(letter: DeadLetter<Failure, u64>, env: &Env) {
         env.letters
             .lock()
             .unwrap()

@@ -12,7 +12,7 @@ use crate::{
     breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
     error::RunError,
-    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings},
+    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS},
 };
 
 /// What guards a stage, and its time.
@@ -107,7 +107,8 @@ impl<E> Engine<'_, E> {
                 own.go_to(own.not_before);
             }
             let guard = Rc::clone(&own.guard);
-            match guard.admit(1, own.at, Some(item.when.at), ends) {
+            let last_call = ends.then_some(item.when.at.saturating_add(HELD_AT_END_NS));
+            match guard.admit(1, own.at, Some(item.when.at), last_call) {
                 Admission::Later(wait) => {
                     let due = own.at.saturating_add(wait);
                     own.waits_from_now_on();

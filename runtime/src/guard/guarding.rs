@@ -310,7 +310,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             };
             match self
                 .guard
-                .admit(wanted, asked, self.since.get(), shared.is_closing())
+                .admit(wanted, asked, self.since.get(), shared.last_call())
             {
                 Admission::Call(ticket, items) => self.call(load, ticket, items, &mut run),
                 Admission::Later(wait) => {

@@ -16,8 +16,9 @@
 //! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
 //! after a while.
 //!
-//! When the run is drained, items wait for at most [`HELD_AT_END_NS`]; then they are called whatever the breaker says, and leave
-//! by what their calls give. So a drain ends, and each item has an error of its own stage.
+//! When the run is drained, items wait for at most [`HELD_AT_END_NS`], or for four fifths of the time that the drain has; then they
+//! are called whatever the breaker says, and leave by what their calls give. So a drain ends, and each item has an error of its
+//! own stage.
 //!
 //! **What is beyond the rate** waits until there is room for half of a slice, or a burst; a batch goes on with as many as there is room for.
 //! When the run is drained, nothing waits for that any more.
@@ -67,7 +68,7 @@ const ASK_AGAIN_NS: u64 = 5_000_000;
 const ASK_AT_LEAST_NS: u64 = 100_000_000;
 
 /// When a run is drained, items wait for a breaker for so long: 30 s.
-const HELD_AT_END_NS: u64 = 30_000_000_000;
+pub(crate) const HELD_AT_END_NS: u64 = 30_000_000_000;
 
 /// The guards of a run, by stage.
 #[derive(Debug)]
@@ -205,14 +206,14 @@ impl Guard {
         self.fuse.as_ref().map(|fuse| &fuse.breaker)
     }
 
-    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `ends`: the run is
-    /// drained.
+    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `last_call`:
+    /// the run is drained, and from that time on nothing waits for a breaker.
     pub(crate) fn admit(
         &self,
         items: usize,
         now: u64,
         since: Option<u64>,
-        ends: bool,
+        last_call: Option<u64>,
     ) -> Admission<'_> {
         self.look(now);
         let mut items = items.min(SLICE);
@@ -220,7 +221,7 @@ impl Guard {
         let open = self
             .breaker()
             .is_some_and(|breaker| !breaker.retry_after().is_zero());
-        if let Some(rate) = self.rate.as_ref().filter(|_| !ends && !open) {
+        if let Some(rate) = self.rate.as_ref().filter(|_| last_call.is_none() && !open) {
             // Half of a slice at least, so that nobody is woken for each item.
             match rate.take_between(items.div_ceil(2) as u64, items as u64) {
                 Ok(taken) => items = taken as usize,
@@ -235,12 +236,7 @@ impl Guard {
                 let items = ticket.items() as usize;
                 Admission::Call(Some(ticket), items)
             }
-            Err(_)
-                if ends
-                    && since.is_some_and(|since| now.saturating_sub(since) >= HELD_AT_END_NS) =>
-            {
-                Admission::Call(None, items)
-            }
+            Err(_) if last_call.is_some_and(|at| now >= at) => Admission::Call(None, items),
             Err(refused) => fuse.refuse(refused, now, since.unwrap_or(now)),
         }
     }
