@@ -52,6 +52,15 @@ pub(crate) enum Command {
     },
     /// Run the loom models of the lock-free pieces
     Loom,
+    /// Put faults into runs, with all of their faults: panics, errors, kills, disks that fail
+    Chaos {
+        /// With a tenth of the faults, as in all tests
+        #[arg(long)]
+        quick: bool,
+        /// Repeat the faults of this number, where they are drawn [default: others each time]
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
     /// Run whole pipelines in random interleavings
     Shuttle {
         /// Only tests that have this in their name

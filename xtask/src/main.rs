@@ -11,6 +11,7 @@ mod graph;
 mod read;
 
 mod budgets;
+mod chaos;
 mod ci;
 mod loom;
 mod peers;
@@ -55,6 +56,7 @@ fn run(flags: Flags) -> Outcome {
         Command::Ci { skip } => Ok(ci::run(&skip)),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
+        Command::Chaos { quick, seed } => chaos::run(quick, seed),
         Command::Shuttle {
             test,
             replay: Some(file),

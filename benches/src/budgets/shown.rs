@@ -207,7 +207,10 @@ mod tests {
             .find(|budget| budget.key == "B13.guest")
             .expect("a budget");
         let row = Row::new(*call, &[]);
-        assert_eq!((row.verdict, row.why), (Verdict::NotBuilt, "`call`"));
+        assert_eq!(
+            (row.verdict, row.why),
+            (Verdict::NotBuilt, "a caller that works")
+        );
     }
 
     #[test]

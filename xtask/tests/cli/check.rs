@@ -56,25 +56,25 @@ fn a_topology_alone_is_checked_without_signatures() {
     );
     check(
         "line.ron",
-        &LINE.replace("from: \"parse\"", "from: \"pasre\", rate: \"1k/s\""),
+        &LINE.replace("from: \"parse\"", "from: \"pasre\", workers: 2"),
         1,
         &format!(
             "{ALONE}\
 error[E_UNKNOWN_STAGE]: no stage is called `pasre`
  --> line.ron:5:24
   |
-5 |         \"out\": (from: \"pasre\", rate: \"1k/s\"),
+5 |         \"out\": (from: \"pasre\", workers: 2),
   |                        ^^^^^
   |
   = help: did you mean `parse`?
 
-error[E_UNBUILT]: `rate` is not available in pipewright 0.1
+error[E_UNBUILT]: `workers` is not available in pipewright 0.1
  --> line.ron:5:32
   |
-5 |         \"out\": (from: \"pasre\", rate: \"1k/s\"),
-  |                                ^^^^
+5 |         \"out\": (from: \"pasre\", workers: 2),
+  |                                ^^^^^^^
   |
-  = help: remove it; let the source make fewer items
+  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`
 
 1 file, 2 problems
 "

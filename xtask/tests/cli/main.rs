@@ -80,6 +80,7 @@ fn without_arguments_the_commands_are_listed() {
             "ci",
             "tidy",
             "loom",
+            "chaos",
             "shuttle",
             "peers",
             "budgets",

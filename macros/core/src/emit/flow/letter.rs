@@ -128,20 +128,28 @@ impl Flow<'_> {
         let producer = self.producer(output, reader.from);
         let whence = self.whence_of_item(me);
         let told = guards::told(self, output.stage, error, me);
-        let whence = hygienic!(#whence #told);
+        // The error is asked what it says before it is given away.
+        let (before, whence) = match told {
+            None => (TokenStream::new(), whence),
+            Some(told) => (hygienic!(let whence = #whence #told;), hygienic!(whence)),
+        };
+        let block = |letter: TokenStream| match before.is_empty() {
+            true => letter,
+            false => hygienic!({ #before #letter }),
+        };
         if letter == Letter::WithoutItem {
-            return Some(
+            return Some(block(
                 quote_spanned!(span=> #rt::letter_link::<#producer, #consumer>(#error, #whence)),
-            );
+            ));
         }
         let readers = self.pipe.readers(output);
         let kept = match readers.len() {
             1 => hygienic!(kept),
             _ => quote_spanned!(span=> #rt::keep::<_, #producer>(&kept)),
         };
-        Some(
+        Some(block(
             quote_spanned!(span=> #rt::kept_letter_link::<#producer, #consumer>(#error, #kept, #whence)),
-        )
+        ))
     }
 
     fn whence_of_item(&mut self, me: &Ident) -> TokenStream {
