@@ -111,7 +111,7 @@ fn loom_breaker_of_two_that_open_it_one_does() {
 
 #[test]
 fn loom_breaker_a_call_that_has_returned_is_not_overdue_and_one_that_has_not_is_counted_once() {
-    check(|| {
+    check(2, || {
         let (clock, hand) = Clock::manual();
         let builder = Breaker::builder()
             .min_items(100)
