@@ -91,7 +91,7 @@ impl Health {
 fn concerns<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Vec<Concern> {
     let guarded = metrics.stages().iter().flat_map(of_guard);
     let memory = Some(shared.scarcity()).filter(|level| *level > Level::Some);
-    let tuning = shared.live.log().pop().and_then(refused);
+    let tuning = shared.live.last().and_then(refused);
     let warnings = shared.warnings.list().into_iter().map(Concern::Warning);
     guarded
         .chain(memory.map(Concern::Memory))

@@ -192,6 +192,11 @@ impl Live {
         self.told().log.iter().cloned().collect()
     }
 
+    /// What was asked last.
+    pub(crate) fn last(&self) -> Option<Retuning> {
+        self.told().log.back().cloned()
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         // What it holds is changed by single assignments.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)

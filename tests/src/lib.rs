@@ -8,6 +8,8 @@ pub mod shapes;
 use std::{
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Work that costs about a microsecond in a debug build and some hundred nanoseconds in a release build, so that a run
@@ -21,6 +23,29 @@ pub fn work<T>(item: T) -> T {
     }
     black_box(x);
     item
+}
+
+/// As much of a test's faults as is put into it: a tenth, or all of them where `PIPEWRIGHT_FULL` is set, as `cargo xtask chaos`
+/// does.
+pub fn faults(all: u64) -> u64 {
+    match std::env::var_os("PIPEWRIGHT_FULL") {
+        Some(_) => all,
+        None => all / 10,
+    }
+}
+
+/// Waits until something holds.
+///
+/// # Panics
+///
+/// If it does not within a minute.
+#[track_caller]
+pub fn eventually(mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+        thread::yield_now();
+    }
 }
 
 /// Work that differs from item to item, so that batches overtake each other where nothing keeps their order.

@@ -20,6 +20,7 @@ use std::{
 };
 
 use pipewright::{Classify, DeadLetter, ErrorClass, breaker::State, pipeline};
+use pipewright_tests::faults;
 
 /// What happens to an item at a stage, by the seed: true once in `times`.
 fn strikes(seed: u64, stage: u64, n: u64, times: u64) -> bool {
@@ -37,9 +38,8 @@ fn plan(all: u64) -> (u64, u64) {
         .ok()
         .map(|text| text.parse().unwrap());
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(()));
-    let is_full = std::env::var_os("PIPEWRIGHT_FULL").is_some();
     println!("PIPEWRIGHT_SEED={seed}");
-    (seed, if is_full { all } else { all / 10 })
+    (seed, faults(all))
 }
 
 /// The numbers of a run, and its seed.

@@ -23,13 +23,6 @@ const KILLS: u64 = 300;
 /// Lines for each kill.
 const LINES: u64 = 400;
 
-fn kills() -> u64 {
-    match std::env::var_os("PIPEWRIGHT_FULL") {
-        Some(_) => KILLS,
-        None => KILLS / 10,
-    }
-}
-
 fn line(n: u64) -> String {
     let text = if n.is_multiple_of(11) { "bad" } else { "good" };
     format!("{n} {text}{}", "-".repeat((n % 90) as usize))
@@ -107,7 +100,7 @@ fn a_process_that_is_killed_loses_no_line() {
     };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let lines = LINES * kills();
+    let lines = LINES * pipewright_tests::faults(KILLS);
     let (mut text, mut ends) = (String::new(), Vec::new());
     for n in 0..lines {
         writeln!(text, "{}", line(n)).unwrap();
@@ -116,7 +109,7 @@ fn a_process_that_is_killed_loses_no_line() {
     fs::write(folder.join("in.txt"), &text).unwrap();
 
     let (mut killed, mut behind) = (0, 0);
-    while killed < kills() {
+    while killed < pipewright_tests::faults(KILLS) {
         let mut child = start(folder);
         // Killed when it has written some more, or at once.
         let until = output(folder) + next(40_000);

@@ -8,16 +8,13 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    thread,
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 use pipewright::{Concern, Health, breaker::State, pipeline};
+use pipewright_tests::eventually;
 
 type Env = Arc<AtomicBool>;
 
@@ -36,15 +33,6 @@ mod remote {
             true => Err(std::io::ErrorKind::ConnectionRefused.into()),
             false => Ok(()),
         }
-    }
-}
-
-#[track_caller]
-fn eventually(mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
-        thread::yield_now();
     }
 }
 

@@ -8,14 +8,10 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use std::{
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::mpsc, thread, time::Duration};
 
 use pipewright::{Batch, Emit, Flow, Running, pipeline};
-use pipewright_tests::Seen;
+use pipewright_tests::{Seen, eventually};
 
 type Env = Seen<usize>;
 
@@ -40,15 +36,6 @@ fn largest(run: &Running<packs::Pipeline>, seen: &Env) -> usize {
     run.send_batch(&mut (0..1000).collect()).unwrap();
     eventually(|| seen.len() > before + 30);
     seen.take().into_iter().max().unwrap()
-}
-
-#[track_caller]
-fn eventually(mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
-        thread::yield_now();
-    }
 }
 
 #[test]

@@ -190,10 +190,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         class: impl Fn(&E) -> (ErrorClass, String),
     ) -> Option<E> {
         let class = self.failed(&error, class);
-        let tries = match self.in_turn && !self.is_first() {
-            true => Tries::default(),
-            false => self.tries.get(),
-        };
+        let tries = self.tries_of_item();
         let over = tries.last || self.refusal.get().is_some();
         if over || !self.guard.tries_again(class, tries.again) {
             return Some(error);
@@ -207,11 +204,15 @@ impl<'r, T: 'static> Guarding<'r, T> {
 
     /// Calls with the item that has just failed.
     pub fn attempts(&self) -> u32 {
-        let again = match self.in_turn && !self.is_first() {
-            true => 0,
-            false => self.tries.get().again,
-        };
-        again + u32::from(self.refusal.get().is_none())
+        self.tries_of_item().again + u32::from(self.refusal.get().is_none())
+    }
+
+    /// How often the item that is being called was tried before.
+    fn tries_of_item(&self) -> Tries {
+        match self.in_turn && !self.is_first() {
+            true => Tries::default(),
+            false => self.tries.get(),
+        }
     }
 
     /// Is the item that is being called the first since the batch was put aside?

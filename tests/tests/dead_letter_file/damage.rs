@@ -9,13 +9,6 @@ use super::{keep, numbers, read};
 /// Letters of the full form; the quick one has a tenth.
 const FULL: u64 = 1000;
 
-fn count() -> u64 {
-    match std::env::var_os("PIPEWRIGHT_FULL") {
-        Some(_) => FULL,
-        None => FULL / 10,
-    }
-}
-
 /// A segment of so many letters, and where each of them lies.
 fn segment(count: u64) -> (Vec<u8>, Vec<Range<usize>>) {
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +28,7 @@ fn segment(count: u64) -> (Vec<u8>, Vec<Range<usize>>) {
 
 #[test]
 fn a_flipped_byte_costs_no_letter_but_its_own() {
-    let (mut bytes, places) = segment(count());
+    let (mut bytes, places) = segment(pipewright_tests::faults(FULL));
     for at in 0..bytes.len() {
         // All bits over the whole segment, one after the other.
         let bit = 1 << (at % 8);
@@ -60,7 +53,7 @@ fn a_flipped_byte_costs_no_letter_but_its_own() {
 
 #[test]
 fn a_segment_that_is_cut_anywhere_has_its_whole_letters() {
-    let (bytes, places) = segment(count());
+    let (bytes, places) = segment(pipewright_tests::faults(FULL));
     for len in 0..bytes.len() {
         let whole = places.iter().filter(|place| place.end <= len).count() as u64;
         let (found, damage): (Vec<_>, Vec<_>) = letters(&bytes[..len]).partition(Result::is_ok);

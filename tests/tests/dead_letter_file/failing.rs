@@ -12,13 +12,6 @@ fn options() -> Options {
         .backoff(Duration::ZERO, Duration::ZERO)
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    match std::env::var_os("PIPEWRIGHT_FULL") {
-        Some(_) => 1..201,
-        None => 1..11,
-    }
-}
-
 /// What is on a disk, or would be after a crash.
 fn on(disk: &Disk, durable: bool) -> Vec<u64> {
     let folder = tempfile::tempdir().unwrap();
@@ -29,7 +22,7 @@ fn on(disk: &Disk, durable: bool) -> Vec<u64> {
 #[test]
 fn random_faults_lose_nothing_and_tear_nothing() {
     let mut injected = 0;
-    for seed in seeds() {
+    for seed in 1..=pipewright_tests::faults(200) {
         println!("seed {seed}");
         let disk = Disk::default();
         let letters = options().open_in(disk.clone()).unwrap();
@@ -69,14 +62,14 @@ fn random_faults_lose_nothing_and_tear_nothing() {
         );
         injected += disk.state().injected;
     }
-    let least = 500 * (seeds().end - 1);
+    let least = 500 * pipewright_tests::faults(200);
     assert!(
         injected >= least,
         "{injected} faults are too few to show anything"
     );
     println!(
         "{injected} faults, {} letters, 0 lost",
-        500 * (seeds().end - 1)
+        500 * pipewright_tests::faults(200)
     );
 }
 
