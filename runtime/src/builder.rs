@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
+use pipewright_spec::info::TopologyInfo;
+
 use crate::{
+    answers::Answers,
     crew::{self, First, thread_name},
     diagnose::Common,
     drive::panic_message,
@@ -24,7 +27,7 @@ use crate::{
     shared::Shared,
     simd::Level,
     source::{Ingress, Kind, SourceCtl, Waiting},
-    sync::{mpsc, thread},
+    sync::thread,
     tuning,
     warnings::Warnings,
     watch::{Watched, Watching},
@@ -235,32 +238,43 @@ impl<P: Blueprint> Builder<P> {
     }
 
     /// The numbers, with those from the environment and from code over them, and where workers and pinned threads are.
-    pub(crate) fn settled(mut self) -> Result<(Settings, Placement, pin::Placement), StartError> {
-        if let Some(path) = std::env::var_os(tuning::VARIABLE) {
-            let (path, text) = tuning::read(Path::new(&path))?;
-            tuning::apply(&mut self.settings, P::TOPOLOGY, &path, &text)?;
-        }
-        if let Some(workers) = self.workers {
-            self.settings.pool.workers = Some(workers);
-            self.settings.by_code = true;
-        }
-        let machine = match self.machine {
-            Some(machine) => machine,
-            None => machine::here().map_err(StartError::Topology)?,
-        };
-        self.settings.pool.pin = self.pin;
-        self.settings.pool.taken = self.settings.named_cores();
-        let mut placement = self.settings.place(&machine)?;
-        let pins = pin::place(&mut self.settings, P::TOPOLOGY, &machine)?;
-        if !pins.seats.is_empty() {
-            // The pool shrinks before pinned threads share, and keeps away from the cores that they have.
-            self.settings.pool.workers = Some(self.settings.workers.max(1));
-            self.settings.pool.taken = pins.owned();
-            placement = machine.place(&self.settings.pool)?;
-        }
-        self.settings.check(P::TOPOLOGY)?;
-        Ok((self.settings, placement, pins))
+    pub(crate) fn settled(self) -> Result<(Settings, Placement, pin::Placement), StartError> {
+        let mut settings = self.settings;
+        settings.pool.pin = self.pin;
+        settle(settings, P::TOPOLOGY, self.workers, self.machine)
     }
+}
+
+/// Does what [`Builder::settled`] says, for every pipeline.
+fn settle(
+    mut settings: Settings,
+    info: &'static TopologyInfo,
+    workers: Option<usize>,
+    machine: Option<Machine>,
+) -> Result<(Settings, Placement, pin::Placement), StartError> {
+    if let Some(path) = std::env::var_os(tuning::VARIABLE) {
+        let (path, text) = tuning::read(Path::new(&path))?;
+        tuning::apply(&mut settings, info, &path, &text)?;
+    }
+    if let Some(workers) = workers {
+        settings.pool.workers = Some(workers);
+        settings.by_code = true;
+    }
+    let machine = match machine {
+        Some(machine) => machine,
+        None => machine::here().map_err(StartError::Topology)?,
+    };
+    settings.pool.taken = settings.named_cores();
+    let mut placement = settings.place(&machine)?;
+    let pins = pin::place(&mut settings, info, &machine)?;
+    if !pins.seats.is_empty() {
+        // The pool shrinks before pinned threads share, and keeps away from the cores that they have.
+        settings.pool.workers = Some(settings.workers.max(1));
+        settings.pool.taken = pins.owned();
+        placement = machine.place(&settings.pool)?;
+    }
+    settings.check(info)?;
+    Ok((settings, placement, pins))
 }
 
 impl<P> fmt::Debug for Builder<P> {
@@ -333,12 +347,13 @@ impl<P: Blueprint> Ready<P> {
             input,
             watching,
         } = self;
-        let (told, heard) = mpsc::sync_channel(1);
+        let begun = Arc::new(Answers::default());
         let main = {
             let (shared, input) = (Arc::clone(&shared), Arc::clone(&input));
-            let bell = Arc::clone(&shared.bell);
+            let (bell, told) = (Arc::clone(&shared.bell), Arc::clone(&begun));
             let run = move || {
                 let _end = bell.at_end();
+                let _told = told.at_end();
                 crew::run::<P>(First::Started, &env, &shared, &input, &told)
             };
             thread::Builder::new()
@@ -346,14 +361,14 @@ impl<P: Blueprint> Ready<P> {
                 .spawn(run)
                 .map_err(StartError::Thread)?
         };
-        match heard.recv() {
-            Ok(Ok(())) => Ok(Running::new(shared, input, main, watching)),
-            Ok(Err(error)) => {
+        match begun.hear() {
+            Some(Ok(())) => Ok(Running::new(shared, input, main, watching)),
+            Some(Err(error)) => {
                 // The thread has told why and ends.
                 let _ = main.join();
                 Err(error)
             }
-            Err(_) => {
+            None => {
                 let message = main.join().err().map_or_else(String::new, panic_message);
                 Err(StartError::Panicked(message))
             }
@@ -368,14 +383,17 @@ impl<P: Blueprint> Ready<P> {
             input,
             watching,
         } = self;
-        let (told, heard) = mpsc::sync_channel(1);
-        let run = || crew::run::<P>(First::Lent, &env, &shared, &input, &told);
+        let told = Answers::default();
+        let run = || {
+            let _told = told.at_end();
+            crew::run::<P>(First::Lent, &env, &shared, &input, &told)
+        };
         let ran = catch_unwind(AssertUnwindSafe(run));
         drop(watching);
-        match heard.try_recv() {
-            Ok(Ok(())) => running::ended(&shared, &input, ran).map_err(Aborted::Run),
-            Ok(Err(error)) => Err(Aborted::Start(error)),
-            Err(_) => {
+        match told.hear() {
+            Some(Ok(())) => running::ended(&shared, &input, ran).map_err(Aborted::Run),
+            Some(Err(error)) => Err(Aborted::Start(error)),
+            None => {
                 let message = ran.err().map_or_else(String::new, panic_message);
                 Err(Aborted::Start(StartError::Panicked(message)))
             }

@@ -13,6 +13,7 @@ use pipewright_spec::info::{Enforce, StateKind};
 
 use crate::{
     acks::{self, Committing},
+    answers::{Answers, spawn_scoped},
     carrier::Task,
     diagnose::Common,
     drive::panic_message,
@@ -25,7 +26,7 @@ use crate::{
     shared::Shared,
     shelf::Shelf,
     source::Ingress,
-    sync::{AtomicBool, Condvar, Mutex, mpsc, thread},
+    sync::{AtomicBool, Condvar, Mutex, thread},
     urgent::Interrupt,
     worker::{Worker, work},
 };
@@ -56,7 +57,7 @@ pub(crate) fn run<P: Blueprint>(
     env: &Common<P::Env>,
     shared: &Arc<Shared>,
     input: &Arc<Ingress<P::Queued>>,
-    told: Told<'_>,
+    told: &Answers,
 ) -> States {
     // Declared first, so that it is dropped last: what is left in the input is dropped when the pipeline is.
     let _over = Over(input);
@@ -74,8 +75,7 @@ pub(crate) fn run<P: Blueprint>(
         Ok(graph) => graph,
         Err(error) => {
             shared.finish();
-            // The starter waits for this; if it is gone, so is the run.
-            let _ = told.send(Err(error));
+            told.tell(Err(error));
             return states;
         }
     };
@@ -106,12 +106,12 @@ fn run_workers<G: Graph>(
     shelf: &Shelf<G>,
     shared: &Shared,
     states: &States,
-    told: Told<'_>,
+    told: &Answers,
 ) {
     let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
     let (over, committed) = (AtomicBool::new(false), AtomicBool::new(false));
-    let (ready, all_ready) = mpsc::channel();
+    let ready = Answers::default();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
@@ -138,7 +138,7 @@ fn run_workers<G: Graph>(
         let sampler = or_problem(Sampler::start(scope, shared, &over), &mut problem);
         let committing = or_problem(Committing::start(scope, shared, &committed), &mut problem);
         for _ in 0..crew.started {
-            if let Ok(Err(error)) = all_ready.recv() {
+            if let Some(Err(error)) = ready.hear() {
                 problem.get_or_insert(error);
             }
         }
@@ -156,11 +156,11 @@ fn run_workers<G: Graph>(
             (Err(error), _) | (Ok(_), Some(error)) => {
                 shared.finish();
                 go.say(false);
-                let _ = told.send(Err(error));
+                told.tell(Err(error));
                 return;
             }
         };
-        let _ = told.send(Ok(()));
+        told.tell(Ok(()));
         go.say(true);
         // Where every stage is pinned, this thread only waits for the others, and watches memory until then.
         if let (Some(w), Some(local)) = (&mut own, local) {
@@ -207,7 +207,7 @@ struct Crew<'scope, 'env, G> {
     shelf: &'scope Shelf<G>,
     shared: &'scope Shared,
     states: &'scope States,
-    ready: &'scope mpsc::Sender<Result<(), StartError>>,
+    ready: &'scope Answers,
     go: &'scope Go,
     started: usize,
     pinned: Vec<thread::ScopedJoinHandle<'scope, ()>>,
@@ -242,10 +242,7 @@ impl<'scope, G: Graph> Crew<'scope, '_, G> {
         name: String,
         body: impl FnOnce() + Send + 'scope,
     ) -> Result<thread::ScopedJoinHandle<'scope, ()>, StartError> {
-        let thread = thread::Builder::new().name(name);
-        let thread = thread
-            .spawn_scoped(self.scope, body)
-            .map_err(StartError::Thread)?;
+        let thread = spawn_scoped(self.scope, name, Box::new(body)).map_err(StartError::Thread)?;
         self.started += 1;
         Ok(thread)
     }
@@ -257,7 +254,7 @@ fn worker<G: Graph>(
     id: usize,
     queue: Queue<Task>,
     states: &States,
-    ready: &mpsc::Sender<Result<(), StartError>>,
+    ready: &Answers,
     go: &Go,
 ) {
     let seated = shared.seating.sit(id, &shared.warnings);
@@ -269,7 +266,7 @@ fn worker<G: Graph>(
         Err(error) => (None, Err(error)),
     };
     // The first thread waits for one answer of each worker.
-    let _ = ready.send(answer);
+    ready.tell(answer);
     if let (true, Some(local)) = (go.wait(), local) {
         work(shelf, Own::made(local), &mut w, &urgent, states);
     }
@@ -304,8 +301,8 @@ impl<G: Graph> Reserve for Reserved<'_, '_, G> {
         let mut missing = queues.len();
         for (id, queue) in queues {
             let body = move || late(shelf, shared, id, queue, states);
-            let thread = thread::Builder::new().name(thread_name(shared.info.name, id));
-            if let Err(error) = thread.spawn_scoped(self.scope, body) {
+            let name = thread_name(shared.info.name, id);
+            if let Err(error) = spawn_scoped(self.scope, name, Box::new(body)) {
                 let workers = shared.settings.workers;
                 return shared.warnings.add(format!(
                     "{missing} of {workers} workers have no thread, so the others do their work: {error}"
@@ -353,5 +350,3 @@ impl Go {
         *said == Some(true)
     }
 }
-
-pub(crate) type Told<'a> = &'a mpsc::SyncSender<Result<(), StartError>>;

@@ -43,6 +43,7 @@ built_on_them! {
     mod acks;
     mod ahead;
     mod alone;
+    mod answers;
     mod aside;
     mod batch;
     mod budget;

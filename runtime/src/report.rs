@@ -100,7 +100,7 @@ impl<P: Blueprint> Report<P> {
         states: States,
     ) -> Result<Self, Box<Failed<P>>> {
         let metrics = Metrics::read(shared);
-        let (mut ledger, mut wrong) = audit::<P>(shared, metrics.stages());
+        let (mut ledger, mut wrong) = audit(shared, metrics.stages());
         // Items that were pushed and never taken; only a run that stopped leaves any.
         ledger.received += waiting;
         ledger.dropped += waiting;
@@ -202,14 +202,14 @@ impl<P: Blueprint> Report<P> {
 }
 
 /// Adds the stages up and checks what each of them must fulfil.
-fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Option<RunError>) {
+fn audit(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Option<RunError>) {
     let mut ledger = Ledger {
         received: input_received(shared),
         ..Ledger::default()
     };
     let mut wrong = None;
     let mut read = vec![0u64; stages.len()];
-    for (stage, info) in stages.iter().zip(P::TOPOLOGY.stages) {
+    for (stage, info) in stages.iter().zip(shared.info.stages) {
         for door in info.inputs {
             match door.stage {
                 // Each reader of the input gets its own copy.
@@ -218,7 +218,7 @@ fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Opt
                     read[usize::from(from)] += come_by(
                         &stages[usize::from(from)],
                         door,
-                        P::TOPOLOGY.stages[usize::from(from)].fallible,
+                        shared.info.stages[usize::from(from)].fallible,
                     )
                 }
             }
@@ -227,7 +227,8 @@ fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Opt
             wrong.get_or_insert(RunError::Ledger(problem));
         }
     }
-    let input_readers = P::TOPOLOGY
+    let input_readers = shared
+        .info
         .stages
         .iter()
         .filter(|stage| stage.reads_input())
@@ -239,9 +240,10 @@ fn audit<P: Blueprint>(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Opt
         } else {
             ledger.in_flight += stage.in_flight;
         }
-        let ends = P::TOPOLOGY
+        let ends = shared
+            .info
             .find(stage.name)
-            .is_some_and(|id| P::TOPOLOGY.ends_at(id));
+            .is_some_and(|id| shared.info.ends_at(id));
         if ends {
             ledger.delivered += stage.sent;
         }

@@ -9,14 +9,15 @@ use std::{
 
 use super::Waiter;
 use crate::{
+    answers::Answers,
     crew::Go,
     drive::panic_message,
-    error::{RunError, StartError},
+    error::{InitError, RunError, StartError},
     graph::{Graph, States},
     machine::{Shortfall, bind, realtime},
     shelf::Shelf,
     source::Pulled,
-    sync::{Ordering, fence, mpsc, thread},
+    sync::{Ordering, fence, thread},
     warnings::Warnings,
     worker::Worker,
 };
@@ -24,7 +25,7 @@ use crate::{
 /// What a pinned thread needs to begin and to end. Handed to generated code.
 pub struct Start<'a> {
     states: &'a States,
-    ready: &'a mpsc::Sender<Result<(), StartError>>,
+    ready: &'a Answers,
     go: &'a Go,
     /// It was said that the thread is ready.
     told: &'a Cell<bool>,
@@ -38,7 +39,7 @@ impl<'a> Start<'a> {
     pub fn go(&self) -> bool {
         self.told.set(true);
         // The first thread waits for one answer of each.
-        let _ = self.ready.send(self.rise());
+        self.ready.tell(self.rise());
         self.go.wait()
     }
 
@@ -68,11 +69,20 @@ impl fmt::Debug for Start<'_> {
 /// Runs the pinned thread `w` until the run is over.
 pub(crate) fn live<G: Graph>(
     shelf: &Shelf<G>,
-    mut w: Worker<'_>,
+    w: Worker<'_>,
     states: &States,
-    ready: &mpsc::Sender<Result<(), StartError>>,
+    ready: &Answers,
     go: &Go,
 ) {
+    let mut life =
+        |place, w: &mut Worker<'_>, start: Start<'_>| shelf.get().pinned(place, w, start);
+    live_as(&mut life, w, states, ready, go);
+}
+
+/// What generated code does with a pinned thread: the place of its stages, the thread, and how it begins.
+type Life<'l> = &'l mut dyn FnMut(usize, &mut Worker<'_>, Start<'_>) -> Result<(), InitError>;
+
+fn live_as(life: Life<'_>, mut w: Worker<'_>, states: &States, ready: &Answers, go: &Go) {
     let shared = w.shared;
     let Some((place, index)) = shared.pins.of(w.id()) else {
         return;
@@ -88,7 +98,7 @@ pub(crate) fn live<G: Graph>(
             .fell_short([Shortfall::NotPinned { stage, core }])
     {
         // The starter waits for one answer of each thread.
-        let _ = ready.send(Err(error));
+        ready.tell(Err(error));
         return;
     }
     let told = Cell::new(false);
@@ -104,9 +114,7 @@ pub(crate) fn live<G: Graph>(
             .map(|priority| (priority, stage)),
         warnings: &shared.warnings,
     };
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        shelf.get().pinned(place, &mut w, start)
-    }));
+    let lived = catch_unwind(AssertUnwindSafe(|| life(place, &mut w, start)));
     let error = match lived {
         Ok(Ok(())) => return,
         Ok(Err(error)) => StartError::State(error),
@@ -119,7 +127,7 @@ pub(crate) fn live<G: Graph>(
         shared.fail(RunError::Panicked { stage, message });
         shared.finish();
     } else {
-        let _ = ready.send(Err(error));
+        ready.tell(Err(error));
     }
 }
 

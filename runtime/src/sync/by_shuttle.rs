@@ -23,7 +23,6 @@ pub(crate) use shuttle::{
             AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
             Ordering, fence,
         },
-        mpsc,
     },
 };
 

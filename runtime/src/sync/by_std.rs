@@ -8,7 +8,6 @@ pub(crate) use std::{
             AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
             Ordering, fence,
         },
-        mpsc,
     },
     thread,
     time::Instant,
