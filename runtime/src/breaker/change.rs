@@ -45,9 +45,14 @@ impl Changes {
         }
     }
 
-    /// Until the state ends by itself.
+    /// Until the state ends by itself. It is over as well where the clock says that it has not begun, because it went back: else
+    /// nobody would be admitted for as long as it went back. Who asks has read the control word, so it has begun.
     pub(super) fn left(&self, now: u64) -> Duration {
-        Duration::from_nanos(self.until.load(Ordering::Relaxed).saturating_sub(now))
+        let (since, until) = (&self.since, &self.until);
+        match now < since.load(Ordering::Relaxed) {
+            true => Duration::ZERO,
+            false => Duration::from_nanos(until.load(Ordering::Relaxed).saturating_sub(now)),
+        }
     }
 
     fn is_over(&self, now: u64) -> bool {
@@ -121,14 +126,14 @@ impl Breaker {
     /// Just closed: a part of the calls, or all if the ramp is over.
     fn admit_of_many(&self, word: Word, items: u32) -> Result<Option<(Word, u32)>, Refused> {
         let (now, until) = (self.clock.ns(), self.changes.until.load(Ordering::Relaxed));
-        if now >= until {
+        let since = self.changes.since.load(Ordering::Relaxed);
+        if now >= until || now < since {
             let closed = Word::new(Mode::Closed, word.generation());
             // If it fails another one has done it, or the state has changed.
             let _ = self.exchange(word, closed);
             return Ok(None);
         }
-        let since = self.changes.since.load(Ordering::Relaxed);
-        let share = now.saturating_sub(since) * (100 - RAMP_FROM) / (until - since).max(1);
+        let share = (now - since) * (100 - RAMP_FROM) / until.saturating_sub(since).max(1);
         let share = share + RAMP_FROM;
         let asked = self.changes.asked.fetch_add(1, Ordering::Relaxed);
         // Evenly spread: the share of those that have asked has been admitted.

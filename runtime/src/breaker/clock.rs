@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::sync::{Arc, AtomicU64, Instant, Ordering};
 
-/// A clock that never goes back. Clones are the same clock.
+/// A clock that never goes back, unless a test [says so](Hand::set). Clones are the same clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,6 +66,12 @@ impl Hand {
         ) {
             now = other;
         }
+    }
+
+    /// Puts the clock to any time, also back. No clock of the system does that; who asks one that does must not hang for it.
+    pub fn set(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(ns, Ordering::Release);
     }
 }
 

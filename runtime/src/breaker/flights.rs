@@ -101,7 +101,8 @@ impl Flights {
         flight.word.store(word, Ordering::Relaxed);
         flight.calls.store(calls, Ordering::Relaxed);
         // Release: who reads the time reads what it belongs to.
-        flight.since.store(now + 1, Ordering::Release);
+        let since = now.min(TAKEN - 2) + 1;
+        flight.since.store(since, Ordering::Release);
         Some(Place(place))
     }
 
