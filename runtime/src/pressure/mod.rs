@@ -46,8 +46,8 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The shortest and the longest time between two looks.
 const EVERY_MIN: Duration = Duration::from_millis(1);
 const EVERY_MAX: Duration = Duration::from_secs(60);
-/// How long the signs of a level must be gone before it ends, by default.
-const HOLD: Duration = Duration::from_secs(1);
+/// How long the signs of a level must be gone before it ends, by default. Signs that come and go between two levels then change the level once in 2 s at most.
+const HOLD: Duration = Duration::from_secs(4);
 
 /// How scarce memory is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +119,7 @@ pub struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// The memory of this process, looked at every 100 ms; a level lasts for at least 1 s.
+    /// The memory of this process, looked at every 100 ms; a level lasts for at least 4 s.
     pub fn new() -> Self {
         Self {
             root: PathBuf::from("/"),
@@ -135,7 +135,7 @@ impl MemoryWatch {
         self
     }
 
-    /// How long the signs of a level must be gone before it ends; 1 s by default.
+    /// How long the signs of a level must be gone before it ends; 4 s by default.
     #[must_use]
     pub fn hold(mut self, hold: Duration) -> Self {
         self.hold = hold;

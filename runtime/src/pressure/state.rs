@@ -185,6 +185,30 @@ mod tests {
         );
     }
 
+    /// Signs that are there for a moment and gone for so many milliseconds, for an hour.
+    #[test]
+    fn however_signs_flicker_between_two_levels_there_is_at_most_one_change_in_two_seconds() {
+        let used = |percent| Reading {
+            used: Some(percent),
+            ..Reading::default()
+        };
+        for gap in [100, 900, 1_900, 3_900, 4_000, 4_100, 8_200, 60_000] {
+            for (calm, scarce) in [(50.0, 81.0), (81.0, 91.0), (91.0, 98.0)] {
+                let mut state = Hysteresis::new(super::super::HOLD);
+                let mut before = state.step(Duration::ZERO, used(calm));
+                let mut changes = 0;
+                for now in (0..3_600_000).step_by(100) {
+                    let percent = if now % (gap + 100) < 100 { scarce } else { calm };
+                    let level = state.step(Duration::from_millis(now), used(percent));
+                    changes += u64::from(level != before);
+                    before = level;
+                }
+                assert!(changes <= 3_600 / 2 + 1, "{changes} changes with gaps of {gap} ms");
+                assert!(changes > 0, "the signs are never seen");
+            }
+        }
+    }
+
     #[test]
     fn a_level_that_flickers_is_one_level() {
         let mut state = Hysteresis::new(Duration::from_secs(1));
