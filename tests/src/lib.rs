@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod oracle;
 pub mod shapes;
 
 use std::{

@@ -1,18 +1,7 @@
-//! Faults at random, by seed, while a run works: every item is delivered once or accounted for, in order.
-//!
-//! A tenth of the faults by default; `PIPEWRIGHT_FULL=1`, as `cargo xtask chaos` sets it, has all of them. `PIPEWRIGHT_SEED` repeats a run.
-
-#![allow(
-    unreachable_pub,
-    missing_debug_implementations,
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "pipelines of a test are written as users write theirs"
-)]
+//! Stages that panic, and errors of every class.
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,51 +9,16 @@ use std::{
 };
 
 use pipewright::{Classify, DeadLetter, ErrorClass, breaker::State, pipeline};
-use pipewright_tests::faults;
-
-/// What happens to an item at a stage, by the seed: true once in `times`.
-fn strikes(seed: u64, stage: u64, n: u64, times: u64) -> bool {
-    let mut x = seed
-        ^ (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ stage.wrapping_mul(0xD1B5_4A32_D192_ED03);
-    x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (x ^ x >> 31).is_multiple_of(times)
-}
-
-/// The seed, printed; and what is to be done with all of it, of which a tenth is done by default.
-fn plan(all: u64) -> (u64, u64) {
-    let seed = std::env::var("PIPEWRIGHT_SEED")
-        .ok()
-        .map(|text| text.parse().unwrap());
-    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(()));
-    println!("PIPEWRIGHT_SEED={seed}");
-    (seed, faults(all))
-}
+use pipewright_tests::{
+    faults,
+    oracle::{Case, InOrder as Seen, strikes},
+};
 
 /// The numbers of a run, and its seed.
 #[derive(Clone, Copy)]
 pub struct Env {
     seed: u64,
     items: u64,
-}
-
-/// Whether items come in order, once each, and what they add up to.
-#[derive(Debug, Default)]
-pub struct Seen {
-    items: u64,
-    sum: u64,
-    last: Option<u64>,
-    disordered: u64,
-}
-
-impl Seen {
-    fn see(&mut self, n: u64) {
-        self.items += 1;
-        self.sum = self.sum.wrapping_add(n);
-        self.disordered += u64::from(self.last.is_some_and(|last| last >= n));
-        self.last = Some(n);
-    }
 }
 
 /// One panic in so many items, at each stage.
@@ -113,10 +67,9 @@ mod panicking {
 
 #[test]
 fn c1_stages_that_panic_at_random_lose_nothing_else() {
-    std::panic::set_hook(Box::new(|_| {}));
-    let (seed, items) = plan(100_000_000);
+    let case = Case::begin("C1");
+    let (seed, items) = (case.seed(), faults(100_000_000));
     let mut report = panicking::pipeline().run(Env { seed, items }).unwrap();
-    let _ = std::panic::take_hook();
 
     let mut expect = Seen::default();
     let (mut panicked, mut filtered) = (0, 0);
@@ -146,6 +99,7 @@ fn c1_stages_that_panic_at_random_lose_nothing_else() {
     assert!(ledger.is_balanced(), "{report}");
     assert_eq!((ledger.panicked, ledger.filtered), (panicked, filtered));
     assert!(panicked >= items / 100_000, "{panicked} of {items}");
+    case.end();
 }
 
 /// One error in so many items, of each class.
@@ -232,7 +186,8 @@ mod failing {
 
 #[test]
 fn c2_errors_of_every_class_go_where_they_belong() {
-    let (seed, items) = plan(2_000_000);
+    let case = Case::begin("C2");
+    let (seed, items) = (case.seed(), faults(2_000_000));
     let once = Once {
         env: Env { seed, items },
         tried: (0..items).map(|_| AtomicBool::new(false)).collect(),
@@ -281,4 +236,5 @@ fn c2_errors_of_every_class_go_where_they_belong() {
         "{report}"
     );
     assert!(report.ledger().is_balanced());
+    case.end();
 }

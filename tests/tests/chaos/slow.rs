@@ -1,0 +1,137 @@
+//! A stage that becomes a hundred times as slow, again and again.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use pipewright::{Emit, Flow, breaker::State, pipeline};
+use pipewright_tests::{
+    faults,
+    oracle::{Case, InOrder, is_full},
+};
+
+/// A call takes so long when all is well, and a hundred times as long when it is not.
+const FAST: Duration = Duration::from_micros(400);
+/// After so many slow calls the breaker must be about to open.
+const MIN_ITEMS: u64 = 10;
+/// `open` and `half_open_max` of the breaker below.
+const RECOVERS: Duration = Duration::from_millis(50 + 1_000);
+
+/// What the stage calls.
+#[derive(Debug, Default)]
+pub struct Remote {
+    is_slow: AtomicBool,
+    /// Slow calls of this episode that have returned.
+    slow: AtomicU64,
+    over: AtomicBool,
+    given: AtomicU64,
+    taken: AtomicU64,
+    /// The most items that were ever between source and sink.
+    most: AtomicU64,
+}
+
+#[pipeline(env = Arc<Remote>, pool(workers = 2))]
+mod asked {
+    use super::*;
+
+    #[source(batch = 8)]
+    pub fn numbers(next: &mut u64, out: &mut Emit<u64>, env: &Arc<Remote>) -> Flow {
+        if env.over.load(Relaxed) {
+            return Flow::Done;
+        }
+        out.send(*next);
+        *next += 1;
+        let given = env.given.fetch_add(1, Relaxed) + 1;
+        let between = given.saturating_sub(env.taken.load(Relaxed));
+        env.most.fetch_max(between, Relaxed);
+        Flow::More
+    }
+
+    #[stage(from = numbers, on_error = stop, breaker(
+        window = 10, min_items = 10, slow = "20ms", slow_pct = 50, probes = 4,
+        open = "50ms", open_max = "50ms", half_open_max = "1s", ramp = "0s"
+    ))]
+    pub fn ask(n: u64, env: &Arc<Remote>) -> Result<u64, String> {
+        let is_slow = env.is_slow.load(Relaxed);
+        // The time that the answer takes.
+        thread::sleep(if is_slow { FAST * 100 } else { FAST });
+        env.slow.fetch_add(is_slow.into(), Relaxed);
+        Ok(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn last(n: u64, seen: &mut InOrder, env: &Arc<Remote>) {
+        seen.see(n);
+        env.taken.fetch_add(1, Relaxed);
+    }
+}
+
+/// Waits for a state, looking every millisecond; how long it took since `begun`.
+fn until(begun: Instant, mut is_there: impl FnMut() -> bool) -> Duration {
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    begun.elapsed()
+}
+
+#[test]
+fn c3_a_stage_that_becomes_slow_opens_its_breaker_and_recovers() {
+    let case = Case::begin("C3");
+    let episodes = faults(20);
+    let episode = Duration::from_millis(if is_full() { 5_000 } else { 500 });
+    let env = Arc::new(Remote::default());
+    let run = asked::pipeline()
+        .in_parallel()
+        .start(Arc::clone(&env))
+        .unwrap();
+    let (mut opens, mut recovers) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..episodes {
+        let breaker = run.breaker::<asked::ask>().unwrap();
+        let taken = env.taken.load(Relaxed);
+        until(Instant::now(), || env.taken.load(Relaxed) > taken + 100);
+        env.slow.store(0, Relaxed);
+        let begun = Instant::now();
+        env.is_slow.store(true, Relaxed);
+        let mut enough = None;
+        let opened = until(begun, || {
+            if enough.is_none() && env.slow.load(Relaxed) >= MIN_ITEMS {
+                enough = Some(begun.elapsed());
+            }
+            breaker.state() != State::Closed
+        });
+        opens = opens.max(opened.saturating_sub(enough.unwrap_or(opened)));
+        until(begun, || begun.elapsed() >= episode);
+        let ended = Instant::now();
+        env.is_slow.store(false, Relaxed);
+        recovers = recovers.max(until(ended, || breaker.state() == State::Closed));
+    }
+    env.over.store(true, Relaxed);
+    let mut report = run.wait().unwrap();
+    let seen = report.take_state::<asked::last>().unwrap();
+    let most = env.most.load(Relaxed);
+    println!(
+        "C3: {} items, {episodes} times slow, open at most {opens:?} after {MIN_ITEMS} slow calls, closed {recovers:?} \
+         after the last, at most {most} items on their way, 0 lost",
+        seen.items
+    );
+    assert!(opens <= Duration::from_millis(200), "{opens:?}");
+    assert!(recovers <= RECOVERS, "{recovers:?}");
+    // At most 8 tickets of 8 items each.
+    assert!(most <= 8 * 8, "{most} items were on their way");
+    let ledger = report.ledger();
+    assert!(
+        ledger.is_balanced() && ledger.delivered == ledger.received,
+        "{report}"
+    );
+    assert_eq!(
+        (seen.items, seen.sum, seen.disordered),
+        (ledger.received, (0..ledger.received).sum(), 0)
+    );
+    case.end();
+}
