@@ -4,6 +4,7 @@
 
 pub mod blocks;
 pub mod oracle;
+pub mod dependency;
 pub mod shapes;
 
 use std::{

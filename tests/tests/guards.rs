@@ -7,108 +7,15 @@
     reason = "what stages use is as public as the functions that pipelines are made of"
 )]
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::fmt;
 
 use pipewright::{
-    Blueprint, Builder, Classify, ErrorClass, GuardMetrics, NoInput, Report,
-    breaker::{Refused, State},
-    pipeline,
+    Blueprint, Builder, ErrorClass, GuardMetrics, NoInput, Report, breaker::State, pipeline,
 };
+use pipewright_tests::dependency::{Count, Dependency as Env, Failure};
 
 /// The items of each run.
 const ITEMS: u64 = 20_000;
-
-/// What stages call, and what sinks have seen.
-#[derive(Clone, Debug, Default)]
-pub struct Env(Arc<World>);
-
-#[derive(Debug, Default)]
-struct World {
-    calls: AtomicU64,
-    /// The dependency fails from this call on, for so many calls.
-    from: u64,
-    fails: u64,
-    published: Mutex<Vec<u64>>,
-    rejected: Mutex<Vec<u64>>,
-}
-
-impl Env {
-    fn failing(from: u64, fails: u64) -> Self {
-        Self(Arc::new(World {
-            from,
-            fails,
-            ..World::default()
-        }))
-    }
-
-    fn call(&self, n: u64) -> Result<u64, Failure> {
-        let call = self.0.calls.fetch_add(1, Ordering::Relaxed);
-        let down = self.0.from..self.0.from + self.0.fails;
-        if down.contains(&call) {
-            Err(Failure::Down(n))
-        } else {
-            Ok(n)
-        }
-    }
-
-    fn publish(&self, n: u64) {
-        self.0.published.lock().unwrap().push(n);
-    }
-
-    fn reject(&self, failure: &Failure) {
-        if let Failure::Down(n) | Failure::Bad(n) = failure {
-            self.0.rejected.lock().unwrap().push(*n);
-        }
-    }
-
-    fn published(&self) -> Vec<u64> {
-        self.0.published.lock().unwrap().clone()
-    }
-
-    fn rejected(&self) -> Vec<u64> {
-        self.0.rejected.lock().unwrap().clone()
-    }
-}
-
-#[derive(Debug)]
-pub enum Failure {
-    Down(u64),
-    Bad(u64),
-    Refused(Refused),
-    Broken,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl Classify for Failure {
-    fn class(&self) -> ErrorClass {
-        match self {
-            Self::Down(_) | Self::Refused(_) => ErrorClass::Dependency,
-            Self::Bad(_) => ErrorClass::Item,
-            Self::Broken => ErrorClass::Fatal,
-        }
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-/// The state of stages that count.
-#[derive(Debug, Default)]
-pub struct Count(u64);
 
 #[pipeline(env = Env)]
 mod plain {
@@ -431,7 +338,7 @@ fn items_leave_as_errors_at_once_or_are_dropped_where_that_is_said() {
 
     let mut run = dropped::pipeline().dry_run(env.clone());
     run.feed::<dropped::guarded>(0..10);
-    env.0.calls.store(0, Ordering::Relaxed);
+    env.forget_calls();
     let report = run.drain().expect("nothing stops it");
     assert_eq!((guard(&report).dropped, report.ledger().dropped), (5, 5));
     assert!(report.ledger().is_balanced());
@@ -447,8 +354,8 @@ fn only_the_classes_that_count_open_a_breaker() {
     assert_eq!((seen.breaker.passed, seen.breaker.changes), (100, 0));
     assert_eq!(report.ledger().failed, 100);
 
-    let mut run = held::pipeline().dry_run(Env::default());
-    run.stub_with::<held::guarded>(|n, out| out.fail(Failure::Bad(n)));
+    let mut run = held::pipeline().dry_run(Env::well());
+    run.stub_with::<held::guarded>(|n, out| out.fail(Failure::Of(n, ErrorClass::Item)));
     run.feed::<held::guarded>(0..1_000);
     let report = run.drain().expect("nothing stops it");
     assert_eq!(guard(&report).breaker.changes, 0);
@@ -457,7 +364,7 @@ fn only_the_classes_that_count_open_a_breaker() {
 
 #[test]
 fn panics_count_as_failures_and_a_fatal_error_ends_the_run() {
-    let mut run = held::pipeline().dry_run(Env::default());
+    let mut run = held::pipeline().dry_run(Env::well());
     run.stub_with::<held::guarded>(|n, _| panic!("{n}"));
     run.feed::<held::guarded>(0..5);
     run.run();
@@ -467,11 +374,11 @@ fn panics_count_as_failures_and_a_fatal_error_ends_the_run() {
         (5, Some(State::Open))
     );
 
-    let mut run = held::pipeline().dry_run(Env::default());
-    run.stub_with::<held::guarded>(|_, out| out.fail(Failure::Broken));
+    let mut run = held::pipeline().dry_run(Env::well());
+    run.stub_with::<held::guarded>(|_, out| out.fail(Failure::Of(0, ErrorClass::Fatal)));
     run.feed::<held::guarded>(0..5);
     let failed = run.drain().expect_err("a fatal error ends it");
-    assert_eq!(failed.to_string(), "`guarded` failed: Broken");
+    assert_eq!(failed.to_string(), "`guarded` failed: 0 failed: Fatal");
     assert!(failed.report.ledger().is_balanced(), "{}", failed.report);
 }
 

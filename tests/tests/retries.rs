@@ -7,95 +7,13 @@
     reason = "what stages use is as public as the functions that pipelines are made of"
 )]
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
-use pipewright::{
-    Blueprint, Builder, Classify, ErrorClass, GuardMetrics, NoInput, Report, pipeline,
-};
+use pipewright::{Blueprint, Builder, ErrorClass, GuardMetrics, NoInput, Report, pipeline};
+use pipewright_tests::dependency::{Count, Dependency as Env, Failure};
 
 /// The items of each run.
 const ITEMS: u64 = 2_000;
-
-/// What stages call: every item that is a multiple of `of` fails so many times, with this class.
-#[derive(Clone, Debug)]
-pub struct Env(Arc<World>);
-
-#[derive(Debug)]
-struct World {
-    of: u64,
-    times: u64,
-    class: ErrorClass,
-    tries: Mutex<HashMap<u64, u64>>,
-    published: Mutex<Vec<u64>>,
-    rejected: Mutex<Vec<u64>>,
-}
-
-impl Env {
-    fn new(of: u64, times: u64, class: ErrorClass) -> Self {
-        Self(Arc::new(World {
-            of,
-            times,
-            class,
-            tries: Mutex::default(),
-            published: Mutex::default(),
-            rejected: Mutex::default(),
-        }))
-    }
-
-    pub fn call(&self, n: u64) -> Result<u64, Failure> {
-        let mut tries = self.0.tries.lock().unwrap();
-        let tries = tries.entry(n).or_default();
-        *tries += 1;
-        match n.is_multiple_of(self.0.of) && *tries <= self.0.times {
-            true => Err(Failure(n, self.0.class)),
-            false => Ok(n),
-        }
-    }
-
-    pub fn publish(&self, n: u64) {
-        self.0.published.lock().unwrap().push(n);
-    }
-
-    pub fn reject(&self, failure: &Failure) {
-        self.0.rejected.lock().unwrap().push(failure.0);
-    }
-
-    fn tries_of(&self, n: u64) -> u64 {
-        self.0.tries.lock().unwrap()[&n]
-    }
-
-    fn published(&self) -> Vec<u64> {
-        self.0.published.lock().unwrap().clone()
-    }
-
-    fn rejected(&self) -> Vec<u64> {
-        self.0.rejected.lock().unwrap().clone()
-    }
-}
-
-#[derive(Debug)]
-pub struct Failure(u64, ErrorClass);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl Classify for Failure {
-    fn class(&self) -> ErrorClass {
-        self.1
-    }
-}
-
-/// The state of stages that count.
-#[derive(Debug, Default)]
-pub struct Count(u64);
 
 #[pipeline(env = Env)]
 mod plain {
@@ -262,7 +180,7 @@ fn check<P: Blueprint<Env = Env, Input = NoInput> + fmt::Debug>(
     key: impl Fn(&u64) -> u64,
 ) {
     for workers in [1, 2, 4] {
-        let env = Env::new(25, 2, ErrorClass::Dependency);
+        let env = Env::failing_for(25, 2, ErrorClass::Dependency);
         let report = pipeline()
             .workers(workers)
             .run(env.clone())
@@ -329,7 +247,7 @@ fn what_fails_too_often_leaves_as_an_error_and_bad_items_are_not_tried_again() {
         (ErrorClass::Timeout, 4),
         (ErrorClass::Item, 1),
     ] {
-        let env = Env::new(100, u64::MAX, class);
+        let env = Env::failing_for(100, u64::MAX, class);
         let report = plain::pipeline()
             .workers(2)
             .run(env.clone())
@@ -342,7 +260,7 @@ fn what_fails_too_often_leaves_as_an_error_and_bad_items_are_not_tried_again() {
 
 #[test]
 fn the_budget_ends_what_would_make_an_outage_worse() {
-    let env = Env::new(1, u64::MAX, ErrorClass::Dependency);
+    let env = Env::failing_for(1, u64::MAX, ErrorClass::Dependency);
     let report = plain::pipeline()
         .workers(2)
         .run(env.clone())
@@ -360,7 +278,7 @@ fn the_budget_ends_what_would_make_an_outage_worse() {
 
 #[test]
 fn in_a_dry_run_the_pause_is_by_its_clock() {
-    let env = Env::new(2, 1, ErrorClass::Dependency);
+    let env = Env::failing_for(2, 1, ErrorClass::Dependency);
     let tuned = r#"( stages: { "guarded": (retry: (backoff: "5ms", jitter_pct: 0)) } )"#;
     let pipeline = plain::pipeline().tuning("t.tuning.ron", tuned).unwrap();
     let mut run = pipeline.dry_run(env.clone());
@@ -379,7 +297,7 @@ fn in_a_dry_run_the_pause_is_by_its_clock() {
 
 #[test]
 fn a_drain_tries_once_more_and_waits_no_longer() {
-    let env = Env::new(2, u64::MAX, ErrorClass::Dependency);
+    let env = Env::failing_for(2, u64::MAX, ErrorClass::Dependency);
     let mut run = plain::pipeline().dry_run(env.clone());
     run.feed::<plain::guarded>([2, 4]);
     run.run();
@@ -390,7 +308,7 @@ fn a_drain_tries_once_more_and_waits_no_longer() {
         (Duration::ZERO, 2)
     );
 
-    let env = Env::new(1, u64::MAX, ErrorClass::Dependency);
+    let env = Env::failing_for(1, u64::MAX, ErrorClass::Dependency);
     let tuned = r#"( stages: { "guarded": (retry: (max: 1000, backoff: "60min", max_backoff: "60min", jitter_pct: 0)) } )"#;
     let run = plain::pipeline()
         .workers(2)
@@ -417,7 +335,7 @@ fn a_drain_tries_once_more_and_waits_no_longer() {
 
 #[test]
 fn a_run_that_stops_drops_and_counts_what_waits_to_be_tried_again() {
-    let env = Env::new(3, u64::MAX, ErrorClass::Dependency);
+    let env = Env::failing_for(3, u64::MAX, ErrorClass::Dependency);
     let tuned = r#"( stages: { "guarded": (retry: (backoff: "60min", max_backoff: "60min", jitter_pct: 0)) } )"#;
     let run = plain::pipeline()
         .workers(2)
