@@ -25,6 +25,7 @@ struct Cells {
     received: AtomicU64,
     sent: AtomicU64,
     failed: AtomicU64,
+    diverted: AtomicU64,
     panicked: AtomicU64,
 }
 
@@ -34,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) failed: u64,
+    pub(crate) diverted: u64,
     pub(crate) panicked: u64,
 }
 
@@ -83,6 +85,12 @@ impl Counts {
         add(&self.stages[stage as usize].failed, n);
     }
 
+    /// Items that left by `Diverted`.
+    #[inline]
+    pub fn diverted(&self, stage: u16, n: u64) {
+        add(&self.stages[stage as usize].diverted, n);
+    }
+
     /// Items that a stage sent by its variant door number `door`, in the order in which doors are first read.
     #[inline]
     pub fn routed(&self, stage: u16, door: u16, n: u64) {
@@ -115,6 +123,7 @@ impl Counts {
         Seen {
             sent: read(&cells.sent),
             failed: read(&cells.failed),
+            diverted: read(&cells.diverted),
             panicked: read(&cells.panicked),
             received: read(&cells.received),
         }
@@ -161,7 +170,7 @@ impl Doors {
             let read = info.stages.iter().flat_map(|reader| reader.inputs);
             for door in read.filter(|door| usize::from(door.stage) == stage) {
                 match door.door {
-                    Some("Err") if info.stages[stage].fallible => {}
+                    Some(name) if info.is_side_door(stage, name) => {}
                     Some(name) if !names[first..].contains(&name) => names.push(name),
                     _ => {}
                 }

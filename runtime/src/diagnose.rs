@@ -401,6 +401,40 @@ impl<E: From<Refused>> TellsRefusal for E {
     }
 }
 
+/// A function that takes the place of a stage whose breaker is open.
+#[diagnostic::on_unimplemented(
+    message = "`fallback = ..` must name a function that makes a `{Out}` of a `{Item}`",
+    label = "does not make a `{Out}` of a `{Item}`",
+    note = "write `fn({Item}) -> {Out}` or `fn({Item}, &Env) -> {Out}`"
+)]
+pub trait FallsBack<Item, Out, Env: ?Sized, Marker> {
+    /// What it makes of the item.
+    fn fall_back(self, item: Item, env: &Env) -> Out;
+}
+
+/// Marks `fn(Item) -> Out`.
+#[derive(Debug)]
+pub enum TakesItem {}
+/// Marks `fn(Item, &Env) -> Out`.
+#[derive(Debug)]
+pub enum TakesItemAndEnv {}
+
+impl<Item, Out, Env: ?Sized, F: FnOnce(Item) -> Out> FallsBack<Item, Out, Env, TakesItem> for F {
+    #[inline]
+    fn fall_back(self, item: Item, _: &Env) -> Out {
+        self(item)
+    }
+}
+
+impl<Item, Out, Env: ?Sized, F: FnOnce(Item, &Env) -> Out>
+    FallsBack<Item, Out, Env, TakesItemAndEnv> for F
+{
+    #[inline]
+    fn fall_back(self, item: Item, env: &Env) -> Out {
+        self(item, env)
+    }
+}
+
 /// A function that makes a state: from nothing or from the environment, perhaps failing.
 #[diagnostic::on_unimplemented(
     message = "`state = ..` must name a function that makes a `{State}`",

@@ -37,6 +37,8 @@ pub struct StageMetrics {
     pub filtered: u64,
     /// Items that left as errors.
     pub failed: u64,
+    /// Items that left by `Diverted`, uncalled; its guard tells them.
+    pub(crate) diverted: u64,
     /// Items that were lost to a panic.
     pub panicked: u64,
     /// Items that were dropped because the run stopped, before this stage or after it had made them; or before it because its
@@ -140,6 +142,7 @@ fn read(shared: &Shared) -> Box<[StageMetrics]> {
             seen[stage].received += one.received;
             seen[stage].sent += one.sent;
             seen[stage].failed += one.failed;
+            seen[stage].diverted += one.diverted;
             seen[stage].panicked += one.panicked;
         }
     }
@@ -154,11 +157,12 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
         received,
         sent,
         failed,
+        diverted,
         panicked,
     } = seen[stage];
     let made = shared.dropped_inside(stage);
     let source = info.kind == Kind::Source;
-    let leave = sent + failed + panicked + made;
+    let leave = sent + failed + diverted + panicked + made;
     let filtered = if source {
         0
     } else {
@@ -177,6 +181,7 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
         sent,
         filtered,
         failed,
+        diverted,
         panicked,
         dropped: before + made,
         in_flight: if source {
@@ -204,6 +209,7 @@ pub(crate) fn sent_by(shared: &Shared, seen: &[Seen], door: &DoorInfo) -> u64 {
     match door.door {
         None => seen[stage].sent,
         Some("Err") if shared.info.stages[stage].fallible => seen[stage].failed,
+        Some("Diverted") if shared.info.diverts(door.stage) => seen[stage].diverted,
         Some(variant) => routed(shared, stage, variant),
     }
 }
@@ -260,8 +266,7 @@ pub(crate) fn doors_of(info: &TopologyInfo, stage: usize) -> Vec<&'static str> {
         let Some(name) = door.door.filter(|_| usize::from(door.stage) == stage) else {
             continue;
         };
-        let is_error = name == "Err" && info.stages[stage].fallible;
-        if !is_error && !doors.contains(&name) {
+        if !info.is_side_door(stage, name) && !doors.contains(&name) {
             doors.push(name);
         }
     }

@@ -45,8 +45,8 @@ pub use crate::{
     },
     stage::{
         ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
-        ask_target, class_of, copy, env_for, err_link, found_by, found_in, found_of, key_of, link,
-        make_state, refused, saved, shown, slice_link,
+        ask_target, class_of, copy, diverted_link, env_for, err_link, fallback, found_by, found_in,
+        found_of, key_of, link, make_state, refused, saved, shown, slice_link,
     },
     worker::Worker,
 };

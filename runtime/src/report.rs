@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use pipewright_spec::info::{DoorInfo, Kind};
+use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
     error::{RunError, StartError},
@@ -215,11 +215,8 @@ fn audit(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Option<RunError>)
                 // Each reader of the input gets its own copy.
                 DoorInfo::INPUT => {}
                 from => {
-                    read[usize::from(from)] += come_by(
-                        &stages[usize::from(from)],
-                        door,
-                        shared.info.stages[usize::from(from)].fallible,
-                    )
+                    read[usize::from(from)] +=
+                        come_by(&stages[usize::from(from)], door, shared.info)
                 }
             }
         }
@@ -268,10 +265,11 @@ fn audit(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Option<RunError>)
 }
 
 /// Items that came from `stage` to one reader.
-fn come_by(stage: &StageMetrics, door: &DoorInfo, fallible: bool) -> u64 {
+fn come_by(stage: &StageMetrics, door: &DoorInfo, info: &TopologyInfo) -> u64 {
     match door.door {
         None => stage.sent,
-        Some("Err") if fallible => stage.failed,
+        Some("Err") if info.stages[usize::from(door.stage)].fallible => stage.failed,
+        Some("Diverted") if info.diverts(door.stage) => stage.diverted,
         Some(variant) => stage
             .routed
             .iter()
@@ -294,7 +292,7 @@ fn dropped_after(shared: &Shared, stage: &StageMetrics) -> u64 {
 /// What cannot be: more going out of a stage than came in, or items that are still on their way.
 fn problem_of(stage: &StageMetrics, many: bool) -> Option<String> {
     let name = stage.name;
-    let out = stage.sent + stage.failed + stage.panicked;
+    let out = stage.sent + stage.failed + stage.diverted + stage.panicked;
     if stage.kind != Kind::Source && !many && out > stage.received {
         return Some(format!(
             "`{name}` received {} items, but {out} left it",

@@ -6,8 +6,8 @@ use crate::{
     breaker::Refused,
     classify::{Classify, ErrorClass},
     diagnose::{
-        Copies, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError, ReceivesOne, Saves,
-        Shown, StageKey, TellsRefusal,
+        Copies, FallsBack, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError,
+        ReceivesOne, Saves, Shown, StageKey, TellsRefusal,
     },
     error::InitError,
     graph::States,
@@ -99,6 +99,15 @@ where
     <C::In as ReceivesError<P::Err, P, C>>::receive(error)
 }
 
+/// Hands an item that stage `P` did not take to stage `C`.
+#[inline(always)]
+pub fn diverted_link<P: StageFn, C: StageFn>(item: P::In) -> C::In
+where
+    C::In: Receives<P::In, P, C>,
+{
+    <C::In as Receives<P::In, P, C>>::receive(item)
+}
+
 /// As [`link`], to a stage that is called with a slice of items.
 #[inline(always)]
 pub fn slice_link<P: StageFn, C: StageFn>(item: P::Out) -> C::In
@@ -145,6 +154,16 @@ pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
 /// The error of an item that a breaker turned away.
 pub fn refused<E: TellsRefusal>(refused: Refused) -> E {
     E::refused(refused)
+}
+
+/// What the function makes of an item that takes the place of stage `S`.
+#[inline]
+pub fn fallback<S: StageFn, E: ?Sized, M, F: FallsBack<S::In, S::Out, E, M>>(
+    item: S::In,
+    env: &E,
+    function: F,
+) -> S::Out {
+    function.fall_back(item, env)
 }
 
 /// Keeps an item of stage `S` for another try.

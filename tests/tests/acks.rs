@@ -350,6 +350,46 @@ fn every_reader_of_an_item_must_be_done_with_it() {
     check!(forked, |n| if n % 5 == 0 { 1 } else { 2 });
 }
 
+/// What a breaker diverts is done when its way ends, and what falls back where the others go.
+#[pipeline(env = Arc<World>)]
+pub mod diverted {
+    use super::*;
+
+    #[source(state = begin, acks, batch = 50)]
+    pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+        send(from, out)
+    }
+
+    #[stage(from = numbers, on_panic = stop, breaker(consecutive = 20, open = "10ms", ramp = "0s", probes = 1, on_open = divert))]
+    pub fn ask(n: u64) -> Result<u64, String> {
+        if n % 1_000 < 100 {
+            Err(n.to_string())
+        } else {
+            Ok(n)
+        }
+    }
+
+    #[stage(from = ask::Diverted, on_panic = stop)]
+    pub fn apart(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[sink(from = [ask, apart], order = any, on_panic = stop)]
+    pub fn store(n: u64, env: &Arc<World>) {
+        env.got(n);
+    }
+
+    #[sink(from = ask::Err, order = any, on_panic = stop)]
+    pub fn reject(n: String, env: &Arc<World>) {
+        env.got(n.parse().unwrap());
+    }
+}
+
+#[test]
+fn what_a_breaker_diverts_is_done_at_the_end_of_its_way() {
+    check!(diverted, |_| 1);
+}
+
 /// Something goes wrong with one item.
 #[pipeline(env = Arc<World>)]
 mod failing {

@@ -27,8 +27,13 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
     let open = number("open").unwrap_or(OPEN_NS);
     let min_items = number("min_items").unwrap_or(MIN_ITEMS.into());
     let window = find("window");
-    let held = matches!(find("on_open"), None | Some(FieldValue::Word("hold")));
-    let rules: [(bool, Misfit); 6] = [
+    let on_open = match find("on_open") {
+        Some(FieldValue::Word(word)) => Some(word),
+        _ => None,
+    };
+    let falls_back = find("fallback").is_some();
+    let held = matches!(on_open, None | Some("hold")) && !falls_back;
+    let rules: [(bool, Misfit); 8] = [
         (
             matches!(window, Some(FieldValue::Time(window)) if window < SHORTEST_WINDOW_NS),
             (
@@ -75,6 +80,22 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
                 "hold",
                 "items wait only with `on_open = hold`",
                 "remove it, or write `on_open = hold`",
+            ),
+        ),
+        (
+            falls_back && !matches!(on_open, None | Some("fallback")),
+            (
+                "fallback",
+                "nothing calls it, because `on_open` says otherwise",
+                "remove it, or write `on_open = fallback`",
+            ),
+        ),
+        (
+            on_open == Some("fallback") && !falls_back,
+            (
+                "on_open",
+                "there is no function to fall back on",
+                "add `fallback = ..` with the name of a function",
             ),
         ),
     ];
@@ -134,5 +155,11 @@ mod tests {
         check(&[("slow", ms(2_500))], None);
         check(&[("hold", ms(1)), ("on_open", Word("drop"))], Some("hold"));
         check(&[("hold", ms(1)), ("on_open", Word("hold"))], None);
+        let function = ("fallback", Word("function"));
+        check(&[function], None);
+        check(&[function, ("on_open", Word("fallback"))], None);
+        check(&[function, ("on_open", Word("drop"))], Some("fallback"));
+        check(&[function, ("hold", ms(1))], Some("hold"));
+        check(&[("on_open", Word("fallback"))], Some("on_open"));
     }
 }

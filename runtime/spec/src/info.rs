@@ -1,5 +1,6 @@
 //! The shape of a compiled pipeline: constants that generated code holds and the runtime reads.
 
+use crate::model::{DIVERTED, ERR};
 pub use crate::model::{Kind, StateKind};
 pub use crate::options::{Enforce, OnError, OnPanic, Priority, Smt, Wait};
 pub use crate::plan::LinkKind as LinkKindInfo;
@@ -58,10 +59,29 @@ impl TopologyInfo {
     /// Do items end when they leave this stage? In a sink, and in a stage that answers calls and that no other stage reads.
     pub fn ends_at(&self, stage: usize) -> bool {
         let info = &self.stages[stage];
-        let is_main = |door: &DoorInfo| !(info.fallible && door.door == Some("Err"));
+        let is_main =
+            |door: &DoorInfo| !door.door.is_some_and(|name| self.is_side_door(stage, name));
         let mut doors = self.stages.iter().flat_map(|reader| reader.inputs);
         let read = doors.any(|door| usize::from(door.stage) == stage && is_main(door));
         info.kind == Kind::Sink || (info.kind == Kind::Stage && !read)
+    }
+
+    /// Is a door that of a stage's errors, or that of what its breaker diverts?
+    pub fn is_side_door(&self, stage: usize, door: &str) -> bool {
+        match door {
+            ERR => self.stages[stage].fallible,
+            DIVERTED => self.diverts(stage as u16),
+            _ => false,
+        }
+    }
+
+    /// Do the items of a stage leave by `Diverted` while its breaker is open?
+    pub fn diverts(&self, stage: u16) -> bool {
+        let fields = self.guard_of(stage).and_then(|guard| guard.breaker);
+        let divert = |field: &FieldInfo| {
+            field.name == "on_open" && field.value == FieldValue::Word("divert")
+        };
+        fields.is_some_and(|fields| fields.iter().any(divert))
     }
 
     /// The pinned segment that a stage is in.

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Debug};
 
-use crate::options::{PipelineOptions, StageOptions};
+use crate::options::{PipelineOptions, StageOptions, Value};
 
 /// Where something was written: a compiler span, or a range of a text.
 pub trait Place: Clone + Debug {}
@@ -94,6 +94,10 @@ pub const INPUT: &str = "input";
 /// The name of the error door in `from = stage::Err`.
 pub const ERR: &str = "Err";
 
+/// The name of the door in `from = stage::Diverted`, by which items leave uncalled while the breaker of the stage is open. Only a
+/// stage with `on_open = divert` has it.
+pub const DIVERTED: &str = "Diverted";
+
 /// An output that a stage reads: `decode`, `classify::Swap`, `price::Err` or `input`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door<P> {
@@ -148,6 +152,15 @@ impl<P> Model<P> {
     /// The index of the stage with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.stages.iter().position(|stage| stage.name.text == name)
+    }
+
+    /// Is this the door of errors, or that of diverted items?
+    pub fn is_side_door(&self, door: &Door<P>) -> bool {
+        let diverts = || {
+            let producer = self.find(&door.stage.text).map(|at| &self.stages[at]);
+            producer.is_some_and(Stage::diverts)
+        };
+        door.is_err() || door.door.as_ref().is_some_and(|door| door.text == DIVERTED) && diverts()
     }
 
     /// Does a stage read the push input?
@@ -225,6 +238,13 @@ impl<P> Stage<P> {
         } = &self.options;
         let guards = breaker.is_some() || rate.is_some() || retry.is_some() || timeout.is_some();
         guards && !self.is_source()
+    }
+
+    /// Do its items leave by [`DIVERTED`] while its breaker is open?
+    pub fn diverts(&self) -> bool {
+        let breaker = self.options.breaker.as_ref();
+        let on_open = breaker.and_then(|given| given.value.find("on_open"));
+        on_open.is_some_and(|field| matches!(field.value, Value::Word("divert")))
     }
 
     /// How its function holds state, as far as that is known.

@@ -27,6 +27,7 @@ type RouteFn = Box<dyn Fn(Item) -> Routed>;
 pub(super) type LetterFn = Box<dyn Fn(Item, Option<Item>, Whence) -> Item>;
 type ClassFn = Box<dyn Fn(&dyn Any) -> (ErrorClass, String)>;
 type RefusalFn = Box<dyn Fn(Refused) -> Item>;
+type FallbackFn<E> = Box<dyn Fn(Item, &E) -> Item>;
 type TextFn = Box<dyn Fn(&dyn Any) -> String>;
 
 /// What a dry run knows about the types of one stage.
@@ -34,6 +35,8 @@ pub(super) struct Part<'s, E> {
     pub(super) machine: Option<Box<dyn Machine<E> + 's>>,
     pub(super) copy: Option<CopyFn>,
     pub(super) err_copy: Option<CopyFn>,
+    /// Copies what its breaker diverts.
+    pub(super) in_copy: Option<CopyFn>,
     pub(super) route: Option<RouteFn>,
     /// What an error says.
     pub(super) err_text: Option<TextFn>,
@@ -45,6 +48,8 @@ pub(super) struct Part<'s, E> {
     pub(super) class: Option<ClassFn>,
     /// The error of an item that is turned away.
     pub(super) refusal: Option<RefusalFn>,
+    /// What another function makes of an item that is turned away.
+    pub(super) fallback: Option<FallbackFn<E>>,
 }
 
 /// A stage with its states, without its types.
@@ -145,6 +150,11 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).err_copy = Some(copier(copy));
     }
 
+    /// What the breaker of a stage diverts has several readers.
+    pub fn diverted_copies<S: StageFn>(&mut self, id: u16, copy: fn(&S::In) -> S::In) {
+        self.part(id).in_copy = Some(copier(copy));
+    }
+
     /// The push input has several readers.
     pub fn input_copies(&mut self, copy: fn(&P::Input) -> P::Input) {
         self.input_copy = Some(copier(copy));
@@ -211,6 +221,11 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).refusal = Some(Box::new(move |why| Box::new(refused(why))));
     }
 
+    /// Where the guard of the stage turns items away, another function takes its place.
+    pub fn falls_back<S: StageFn>(&mut self, id: u16, call: fn(S::In, &P::Env) -> S::Out) {
+        self.part(id).fallback = Some(Box::new(move |item, env| Box::new(call(open(item), env))));
+    }
+
     fn put<S: StageFn>(
         &mut self,
         id: u16,
@@ -247,12 +262,14 @@ impl<E> Default for Part<'_, E> {
             machine: None,
             copy: None,
             err_copy: None,
+            in_copy: None,
             route: None,
             err_text: None,
             keep: None,
             letters: Vec::new(),
             class: None,
             refusal: None,
+            fallback: None,
         }
     }
 }

@@ -25,7 +25,8 @@ impl<E> Engine<'_, E> {
         let tally = &self.nodes[stage].tally;
         let source = info.kind == Kind::Source;
         let received = if source { tally.fed } else { tally.received };
-        let left = tally.sent + tally.failed + tally.panicked + tally.dropped_inside;
+        let left =
+            tally.sent + tally.failed + tally.diverted + tally.panicked + tally.dropped_inside;
         let doors = doors_of(self.info, stage).into_iter();
         StageMetrics {
             name: info.name,
@@ -38,6 +39,7 @@ impl<E> Engine<'_, E> {
                 received.saturating_sub(left)
             },
             failed: tally.failed,
+            diverted: tally.diverted,
             panicked: tally.panicked,
             dropped: tally.dropped + tally.dropped_inside,
             in_flight: if source {
@@ -66,6 +68,7 @@ impl<E> Engine<'_, E> {
         match door.door {
             None => tally.sent - tally.taken,
             Some("Err") if self.info.stages[from].fallible => tally.failed - tally.taken_errors,
+            Some("Diverted") if self.info.diverts(door.stage) => tally.diverted,
             Some(variant) => tally.routed_by(variant),
         }
     }
@@ -116,7 +119,8 @@ impl<E> Engine<'_, E> {
 
     fn problem_of(&self, id: usize, stage: &StageMetrics) -> Option<String> {
         let (name, tally) = (stage.name, &self.nodes[id].tally);
-        let out = stage.sent + stage.failed + stage.panicked + tally.dropped_inside;
+        let out =
+            stage.sent + stage.failed + stage.diverted + stage.panicked + tally.dropped_inside;
         if !self.info.stages[id].many && out > stage.received {
             let received = stage.received;
             return Some(format!(

@@ -23,6 +23,7 @@ enum Door {
     Input,
     Main(usize),
     Err(usize),
+    Diverted(usize),
     Variant(usize, &'static str),
 }
 
@@ -37,15 +38,23 @@ impl<E> Engine<'_, E> {
                 continue;
             }
             let from = usize::from(door.stage);
-            let is_err = door.door == Some("Err") && self.info.stages[from].fallible;
+            let side = door.door.filter(|name| self.info.is_side_door(from, name));
             let node = &mut self.nodes[from];
-            if is_err {
-                for item in mem::take(&mut node.failed) {
-                    self.hand_on(Door::Err(from), item, None);
+            match side {
+                Some("Err") => {
+                    for item in mem::take(&mut node.failed) {
+                        self.hand_on(Door::Err(from), item, None);
+                    }
                 }
-            } else {
-                for item in mem::take(&mut node.sent) {
-                    self.hand_on_sent(from, item);
+                Some(_) => {
+                    for item in mem::take(&mut node.diverted) {
+                        self.hand_on(Door::Diverted(from), item, None);
+                    }
+                }
+                None => {
+                    for item in mem::take(&mut node.sent) {
+                        self.hand_on_sent(from, item);
+                    }
                 }
             }
         }
@@ -128,6 +137,7 @@ impl<E> Engine<'_, E> {
             Door::Input => self.input.copy.as_ref(),
             Door::Main(stage) => self.nodes[stage].part.copy.as_ref(),
             Door::Err(stage) => self.nodes[stage].part.err_copy.as_ref(),
+            Door::Diverted(stage) => self.nodes[stage].part.in_copy.as_ref(),
             Door::Variant(..) => routed,
         };
         match copy {
@@ -156,6 +166,10 @@ impl<E> Engine<'_, E> {
                 self.nodes[stage].tally.failed -= 1;
                 self.panicked(stage, 1, payload);
             }
+            Door::Diverted(stage) => {
+                self.nodes[stage].tally.diverted -= 1;
+                self.panicked(stage, 1, payload);
+            }
         }
     }
 
@@ -180,6 +194,9 @@ impl<E> Engine<'_, E> {
             Door::Input => read.stage == DoorInfo::INPUT,
             Door::Main(stage) => usize::from(read.stage) == stage && read.door.is_none(),
             Door::Err(stage) => usize::from(read.stage) == stage && read.door == Some("Err"),
+            Door::Diverted(stage) => {
+                usize::from(read.stage) == stage && read.door == Some("Diverted")
+            }
             Door::Variant(stage, name) => {
                 usize::from(read.stage) == stage && read.door == Some(name)
             }

@@ -65,6 +65,8 @@ pub(super) struct Node<'s, E> {
     pub(super) sent: Vec<Timed>,
     /// What left by the `Err` door and no reader has asked for.
     pub(super) failed: Vec<Timed>,
+    /// What left by `Diverted` and no reader has asked for.
+    pub(super) diverted: Vec<Timed>,
     /// What stands between its items and its calls.
     pub(super) guard: Option<DryGuard>,
 }
@@ -86,6 +88,7 @@ pub(super) struct Tally {
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) failed: u64,
+    pub(super) diverted: u64,
     pub(super) panicked: u64,
     /// Items that were dropped before the stage because the run stopped.
     pub(super) dropped: u64,
@@ -439,6 +442,7 @@ impl<'s, E> Node<'s, E> {
             held: Vec::new(),
             sent: Vec::new(),
             failed: Vec::new(),
+            diverted: Vec::new(),
             guard: guard.map(DryGuard::new),
         }
     }

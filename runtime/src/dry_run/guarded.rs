@@ -5,14 +5,20 @@
 //! clock has not reached stays in front of the stage, with all that come behind it. At the end of the run the clock
 //! moves on for as long as they have to wait.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Duration,
+};
+
+use pipewright_spec::info::Kind;
 
 use super::engine::{Engine, Timed, When};
 use crate::{
     breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
     error::RunError,
-    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS},
+    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway},
 };
 
 /// What guards a stage, and its time.
@@ -126,7 +132,12 @@ impl<E> Engine<'_, E> {
                 }
                 Admission::Call(ticket, _) => item = self.try_item(stage, own, item, ticket)?,
                 Admission::Refuse(refused) => {
-                    self.refuse(stage, refused, item, own);
+                    own.waits_no_more();
+                    match guard.turns_away() {
+                        TurnsAway::Fails => self.refuse(stage, refused, item, own),
+                        TurnsAway::Diverts => self.divert(stage, item, own),
+                        TurnsAway::FallsBack => self.fall_back(stage, item, own),
+                    }
                     own.is_done();
                     guard.refuses(1);
                     return None;
@@ -215,6 +226,40 @@ impl<E> Engine<'_, E> {
             .iter()
             .map(|error| class(&*error.item))
             .collect()
+    }
+
+    /// An item leaves as it is.
+    fn divert(&mut self, stage: usize, item: Timed, own: &DryGuard) {
+        let node = &mut self.nodes[stage];
+        node.tally.received += 1;
+        node.tally.diverted += 1;
+        node.diverted.push(Timed {
+            when: item.when.at(own.at),
+            ..item
+        });
+    }
+
+    /// Another function takes an item.
+    fn fall_back(&mut self, stage: usize, item: Timed, own: &DryGuard) {
+        let (env, when) = (&self.env, item.when.at(own.at));
+        let node = &mut self.nodes[stage];
+        let Some(fallback) = &node.part.fallback else {
+            return;
+        };
+        node.tally.received += 1;
+        match catch_unwind(AssertUnwindSafe(|| fallback(item.item, env))) {
+            Ok(item) => {
+                node.tally.sent += 1;
+                if self.info.stages[stage].kind != Kind::Sink {
+                    node.sent.push(Timed {
+                        item,
+                        when,
+                        kept: None,
+                    });
+                }
+            }
+            Err(payload) => self.panicked(stage, 1, payload),
+        }
     }
 
     /// An item fails without a call.

@@ -32,6 +32,10 @@ pub struct GuardMetrics {
     pub over_budget: u64,
     /// Items that left as errors without a call, because the breaker was open.
     pub refused: u64,
+    /// Items that left by `Diverted` without a call, because the breaker was open and `on_open = divert`.
+    pub diverted: u64,
+    /// Items that went into `fallback` instead, because the breaker was open.
+    pub fell_back: u64,
     /// Items that were dropped without a call, because the breaker was open and `on_open = drop`.
     pub dropped: u64,
 }
@@ -45,6 +49,8 @@ pub(super) struct Tallies {
     pub(super) retried: AtomicU64,
     pub(super) over_budget: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) diverted: AtomicU64,
+    pub(super) fell_back: AtomicU64,
     pub(super) dropped: AtomicU64,
 }
 
@@ -59,6 +65,8 @@ impl Guard {
             retried,
             over_budget,
             refused,
+            diverted,
+            fell_back,
             dropped,
         } = &self.tallies;
         let of = |total: &AtomicU64| total.load(Ordering::Relaxed);
@@ -80,6 +88,8 @@ impl Guard {
             retried: of(retried),
             over_budget: of(over_budget),
             refused: of(refused),
+            diverted: of(diverted),
+            fell_back: of(fell_back),
             dropped: of(dropped),
         }
     }
@@ -100,11 +110,14 @@ impl fmt::Display for GuardMetrics {
             let (retried, over) = (self.retried, self.over_budget);
             write!(f, ", {retried} tried again, {over} over the budget")?;
         }
-        if self.refused > 0 {
-            write!(f, ", {} refused", self.refused)?;
-        }
-        if self.dropped > 0 {
-            write!(f, ", {} dropped", self.dropped)?;
+        let turned_away = [
+            (self.refused, "refused"),
+            (self.diverted, "diverted"),
+            (self.fell_back, "fell back"),
+            (self.dropped, "dropped"),
+        ];
+        for (items, what) in turned_away.into_iter().filter(|(items, _)| *items > 0) {
+            write!(f, ", {items} {what}")?;
         }
         Ok(())
     }

@@ -9,7 +9,9 @@
 //! further on others wait for its number, and behind a gate of its own it keeps the right to pass, while no worker waits.
 //! Its items lie in its carrier like a stack, the first on top: what is left is there at any time, whatever panics.
 //!
-//! **What becomes of items while the breaker is open** says `on_open`. Held, they wait until it admits a slice; half open that is
+//! **What becomes of items while the breaker is open** says `on_open`. Items that are turned away go through the loop of their stage
+//! as others do, so that order, acknowledgements and counts are as ever; where the call would be, generated code asks for the
+//! refusal, and makes an error of it, hands the item on by another door, or calls another function. Held, they wait until it admits a slice; half open that is
 //! as many as there are probes. Who is refused while others try goes on when what came of that is known: each result half open,
 //! and each change of state, is *news*, which are counted. Whoever settles a slice counts first and then releases what waits;
 //! whoever puts a batch aside remembers the count from before it asked, and compares it afterwards. Both lock what waits in
@@ -121,10 +123,21 @@ pub(crate) enum Admission<'g> {
     Later(u64),
     /// Wait for the breaker until that time of the run.
     Wait(u64),
-    /// Turn all of them away.
+    /// Turn all of them away: they fail, leave by another door, or go into another function.
     Refuse(Refused),
     /// Drop all of them.
     Drop,
+}
+
+/// What becomes of items that are turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnsAway {
+    /// They are errors.
+    Fails,
+    /// They leave as they are, by a door of their own.
+    Diverts,
+    /// Another function takes them.
+    FallsBack,
 }
 
 impl Guard {
@@ -181,8 +194,22 @@ impl Guard {
 
     /// So many items are turned away.
     pub(crate) fn refuses(&self, items: u64) {
-        self.tallies.refused.fetch_add(items, Ordering::Relaxed);
+        let tally = match self.turns_away() {
+            TurnsAway::Diverts => &self.tallies.diverted,
+            TurnsAway::FallsBack => &self.tallies.fell_back,
+            TurnsAway::Fails => &self.tallies.refused,
+        };
+        tally.fetch_add(items, Ordering::Relaxed);
         self.count_refused(items);
+    }
+
+    /// What becomes of items that are turned away.
+    pub(crate) fn turns_away(&self) -> TurnsAway {
+        match self.fuse.as_ref().map(|fuse| fuse.on_open) {
+            Some(OnOpen::Divert) => TurnsAway::Diverts,
+            Some(OnOpen::Fallback) => TurnsAway::FallsBack,
+            _ => TurnsAway::Fails,
+        }
     }
 
     /// So many items are dropped.
@@ -287,7 +314,9 @@ impl Fuse {
     fn refuse(&self, refused: Refused, now: u64, since: u64) -> Admission<'static> {
         let limit = match self.on_open {
             OnOpen::Hold(limit) => limit,
-            OnOpen::DeadLetter => return Admission::Refuse(refused),
+            OnOpen::DeadLetter | OnOpen::Divert | OnOpen::Fallback => {
+                return Admission::Refuse(refused);
+            }
             OnOpen::Drop => return Admission::Drop,
         };
         let end = limit.map_or(u64::MAX, |limit| since.saturating_add(limit));

@@ -38,6 +38,10 @@ pub(crate) struct BreakerSettings {
 pub(crate) enum OnOpen {
     /// They wait; where a limit is given, in nanoseconds, those that waited for so long fail.
     Hold(Option<u64>),
+    /// They leave as they are, by a door of their own.
+    Divert,
+    /// Another function takes the place of the stage.
+    Fallback,
     /// They fail.
     DeadLetter,
     /// They are dropped and counted.
@@ -167,8 +171,11 @@ impl BreakerSettings {
                 self.set_count(name, u32::try_from(count).unwrap_or(u32::MAX))
             }
             FieldValue::Time(ns) => self.set_time(name, ns),
+            FieldValue::Word(_) if name == "fallback" => self.on_open = OnOpen::Fallback,
             FieldValue::Word(word) => {
                 self.on_open = match (word, self.on_open) {
+                    ("divert", _) => OnOpen::Divert,
+                    ("fallback", _) => OnOpen::Fallback,
                     ("dead_letter", _) => OnOpen::DeadLetter,
                     ("drop", _) => OnOpen::Drop,
                     // Its limit may have been read before.

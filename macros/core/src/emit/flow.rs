@@ -12,7 +12,7 @@ pub(crate) mod letter;
 use std::collections::HashSet;
 
 use pipewright_spec::{
-    model::{StateKind, Takes},
+    model::{DIVERTED, StateKind, Takes},
     plan::INPUT,
 };
 use proc_macro2::{Ident, Span, TokenStream};
@@ -21,7 +21,7 @@ use quote::{format_ident, quote_spanned};
 use super::{
     calls::{self, Leaving},
     fields::{Field, Fields},
-    guards::reorders,
+    guards::{falls_back, reorders},
     pinned::is_divided,
     pipe::{Node, Output, Pipe, Reader, mixed},
     tally::Tally,
@@ -106,7 +106,12 @@ impl<'p> Flow<'p> {
     ///
     /// Copies are made before the item is counted and handed on, because a `Clone` may panic, and its call is answered, because
     /// a late answer is dropped there; then links are served, which cannot panic; then the stages of this loop.
-    fn counted(&mut self, output: Output<'_>, count: TokenStream, me: &Ident) -> TokenStream {
+    pub(crate) fn counted(
+        &mut self,
+        output: Output<'_>,
+        count: TokenStream,
+        me: &Ident,
+    ) -> TokenStream {
         let mut readers = self.pipe.readers(output);
         // A stage with `prefetch` is called with an earlier item, whose panic must not keep this one from other readers.
         readers.sort_by_key(|reader| {
@@ -220,6 +225,9 @@ impl<'p> Flow<'p> {
             Some("Err") if fallible => {
                 quote_spanned!(span=> #rt::err_link::<#producer, #consumer>(#value))
             }
+            Some(DIVERTED) if self.pipe.model.stages[output.stage].diverts() => {
+                quote_spanned!(span=> #rt::diverted_link::<#producer, #consumer>(#value))
+            }
             Some(_) => quote_spanned!(span=> #rt::Held(#value).link::<#producer, #consumer>()),
             None if matches!(reads.sig.takes, Takes::Slice | Takes::SliceMut) => {
                 quote_spanned!(span=> #rt::slice_link::<#producer, #consumer>(#value))
@@ -297,7 +305,8 @@ impl<'p> Flow<'p> {
         let node = &self.pipe.nodes[stage];
         let id = &node.id;
         let (keep, save) = (self.keep(stage), self.save(stage));
-        let needs_name = !keep.is_empty() || !save.is_empty();
+        let turned_away = self.pipe.model.stages[stage].diverts() || falls_back(self.pipe, stage);
+        let needs_name = !keep.is_empty() || !save.is_empty() || turned_away;
         let (before, item) = match node.sig.takes {
             Takes::ItemMut => (hygienic!(let mut x = #value;), hygienic!(&mut x)),
             Takes::ItemRef => (hygienic!(let x = #value;), hygienic!(&x)),
@@ -312,9 +321,16 @@ impl<'p> Flow<'p> {
         let call = self.guarded_call(stage, call, me);
         let gives = self.gives(stage, call, me);
         let clear = self.clear(stage, me);
+        // A call comes into the stage even where its item leaves it uncalled.
+        let divert = self.divert(stage, me);
+        let (divert, enters) = match divert.is_empty() {
+            true => (divert, enters),
+            false => (hygienic!(#enters #divert), None),
+        };
         hygienic! {
             #before
             t.at = #id;
+            #divert
             #keep
             #save
             #enters

@@ -2,7 +2,7 @@
 
 use pipewright_spec::{
     info::{FieldValue, RateInfo},
-    model::{StateKind, Takes},
+    model::{DIVERTED, Gives, StateKind, Takes},
     options::{Group, GroupField, Value},
     plan::Class,
 };
@@ -13,7 +13,7 @@ use super::{
     calls::link_item,
     fields::Field,
     flow::{Flow, hygienic},
-    pipe::Pipe,
+    pipe::{Output, Pipe, spanned},
 };
 use crate::place::Place;
 
@@ -84,6 +84,22 @@ fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
         || dead.is_some_and(|field| matches!(field.value, Value::Word("dead_letter")))
 }
 
+/// `true` if another function takes the place of a stage whose breaker is open.
+pub(crate) fn falls_back(pipe: &Pipe<'_>, stage: usize) -> bool {
+    fallback(pipe, stage).is_some()
+}
+
+/// The name of that function, where it is written.
+fn fallback(pipe: &Pipe<'_>, stage: usize) -> Option<Ident> {
+    let breaker = pipe.model.stages[stage].options.breaker.as_ref()?;
+    let field = breaker.value.find("fallback")?;
+    let Value::Name(name) = &field.value else {
+        return None;
+    };
+    let span = field.place.span().or(pipe.literal);
+    Some(spanned(name, span.unwrap_or_else(Span::call_site)))
+}
+
 /// `true` if something asks what the errors of a stage say.
 fn tells(pipe: &Pipe<'_>, stage: usize) -> bool {
     pipe.model.stages[stage].options.breaker.is_some() || retries(pipe, stage)
@@ -118,6 +134,9 @@ impl Flow<'_> {
         me: &Ident,
     ) -> TokenStream {
         let pipe = self.pipe;
+        if let Some(function) = fallback(pipe, stage) {
+            return self.or_fallback(stage, call, &function, me);
+        }
         if !refuses(pipe, stage) {
             return call;
         }
@@ -127,6 +146,58 @@ impl Flow<'_> {
             match #me.#guard.refusal() {
                 None => #call,
                 Some(refused) => Err(#refused(refused)),
+            }
+        }
+    }
+
+    /// The call of a stage, or of the function that takes its place; the item is `x`.
+    fn or_fallback(
+        &mut self,
+        stage: usize,
+        call: TokenStream,
+        function: &Ident,
+        me: &Ident,
+    ) -> TokenStream {
+        let pipe = self.pipe;
+        let (rt, node) = (pipe.rt(), &pipe.nodes[stage]);
+        let guard = self.fields.use_of(pipe, Field::Guard(stage));
+        let env = self.fields.use_of(pipe, Field::Env);
+        let span = function.span().resolved_at(Span::mixed_site());
+        let marker = pipe.marker_at(stage, span);
+        let made = quote_spanned!(span=> #rt::fallback::<#marker, _, _, _>(x, #me.#env, #function));
+        let made = match node.sig.gives {
+            Gives::ResultOption => hygienic!(Ok(Some(#made))),
+            Gives::EmitResult => {
+                let buffer = self.fields.use_of(pipe, Field::Buffer(stage));
+                hygienic!({ #me.#buffer.send(#made); Ok(()) })
+            }
+            _ => hygienic!(Ok(#made)),
+        };
+        hygienic! {
+            match #me.#guard.refusal() {
+                None => #call,
+                Some(_) => #made,
+            }
+        }
+    }
+
+    /// Hands an item on that the breaker of its stage turns away, where that is what follows; the item is `x`.
+    pub(super) fn divert(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let pipe = self.pipe;
+        if !pipe.model.stages[stage].diverts() {
+            return TokenStream::new();
+        }
+        let guard = self.fields.use_of(pipe, Field::Guard(stage));
+        let count = self.tally.diverted(pipe, stage);
+        let output = Output {
+            stage,
+            door: Some(DIVERTED),
+        };
+        let handed_on = self.counted(output, count, me);
+        hygienic! {
+            if #me.#guard.refusal().is_some() {
+                #handed_on
+                return;
             }
         }
     }
@@ -217,6 +288,25 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     if refuses(pipe, stage) {
         let refused = of_error(pipe, stage, "refused");
         lines.extend(hygienic!(a.refuses::<#ident>(#id, #refused);));
+    }
+    if let Some(function) = fallback(pipe, stage) {
+        let (rt, span) = (pipe.rt(), function.span().resolved_at(Span::mixed_site()));
+        let marker = pipe.marker_at(stage, span);
+        let call = quote_spanned!(span=> |item, env| #rt::fallback::<#marker, _, _, _>(item, env, #function));
+        lines.extend(hygienic!(a.falls_back::<#ident>(#id, #call);));
+    }
+    let diverted = Output {
+        stage,
+        door: Some(DIVERTED),
+    };
+    if let Some(span) = pipe.copy_span(diverted) {
+        let rt = pipe.rt();
+        let (ty, producer) = (
+            pipe.projection_at(stage, "In", span),
+            pipe.marker_at(stage, span),
+        );
+        let copy = quote_spanned!(span=> #rt::copy::<#ty, #producer>);
+        lines.extend(hygienic!(a.diverted_copies::<#ident>(#id, #copy);));
     }
     lines
 }

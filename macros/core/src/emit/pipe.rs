@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use pipewright_spec::{
-    model::{Gives, Kind, Model, StateKind, Takes},
+    model::{DIVERTED, ERR, Gives, Kind, Model, StateKind, Takes},
     plan::{INPUT, LinkKind, Plan},
 };
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -171,12 +171,14 @@ impl<'p> Pipe<'p> {
     /// The variants of a stage that somebody reads, in the order in which they are first read.
     pub(crate) fn variants(&self, stage: usize) -> Vec<(&'p str, Span)> {
         let (name, fallible) = (&self.nodes[stage].name, self.nodes[stage].fallible());
+        let diverts = self.model.stages[stage].diverts();
+        let is_side = |door: &str| (fallible && door == ERR) || (diverts && door == DIVERTED);
         let readers = self.model.stages.iter().flat_map(|reader| &reader.from);
         let read = readers
             .filter(|door| door.stage.text == *name)
             .filter_map(|door| door.door.as_ref());
         let mut found: Vec<(&str, Span)> = Vec::new();
-        for door in read.filter(|door| !(fallible && door.text == "Err")) {
+        for door in read.filter(|door| !is_side(&door.text)) {
             if !found.iter().any(|(known, _)| *known == door.text) {
                 let span = door
                     .place

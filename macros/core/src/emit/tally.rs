@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use pipewright_spec::{
-    model::Gives,
+    model::{DIVERTED, Gives},
     plan::{Head, INPUT},
 };
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -37,6 +37,8 @@ enum Count {
     Sent(usize),
     /// Items that failed.
     Failed(usize),
+    /// Items that left by `Diverted`.
+    Diverted(usize),
     /// Items that a stage sent by a variant.
     Door(usize, String),
 }
@@ -138,6 +140,13 @@ impl Tally {
         hygienic!(t.#field += 1;)
     }
 
+    /// Counts an item that left uncalled.
+    pub(crate) fn diverted(&mut self, pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+        let name = format!("{}_diverted", pipe.nodes[stage].name);
+        let field = self.field(Count::Diverted(stage), &name);
+        hygienic!(t.#field += 1;)
+    }
+
     /// Counts an item that left by a variant.
     pub(crate) fn door(&mut self, pipe: &Pipe<'_>, stage: usize, door: &str) -> TokenStream {
         let name = format!("{}_{}", pipe.nodes[stage].name, super::info::snake(door));
@@ -227,6 +236,11 @@ impl Tally {
         line(
             "failed",
             self.get(&Count::Failed(stage))
+                .map(|field| hygienic!(self.#field)),
+        );
+        line(
+            "diverted",
+            self.get(&Count::Diverted(stage))
                 .map(|field| hygienic!(self.#field)),
         );
         lines.extend(self.routed(pipe, stage));
@@ -325,6 +339,7 @@ impl Tally {
         }
         let count = match output.door {
             Some("Err") if pipe.nodes[stage].fallible() => Count::Failed(stage),
+            Some(DIVERTED) if pipe.model.stages[stage].diverts() => Count::Diverted(stage),
             Some(door) => Count::Door(stage, door.to_owned()),
             None => Count::Sent(stage),
         };

@@ -96,13 +96,13 @@ pub(super) fn no_output<P: Place>(model: &Model<P>, problems: &mut Problems<P>) 
     }
 }
 
-/// A sink has no output but its errors.
+/// A sink has no output but its errors, and what its breaker diverts.
 pub(super) fn from_sink<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for door in model
         .stages
         .iter()
         .flat_map(|stage| &stage.from)
-        .filter(|door| !door.is_err())
+        .filter(|door| !model.is_side_door(door))
     {
         let sink = model
             .find(&door.stage.text)
@@ -160,7 +160,7 @@ pub(super) fn unread<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             .stages
             .iter()
             .flat_map(|reader| &reader.from)
-            .any(|door| door.stage.text == *name && !door.is_err())
+            .any(|door| door.stage.text == *name && !model.is_side_door(door))
         {
             continue;
         }
@@ -182,7 +182,7 @@ pub(super) fn mixed_doors<P: Place>(model: &Model<P>, problems: &mut Problems<P>
         let mut doors = model.stages.iter().flat_map(|reader| &reader.from);
         let mut reads = doors
             .clone()
-            .filter(|door| door.stage.text == *name && !door.is_err());
+            .filter(|door| door.stage.text == *name && !model.is_side_door(door));
         let Some(whole) = doors.find(|door| door.stage.text == *name && door.door.is_none()) else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! Rules about guards: what they stand before, and how their numbers fit.
 
 use crate::guards::{breaker_misfit, retry_misfits};
-use crate::model::{Model, Place, Stage};
+use crate::model::{DIVERTED, Model, Place, Stage};
 use crate::options::{Key, Value, info};
 use crate::report::{Problem, Problems};
 
@@ -87,6 +87,30 @@ pub(super) fn backoff<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             problems.push(
                 Problem::new("E_RETRY", message, place.clone())
                     .help("let `max_backoff` be at least `backoff`"),
+            );
+        }
+    }
+}
+
+/// What is diverted is read by somebody.
+pub(super) fn diversions<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in model.stages.iter().filter(|stage| stage.diverts()) {
+        let name = &stage.name.text;
+        let mut doors = model.stages.iter().flat_map(|reader| &reader.from);
+        let is_read = doors.any(|door| {
+            let side = door.door.as_ref().is_some_and(|door| door.text == DIVERTED);
+            side && door.stage.text == *name
+        });
+        let breaker = stage.options.breaker.as_ref();
+        let field = breaker.and_then(|given| given.value.find("on_open"));
+        if let (false, Some(field)) = (is_read, field) {
+            let message = format!(
+                "nothing reads `{name}::{DIVERTED}`, where items go while the breaker is open"
+            );
+            problems.push(
+                Problem::new("E_GUARD", message, field.place.clone()).help(format!(
+                    "add a stage or sink with `from = {name}::{DIVERTED}`, which takes what `{name}` takes"
+                )),
             );
         }
     }

@@ -74,7 +74,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 17] {
+fn key_rules<P: Place>() -> [Rule<P>; 18] {
     [
         keys::kind,
         keys::conflict,
@@ -92,6 +92,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 17] {
         guards::shape,
         guards::numbers,
         guards::refusals,
+        guards::diversions,
         guards::backoff,
     ]
 }

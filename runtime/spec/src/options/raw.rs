@@ -61,6 +61,8 @@ pub enum Value<P> {
     Words(Vec<&'static str>),
     /// A truth value, or a flag.
     Bool(bool),
+    /// The name of a function.
+    Name(String),
     /// Something that only Rust understands.
     Code,
     /// Checked fields.
@@ -124,6 +126,8 @@ impl<P> Value<P> {
             Self::Time(time) => Some(FieldValue::Time(time.ns())),
             Self::Word(word) => Some(FieldValue::Word(word)),
             Self::Words(words) => Some(FieldValue::Words(words)),
+            // Which function it is knows the generated code.
+            Self::Name(_) => Some(FieldValue::Word("function")),
             _ => None,
         }
     }
@@ -137,6 +141,7 @@ impl<P> Value<P> {
             Self::Word(word) => Value::Word(word),
             Self::Words(words) => Value::Words(words),
             Self::Bool(truth) => Value::Bool(truth),
+            Self::Name(name) => Value::Name(name),
             Self::Code => Value::Code,
             Self::Group(group) => Value::Group(group.map_place(f)),
         }

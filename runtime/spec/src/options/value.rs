@@ -2,6 +2,7 @@
 
 use super::raw::{Group, GroupField, RawField, RawValue, Value};
 use super::table::{Field, ValueType};
+use crate::check::is_rust_name;
 use crate::cores::CoreSet;
 use crate::model::Place;
 use crate::report::{Problem, Problems};
@@ -34,7 +35,8 @@ pub fn validate<P: Place>(
         ValueType::Code => code(&at, &raw),
         ValueType::CountOrCode { .. } if matches!(raw, RawValue::Code) => Ok(Value::Code),
         ValueType::CountOrCode { max } => count(&at, 1, max, &raw).map(Value::Count),
-        ValueType::Doors | ValueType::Stage | ValueType::Function => {
+        ValueType::Function => function(&at, &raw).map(Value::Name),
+        ValueType::Doors | ValueType::Stage => {
             Err(at.wrong("a stage", &raw, "write the name of a stage"))
         }
     };
@@ -274,6 +276,18 @@ fn code<P: Place>(at: &Site<'_, P>, raw: &RawValue<P>) -> Result<Value<P>, Probl
     match raw {
         RawValue::Code | RawValue::Ident(_) => Ok(Value::Code),
         _ => Err(at.wrong("code", raw, "write a path, like `Book::load`")),
+    }
+}
+
+/// The name of a function: a word in Rust, in quotes in RON.
+fn function<P: Place>(at: &Site<'_, P>, raw: &RawValue<P>) -> Result<String, Problem<P>> {
+    match raw {
+        RawValue::Ident(name) | RawValue::Str(name) if is_rust_name(name) => Ok(name.clone()),
+        _ => Err(at.wrong(
+            "the name of a function",
+            raw,
+            "write the name of a function of the pipeline's module; one of another module is brought in by `use`",
+        )),
     }
 }
 

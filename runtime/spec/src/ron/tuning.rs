@@ -417,7 +417,7 @@ impl StageTuning {
                 .find(|field| field.name == name)
                 .map(|field| field.value)
         };
-        for name in ["on_open", "hold"] {
+        for name in ["on_open", "hold", "fallback"] {
             // How long items wait is a number, if they may leave at all.
             let tunable = name == "hold" && compiled(name).is_some();
             if let Some(field) = given.value.find(name).filter(|_| !tunable) {

@@ -48,6 +48,52 @@ fn items_that_do_not_wait_are_handed_to_somebody() {
 }
 
 #[test]
+fn what_is_diverted_is_read_and_is_no_main_door() {
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:on_open=divert",
+        &[
+            "E_GUARD at on_open=: nothing reads `b::Diverted`, where items go while the breaker is open",
+        ],
+        "add a stage or sink with `from = b::Diverted`, which takes what `b` takes",
+    );
+    good(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:on_open=divert\nc: sink | b::Diverted",
+    );
+    good(
+        "a: source\nb: stage result | a | on_error=drop breaker=group:on_open=divert\nc: sink | b\nd: sink | b::Diverted",
+    );
+    check(
+        "a: source\nb: stage result | a | on_error=drop breaker=group:on_open=divert\nd: sink | b::Diverted",
+        &["E_UNREAD at b: nothing reads `b`"],
+        "add a stage or sink with `from = b`, or make it a `#[sink]` that returns nothing",
+    );
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group\nc: sink | b::Diverted",
+        &["E_FROM_SINK at c.from[0]: `b` is a sink, so it has no output"],
+        "make it a `#[stage]` that returns what is to be read",
+    );
+}
+
+#[test]
+fn a_fallback_is_a_function_and_is_called_only_where_that_is_said() {
+    good("a: source\nb: sink result | a | on_error=drop breaker=group:fallback=cached");
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:on_open=fallback",
+        &[
+            "E_BREAKER at on_open=: `on_open` of the breaker of `b`: there is no function to fall back on",
+        ],
+        "add `fallback = ..` with the name of a function",
+    );
+    check(
+        "a: source\nb: sink result | a | on_error=drop breaker=group:on_open=drop,fallback=cached",
+        &[
+            "E_BREAKER at fallback=: `fallback` of the breaker of `b`: nothing calls it, because `on_open` says otherwise",
+        ],
+        "remove it, or write `on_open = fallback`",
+    );
+}
+
+#[test]
 fn the_longest_pause_is_no_shorter_than_the_first() {
     check(
         "a: source\nb: sink result | a | on_error=drop retry=group:backoff=\"2s\"",

@@ -41,7 +41,8 @@ fn good(value: ValueType) -> Raw {
                 .map(|f| field(f.name, good(f.value)))
                 .collect(),
         ),
-        ValueType::Doors | ValueType::Stage | ValueType::Function => {
+        ValueType::Function => word("cached"),
+        ValueType::Doors | ValueType::Stage => {
             unreachable!("the front doors store these themselves")
         }
     }
