@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
-pub mod oracle;
 pub mod dependency;
+pub mod oracle;
 pub mod shapes;
 
 use std::{

@@ -23,7 +23,7 @@ use pipewright::{
     Emit, Flow, Running, pipeline,
     pressure::{Level, MemoryWatch},
 };
-use pipewright_tests::WORKERS;
+use pipewright_tests::{WORKERS, eventually};
 use tempfile::TempDir;
 
 /// A control group with a limit of 1000 bytes.
@@ -56,19 +56,6 @@ impl Group {
     }
 }
 
-/// Waits for something that must happen; far longer than it can take.
-#[track_caller]
-fn until(what: &str, happened: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "waited for {what}"
-        );
-        thread::yield_now();
-    }
-}
-
 /// The level of a run, as it tells it.
 fn level<P: pipewright::Blueprint>(run: &Running<P>) -> Level {
     run.metrics().memory().unwrap().level
@@ -76,7 +63,7 @@ fn level<P: pipewright::Blueprint>(run: &Running<P>) -> Level {
 
 /// Waits until a count does not grow for a while. One that grows with every look of a worker never does so.
 #[track_caller]
-fn until_it_rests(what: &str, count: &AtomicU64) -> u64 {
+fn until_it_rests(count: &AtomicU64) -> u64 {
     let rests = || {
         let before = count.load(Ordering::Relaxed);
         let begun = Instant::now();
@@ -85,7 +72,7 @@ fn until_it_rests(what: &str, count: &AtomicU64) -> u64 {
         }
         count.load(Ordering::Relaxed) == before
     };
-    until(what, rests);
+    eventually(rests);
     count.load(Ordering::Relaxed)
 }
 
@@ -131,21 +118,19 @@ fn sources_pause_while_memory_is_critical_and_go_on_afterwards() {
             .unwrap();
         for _ in 0..3 {
             let before = counts.given.load(Ordering::Relaxed);
-            until("items", || counts.given.load(Ordering::Relaxed) > before);
+            eventually(|| counts.given.load(Ordering::Relaxed) > before);
             assert_eq!(level(&run), Level::None);
             group.use_bytes(980);
-            until("the level to rise", || level(&run) == Level::Critical);
-            let given = until_it_rests("the source to pause", &counts.given);
+            eventually(|| level(&run) == Level::Critical);
+            let given = until_it_rests(&counts.given);
             // What was taken in is finished, although its batch is not full.
-            until("the last item", || {
-                counts.taken.load(Ordering::Relaxed) == given.div_ceil(2)
-            });
+            eventually(|| counts.taken.load(Ordering::Relaxed) == given.div_ceil(2));
             group.use_bytes(100);
-            until("the level to fall", || level(&run) == Level::None);
+            eventually(|| level(&run) == Level::None);
         }
         group.use_bytes(980);
-        until("the level to rise", || level(&run) == Level::Critical);
-        let given = until_it_rests("the source to pause", &counts.given);
+        eventually(|| level(&run) == Level::Critical);
+        let given = until_it_rests(&counts.given);
         // Draining works while sources are paused.
         let report = run.drain().unwrap();
         let memory = report.metrics().memory().unwrap();
@@ -193,18 +178,16 @@ fn a_pinned_source_pauses_too() {
         .unwrap();
     for _ in 0..3 {
         let before = counts.given.load(Ordering::Relaxed);
-        until("items", || counts.given.load(Ordering::Relaxed) > before);
+        eventually(|| counts.given.load(Ordering::Relaxed) > before);
         group.use_bytes(980);
-        until("the level to rise", || level(&run) == Level::Critical);
-        let given = until_it_rests("the source to pause", &counts.given);
-        until("the last item", || {
-            counts.taken.load(Ordering::Relaxed) == given
-        });
+        eventually(|| level(&run) == Level::Critical);
+        let given = until_it_rests(&counts.given);
+        eventually(|| counts.taken.load(Ordering::Relaxed) == given);
         group.use_bytes(100);
-        until("the level to fall", || level(&run) == Level::None);
+        eventually(|| level(&run) == Level::None);
     }
     group.use_bytes(980);
-    until("the level to rise", || level(&run) == Level::Critical);
+    eventually(|| level(&run) == Level::Critical);
     let ledger = run.drain().unwrap().ledger();
     assert!(ledger.is_balanced(), "{ledger}");
     assert_eq!(ledger.received, counts.given.load(Ordering::Relaxed));
@@ -219,18 +202,16 @@ fn a_scarce_memory_slows_a_run_down_and_loses_nothing() {
             .watch_memory(group.watch())
             .start(Arc::clone(&counts))
             .unwrap();
-        until("items", || counts.taken.load(Ordering::Relaxed) > 1000);
+        eventually(|| counts.taken.load(Ordering::Relaxed) > 1000);
         group.use_bytes(bytes);
         let expect = if bytes == 800 {
             Level::Some
         } else {
             Level::High
         };
-        until("the level to rise", || level(&run) == expect);
+        eventually(|| level(&run) == expect);
         let before = counts.taken.load(Ordering::Relaxed);
-        until("more items", || {
-            counts.taken.load(Ordering::Relaxed) > before + 1000
-        });
+        eventually(|| counts.taken.load(Ordering::Relaxed) > before + 1000);
         let ledger = run.drain().unwrap().ledger();
         assert!(ledger.is_balanced(), "{ledger}");
         assert_eq!(ledger.received, counts.given.load(Ordering::Relaxed));
@@ -257,9 +238,9 @@ fn a_paused_input_keeps_its_items_and_holds_its_senders_back() {
             .watch_memory(group.watch())
             .start(Arc::clone(&counts))
             .unwrap();
-        until("the level to rise", || level(&run) == Level::Critical);
+        eventually(|| level(&run) == Level::Critical);
         // A worker that looked before that may still pull once.
-        until_it_rests("workers to pause", &counts.taken);
+        until_it_rests(&counts.taken);
         // Nothing is pulled, so the queue holds all it can and no more.
         let mut sent = 0;
         while run.try_send(sent).is_ok() {
@@ -267,9 +248,9 @@ fn a_paused_input_keeps_its_items_and_holds_its_senders_back() {
         }
         assert_eq!((sent, counts.taken.load(Ordering::Relaxed)), (64, 0));
         group.use_bytes(100);
-        until("the items", || counts.taken.load(Ordering::Relaxed) == 64);
+        eventually(|| counts.taken.load(Ordering::Relaxed) == 64);
         group.use_bytes(980);
-        until("the level to rise", || level(&run) == Level::Critical);
+        eventually(|| level(&run) == Level::Critical);
         run.send(64).unwrap();
         let ledger = run.drain().unwrap().ledger();
         assert!(ledger.is_balanced() && ledger.delivered == 65, "{ledger}");
@@ -284,7 +265,7 @@ fn a_run_that_stops_does_not_wait_for_memory() {
         .watch_memory(group.watch())
         .start(counts)
         .unwrap();
-    until("the level to rise", || level(&run) == Level::Critical);
+    eventually(|| level(&run) == Level::Critical);
     run.send(1).unwrap();
     let ledger = run.stop().unwrap().ledger();
     assert!(ledger.is_balanced() && ledger.dropped == 1, "{ledger}");
