@@ -12,6 +12,8 @@
 
 mod clocks;
 mod items;
+mod mixed;
 mod scarce;
 mod slow;
+mod starved;
 mod storm;
