@@ -17,3 +17,4 @@ mod scarce;
 mod slow;
 mod starved;
 mod storm;
+mod traces;
