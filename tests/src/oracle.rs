@@ -114,11 +114,16 @@ impl Open {
         let names =
             names.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         Self {
-            // A test's thread has its name, which is a path.
-            threads: names.filter(|name| !name.contains("::")).count(),
+            threads: names.filter(|name| !is_test(name)).count(),
             files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         }
     }
+}
+
+/// A test's thread has its name: a path, or that of a case, such as `c11_a_process`.
+fn is_test(name: &str) -> bool {
+    let case = name.strip_prefix('c').and_then(|rest| rest.split_once('_'));
+    name.contains("::") || case.is_some_and(|(number, _)| number.parse::<u32>().is_ok())
 }
 
 /// Random numbers that a seed decides (SplitMix64; Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
