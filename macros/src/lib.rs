@@ -42,7 +42,8 @@ use proc_macro::TokenStream;
 /// # Options
 ///
 /// `#[pipeline("orders.ron", ..)]` takes the shape and the numbers from a file beside the source file; a leading `/`
-/// stands for the root of the package. A key is given in the file or in an attribute, never in both.
+/// stands for the root of the package. The file is below the package or below the folder of the source file, also when links
+/// are followed, and has at most 1 MiB. A key is given in the file or in an attribute, never in both.
 ///
 #[doc = include_str!("pipeline-options.md")]
 #[proc_macro_attribute]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use pipewright_spec::{
+    files,
     info::TopologyInfo,
     report::Source,
     ron::{self, TuningFile},
@@ -16,11 +17,11 @@ pub(crate) const VARIABLE: &str = "PIPEWRIGHT_TUNING";
 /// The path as it is shown, and the text.
 pub(crate) fn read(path: &Path) -> Result<(String, String), TuningError> {
     let shown = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match files::read(path, ron::MAX_BYTES as u64) {
         Ok(text) => Ok((shown, text)),
-        Err(source) => Err(TuningError::Read {
+        Err(error) => Err(TuningError::Read {
             path: shown,
-            source,
+            source: error.into(),
         }),
     }
 }

@@ -137,3 +137,29 @@ fn a_file_that_is_not_there_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn what_is_no_file_of_text_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    std::fs::write(at("bytes"), b"(\n\xff").unwrap();
+    let large = std::fs::File::create(at("large")).unwrap();
+    large.set_len(64 << 20).unwrap();
+    for (path, why) in [
+        (at("pipe"), "a pipe, a device or a socket"),
+        ("/dev/zero".into(), "a pipe, a device or a socket"),
+        (at("bytes"), "not UTF-8 text at line 2, column 1"),
+        (at("large"), "67108864 bytes, and at most 1 MiB"),
+        (at("."), "it is a folder"),
+    ] {
+        let error = packs::pipeline()
+            .tuning_file(&path)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}

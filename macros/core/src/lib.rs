@@ -25,7 +25,7 @@ mod place;
 
 use proc_macro2::TokenStream;
 
-pub use pipewright_spec::{model::Kind, report::Source};
+pub use pipewright_spec::{files, model::Kind, report::Source, ron};
 
 pub use self::{
     pipeline::Files,

@@ -114,21 +114,22 @@ fn function_of(stage: &Stage<Place>, written: &Written<'_>) -> Option<usize> {
 /// The RON names a function that is not here.
 fn no_function(stage: &Stage<Place>, written: &Written<'_>, source: &Source, errors: &mut Errors) {
     let name = function_name(stage);
+    let shown = pipewright_spec::units::short(name);
     let place = &stage.run.as_ref().unwrap_or(&stage.name).place;
     let names: Vec<String> = written.defs.iter().map(StageDef::name).collect();
     let help = match suggest::nearest(name, names.iter().map(String::as_str)) {
         _ if written.plain.iter().any(|plain| plain == name) => {
-            format!("put `#[stage]` on `fn {name}`")
+            format!("put `#[stage]` on `fn {shown}`")
         }
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("write `#[stage] fn {name}` in it, or `use` the stage by its name"),
+        None => format!("write `#[stage] fn {shown}` in it, or `use` the stage by its name"),
     };
     let file = short(source);
     errors
         .place(
             "E_NO_FUNCTION",
             place,
-            format!("`{file}` names `{name}`, but this module has no `#[stage] fn {name}`"),
+            format!("`{file}` names `{shown}`, but this module has no `#[stage] fn {shown}`"),
         )
         .help(help);
 }

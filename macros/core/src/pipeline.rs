@@ -162,10 +162,15 @@ impl Ready<'_> {
         let file =
             self.head.source.as_ref().and_then(|source| {
                 match pipewright_spec::ron::topology(source) {
-                    Ok(model) => Some(File {
-                        source,
-                        model: model.map_place(&mut Place::Ron),
-                    }),
+                    Ok(model) => {
+                        let problems = pipewright_spec::check_names(&model);
+                        let good = problems.is_empty();
+                        errors.extend_ron(problems);
+                        good.then(|| File {
+                            source,
+                            model: model.map_place(&mut Place::Ron),
+                        })
+                    }
                     Err(problems) => {
                         errors.extend_ron(problems);
                         None

@@ -15,10 +15,12 @@ impl CoreSet {
     /// Reads `"4-7,12"`: numbers and ascending ranges, each core once.
     pub fn parse(text: &str) -> Result<Self, CoresError> {
         let mut cores = Vec::new();
+        let mut seen = [false; MAX_CORE as usize + 1];
         for part in text.split(',') {
             let (first, last) = range(text, part.trim())?;
             for core in first..=last {
-                if cores.contains(&core) {
+                // `range` keeps it in bounds.
+                if std::mem::replace(&mut seen[core as usize], true) {
                     return Err(CoresError::Twice { core });
                 }
                 cores.push(core);

@@ -13,6 +13,7 @@ pub mod model;
 pub mod options;
 
 pub mod cores;
+pub mod files;
 pub mod guards;
 pub mod suggest;
 pub mod units;
@@ -33,7 +34,7 @@ pub mod ron;
 #[cfg(test)]
 mod sketch;
 
-pub use check::check;
+pub use check::{check, check_names};
 pub use plan::plan;
 pub use unbuilt::unbuilt;
 pub use way::way;

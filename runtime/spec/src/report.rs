@@ -288,6 +288,9 @@ impl Problem<Span> {
     }
 }
 
+/// So many bytes of what is wrong, and so many behind it, are looked at: the renderer shows 140 columns.
+const MAX_WIDTH: usize = 1000;
+
 /// The lines that a problem shows.
 ///
 /// The renderer works on the whole of its source, so it gets just the lines that have to do with the
@@ -300,8 +303,10 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(problem: &Problem<Span>, text: &'a str) -> Self {
+        let cut = |place: &Span| place.start..place.end.min(place.start.saturating_add(MAX_WIDTH));
         let places = || {
-            std::iter::once(&problem.place).chain(problem.related.iter().map(|(place, _)| place))
+            let related = problem.related.iter().map(|(place, _)| place);
+            std::iter::once(&problem.place).chain(related).map(cut)
         };
         let first = floor_char(text, places().map(|place| place.start).min().unwrap_or(0));
         let last = floor_char(text, places().map(|place| place.end).max().unwrap_or(0)).max(first);
@@ -309,6 +314,8 @@ impl<'a> Shown<'a> {
         let end = text[last..]
             .find('\n')
             .map_or(text.len(), |newline| last + newline);
+        // The renderer shows a part of a long line, and takes its time with all of it.
+        let end = end.min(floor_char(text, last + MAX_WIDTH));
         let first_line = text[..offset].bytes().filter(|b| *b == b'\n').count() + 1;
         Self {
             text: &text[offset..end],

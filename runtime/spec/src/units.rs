@@ -32,6 +32,9 @@ impl Duration {
         if digits.is_empty() {
             return Err(UnitError::NotATime { text: text.into() });
         }
+        if digits.len() > MOST_DIGITS {
+            return Err(UnitError::TooBig { text: text.into() });
+        }
         let Some((_, scale)) = TIMES.iter().find(|(name, _)| *name == unit) else {
             return Err(time_unit_error(text, digits, unit));
         };
@@ -102,6 +105,9 @@ pub fn parse_count(text: &str) -> Result<u64, UnitError> {
     let (digits, unit) = split(text);
     if digits.is_empty() {
         return Err(UnitError::NotACount { text: text.into() });
+    }
+    if digits.len() > MOST_DIGITS {
+        return Err(UnitError::TooBig { text: text.into() });
     }
     match unit {
         "" => Err(UnitError::QuotedCount {
@@ -309,6 +315,9 @@ impl fmt::Display for UnitError {
 
 impl std::error::Error for UnitError {}
 
+/// No number has more digits, so that none is repeated in a message that has.
+const MOST_DIGITS: usize = 40;
+
 /// Leading digits and the rest.
 fn split(text: &str) -> (&str, &str) {
     let end = text
@@ -317,8 +326,12 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// At most 40 characters of `text`, without control characters, for a message.
-pub(crate) fn short(text: &str) -> String {
+/// At most 40 characters of `text`, for a message. Those that are not seen, or change how others are shown, are written out.
+///
+/// ```
+/// assert_eq!(pipewright_spec::units::short("de\u{202e}code"), "de\\u{202e}code");
+/// ```
+pub fn short(text: &str) -> String {
     let mut shown: String = text.chars().take(40).flat_map(visible).collect();
     if text.chars().nth(40).is_some() {
         shown.push_str("...");
@@ -326,11 +339,17 @@ pub(crate) fn short(text: &str) -> String {
     shown
 }
 
-/// Control and direction characters would change how the message itself is shown.
+/// Is this a character that is not seen, or that changes how others are shown?
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 fn visible(c: char) -> Vec<char> {
-    let hidden = c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    if hidden {
+    if is_hidden(c) {
         c.escape_unicode().collect()
     } else {
         vec![c]

@@ -8,11 +8,11 @@ mod splice;
 
 use std::{
     ffi::OsStr,
-    fs, io,
     path::{Path, PathBuf},
 };
 
 use pipewright_spec::{
+    files,
     model::{Model, Place},
     report::Source,
 };
@@ -98,21 +98,15 @@ pub(crate) fn read(path: &Path) -> Reading {
     }
 }
 
+/// No longer file is read. A topology has a smaller bound, which is told with its place.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// The text of a file, shown under the path that was asked for.
 pub(crate) fn source(path: &Path) -> Result<Source, String> {
     let shown = path.display().to_string();
-    match fs::read_to_string(path) {
+    match files::read(path, MAX_BYTES) {
         Ok(text) => Ok(Source::new(shown, text)),
-        Err(error) => Err(format!("cannot read `{shown}`: {}", reason(&error))),
-    }
-}
-
-/// Why a file could not be read, in the words that the macros use.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
+        Err(error) => Err(format!("cannot read `{shown}`: {error}")),
     }
 }
 

@@ -69,7 +69,11 @@ fn is_ours(name: &str, shown: &str) -> bool {
     !hidden && !["target", "benches/peers/target", "tests/wip"].contains(&shown)
 }
 
+/// Hostile files are no text for us, whatever they are called.
 fn is_text(name: &str, shown: &str) -> bool {
+    if shown.contains("/hostile/") && name.ends_with(".ron") {
+        return false;
+    }
     let endings = [".rs", ".ron", ".toml", ".md", ".stderr", ".snap", ".sh"];
     endings.iter().any(|ending| name.ends_with(ending)) || shown == ".ci/run"
 }

@@ -286,7 +286,7 @@ fn files_that_cannot_be_read_are_problems() {
     let out = "\
 error: cannot read `gone.ron`: there is no such file
 
-error: cannot read `bytes.rs`: it is not UTF-8 text
+error: cannot read `bytes.rs`: it is not UTF-8 text at line 1, column 1
 
 error: `a.txt` is neither a `.ron` nor a `.rs` file
 

@@ -353,9 +353,12 @@ pub(crate) fn mixed(name: &str) -> Ident {
     ident
 }
 
-/// A word of the user's, as it was written in an attribute or in RON.
+/// A word of the user's, as it was written in an attribute or in RON. A word of Rust is a name behind `r#`.
 pub(crate) fn spanned(word: &str, span: Span) -> Ident {
-    let mut ident = mixed(word);
+    let raw = || syn::parse_str::<Ident>(&format!("r#{word}"));
+    let mut ident = syn::parse_str::<Ident>(word)
+        .or_else(|_| raw())
+        .unwrap_or_else(|_| mixed(word));
     ident.set_span(span);
     ident
 }

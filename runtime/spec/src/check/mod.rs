@@ -19,7 +19,7 @@ mod tests;
 pub(crate) use keys::{
     Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit, queue_need,
 };
-pub(crate) use names::is_rust_name;
+pub(crate) use names::is_variant_name;
 pub use pinned::MAX_THREADS;
 pub use pinned::realtime_misfit;
 pub(crate) use pinned::too_many;
@@ -56,6 +56,14 @@ pub fn check<P: Place>(model: &Model<P>) -> Problems<P> {
     if problems.is_empty() {
         graph::paths(model, &mut problems);
     }
+    problems
+}
+
+/// What is wrong with the number of the stages and with their names, whatever they do. Until this is right, nothing is to be
+/// said by these names.
+pub fn check_names<P: Place>(model: &Model<P>) -> Problems<P> {
+    let mut problems = Problems::new();
+    apply(&[graph::size, names::reserved], model, &mut problems);
     problems
 }
 

@@ -1,9 +1,11 @@
 //! Rules about names: of stages, and in `from`.
 
+use std::collections::BTreeMap;
+
 use crate::model::{Door, INPUT, Model, Name, Place};
 use crate::report::{MAX_SHOWN, Problem, Problems};
 use crate::suggest;
-use crate::units::short;
+use crate::units::{is_hidden, short};
 
 /// Stage names are Rust names, and a few are taken.
 pub(super) fn reserved<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
@@ -11,10 +13,11 @@ pub(super) fn reserved<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
         let Name { text, place } = &stage.name;
         if !is_rust_name(text) {
             let message = format!("`{}` is not the name of a function", short(text));
-            problems.push(
-                Problem::new("E_NAME", message, place.clone())
-                    .help("use letters, digits and `_`, like `decode_frame`"),
-            );
+            let help = match text.len() > MAX_NAME {
+                true => format!("use at most {MAX_NAME} letters, digits and `_`"),
+                false => "use letters, digits and `_`, like `decode_frame`".to_owned(),
+            };
+            problems.push(Problem::new("E_NAME", message, place.clone()).help(help));
         } else if let Some(why) = taken(text) {
             problems.push(
                 Problem::new("E_RESERVED", format!("`{text}` {why}"), place.clone())
@@ -28,16 +31,34 @@ fn taken(name: &str) -> Option<&'static str> {
     match name {
         INPUT => Some("is the push input, not a stage"),
         "pipeline" => Some("is generated for every pipeline"),
-        "self" | "Self" | "super" | "crate" | "_" => Some("is a word of Rust"),
+        _ if is_word_of_rust(name) => Some("is a word of Rust"),
         _ => None,
     }
 }
 
-/// Could this be the name of a Rust function?
+/// No name of a stage, or of a door, is longer; it becomes a part of names in the generated code, and of threads and metrics.
+const MAX_NAME: usize = 128;
+
+/// Could this be the name of a Rust function? Characters that are not seen are no part of one.
 pub(crate) fn is_rust_name(text: &str) -> bool {
     let mut chars = text.strip_prefix("r#").unwrap_or(text).chars();
-    chars.next().is_some_and(|c| c == '_' || c.is_alphabetic())
-        && chars.all(|c| c == '_' || c.is_alphanumeric())
+    text.len() <= MAX_NAME
+        && chars
+            .next()
+            .is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c))
+        && chars.all(unicode_ident::is_xid_continue)
+        && !text.chars().any(is_hidden)
+}
+
+/// Could this be the name of a variant?
+pub(crate) fn is_variant_name(text: &str) -> bool {
+    is_rust_name(text) && !is_word_of_rust(text)
+}
+
+/// Words that are no names, not even behind `r#`.
+fn is_word_of_rust(text: &str) -> bool {
+    let plain = text.strip_prefix("r#").unwrap_or(text);
+    matches!(plain, "self" | "Self" | "super" | "crate" | "_")
 }
 
 /// Each stage has a name of its own.
@@ -103,16 +124,20 @@ pub(super) fn no_stage<P: Place>(
 /// `from` names each output once.
 pub(super) fn listed_twice<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for stage in &model.stages {
-        for (n, door) in stage.from.iter().enumerate() {
-            let path = door.path();
-            if let Some(first) = stage.from[..n].iter().find(|other| other.path() == path) {
-                let message = format!("`{}` reads `{}` twice", stage.name.text, short(&path));
-                problems.push(
-                    Problem::new("E_FROM_TWICE", message, door.stage.place.clone())
-                        .help("keep one")
-                        .related(first.stage.place.clone(), "first given here"),
-                );
+        let mut seen = BTreeMap::new();
+        for door in &stage.from {
+            let name = door.door.as_ref().map(|name| &name.text);
+            let first: &Door<P> = seen.entry((&door.stage.text, name)).or_insert(door);
+            if std::ptr::eq(first, door) {
+                continue;
             }
+            let (path, reader) = (door.path(), &stage.name.text);
+            let message = format!("`{reader}` reads `{}` twice", short(&path));
+            problems.push(
+                Problem::new("E_FROM_TWICE", message, door.stage.place.clone())
+                    .help("keep one")
+                    .related(first.stage.place.clone(), "first given here"),
+            );
         }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn door(node: &Node<'_>) -> Result<Door<Span>, Problems<Span>> {
             stage: part(0, text.len()),
             door: None,
         }),
-        Some((stage, door)) if crate::check::is_rust_name(door) => Ok(Door {
+        Some((stage, door)) if crate::check::is_variant_name(door) => Ok(Door {
             stage: part(0, stage.len()),
             door: Some(part(stage.len() + 2, text.len())),
         }),

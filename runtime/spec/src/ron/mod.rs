@@ -13,5 +13,6 @@ mod tuning;
 #[cfg(test)]
 mod tests;
 
+pub use syntax::MAX_BYTES;
 pub use topology::topology;
 pub use tuning::{StageTuning, TuningFile, tuning, tuning_of};

@@ -5,8 +5,11 @@ use ron::error::{Error, Position, SpannedError};
 use super::tree::{self, Node};
 use crate::report::{Problem, Problems, Source, Span};
 
-/// Files are at most so many bytes long.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+/// A topology and a tuning file are at most so many bytes long.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Outside of quotes, no word and no number is longer: `ron` reads each several times over.
+const MAX_WORD: usize = 1000;
 
 /// The tree of a text, or why it is none.
 pub(super) fn read(source: &Source) -> Result<Node<'_>, Problems<Span>> {
@@ -26,7 +29,30 @@ pub(super) fn read(source: &Source) -> Result<Node<'_>, Problems<Span>> {
             .help("save it as UTF-8 without a byte order mark")
             .into());
     }
+    if let Some(place) = long_word(text) {
+        let message = format!("this word has more than {MAX_WORD} characters");
+        return Err(Problem::new("E_TOO_LONG", message, place)
+            .help("the longest words of a pipeline are names, with at most 128")
+            .into());
+    }
     tree::parse(text).map_err(|error| problem(text, &error).into())
+}
+
+/// The first word that is too long.
+fn long_word(text: &str) -> Option<Span> {
+    let mut at = 0;
+    let mut begun = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let skipped = skip(&text[at..]);
+        let in_word = skipped == 0 && (c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '-'));
+        at += skipped.max(c.len_utf8());
+        if !in_word {
+            begun = at;
+        } else if at - begun > MAX_WORD {
+            return Some(begun..at);
+        }
+    }
+    None
 }
 
 fn problem(text: &str, error: &SpannedError) -> Problem<Span> {
@@ -39,12 +65,23 @@ fn problem(text: &str, error: &SpannedError) -> Problem<Span> {
         Error::IntegerOutOfBounds => {
             Problem::new("E_RANGE", "this number is too big", place).help("write a smaller number")
         }
+        Error::UnclosedBlockComment => {
+            let begun = unclosed_comment(text).unwrap_or(place.start);
+            Problem::new(
+                "E_RON_SYNTAX",
+                "this comment is not closed",
+                begun..begun + 2,
+            )
+            .help("end it with `*/`; comments can be nested")
+        }
+        Error::ExpectedAttribute => Problem::new("E_RON_SYNTAX", sentence(&error.code), place)
+            .help("a comment starts with `//`"),
         _ if text.trim().is_empty() => Problem::new("E_RON_SYNTAX", "this file is empty", place)
             .help("write `( stages: { \"name\": (from: \"other\"), }, )`"),
         code => {
             let problem = Problem::new("E_RON_SYNTAX", sentence(code), place);
             match code {
-                Error::ExpectedStringEnd | Error::UnclosedBlockComment => problem,
+                Error::ExpectedStringEnd => problem,
                 _ => unclosed(text, problem),
             }
         }
@@ -161,6 +198,42 @@ fn open_bracket(text: &str) -> Option<Open> {
     })
 }
 
+/// Where a comment begins that does not end.
+fn unclosed_comment(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        at += match text[at..].starts_with("/*") {
+            true => match comment(&text[at..]) {
+                Some(length) => length,
+                None => return Some(at),
+            },
+            false => skip(&text[at..]).max(c.len_utf8()),
+        };
+    }
+    None
+}
+
+/// The length of the comment that starts here, with those in it.
+fn comment(text: &str) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some(found) = text[at..].find(['/', '*']) {
+        at += found;
+        match text.as_bytes().get(at..at + 2) {
+            Some(b"/*") => depth += 1,
+            Some(b"*/") => depth -= 1,
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        at += 2;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
 /// The length of the comment or string that starts here, or zero.
 fn skip(text: &str) -> usize {
     let up_to = |end: &str| text.find(end).map_or(text.len(), |at| at + end.len());
@@ -168,7 +241,7 @@ fn skip(text: &str) -> usize {
         return up_to("\n");
     }
     if text.starts_with("/*") {
-        return up_to("*/");
+        return comment(text).unwrap_or(text.len());
     }
     if let Some(inner) = text.strip_prefix('"') {
         let mut escaped = false;

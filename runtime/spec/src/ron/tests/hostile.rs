@@ -34,7 +34,7 @@ fn what_is_not_ron_is_refused_where_it_breaks() {
         ("(stages: {]})", "E_RON_SYNTAX 1:11"),
         ("(\n  stages: {\n    \"a\": (batch: 1,\n  },\n)", "E_RON_SYNTAX 4:3"),
         (r#"(stages: {"a: ()})"#, "E_RON_SYNTAX 1:11"),
-        (r#"(stages: {"a": /* ()})"#, "E_RON_SYNTAX 1:18"),
+        (r#"(stages: {"a": /* ()})"#, "E_RON_SYNTAX 1:16"),
         (r#"(stages: {"a" ()})"#, "E_RON_SYNTAX 1:15"),
         (r#"(stages: {"a": (batch 1)})"#, "E_RON_SYNTAX 1:23"),
         (r#"(stages: {"a": (batch: )})"#, "E_RON_SYNTAX 1:23"),

@@ -1,0 +1,154 @@
+//! The pipelines that the files are for.
+
+use pipewright_spec::info::{
+    DoorInfo, FieldInfo, FieldValue, GuardInfo, Kind, RateInfo, StageInfo, StateKind, TopologyInfo,
+};
+
+/// The module that the files in `pipeline` are read with.
+pub(crate) const TEXT: &str = r#"#[pipeline("m.ron")]
+mod shop {
+    #[source]
+    fn poll(socket: &mut Socket, out: &mut Emit<u8>) -> Flow { Flow::Done }
+    #[source]
+    fn numbers() -> impl Iterator<Item = u8> { 0..9 }
+    #[stage]
+    fn parse(x: u8) -> Result<u8, Error> { Ok(x) }
+    #[stage]
+    fn plain(x: u8) -> u8 { x }
+    #[stage]
+    fn groups(xs: &mut Batch<u8>) {}
+    #[stage]
+    fn serial(x: u8, seen: &mut Seen) -> u8 { x }
+    #[stage]
+    fn route(x: u8) -> Routed { x.into() }
+    #[stage]
+    fn left(x: u8) -> u8 { x }
+    #[sink]
+    fn right(x: u8) {}
+    #[sink]
+    fn end(x: u8) {}
+    #[sink]
+    fn reject(error: Error) {}
+    fn helper(x: u8) -> u8 { x }
+}
+"#;
+
+/// A topology of it without a mistake.
+pub(crate) const GOOD: &str = r#"(
+    stages: {
+        "poll": (),
+        "numbers": (),
+        "parse": (from: "numbers"),
+        "plain": (from: "parse"),
+        "groups": (from: "plain"),
+        "serial": (from: "groups"),
+        "route": (from: "serial"),
+        "left": (from: "route::Left"),
+        "right": (from: "route::Right"),
+        "end": (from: ["poll", "left"]),
+        "reject": (from: "parse::Err"),
+    },
+)
+"#;
+
+const SOURCE: StageInfo = StageInfo {
+    name: "ingest",
+    kind: Kind::Source,
+    file: "src/mempool.rs",
+    line: 1,
+    state: StateKind::Serial,
+    fallible: false,
+    many: false,
+    is_poll: true,
+    is_batch: false,
+    batch: None,
+    linger_ns: None,
+    idle_ns: None,
+    queue: None,
+    priority: None,
+    on_panic: None,
+    cores: None,
+    wait: None,
+    realtime: None,
+    on_error: None,
+    inputs: &[],
+};
+
+const STAGE: StageInfo = StageInfo {
+    kind: Kind::Stage,
+    state: StateKind::None,
+    is_poll: false,
+    inputs: &[DoorInfo {
+        stage: 0,
+        door: None,
+    }],
+    ..SOURCE
+};
+
+/// The pipeline that the files in `tuning` are read for.
+pub(crate) static TOPOLOGY: TopologyInfo = TopologyInfo {
+    name: "mempool",
+    stages: &[
+        SOURCE,
+        StageInfo {
+            name: "verify",
+            is_batch: true,
+            ..STAGE
+        },
+        StageInfo {
+            name: "dedup",
+            state: StateKind::Keyed,
+            ..STAGE
+        },
+        StageInfo {
+            name: "call",
+            fallible: true,
+            ..STAGE
+        },
+        StageInfo {
+            name: "pinned",
+            cores: Some(&[1]),
+            ..STAGE
+        },
+        StageInfo {
+            name: "publish",
+            kind: Kind::Sink,
+            ..STAGE
+        },
+        StageInfo {
+            name: "parse",
+            kind: Kind::Sink,
+            inputs: &[DoorInfo {
+                stage: DoorInfo::INPUT,
+                door: None,
+            }],
+            ..STAGE
+        },
+    ],
+    guards: &[GuardInfo {
+        stage: 3,
+        timeout_ns: Some(1_000_000_000),
+        rate: Some(RateInfo {
+            items: 10,
+            per_ns: 1_000_000_000,
+        }),
+        retry: Some(&[FieldInfo {
+            name: "max",
+            value: FieldValue::Count(3),
+        }]),
+        breaker: Some(&[FieldInfo {
+            name: "failure_pct",
+            value: FieldValue::Count(50),
+        }]),
+    }],
+    ..TopologyInfo::EMPTY
+};
+
+/// A tuning file for it without a mistake.
+pub(crate) const TUNED: &str = r#"( stages: {
+    "ingest": (batch: 256, idle: "5us", on_panic: reset),
+    "verify": (batch: 128, linger: "40us"),
+    "call": (timeout: "2s", rate: "20/s", retry: (max: 5), breaker: (failure_pct: 30)),
+    "pinned": (cores: "2", wait: park),
+    "parse": (queue: "64Ki", on_panic: stop),
+} )"#;
