@@ -16,6 +16,7 @@ mod stage;
 mod import;
 mod merge;
 mod pipeline;
+mod public;
 mod read;
 
 mod emit;

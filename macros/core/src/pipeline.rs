@@ -18,6 +18,7 @@ use crate::{
     module::{self, Item, Module},
     options::{self, PipelineArgs},
     place::Place,
+    public,
     stage::StageDef,
 };
 
@@ -137,6 +138,9 @@ impl Ready<'_> {
         let merged = self.merged(&mut errors);
         if errors.is_empty() {
             errors.extend(pipewright_spec::check(&merged.model));
+        }
+        if errors.is_empty() {
+            public::check(&merged, self.defs, &mut errors);
         }
         if errors.is_empty() {
             errors.extend(pipewright_spec::unbuilt(&merged.model));

@@ -13,6 +13,7 @@ use crate::{
     module,
     pipeline::{Files, Head, Ready},
     place::Place,
+    public,
     stage::StageDef,
 };
 
@@ -122,13 +123,18 @@ fn read(args: TokenStream, found: &MaybeMod, rust: &Source, files: Files<'_>) ->
         reserved: Vec::new(),
         partial: true,
     };
-    let mut model = ready.merged(&mut errors).model;
-    model.stages.extend(imported(&model, &scanned));
+    let mut merged = ready.merged(&mut errors);
+    let imported = imported(&merged.model, &scanned);
+    merged.model.stages.extend(imported);
+    let model = &merged.model;
     if errors.is_empty() {
-        errors.extend(pipewright_spec::check(&model));
+        errors.extend(pipewright_spec::check(model));
+    }
+    if errors.is_empty() {
+        public::check(&merged, &defs, &mut errors);
     }
     let mut unbuilt = Errors::new();
-    unbuilt.extend(pipewright_spec::unbuilt(&model));
+    unbuilt.extend(pipewright_spec::unbuilt(model));
     let shown = |errors: Errors| {
         errors
             .into_problems()
@@ -139,7 +145,7 @@ fn read(args: TokenStream, found: &MaybeMod, rust: &Source, files: Files<'_>) ->
     FoundPipeline {
         problems: shown(errors),
         unbuilt: shown(unbuilt),
-        model,
+        model: merged.model,
     }
 }
 

@@ -367,7 +367,7 @@ fn pushed_items_enter_like_those_of_a_source() {
         "input",
         "#[pipeline] mod m {
              #[source] fn ticks() -> impl Iterator<Item = Tick> { [].into_iter() }
-             #[stage(from = input, queue = \"1Ki\")] fn parse(request: Request) -> Query { request.query() }
+             #[stage(from = input, queue = \"1Ki\")] pub fn parse(request: Request) -> Query { request.query() }
              #[sink(from = input)] fn log(request: Request) {}
              #[sink(from = [parse, ticks::Query])] fn answer(query: Query) {}
              #[sink(from = ticks::Other)] fn other(other: Other) {}

@@ -12,10 +12,11 @@ use super::{
     fields::{Field, Fields, field_type},
     flow::{Flow, Mode, hygienic},
     pinned::is_divided,
-    pipe::{Output, Pipe, mixed},
+    pipe::{Output, Pipe, Reader, mixed},
     tally::heads,
     vector,
 };
+use crate::public;
 
 /// A loop that was emitted.
 pub(crate) struct Loop {
@@ -202,14 +203,12 @@ pub(crate) fn head_type(pipe: &Pipe<'_>, source: usize) -> TokenStream {
 
 /// The type of the items that are pushed: what the first reader of `input` takes.
 pub(crate) fn input_type(pipe: &Pipe<'_>) -> TokenStream {
-    let first = pipe
-        .readers(Output {
-            stage: INPUT,
-            door: None,
-        })
-        .into_iter()
-        .next();
-    match first {
+    let readers = pipe.readers(Output {
+        stage: INPUT,
+        door: None,
+    });
+    let public = |reader: &&Reader| public::is_public(pipe.nodes[reader.stage].def);
+    match readers.iter().find(public).or(readers.first()) {
         Some(reader) => pipe.projection(reader.stage, "In"),
         None => {
             let rt = pipe.rt();

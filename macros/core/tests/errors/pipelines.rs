@@ -459,3 +459,33 @@ help: write `isolate` or `stop`"#],
 help: write `isolate` or `stop`"#],
     );
 }
+
+#[test]
+fn what_callers_and_senders_see_is_public() {
+    check(
+        r#"#[pipeline] mod m {
+     #[stage(from = input)] pub(crate) fn a(x: u8) -> u8 {}
+     #[sink(from = [a, input])] fn z(x: u8) {}
+     }"#,
+        &["`a` reads `input`, so whoever uses the pipeline has to see it\nhelp: write `pub fn a`"],
+    );
+    check(
+        r#"#[pipeline] mod m {
+     #[stage(from = input)] fn a(x: u8) -> u8 {}
+     #[sink(from = [a, input])] pub fn z(x: u8) {}
+     }"#,
+        &[],
+    );
+    check(
+        r#"#[pipeline(reply = c)] mod m {
+     #[stage(from = input)] pub fn a(x: u8) -> Result<u8, E> {}
+     #[stage(from = a)] fn b(x: u8) -> Result<u8, E> {}
+     #[stage(from = b)] fn c(x: u8) -> u8 {}
+     #[sink(from = [a::Err, b::Err])] fn z(x: E) {}
+     }"#,
+        &[
+            "`c` answers calls, so whoever uses the pipeline has to see it\nhelp: write `pub fn c`",
+            "`b` is the last whose errors callers see, so whoever uses the pipeline has to see it\nhelp: write `pub fn b`",
+        ],
+    );
+}

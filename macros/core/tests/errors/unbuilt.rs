@@ -62,7 +62,7 @@ help: write `hold`, which keeps them until the breaker lets them through"#],
     );
     check(
         r#"#[pipeline] mod m {
-     #[sink(from = input, overflow = reject)] fn z(x: u8) {}
+     #[sink(from = input, overflow = reject)] pub fn z(x: u8) {}
      }"#,
         &[r#"`reject` is not available in pipewright 0.1
 help: write `block`, which is the default"#],

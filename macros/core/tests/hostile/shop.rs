@@ -14,11 +14,11 @@ mod shop {
     #[stage]
     fn parse(x: u8) -> Result<u8, Error> { Ok(x) }
     #[stage]
-    fn plain(x: u8) -> u8 { x }
+    pub fn plain(x: u8) -> u8 { x }
     #[stage]
     fn groups(xs: &mut Batch<u8>) {}
     #[stage]
-    fn serial(x: u8, seen: &mut Seen) -> u8 { x }
+    pub fn serial(x: u8, seen: &mut Seen) -> u8 { x }
     #[stage]
     fn route(x: u8) -> Routed { x.into() }
     #[stage]
