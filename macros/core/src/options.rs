@@ -246,7 +246,8 @@ fn raw_literal(lit: &Lit, sign: i8) -> RawValue<Place> {
         Lit::Bool(truth) => RawValue::Bool(truth.value),
         Lit::Int(int) => match int.base10_parse::<i128>() {
             Ok(number) => RawValue::Int(number.saturating_mul(sign.into())),
-            Err(_) => RawValue::Other(format!("`{int}`")),
+            // It is out of bounds, whatever they are.
+            Err(_) => RawValue::Int(i128::MAX.saturating_mul(sign.into())),
         },
         Lit::Float(float) => match float.base10_parse::<f64>() {
             Ok(number) => RawValue::Float(number * f64::from(sign)),

@@ -89,6 +89,12 @@ impl Params {
             return;
         };
         if let Some(out) = emit_type(&typed.ty) {
+            if reference.mutability.is_none() {
+                errors
+                    .at("E_EMIT_TYPE", span, "sending through `Emit` changes it")
+                    .help("write `out: &mut Emit<T>`");
+                return;
+            }
             self.emit(out, span, errors);
         } else if reference.mutability.is_some() {
             self.state(reference, span, errors);

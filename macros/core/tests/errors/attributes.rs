@@ -104,8 +104,8 @@ help: write "1Mi" or less"#],
     check(
         "#[stage(batch = 999999999999999999999999999999999999999999)] fn f(x: u8) -> u8 { x }",
         &[
-            r#"`batch` is a whole number, not `999999999999999999999999999999999999999999`
-help: write a whole number like 64, or "64Ki""#,
+            r#"`batch` must be at most "1Mi"
+help: write "1Mi" or less"#,
         ],
     );
     check(
