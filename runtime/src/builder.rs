@@ -211,8 +211,9 @@ impl<P: Blueprint> Builder<P> {
         let warnings = Warnings::new(settings.enforce);
         let short = placement.short.drain(..).chain(pins.short.drain(..));
         warnings.fell_short(short.collect::<Vec<_>>())?;
-        let capacity = input_capacity::<P>(&settings);
-        let input = Ingress::new(capacity, P::CROSSING);
+        let capacity = settings.input_queue(P::TOPOLOGY);
+        let overflow = P::TOPOLOGY.overflow_of_input();
+        let input = Ingress::new(capacity, overflow, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
         let shared = Shared::new(
@@ -399,19 +400,6 @@ impl<P: Blueprint> Ready<P> {
             }
         }
     }
-}
-
-/// The largest `queue` of the stages that read the input.
-fn input_capacity<P: Blueprint>(settings: &Settings) -> u32 {
-    let readers = P::TOPOLOGY
-        .stages
-        .iter()
-        .zip(&settings.stages)
-        .filter(|(stage, _)| stage.reads_input());
-    readers
-        .map(|(_, settings)| settings.queue)
-        .max()
-        .unwrap_or(1)
 }
 
 fn source_ctls<P: Blueprint>(

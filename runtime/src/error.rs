@@ -165,43 +165,48 @@ impl RunError {
     }
 }
 
-/// An item was not taken; here it is again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SendError<T>(pub T);
-
-/// Items of a batch were not taken; they are still in the vector that was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sending {left} more items to a pipeline that takes no more")]
-#[non_exhaustive]
-pub struct SendBatchError {
-    /// How many were not taken.
-    pub left: usize,
-}
-
-impl SendBatchError {
-    pub(crate) fn closed(left: usize) -> Self {
-        Self { left }
-    }
-}
-
-/// An item was not taken at once; here it is again, with the reason.
+/// An item was not taken; here it is again, with the reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TrySendError<T> {
-    /// The input is full.
+pub enum SendError<T> {
+    /// The input is full, and this was not to wait for room, or not longer; or the input says `overflow = reject`.
     Full(T),
     /// The pipeline takes no more items.
     Closed(T),
 }
 
-impl<T> SendError<T> {
-    /// The item.
-    pub fn into_inner(self) -> T {
-        self.0
+/// The error of what does not wait; the same type as [`SendError`].
+pub type TrySendError<T> = SendError<T>;
+
+/// Items of a batch were not taken; they are still in the vector that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("sending {left} more items to {}", refuses(*.full))]
+#[non_exhaustive]
+pub struct SendBatchError {
+    /// How many were not taken.
+    pub left: usize,
+    /// Was it because the input is full, and says `overflow = reject`? Otherwise the pipeline takes no more.
+    pub full: bool,
+}
+
+impl SendBatchError {
+    pub(crate) fn closed(left: usize) -> Self {
+        Self { left, full: false }
+    }
+
+    pub(crate) fn full(left: usize) -> Self {
+        Self { left, full: true }
     }
 }
 
-impl<T> TrySendError<T> {
+fn refuses(full: bool) -> &'static str {
+    match full {
+        true => "a full input",
+        false => "a pipeline that takes no more",
+    }
+}
+
+impl<T> SendError<T> {
     /// The item.
     pub fn into_inner(self) -> T {
         match self {
@@ -209,10 +214,10 @@ impl<T> TrySendError<T> {
         }
     }
 
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> TrySendError<U> {
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> SendError<U> {
         match self {
-            Self::Full(item) => TrySendError::Full(f(item)),
-            Self::Closed(item) => TrySendError::Closed(f(item)),
+            Self::Full(item) => SendError::Full(f(item)),
+            Self::Closed(item) => SendError::Closed(f(item)),
         }
     }
 
@@ -224,20 +229,6 @@ impl<T> TrySendError<T> {
 
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendError(..)")
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sending to a pipeline that takes no more items")
-    }
-}
-
-impl<T> Error for SendError<T> {}
-
-impl<T> fmt::Debug for TrySendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "Full(..)",
             Self::Closed(_) => "Closed(..)",
@@ -245,7 +236,7 @@ impl<T> fmt::Debug for TrySendError<T> {
     }
 }
 
-impl<T> fmt::Display for TrySendError<T> {
+impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "sending to a full input",
@@ -254,4 +245,4 @@ impl<T> fmt::Display for TrySendError<T> {
     }
 }
 
-impl<T> Error for TrySendError<T> {}
+impl<T> Error for SendError<T> {}

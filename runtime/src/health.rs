@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     breaker::State,
+    dropped::{Dropped, Losses},
     error::RunError,
     graph::Blueprint,
     live::Retuning,
@@ -11,6 +12,9 @@ use crate::{
     pressure::Level,
     shared::Shared,
 };
+
+/// For so long after items were lost a run is degraded: 10 s.
+const LATELY_NS: u64 = 10_000_000_000;
 
 /// How a run is; see [`Running::health`](crate::Running::health).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,13 @@ pub enum Concern {
         stage: &'static str,
         /// How many.
         calls: u64,
+    },
+    /// Items were lost before a stage within the last 10 s: all that were so far, by the reason.
+    Lost {
+        /// The stage.
+        stage: &'static str,
+        /// What was dropped.
+        dropped: Dropped,
     },
     /// Memory is so scarce that the run works in small batches, or, at [`Level::Critical`], leaves its sources alone.
     Memory(Level),
@@ -90,10 +101,17 @@ impl Health {
 
 fn concerns<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Vec<Concern> {
     let guarded = metrics.stages().iter().flat_map(of_guard);
+    let stages = metrics.stages().iter().enumerate();
+    let losing = stages.filter(|(stage, _)| loses(shared, *stage));
+    let losing = losing.map(|(_, stage)| Concern::Lost {
+        stage: stage.name,
+        dropped: stage.dropped_by,
+    });
     let memory = Some(shared.scarcity()).filter(|level| *level > Level::Some);
     let tuning = shared.live.last().and_then(refused);
     let warnings = shared.warnings.list().into_iter().map(Concern::Warning);
     guarded
+        .chain(losing)
         .chain(memory.map(Concern::Memory))
         .chain(tuning)
         .chain(warnings)
@@ -117,6 +135,13 @@ fn of_guard(stage: &StageMetrics) -> impl Iterator<Item = Concern> {
         calls: guard.overdue,
     });
     breaker.into_iter().chain(overdue)
+}
+
+/// Were items lost before a stage lately, while the run went on?
+fn loses(shared: &Shared, stage: usize) -> bool {
+    let now = shared.now();
+    let mut last = shared.losses_before(stage).filter_map(Losses::last);
+    last.any(|at| now.saturating_sub(at) < LATELY_NS)
 }
 
 fn refused(last: Retuning) -> Option<Concern> {
@@ -152,6 +177,7 @@ impl fmt::Display for Concern {
             Self::Overdue { stage, calls } => {
                 write!(f, "{calls} calls of `{stage}` take longer than its timeout")
             }
+            Self::Lost { stage, dropped } => write!(f, "before `{stage}` items are {dropped}"),
             Self::Memory(level) => write!(f, "memory is scarce ({level})"),
             Self::Tuning(what) => write!(f, "tuning {what}"),
             Self::Warning(warning) => f.write_str(warning),

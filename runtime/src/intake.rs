@@ -15,6 +15,10 @@
 //! at most a quarter of the capacity, or nothing if that is too little to be shared: so when there is no room, items are
 //! waiting, and taking them makes room.
 //!
+//! **Who is too many.** Where a full queue drops items, a sender that finds no room takes the place of a worker: it takes out the item
+//! that would be taken next of a lane, under the same lock, and pushes its own into that room. What was taken out gives its
+//! room back under that lock, so who finds nothing to take out has room.
+//!
 //! **Closing** takes each shard's lock once. Afterwards nothing can be pushed, and what was pushed is announced.
 
 use std::sync::TryLockError;
@@ -23,8 +27,11 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     lane::{LANES, Lane},
-    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, spin_loop},
 };
+
+#[cfg(all(test, loom))]
+mod models;
 
 /// Shards of a queue. With its lanes they fill a word of bits.
 pub(crate) const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
@@ -174,6 +181,18 @@ impl<T> Intake<T> {
         if self.find_room(&mut slot, 1) == 0 {
             return Pushed::Full;
         }
+        self.push_into(slot, shard, lane, item)
+    }
+
+    /// Pushes into a shard that has room.
+    #[inline]
+    fn push_into(
+        &self,
+        mut slot: MutexGuard<'_, Shard<T>>,
+        shard: usize,
+        lane: Lane,
+        item: &mut Option<T>,
+    ) -> Pushed {
         let items = &mut slot.lanes[lane.index()];
         if let Some(item) = item.take() {
             self.make_room(items, 1);
@@ -181,6 +200,61 @@ impl<T> Intake<T> {
         }
         slot.room -= 1;
         self.announce(slot, shard, lane)
+    }
+
+    /// Pushes the item that `item` holds into the room of one that waits, of the first of the lanes `victims` that has any, and
+    /// returns that one; into other room, if others have made some. It is [`Pushed::Full`] of items that stay.
+    #[cold]
+    pub(crate) fn displace<L: Iterator<Item = Lane>>(
+        &self,
+        shard: usize,
+        lane: Lane,
+        victims: impl Fn() -> L,
+        item: &mut Option<T>,
+    ) -> (Pushed, Option<T>) {
+        loop {
+            let victim = self.take_one(victims());
+            let pushed = match victim {
+                Some(_) => self.push_instead(shard, lane, item),
+                None => self.push(shard, lane, item),
+            };
+            if victim.is_some() || pushed != Pushed::Full {
+                return (pushed, victim);
+            }
+            // Whoever has taken the items meanwhile has made room, which others may have taken.
+            if !self.is_empty() && !victims().any(|lane| self.waits_in(lane)) {
+                return (Pushed::Full, None);
+            }
+            spin_loop();
+        }
+    }
+
+    /// As [`push`](Self::push), with the room of an item that was taken out.
+    fn push_instead(&self, shard: usize, lane: Lane, item: &mut Option<T>) -> Pushed {
+        let mut slot = self.shard(shard);
+        if !slot.open {
+            return Pushed::Closed;
+        }
+        slot.room += 1;
+        self.push_into(slot, shard, lane, item)
+    }
+
+    /// Takes out the item that a worker would take next, of the first of these lanes that has any. Its room is the caller's.
+    fn take_one(&self, lanes: impl Iterator<Item = Lane>) -> Option<T> {
+        let mut taken = lock(&self.taken);
+        for lane in lanes.filter(|lane| self.waits_in(*lane)) {
+            let rest = &mut taken[lane.index()];
+            if rest.is_empty() {
+                self.gather(lane, rest);
+                rest.reverse();
+            }
+            let one = rest.pop();
+            self.tell_left(lane, rest.is_empty());
+            if one.is_some() {
+                return one;
+            }
+        }
+        None
     }
 
     /// Pushes as many of the first items as there is room for, at most `most`, and takes them out of `items`.
@@ -206,7 +280,7 @@ impl<T> Intake<T> {
     }
 
     /// Moves at most `most` items of a lane into `into`, which is empty, and leaves some for other workers as `shares` says.
-    /// Returns how many there are; their room is not given back yet. If it takes all, `into` may become one of the queue's
+    /// Returns how many there are. If it takes all, `into` may become one of the queue's
     /// buffers, and the queue has the other, where `buffers` says so.
     pub(crate) fn take(
         &self,
@@ -234,27 +308,27 @@ impl<T> Intake<T> {
                 into.extend(rest.drain(rest.len() - many..).rev());
             }
         }
+        self.tell_left(lane, rest.is_empty());
+        let given = self.given.load(Ordering::Relaxed);
+        self.given.store(given + many as u64, Ordering::Relaxed);
+        if many > 0 {
+            // Under the lock, so that whoever finds nothing to take out finds room. Relaxed: as in `take_room`.
+            self.room.fetch_add(many as u64, Ordering::Relaxed);
+        }
+        many
+    }
+
+    /// Notes under the lock of `taken` whether something of a lane is left there.
+    #[inline]
+    fn tell_left(&self, lane: Lane, empty: bool) {
         let bit = 1 << lane.index();
         // Only whoever has the lock changes it. Release: with the bit go the items that it speaks of, and a closed queue
         // that looks empty has none.
         let left = self.left.load(Ordering::Relaxed);
-        let now = if rest.is_empty() {
-            left & !bit
-        } else {
-            left | bit
-        };
+        let now = if empty { left & !bit } else { left | bit };
         if now != left {
             self.left.store(now, Ordering::Release);
         }
-        let given = self.given.load(Ordering::Relaxed);
-        self.given.store(given + many as u64, Ordering::Relaxed);
-        many
-    }
-
-    /// Gives back the room of so many items that were taken.
-    pub(crate) fn give_back(&self, items: usize) {
-        // Relaxed: as in `take_room`.
-        self.room.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// Takes nothing more.

@@ -59,6 +59,7 @@ built_on_them! {
     mod diagnose;
     mod drive;
     mod each;
+    mod dropped;
     mod dry_run;
     mod emit;
     mod ending;
@@ -127,6 +128,7 @@ built_on_them! {
         call::Outlet,
         calls::{Answers, CallError, Caller},
         classify::{Classify, ErrorClass},
+        dropped::Dropped,
         dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{

@@ -5,8 +5,16 @@ use std::fmt;
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
-    budget::Buffers, counts::Seen, diagnose::StageOf, graph::Blueprint, guard::GuardMetrics,
-    pressure::MemoryPressure, running::Of, shared::Shared, sync::Ordering,
+    budget::Buffers,
+    counts::Seen,
+    diagnose::StageOf,
+    dropped::{Dropped, Losses},
+    graph::Blueprint,
+    guard::GuardMetrics,
+    pressure::MemoryPressure,
+    running::Of,
+    shared::Shared,
+    sync::Ordering,
     worker_stats::WorkerMetrics,
 };
 
@@ -41,9 +49,10 @@ pub struct StageMetrics {
     pub(crate) diverted: u64,
     /// Items that were lost to a panic.
     pub panicked: u64,
-    /// Items that were dropped because the run stopped, before this stage or after it had made them; or before it because its
-    /// breaker was open, with `on_open = drop`.
+    /// Items that were dropped, before this stage or, when the run stopped, after it had made them.
     pub dropped: u64,
+    /// The same, by the reason.
+    pub dropped_by: Dropped,
     /// Items that are on their way to it.
     pub in_flight: u64,
     /// Items sent by each variant door that is read.
@@ -168,7 +177,8 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
     } else {
         received.saturating_sub(leave)
     };
-    let before = dropped_before(shared, stage);
+    let dropped = dropped_before(shared, stage);
+    let before = dropped.total();
     let come: u64 = info
         .inputs
         .iter()
@@ -184,6 +194,10 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
         diverted,
         panicked,
         dropped: before + made,
+        dropped_by: Dropped {
+            stopped: dropped.stopped + made,
+            ..dropped
+        },
         in_flight: if source {
             0
         } else {
@@ -216,12 +230,14 @@ pub(crate) fn sent_by(shared: &Shared, seen: &[Seen], door: &DoorInfo) -> u64 {
 
 /// Items that were taken from the input.
 pub(crate) fn input_received(shared: &Shared) -> u64 {
-    let dropped = shared
+    let input = shared
         .info
         .sources
         .iter()
         .position(|source| source.stage.is_none());
-    let dropped = dropped.map_or(0, |source| shared.dropped_at_source(source));
+    let dropped = input.map_or(0, |source| {
+        sum(shared.losses_at_source(source).map(Losses::read)).total()
+    });
     shared
         .counts
         .iter()
@@ -239,24 +255,12 @@ fn routed(shared: &Shared, stage: usize, door: &str) -> u64 {
 }
 
 /// Items dropped on their way to a stage, or pulled from a source and dropped.
-fn dropped_before(shared: &Shared, stage: usize) -> u64 {
-    let links = shared
-        .info
-        .links
-        .iter()
-        .enumerate()
-        .filter(|(_, link)| usize::from(link.to) == stage);
-    let at_links: u64 = links.map(|(link, _)| shared.dropped_at_link(link)).sum();
-    let sources = shared.info.sources.iter().enumerate();
-    let reads_input = shared.info.stages[stage].reads_input();
-    let own = sources.filter(|(_, source)| match source.stage {
-        Some(own) => usize::from(own) == stage,
-        None => reads_input,
-    });
-    at_links
-        + own
-            .map(|(source, _)| shared.dropped_at_source(source))
-            .sum::<u64>()
+fn dropped_before(shared: &Shared, stage: usize) -> Dropped {
+    sum(shared.losses_before(stage).map(Losses::read))
+}
+
+fn sum(dropped: impl Iterator<Item = Dropped>) -> Dropped {
+    dropped.fold(Dropped::default(), Dropped::and)
 }
 
 /// The variant doors of a stage that are read.

@@ -4,9 +4,10 @@ pub use pipewright_macros::finish_pipeline;
 pub use pipewright_spec::{
     info::{
         DoorInfo, Enforce, FieldInfo, FieldValue, GuardInfo, Kind, LinkInfo, LinkKindInfo,
-        PinnedInfo, PoolInfo, RateInfo, Smt, SourceInfo, StageInfo, StateKind, TopologyInfo, Wait,
+        LoadInfo, PinnedInfo, PoolInfo, RateInfo, Smt, SourceInfo, StageInfo, StateKind,
+        TopologyInfo, Wait,
     },
-    options::{OnError, OnPanic, Priority},
+    options::{OnError, OnPanic, Overflow, Priority},
 };
 
 pub use crate::{

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
 use crate::{
+    dropped::Dropped,
     error::{RunError, StartError},
     graph::{Blueprint, States},
     health::Health,
@@ -68,8 +69,10 @@ pub struct Ledger {
     pub failed: u64,
     /// Items that were lost to a panic.
     pub panicked: u64,
-    /// Items that were dropped because the run stopped, or because a breaker was open and said so.
+    /// Items that were dropped.
     pub dropped: u64,
+    /// The same, by the reason.
+    pub dropped_by: Dropped,
     /// Items that are still on their way; none when a run has ended.
     pub in_flight: u64,
 }
@@ -87,6 +90,7 @@ impl Ledger {
             self.in_flight,
         ];
         came == went.into_iter().map(u128::from).sum::<u128>()
+            && self.dropped == self.dropped_by.total()
     }
 }
 
@@ -104,6 +108,7 @@ impl<P: Blueprint> Report<P> {
         // Items that were pushed and never taken; only a run that stopped leaves any.
         ledger.received += waiting;
         ledger.dropped += waiting;
+        ledger.dropped_by.stopped += waiting;
         // In the hands of a thread that was given up, which has not counted them yet.
         let held = given.saturating_sub(input_received(shared));
         ledger.received += held;
@@ -248,6 +253,7 @@ fn audit(shared: &Shared, stages: &[StageMetrics]) -> (Ledger, Option<RunError>)
         ledger.failed += stage.failed;
         ledger.panicked += stage.panicked;
         ledger.dropped += stage.dropped;
+        ledger.dropped_by = ledger.dropped_by.and(stage.dropped_by);
         let kept = if ends { stage.sent } else { 0 };
         let inside = stage.received;
         let left = read
@@ -357,6 +363,9 @@ impl<P> fmt::Display for Report<P> {
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
         }
+        for s in stages.iter().filter(|s| s.dropped_by.lost() > 0) {
+            writeln!(f, "  `{}`: {}", s.name, s.dropped_by)?;
+        }
         for (name, guard) in stages
             .iter()
             .filter_map(|s| Some((s.name, s.guard.as_ref()?)))
@@ -398,7 +407,11 @@ impl fmt::Display for Ledger {
             self.panicked,
             self.dropped,
             self.in_flight
-        )
+        )?;
+        match self.dropped_by.lost() {
+            0 => Ok(()),
+            _ => write!(f, " ({})", self.dropped_by),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     diagnose::StageOf,
     drive::panic_message,
     ending::GRACE,
-    error::{RunError, SendBatchError, SendError, TrySendError, TuningError},
+    error::{RunError, SendBatchError, SendError, TuningError},
     graph::{Blueprint, States},
     health::Health,
     lane::Lane,
@@ -65,11 +65,15 @@ impl<P: Blueprint> Running<P> {
 
     /// Pushes an item to the stages that read `input`; waits while the input is full.
     ///
+    /// Where the input says `overflow = reject`, a full one gives the item back instead; with `drop_oldest`, `shed_lowest` or
+    /// `drop_newest` an item is dropped and counted, which may be this one. This holds for everything that sends.
+    ///
     /// # Errors
     ///
-    /// Gives the item back if the pipeline takes no more: it was drained, stopped, or has failed.
+    /// Gives the item back if the pipeline takes no more: it was drained, stopped, or has failed. Or if the input is full and
+    /// says `overflow = reject`.
     pub fn send(&self, item: P::Input) -> Result<(), SendError<P::Input>> {
-        send(&self.input, Lane::NORMAL, item)
+        send(&self.input, Lane::NORMAL, item, None)
     }
 
     /// Pushes an item in a lane; waits while the input is full. Workers take more urgent items first, and the others often
@@ -82,15 +86,15 @@ impl<P: Blueprint> Running<P> {
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send_at(&self, priority: Priority, item: P::Input) -> Result<(), SendError<P::Input>> {
-        send(&self.input, Lane::of(priority), item)
+        send(&self.input, Lane::of(priority), item, None)
     }
 
-    /// Pushes an item if there is room for it.
+    /// Pushes an item without waiting.
     ///
     /// # Errors
     ///
     /// Gives the item back if the input is full or takes no more.
-    pub fn try_send(&self, item: P::Input) -> Result<(), TrySendError<P::Input>> {
+    pub fn try_send(&self, item: P::Input) -> Result<(), SendError<P::Input>> {
         try_send(&self.input, item)
     }
 
@@ -405,7 +409,7 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        send(&self.queue, Lane::NORMAL, item)
+        send(&self.queue, Lane::NORMAL, item, None)
     }
 
     /// Pushes an item in a lane, as [`Running::send_at`].
@@ -414,7 +418,7 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     ///
     /// Gives the item back if the pipeline takes no more.
     pub fn send_at(&self, priority: Priority, item: T) -> Result<(), SendError<T>> {
-        send(&self.queue, Lane::of(priority), item)
+        send(&self.queue, Lane::of(priority), item, None)
     }
 
     /// Pushes an item, waiting at most `timeout` for room.
@@ -422,18 +426,17 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     /// # Errors
     ///
     /// Gives the item back if there was no room in time, or if the pipeline takes no more.
-    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), TrySendError<T>> {
+    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), SendError<T>> {
         let deadline = Instant::now().checked_add(timeout);
-        let sent = self.queue.send(Lane::NORMAL, Q::sent(item), deadline);
-        sent.map_err(|refused| refused.map(Q::into_item))
+        send(&self.queue, Lane::NORMAL, item, deadline)
     }
 
-    /// Pushes an item if there is room for it.
+    /// Pushes an item without waiting.
     ///
     /// # Errors
     ///
     /// Gives the item back if the input is full or takes no more.
-    pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+    pub fn try_send(&self, item: T) -> Result<(), SendError<T>> {
         try_send(&self.queue, item)
     }
 
@@ -486,26 +489,47 @@ impl<T, Q: 'static> fmt::Debug for Input<T, Q> {
     }
 }
 
-fn send<T, Q: Entry<T>>(input: &Ingress<Q>, lane: Lane, item: T) -> Result<(), SendError<T>> {
-    // Without a deadline it is never given back for being full.
-    input
-        .send(lane, Q::sent(item), None)
-        .map_err(|error| SendError(error.into_inner().into_item()))
+fn send<T, Q: Entry<T>>(
+    input: &Ingress<Q>,
+    lane: Lane,
+    item: T,
+    until: Option<Instant>,
+) -> Result<(), SendError<T>> {
+    taken(input, input.send(lane, Q::sent(item), until))
 }
 
-fn try_send<T, Q: Entry<T>>(input: &Ingress<Q>, item: T) -> Result<(), TrySendError<T>> {
-    input
-        .try_send(Lane::NORMAL, Q::sent(item))
-        .map_err(|refused| refused.map(Q::into_item))
+fn try_send<T, Q: Entry<T>>(input: &Ingress<Q>, item: T) -> Result<(), SendError<T>> {
+    taken(input, input.send_now(Lane::NORMAL, Q::sent(item)))
 }
 
+/// Whether an item was taken. Where a full input drops items, one that displaces no other is taken, and dropped.
+#[inline]
+fn taken<T, Q: Entry<T>>(
+    input: &Ingress<Q>,
+    sent: Result<(), SendError<Q>>,
+) -> Result<(), SendError<T>> {
+    match sent {
+        Ok(()) => Ok(()),
+        Err(SendError::Full(item)) if input.drops() => {
+            input.lose(item);
+            Ok(())
+        }
+        Err(refused) => Err(refused.map(Q::into_item)),
+    }
+}
+
+/// Sends each item as soon as the iterator has made it. Nothing is held meanwhile: the iterator may take its time, or wait for
+/// what was sent before.
 fn send_all<T, Q: Entry<T>>(
     input: &Ingress<Q>,
     items: impl IntoIterator<Item = T>,
 ) -> Result<u64, SendError<T>> {
-    input
-        .send_all(Lane::NORMAL, items.into_iter().map(Q::sent))
-        .map_err(|error| SendError(error.0.into_item()))
+    let mut sent = 0;
+    for item in items {
+        send(input, Lane::NORMAL, item, None)?;
+        sent += 1;
+    }
+    Ok(sent)
 }
 
 fn send_batch<T, Q: Entry<T>>(

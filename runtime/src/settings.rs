@@ -159,6 +159,14 @@ impl Settings {
         named.flat_map(CoreSet::iter).collect()
     }
 
+    /// Items that the input holds: the largest `queue` of the stages that read it.
+    pub(crate) fn input_queue(&self, info: &TopologyInfo) -> u32 {
+        let stages = info.stages.iter().zip(&self.stages);
+        let readers = stages.filter(|(stage, _)| stage.reads_input());
+        let queues = readers.map(|(_, settings)| settings.queue);
+        queues.max().unwrap_or(1)
+    }
+
     /// Has a stage a guard?
     pub(crate) fn has_guards(&self) -> bool {
         self.stages.iter().any(|stage| stage.guard.is_some())

@@ -18,6 +18,7 @@ use crate::{
     counts::Counts,
     credit::{Credits, NO_BATCH},
     drive::AfterPanic,
+    dropped::{Losses, Why},
     ending::Bell,
     error::RunError,
     fork::Forks,
@@ -96,8 +97,8 @@ pub(crate) struct Shared {
     stopping: AtomicBool,
     /// Nothing is left to do.
     finished: AtomicBool,
-    /// Items dropped because the run stopped, by link; then by source.
-    dropped: Box<[AtomicU64]>,
+    /// Items that were dropped, by link; then by source.
+    dropped: Box<[Losses]>,
     /// Items that a stage had made when the run stopped, by stage.
     dropped_inside: Box<[AtomicU64]>,
     /// Whether batches may be divided, by link; then by source.
@@ -175,7 +176,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             dropped: (0..info.links.len() + sources.len())
-                .map(|_| AtomicU64::new(0))
+                .map(|_| Losses::default())
                 .collect(),
             dropped_inside: info.stages.iter().map(|_| AtomicU64::new(0)).collect(),
             divisions: tail::divisions(info, &settings),
@@ -486,8 +487,16 @@ impl Shared {
 
     /// Items at a link, or pulled from a source, that the run drops because it stops.
     pub(crate) fn dropped(&self, link: u16, items: u64) {
-        if let Some(cell) = self.dropped.get(link as usize) {
-            cell.fetch_add(items, Ordering::Relaxed);
+        if let Some(losses) = self.dropped.get(usize::from(link)) {
+            losses.add(Why::Stopped, items, 0);
+        }
+    }
+
+    /// Items at a link, or pulled from a source, that are dropped while the run goes on.
+    #[cold]
+    pub(crate) fn lost(&self, link: u16, why: Why, items: u64) {
+        if let Some(losses) = self.dropped.get(usize::from(link)) {
+            losses.add(why, items, self.now());
         }
     }
 
@@ -502,12 +511,27 @@ impl Shared {
         self.dropped_inside[stage].load(Ordering::Acquire)
     }
 
-    pub(crate) fn dropped_at_link(&self, link: usize) -> u64 {
-        self.dropped[link].load(Ordering::Acquire)
+    /// What was dropped at the links to a stage, at its source, or in the input that it reads.
+    pub(crate) fn losses_before(&self, stage: usize) -> impl Iterator<Item = &Losses> {
+        let links = self.info.links.iter().enumerate();
+        let links = links.filter(move |(_, link)| usize::from(link.to) == stage);
+        let reads_input = self.info.stages[stage].reads_input();
+        let sources = self.info.sources.iter().enumerate();
+        let sources = sources.filter(move |(_, source)| match source.stage {
+            Some(own) => usize::from(own) == stage,
+            None => reads_input,
+        });
+        links
+            .map(|(link, _)| &self.dropped[link])
+            .chain(sources.flat_map(|(source, _)| self.losses_at_source(source)))
     }
 
-    pub(crate) fn dropped_at_source(&self, source: usize) -> u64 {
-        self.dropped[self.info.links.len() + source].load(Ordering::Acquire)
+    /// What was dropped after it was pulled from a source, and, of an input, before that.
+    pub(crate) fn losses_at_source(&self, source: usize) -> impl Iterator<Item = &Losses> {
+        let pulled = &self.dropped[self.info.links.len() + source];
+        [Some(pulled), self.sources[source].losses()]
+            .into_iter()
+            .flatten()
     }
 
     /// Draws the next sequence number of an ordered gate. Called under the source's token.

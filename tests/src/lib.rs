@@ -5,7 +5,10 @@
 pub mod blocks;
 pub mod dependency;
 pub mod oracle;
+mod gate;
 pub mod shapes;
+
+pub use gate::Gate;
 
 use std::{
     hint::black_box,

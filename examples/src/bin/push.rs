@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let late = run.input();
     let mut report = run.drain()?;
-    if let Err(SendError(message)) = late.send(message("fay", 0)) {
+    if let Err(SendError::Closed(message)) = late.send(message("fay", 0)) {
         println!("{} came too late, and has the message back", message.from);
     }
     println!(

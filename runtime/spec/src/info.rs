@@ -2,7 +2,7 @@
 
 use crate::model::{DIVERTED, ERR};
 pub use crate::model::{Kind, StateKind};
-pub use crate::options::{Enforce, OnError, OnPanic, Priority, Smt, Wait};
+pub use crate::options::{Enforce, OnError, OnPanic, Overflow, Priority, Smt, Wait};
 pub use crate::plan::LinkKind as LinkKindInfo;
 
 /// Everything about a pipeline that is fixed when it is compiled.
@@ -20,6 +20,8 @@ pub struct TopologyInfo {
     pub pinned: &'static [PinnedInfo],
     /// Its stages that something guards, in the order of the stages.
     pub guards: &'static [GuardInfo],
+    /// Its stages that say what becomes of items of which there are too many, in the order of the stages.
+    pub loads: &'static [LoadInfo],
     /// Is there something for the workers of the pool to run?
     pub has_pool: bool,
     /// `pool(..)`.
@@ -43,6 +45,7 @@ impl TopologyInfo {
         sources: &[],
         pinned: &[],
         guards: &[],
+        loads: &[],
         has_pool: true,
         pool: PoolInfo::NONE,
         enforce: None,
@@ -94,6 +97,24 @@ impl TopologyInfo {
     /// What guards a stage.
     pub fn guard_of(&self, stage: u16) -> Option<&'static GuardInfo> {
         self.guards.iter().find(|guard| guard.stage == stage)
+    }
+
+    /// What a stage says about items of which there are too many.
+    pub fn load_of(&self, stage: u16) -> Option<&'static LoadInfo> {
+        self.loads.iter().find(|load| load.stage == stage)
+    }
+
+    /// What happens when the queue in front of a stage is full.
+    pub fn overflow_at(&self, stage: u16) -> Overflow {
+        let given = self.load_of(stage).and_then(|load| load.overflow);
+        given.unwrap_or(Overflow::Block)
+    }
+
+    /// What happens when the push input is full: what its readers say, who agree.
+    pub fn overflow_of_input(&self) -> Overflow {
+        let mut readers = (0..).zip(self.stages).filter(|(_, s)| s.reads_input());
+        let given = readers.find_map(|(at, _)| self.load_of(at)?.overflow);
+        given.unwrap_or(Overflow::Block)
     }
 
     /// Does a stage take its items from a ring?
@@ -243,6 +264,15 @@ pub struct GuardInfo {
     pub retry: Option<&'static [FieldInfo]>,
     /// `breaker(..)`, where given.
     pub breaker: Option<&'static [FieldInfo]>,
+}
+
+/// What a stage says about items of which there are too many.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadInfo {
+    /// The stage.
+    pub stage: u16,
+    /// `overflow`, where given.
+    pub overflow: Option<Overflow>,
 }
 
 /// So many items in a time.

@@ -1,7 +1,7 @@
 //! The options that this version reads and checks, but does not have.
 
 use crate::model::{Model, Place, Stage};
-use crate::options::{Key, KeyInfo, Overflow, STAGE_KEYS, Value, info};
+use crate::options::{Key, KeyInfo, STAGE_KEYS, Value, info};
 use crate::report::{Problem, Problems};
 
 /// A problem for each option that this version does not have.
@@ -10,7 +10,6 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
     for stage in &model.stages {
         stage_keys(stage, &mut problems);
         nack(stage, &mut problems);
-        overflow(stage, &mut problems);
         future(stage, &mut problems);
     }
     pipeline_keys(model, &mut problems);
@@ -31,7 +30,6 @@ fn instead(key: Key) -> &'static str {
         }
         Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
         Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
-        Key::Overflow => "write `block`, which is the default",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
     }
@@ -52,18 +50,6 @@ fn nack<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
     let on_open = breaker.and_then(|given| given.value.find("on_open"));
     if let Some(field) = on_open.filter(|field| matches!(field.value, Value::Word("nack"))) {
         problems.push(problem("nack", Key::Breaker, field.place.clone()));
-    }
-}
-
-fn overflow<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
-    if let Some(given) = &stage.options.overflow
-        && given.value != Overflow::Block
-    {
-        problems.push(problem(
-            given.value.name(),
-            Key::Overflow,
-            given.place.clone(),
-        ));
     }
 }
 
@@ -108,7 +94,7 @@ mod tests {
             "a: source poll | | idle=\"20us\" batch=8 cores=\"1\" wait=park realtime=10
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
              c: stage | b | prefetch=8
-             d: sink | c, input | queue=64 overflow=block on_error=drop
+             d: sink | c, input | queue=64 overflow=drop_oldest on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
              @ quantum=\"64us\"
              @ reply=c
@@ -123,12 +109,11 @@ mod tests {
         check(
             "a: source
              b: stage | a | workers=2 in_flight=4
-             c: sink async | input | overflow=drop_oldest
+             c: sink async | input
              @ jemalloc=group",
             &[
                 "b.workers workers",
                 "b.in_flight in_flight",
-                "c.overflow= drop_oldest",
                 "c async fn",
                 "@jemalloc jemalloc",
             ],

@@ -60,7 +60,7 @@ impl<P: Blueprint> Running<P> {
     ///
     /// # Errors
     ///
-    /// Gives the request back as [`CallError::Overloaded`] if the input is full; else as [`call`](Self::call).
+    /// Gives the request back in [`CallError::Overloaded`] if the input is full; else as [`call`](Self::call).
     pub fn try_call(&self, request: P::Input) -> Replied<P>
     where
         P: Answers,
@@ -185,7 +185,7 @@ impl<P: Answers> Counter<'_, P> {
         let (asker, answerer) = self.slots.ask();
         let called = Called::new(request, Call::of(answerer));
         let sent = match room {
-            Room::Now => self.input.try_send(Lane::NORMAL, called),
+            Room::Now => self.input.send_now(Lane::NORMAL, called),
             Room::Until(until) => self.input.send(Lane::NORMAL, called, until),
         };
         let refused = match sent {
@@ -199,8 +199,8 @@ impl<P: Answers> Counter<'_, P> {
         asker.discard();
         Err(match room {
             _ if closed => CallError::ShutDown(Some(item)),
-            Room::Now => CallError::Overloaded(item),
-            Room::Until(_) => CallError::Deadline(Some(item)),
+            Room::Until(_) if self.input.waits() => CallError::Deadline(Some(item)),
+            Room::Now | Room::Until(_) => CallError::Overloaded(Some(item)),
         })
     }
 }
@@ -236,6 +236,8 @@ fn replied<P: Answers>(answer: Answer<P>) -> Replied<P> {
             error,
         },
         Refusal::Panicked(stage) => CallError::Panicked { stage: name(stage) },
+        Refusal::BreakerOpen => CallError::BreakerOpen,
+        Refusal::Overloaded => CallError::Overloaded(None),
         Refusal::ShutDown => CallError::ShutDown(None),
     })
 }

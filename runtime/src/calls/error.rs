@@ -8,8 +8,11 @@ use std::{error::Error, fmt};
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError<T, E> {
-    /// The input is full, and the call was not to wait.
-    Overloaded(T),
+    /// The input is full, and the call was not to wait, or the input says `overflow = reject`; or, without the request, it was
+    /// dropped from a full queue, as its `overflow` says.
+    Overloaded(Option<T>),
+    /// The breaker of a stage was open, and the stage says `on_open = drop`.
+    BreakerOpen,
     /// The time is up. With the request, if it still waited for room; without, if it was on its way: it may be worked on
     /// nevertheless, and its answer is thrown away.
     Deadline(Option<T>),
@@ -38,8 +41,9 @@ impl<T, E> CallError<T, E> {
     /// The request, if it was not taken.
     pub fn into_request(self) -> Option<T> {
         match self {
-            Self::Overloaded(request) => Some(request),
-            Self::Deadline(request) | Self::ShutDown(request) => request,
+            Self::Overloaded(request) | Self::Deadline(request) | Self::ShutDown(request) => {
+                request
+            }
             _ => None,
         }
     }
@@ -54,7 +58,7 @@ impl<T, E> CallError<T, E> {
         }
     }
 
-    /// Was there no room in the input, so that a later call may succeed?
+    /// Was there too much to do, so that a later call may succeed?
     pub fn is_overloaded(&self) -> bool {
         matches!(self, Self::Overloaded(_))
     }
@@ -70,7 +74,8 @@ impl<T, E: fmt::Debug> fmt::Debug for CallError<T, E> {
             }
         };
         match self {
-            Self::Overloaded(_) => f.write_str("Overloaded(..)"),
+            Self::Overloaded(request) => write!(f, "Overloaded{}", with(request)),
+            Self::BreakerOpen => f.write_str("BreakerOpen"),
             Self::Deadline(request) => write!(f, "Deadline{}", with(request)),
             Self::Filtered { stage } => f.debug_struct("Filtered").field("stage", stage).finish(),
             Self::Failed { stage, error } => f
@@ -87,7 +92,9 @@ impl<T, E: fmt::Debug> fmt::Debug for CallError<T, E> {
 impl<T, E: fmt::Display> fmt::Display for CallError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Overloaded(_) => f.write_str("calling a pipeline with a full input"),
+            Self::Overloaded(Some(_)) => f.write_str("calling a pipeline with a full input"),
+            Self::Overloaded(None) => f.write_str("the request was dropped from a full queue"),
+            Self::BreakerOpen => f.write_str("the request was dropped before an open breaker"),
             Self::Deadline(Some(_)) => f.write_str("there was no room in the input in time"),
             Self::Deadline(None) => f.write_str("there was no answer in time"),
             Self::Filtered { stage } => write!(f, "`{stage}` did not pass the request on"),

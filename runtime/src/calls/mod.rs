@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | yes | no | `Filtered` by this stage |
 //! | yes | yes | `Panicked` in this stage |
-//! | no | | `ShutDown`: between two stages an item is lost only when the run drops it |
+//! | no | | `ShutDown`, or `Overloaded` and `BreakerOpen` where a full queue or an open breaker drops it: between two stages an item is lost only when it is dropped, and who drops it says why ([`crate::dropped`]) |
 
 mod caller;
 mod error;
@@ -26,6 +26,7 @@ pub use self::{caller::Caller, error::CallError};
 use crate::{
     call_slots::{Answerer, Slots},
     diagnose::{CopiesForCaller, Crossing, FailsWith},
+    dropped::{self, Why},
     graph::Blueprint,
     stage::StageFn,
     sync::AtomicU64,
@@ -59,6 +60,8 @@ pub(crate) enum Refusal<E> {
     Filtered(u16),
     Failed(u16, E),
     Panicked(u16),
+    Overloaded,
+    BreakerOpen,
     ShutDown,
 }
 
@@ -171,7 +174,11 @@ impl<P: Answers> Drop for Call<P> {
 #[inline(never)]
 fn refuse<P: Answers>(answerer: Answerer<Answer<P>>, at: u16) {
     answerer.answer(Err(match at {
-        BETWEEN => Refusal::ShutDown,
+        BETWEEN => match dropped::why() {
+            Why::Overflow => Refusal::Overloaded,
+            Why::Breaker => Refusal::BreakerOpen,
+            Why::Stopped => Refusal::ShutDown,
+        },
         stage if thread::panicking() => Refusal::Panicked(stage),
         stage => Refusal::Filtered(stage),
     }));

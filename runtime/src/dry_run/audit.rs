@@ -7,6 +7,7 @@ use super::{
     guarded::DryGuard,
 };
 use crate::{
+    dropped::Dropped,
     error::RunError,
     metrics::{StageMetrics, doors_of},
     report::Ledger,
@@ -41,11 +42,16 @@ impl<E> Engine<'_, E> {
             failed: tally.failed,
             diverted: tally.diverted,
             panicked: tally.panicked,
-            dropped: tally.dropped + tally.dropped_inside,
+            dropped: tally.dropped.total() + tally.dropped_inside,
+            dropped_by: Dropped {
+                stopped: tally.dropped.stopped + tally.dropped_inside,
+                ..tally.dropped
+            },
             in_flight: if source {
                 0
             } else {
-                self.came(stage).saturating_sub(received + tally.dropped)
+                self.came(stage)
+                    .saturating_sub(received + tally.dropped.total())
             },
             routed: doors.map(|door| (door, tally.routed_by(door))).collect(),
             guard: self.nodes[stage].guard.as_ref().map(DryGuard::seen),
@@ -112,6 +118,7 @@ impl<E> Engine<'_, E> {
         ledger.failed += stage.failed;
         ledger.panicked += stage.panicked;
         ledger.dropped += stage.dropped;
+        ledger.dropped_by = ledger.dropped_by.and(stage.dropped_by);
         ledger.in_flight += stage.in_flight;
         let lost = stage.filtered + stage.failed + stage.panicked + tally.dropped_inside;
         ledger.created += (read + delivered + lost).saturating_sub(stage.received);

@@ -175,7 +175,7 @@ impl<E> Engine<'_, E> {
 
     fn drop_before(&mut self, readers: &[usize]) {
         for &reader in readers {
-            self.nodes[reader].tally.dropped += 1;
+            self.nodes[reader].tally.dropped.stopped += 1;
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use pipewright_spec::{
     info::{DoorInfo, TopologyInfo},
-    options::{OnError, OnPanic},
+    options::{OnError, OnPanic, Overflow},
 };
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     call::{CopyFn, Item},
     drive::panic_message,
+    dropped::Dropped,
     error::RunError,
     guard::GuardSettings,
     metrics::against_the_stream,
@@ -90,8 +91,8 @@ pub(super) struct Tally {
     pub(super) failed: u64,
     pub(super) diverted: u64,
     pub(super) panicked: u64,
-    /// Items that were dropped before the stage because the run stopped.
-    pub(super) dropped: u64,
+    /// Items that were dropped before the stage.
+    pub(super) dropped: Dropped,
     /// Items that were dropped in the stage because the run stopped.
     pub(super) dropped_inside: u64,
     /// Items and errors that the caller took.
@@ -180,11 +181,34 @@ impl<'s, E> Engine<'s, E> {
         node.sent.push(item);
     }
 
-    /// Pushes an item.
-    pub(super) fn feed_input(&mut self, item: Item) {
+    /// Pushes an item; gives it back if the input is full and says so.
+    pub(super) fn feed_input(&mut self, item: Item) -> Option<Item> {
+        let full = self.input.waiting.len() >= self.settings.input_queue(self.info) as usize;
+        let overflow = self.info.overflow_of_input();
+        if full && overflow == Overflow::Reject {
+            return Some(item);
+        }
         let item = self.timed(item, Some(("input", self.input.count as u32)));
         self.input.count += 1;
+        if full && overflow.is_lossy() {
+            self.drop_before_input_readers();
+        }
+        match overflow {
+            Overflow::DropNewest if full => return None,
+            // All items of a dry run are of one lane.
+            Overflow::DropOldest | Overflow::ShedLowest if full => {
+                self.input.waiting.remove(0);
+            }
+            _ => {}
+        }
         self.input.waiting.push(item);
+        None
+    }
+
+    fn drop_before_input_readers(&mut self) {
+        for (node, stage) in self.nodes.iter_mut().zip(self.info.stages) {
+            node.tally.dropped.overflow += u64::from(stage.reads_input());
+        }
     }
 
     /// Calls something else instead of a stage. What waits for its batch waits before the stage again.
@@ -234,7 +258,7 @@ impl<'s, E> Engine<'s, E> {
             for stage in 0..self.nodes.len() {
                 self.collect(stage);
                 let node = &mut self.nodes[stage];
-                node.tally.dropped += (node.queue.len() + node.held.len()) as u64;
+                node.tally.dropped.stopped += (node.queue.len() + node.held.len()) as u64;
                 node.queue.clear();
                 node.held.clear();
             }

@@ -145,7 +145,7 @@ impl<E> Engine<'_, E> {
                 Admission::Drop => {
                     own.is_done();
                     guard.drops(1);
-                    self.nodes[stage].tally.dropped += 1;
+                    self.nodes[stage].tally.dropped.breaker += 1;
                     return None;
                 }
             }

@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{
     builder::Builder,
-    call::{Outlet, open},
+    call::{Item, Outlet, open},
     diagnose::StageOf,
     error::TuningError,
     graph::{Blueprint, States},
@@ -104,11 +104,13 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
         }
     }
 
-    /// Pushes items to the stages that read `input`, as [`Running::send`](crate::Running::send) does.
-    pub fn feed_input(&mut self, items: impl IntoIterator<Item = P::Input>) {
-        for item in items {
-            self.engine.feed_input(Box::new(item));
-        }
+    /// Pushes items to the stages that read `input`, as [`Running::send`](crate::Running::send) does. As no stage takes them
+    /// meanwhile, more than `queue` of them do with the input what its `overflow` says; with `block`, which would wait, all are
+    /// pushed. Returns those that `reject` gives back.
+    pub fn feed_input(&mut self, items: impl IntoIterator<Item = P::Input>) -> Vec<P::Input> {
+        let boxed = items.into_iter().map(|item| Box::new(item) as Item);
+        let refused = boxed.filter_map(|item| self.engine.feed_input(item));
+        refused.map(open).collect()
     }
 
     /// Changes numbers as [`Running::retune`](crate::Running::retune) does, from the next batch on.

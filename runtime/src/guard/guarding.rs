@@ -18,6 +18,7 @@ use crate::{
     carrier::Carrier,
     classify::ErrorClass,
     drive::{Next, Watch},
+    dropped::{Why, drop_for},
     error::RunError,
 };
 
@@ -458,10 +459,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
     fn drop_all(&self, load: &mut Carrier<T>) {
         let items = load.len() as u64;
         self.guard.drops(items);
-        self.w.shared.dropped(load.link(), items);
+        self.w.shared.lost(load.link(), Why::Breaker, items);
         let (tags, items) = load.parts();
         tags.clear();
-        items.clear();
+        drop_for(Why::Breaker, items.drain(..));
     }
 
     /// Changes of the breaker's state until now.

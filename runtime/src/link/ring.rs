@@ -1,14 +1,18 @@
 //! A link from one pinned thread to another, item by item (see [`crate::spsc`]).
 //!
-//! The ring has room for `queue` items; while it is full the producing thread waits, until there is room or the run stops.
+//! The ring has room for `queue` items; while it is full the producing thread waits, until there is room or the run stops. With
+//! `overflow = drop_newest` it does not wait, and drops the item at hand.
 //! When the producing thread ends it closes the ring, and the other one ends when it has taken what is left. Items that
 //! are in the ring when the run stops are dropped and counted by the thread that takes.
 
 use std::{fmt, sync::PoisonError};
 
+use pipewright_spec::options::Overflow;
+
 use crate::{
     diagnose::Crossing,
     drive::Watch,
+    dropped::{Why, drop_for},
     graph::Site,
     idle::Idle,
     load::{Load, Rest, Undivided},
@@ -24,6 +28,8 @@ use crate::{
 pub struct RingLink<T: 'static> {
     ends: Mutex<Ends<T>>,
     link: u16,
+    /// Is an item that finds it full dropped?
+    drops: bool,
     /// The pinned segments before and behind it.
     before: usize,
     behind: usize,
@@ -43,6 +49,7 @@ impl<T: 'static> RingLink<T> {
         Self {
             ends: Mutex::new((Some(producer), Some(consumer))),
             link,
+            drops: shared.info.overflow_at(to) == Overflow::DropNewest,
             before: shared.pins.before(shared.info, link),
             behind: shared.pins.behind(shared.info, link),
         }
@@ -55,6 +62,7 @@ impl<T: 'static> RingLink<T> {
             producer: end.expect("one thread pushes into a ring, and asks for its end once"),
             wait: Waiter::new(w),
             link: self.link,
+            drops: self.drops,
             last: Last {
                 shared: w.shared,
                 behind: self.behind,
@@ -106,6 +114,7 @@ pub struct Sender<'w, T: 'static> {
     producer: Producer<T>,
     wait: Waiter<'w>,
     link: u16,
+    drops: bool,
     /// Dropped after the producer, which closes the ring.
     last: Last<'w>,
 }
@@ -129,6 +138,7 @@ impl<T: 'static> Sender<'_, T> {
             burst: self.producer.burst(),
             wait: &mut self.wait,
             link: self.link,
+            drops: self.drops,
             shared: self.last.shared,
             behind: self.last.behind,
             idle: self
@@ -147,6 +157,7 @@ pub struct Sending<'s, T: 'static> {
     burst: Burst<'s, T>,
     wait: &'s mut dyn Rests,
     link: u16,
+    drops: bool,
     shared: &'s Shared,
     behind: usize,
     /// Where the reader sleeps.
@@ -154,7 +165,8 @@ pub struct Sending<'s, T: 'static> {
 }
 
 impl<T: 'static> Sending<'_, T> {
-    /// Pushes an item; waits while the ring is full. If the run stops meanwhile, the item is dropped and counted.
+    /// Pushes an item; waits while the ring is full. If the run stops meanwhile, or the ring does not wait, the item is dropped
+    /// and counted.
     #[inline(always)]
     pub fn push(&mut self, item: T) {
         match self.burst.try_push(item) {
@@ -169,12 +181,24 @@ impl<T: 'static> Sending<'_, T> {
     fn push_with_care(&mut self, item: T) {
         if make_room(self) {
             // It has found room.
-            if self.burst.try_push(item).is_ok() {
-                return;
+            match self.burst.try_push(item) {
+                Ok(()) => return,
+                Err(item) => return lose(self.shared, self.link, item),
             }
         }
-        self.shared.dropped(self.link, 1);
+        lose(self.shared, self.link, item);
     }
+}
+
+/// Drops an item for which there is no room, because the run stops or the ring does not wait.
+#[cold]
+fn lose<T>(shared: &Shared, link: u16, item: T) {
+    if shared.is_stopping() {
+        shared.dropped(link, 1);
+        return;
+    }
+    shared.lost(link, Why::Overflow, 1);
+    drop_for(Why::Overflow, item);
 }
 
 /// Publishes what was pushed. Neither this nor [`make_room`] runs a user's code or can unwind, and `extern "C"` says so to
@@ -186,12 +210,12 @@ extern "C" fn publish<T>(to: &mut Sending<'_, T>) {
     }
 }
 
-/// Publishes what was pushed, and waits for room; false if the run stops meanwhile.
+/// Publishes what was pushed, and waits for room; false if the run stops meanwhile, or where the ring does not wait.
 #[cold]
 extern "C" fn make_room<T>(to: &mut Sending<'_, T>) -> bool {
     publish(to);
     while !to.burst.make_room() {
-        if to.shared.is_stopping() || to.burst.is_closed() {
+        if to.drops || to.shared.is_stopping() || to.burst.is_closed() {
             return false;
         }
         let (burst, shared) = (&mut to.burst, to.shared);

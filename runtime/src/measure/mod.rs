@@ -29,6 +29,8 @@ pub use self::{
     keys::{KeyHash, divide_keys, hash_keys},
     rings::{ring_bursts, ring_trips},
 };
+use pipewright_spec::options::Overflow;
+
 use crate::{
     credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring,
     source::Ingress, token::Token,
@@ -179,7 +181,7 @@ pub fn gate_held(n: u64) -> Duration {
 
 /// One thread sends `n` items one by one to an input; adds the time of each, in nanoseconds with the clock, to `each`.
 pub fn sends(n: u64, each: &mut Vec<u64>) {
-    let input = Ingress::new(4096, crosses_threads::<u64>());
+    let input = Ingress::new(4096, Overflow::Block, crosses_threads::<u64>());
     input.attach(&Arc::new(Idle::new(2)));
     let mut taken = Vec::with_capacity(SENT as usize);
     for item in 0..n {
@@ -195,7 +197,7 @@ pub fn sends(n: u64, each: &mut Vec<u64>) {
 /// Time to send `n` items in batches of 64, and to take them, all that are there at once.
 pub fn send_batches(n: u64) -> [Duration; 2] {
     const AT_ONCE: u64 = 16;
-    let input = Ingress::new(64 * 1024, crosses_threads::<u64>());
+    let input = Ingress::new(64 * 1024, Overflow::Block, crosses_threads::<u64>());
     input.attach(&Arc::new(Idle::new(2)));
     let mut batches: Vec<Vec<u64>> = (0..AT_ONCE)
         .map(|_| Vec::with_capacity(SENT as usize))

@@ -5,7 +5,9 @@
 //!
 //! **Nothing is lost at the end.** The input ends when the intake is closed and empty; nothing comes after that.
 //!
-//! **Back-pressure.** A sender that finds no room waits until a worker has taken items (see [`crate::senders`]).
+//! **Back-pressure.** A sender that finds no room waits until a worker has taken items (see [`crate::senders`]), unless
+//! `overflow` says otherwise: then it gets its item back, or an item is dropped, which is the oldest of the sender's lane or of
+//! the lowest one, or the one at hand. No item is dropped for the sake of a less urgent one.
 
 use std::{
     fmt,
@@ -13,12 +15,15 @@ use std::{
     time::Duration,
 };
 
+use pipewright_spec::options::Overflow;
+
 use super::{Place, Pulled, SourceCtl, Waiting};
 use crate::{
     carrier::{Carrier, Home},
     diagnose::Crossing,
     drive::{HANDED, Segment},
-    error::{SendBatchError, SendError, TrySendError},
+    dropped::{Losses, Why, drop_for},
+    error::{SendBatchError, SendError},
     graph::Site,
     idle::Idle,
     intake::{Buffers, Intake, Pushed, Shares, own_shard},
@@ -40,6 +45,12 @@ pub(crate) struct Ingress<T> {
     run: OnceLock<Arc<Idle>>,
     /// Items that were left when the run was over.
     left: AtomicU64,
+    /// What happens when it is full.
+    overflow: Overflow,
+    /// What was dropped because it was.
+    losses: Losses,
+    /// When it was made, which is when the run begins.
+    begun: Instant,
 }
 
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
@@ -48,12 +59,15 @@ unsafe impl<T> Send for Ingress<T> {}
 unsafe impl<T> Sync for Ingress<T> {}
 
 impl<T: 'static> Ingress<T> {
-    pub(crate) fn new(capacity: u32, _: Crossing<T>) -> Arc<Self> {
+    pub(crate) fn new(capacity: u32, overflow: Overflow, _: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             intake: Intake::new(capacity.max(1).into()),
             senders: Senders::new(),
             run: OnceLock::new(),
             left: AtomicU64::new(0),
+            overflow,
+            losses: Losses::default(),
+            begun: Instant::now(),
         })
     }
 
@@ -62,9 +76,19 @@ impl<T: 'static> Ingress<T> {
         let _ = self.run.set(Arc::clone(run));
     }
 
-    /// Items that workers were given so far.
+    /// Items that workers were given so far, or that were dropped because it was full.
     pub(crate) fn given(&self) -> u64 {
-        self.intake.given()
+        self.intake.given() + self.losses.read().total()
+    }
+
+    /// Does who finds it full wait for room?
+    pub(crate) fn waits(&self) -> bool {
+        self.overflow == Overflow::Block
+    }
+
+    /// Is an item dropped when it is full?
+    pub(crate) fn drops(&self) -> bool {
+        self.overflow.is_lossy()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -76,7 +100,7 @@ impl<T: 'static> Ingress<T> {
     }
 
     #[inline]
-    pub(crate) fn try_send(&self, lane: Lane, item: T) -> Result<(), TrySendError<T>> {
+    pub(crate) fn try_send(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
         let mut item = Some(item);
         let pushed = self.intake.push(own_shard(), lane, &mut item);
         match item {
@@ -84,23 +108,74 @@ impl<T: 'static> Ingress<T> {
                 self.tell(pushed);
                 Ok(())
             }
-            Some(item) if pushed == Pushed::Closed => Err(TrySendError::Closed(item)),
-            Some(item) => Err(TrySendError::Full(item)),
+            Some(item) if pushed == Pushed::Closed => Err(SendError::Closed(item)),
+            Some(item) => Err(SendError::Full(item)),
         }
     }
 
-    /// Sends, waiting for room until `deadline`.
+    /// Sends. A full input makes the sender wait for room until `deadline`, or drops what waits in it, or refuses the item, as
+    /// its `overflow` says.
     #[inline]
     pub(crate) fn send(
         &self,
         lane: Lane,
         item: T,
         deadline: Option<Instant>,
-    ) -> Result<(), TrySendError<T>> {
+    ) -> Result<(), SendError<T>> {
         match self.try_send(lane, item) {
-            Err(TrySendError::Full(item)) => self.send_later(lane, item, deadline),
+            Err(SendError::Full(item)) => self.send_full(lane, item, deadline),
             done => done,
         }
+    }
+
+    /// As [`send`](Self::send), without waiting.
+    #[inline]
+    pub(crate) fn send_now(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
+        match self.try_send(lane, item) {
+            Err(SendError::Full(item)) if self.drops() => self.displace(lane, item),
+            done => done,
+        }
+    }
+
+    #[cold]
+    fn send_full(
+        &self,
+        lane: Lane,
+        item: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError<T>> {
+        match self.overflow {
+            Overflow::Block => self.send_later(lane, item, deadline),
+            Overflow::Reject => Err(SendError::Full(item)),
+            _ => self.displace(lane, item),
+        }
+    }
+
+    /// Drops an item that waits and pushes this one in its place; gives it back if it is itself the one that is to be dropped.
+    #[cold]
+    fn displace(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
+        let mut item = Some(item);
+        let victims = || victims(self.overflow, lane);
+        let (pushed, victim) = self.intake.displace(own_shard(), lane, victims, &mut item);
+        if let Some(victim) = victim {
+            self.lose(victim);
+        }
+        match item {
+            None => {
+                self.tell(pushed);
+                Ok(())
+            }
+            Some(item) if pushed == Pushed::Closed => Err(SendError::Closed(item)),
+            Some(item) => Err(SendError::Full(item)),
+        }
+    }
+
+    /// Drops an item because the input is full.
+    #[cold]
+    pub(crate) fn lose(&self, item: T) {
+        let now = self.begun.elapsed().as_nanos() as u64;
+        self.losses.add(Why::Overflow, 1, now);
+        drop_for(Why::Overflow, item);
     }
 
     #[cold]
@@ -109,16 +184,16 @@ impl<T: 'static> Ingress<T> {
         lane: Lane,
         mut item: T,
         deadline: Option<Instant>,
-    ) -> Result<(), TrySendError<T>> {
+    ) -> Result<(), SendError<T>> {
         let mut wait = Wait::new();
         let sent = loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                break Err(TrySendError::Full(item));
+                break Err(SendError::Full(item));
             }
             self.wait(&mut wait, left.unwrap_or(Duration::MAX));
             match self.try_send(lane, item) {
-                Err(TrySendError::Full(back)) => item = back,
+                Err(SendError::Full(back)) => item = back,
                 sent => break sent,
             }
         };
@@ -126,32 +201,38 @@ impl<T: 'static> Ingress<T> {
         sent
     }
 
-    /// Sends each item as soon as the iterator has made it, waiting for room. Nothing is held meanwhile: the iterator may
-    /// take its time, or wait for what was sent before.
-    pub(crate) fn send_all(
-        &self,
-        lane: Lane,
-        items: impl Iterator<Item = T>,
-    ) -> Result<u64, SendError<T>> {
-        let mut sent = 0;
-        for item in items {
-            self.send(lane, item, None)
-                .map_err(|error| SendError(error.into_inner()))?;
-            sent += 1;
-        }
-        Ok(sent)
-    }
-
-    /// Moves all items out of `items`, waiting for room; on closing the others stay there.
+    /// Moves all items out of `items`, and out of the others what a full input displaces; if one is given back, it and the
+    /// others are still there.
     pub(crate) fn send_batch(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
         let mut wait = Wait::new();
         while !items.is_empty() {
             match self.intake.push_all(own_shard(), lane, items) {
                 Pushed::Closed => return Err(SendBatchError::closed(items.len())),
-                Pushed::Full => self.wait(&mut wait, Duration::MAX),
+                Pushed::Full => match self.overflow {
+                    Overflow::Block => self.wait(&mut wait, Duration::MAX),
+                    Overflow::Reject => return Err(SendBatchError::full(items.len())),
+                    _ => return self.displace_all(lane, items),
+                },
                 pushed => {
                     self.tell(pushed);
                     self.leave(&mut wait);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn displace_all(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
+        let mut rest = items.drain(..);
+        while let Some(item) = rest.next() {
+            match self.send_now(lane, item) {
+                Ok(()) => {}
+                Err(SendError::Full(item)) => self.lose(item),
+                Err(SendError::Closed(item)) => {
+                    let left: Vec<T> = std::iter::once(item).chain(rest).collect();
+                    *items = left;
+                    return Err(SendBatchError::closed(items.len()));
                 }
             }
         }
@@ -179,7 +260,6 @@ impl<T: 'static> Ingress<T> {
     ) -> usize {
         let taken = self.intake.take(lane, most, shares, buffers, into);
         if taken > 0 {
-            self.intake.give_back(taken);
             self.senders.serve(|| self.has_plenty());
         }
         taken
@@ -240,6 +320,10 @@ impl<T: 'static> Waiting for Ingress<T> {
     fn close(&self) {
         self.intake.close();
         self.senders.serve_all();
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -340,6 +424,22 @@ impl<T: 'static> IngressSource<T> {
         );
         run(&self.place, w, end.taken.drain(..), begun)
     }
+}
+
+/// The lanes of which an item is dropped for one of this lane, the first that has any.
+fn victims(overflow: Overflow, lane: Lane) -> impl Iterator<Item = Lane> {
+    let lower = Lane::ALL
+        .into_iter()
+        .rev()
+        .take_while(move |low| *low > lane);
+    let (first, last) = match overflow {
+        Overflow::DropOldest => (Some(lane), None),
+        Overflow::ShedLowest => (None, Some(lane)),
+        _ => (None, None),
+    };
+    let displaces = overflow != Overflow::DropNewest;
+    let all = first.into_iter().chain(lower).chain(last);
+    all.filter(move |_| displaces)
 }
 
 /// Takes at most `limit` items of the lane that the worker serves.

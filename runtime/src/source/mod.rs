@@ -28,6 +28,7 @@ use crate::{
     carrier::{Carrier, Home},
     credit::Spent,
     drive::{ALL, HANDED, Progress, Segment, panic_message, pump},
+    dropped::Losses,
     error::RunError,
     lane::Lane,
     settings::PULL,
@@ -103,6 +104,8 @@ pub(crate) trait Waiting: Send + Sync {
     fn is_ready(&self, lane: Lane) -> bool;
     /// Takes no more items.
     fn close(&self);
+    /// What was dropped before it was pulled.
+    fn losses(&self) -> &Losses;
 }
 
 impl fmt::Debug for Kind {
@@ -231,6 +234,14 @@ impl SourceCtl {
     pub(crate) fn may_be_slow(&self) -> bool {
         let cost = self.cost.load(Ordering::Relaxed);
         cost == 0 || cost >= CHEAP_PS
+    }
+
+    /// What was dropped before it was pulled.
+    pub(crate) fn losses(&self) -> Option<&Losses> {
+        match &self.kind {
+            Kind::Input(input) => Some(input.losses()),
+            Kind::Pulled => None,
+        }
     }
 
     /// Its acknowledgements.

@@ -193,6 +193,57 @@ fn a_snapshot_never_shows_an_item_that_was_received_before_it_was_sent() {
     });
 }
 
+#[pipeline(env = Seen<u64>, quantum = "1us")]
+mod displacing {
+    use super::*;
+
+    #[stage(from = input, queue = 2, overflow = drop_oldest)]
+    pub fn keep(item: Item) -> Item {
+        uneven(item.n);
+        item
+    }
+
+    #[sink(from = keep)]
+    pub fn last(item: Item, env: &Seen<u64>) {
+        env.see(item.n);
+    }
+}
+
+#[test]
+fn what_a_full_input_drops_is_counted_and_freed_and_the_rest_stays_in_order() {
+    check(|| {
+        let (seen, alive): (Seen<u64>, Arc<AtomicUsize>) = (Seen::new(), Arc::default());
+        let run = start(displacing::pipeline(), seen.clone());
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|sender| {
+                let (input, alive) = (run.input(), Arc::clone(&alive));
+                shuttle::thread::spawn(move || {
+                    let items = sender * EACH..sender * EACH + EACH;
+                    let sent = items.map(|n| match any(3) {
+                        0 => input.try_send(Item::new(n, &alive)).is_ok(),
+                        1 => input.send_batch(&mut vec![Item::new(n, &alive)]).is_ok(),
+                        _ => input.send(Item::new(n, &alive)).is_ok(),
+                    });
+                    sent.take_while(|sent| *sent).count() as u64
+                })
+            })
+            .collect();
+        pause(400);
+        let report = ended(run.drain());
+        let sent: Vec<u64> = senders.into_iter().map(|s| s.join().unwrap()).collect();
+        let ledger = report.ledger();
+        assert_eq!(ledger.received, sent.iter().sum::<u64>(), "{report}");
+        assert_eq!(ledger.dropped, ledger.dropped_by.overflow, "{report}");
+        let items = seen.take();
+        assert_eq!(ledger.delivered, items.len() as u64, "{report}");
+        for sender in 0..SENDERS {
+            let mine: Vec<_> = items.iter().filter(|n| **n / EACH == sender).collect();
+            assert!(mine.is_sorted(), "sender {sender}: {items:?}");
+        }
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    });
+}
+
 /// Tells of each item that has come to the end.
 pub struct Answers(shuttle::sync::Mutex<shuttle::sync::mpsc::Sender<u64>>);
 

@@ -11,44 +11,14 @@ mod readers;
 
 use std::{
     pin::pin,
-    sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
 
 use pipewright::{CallError, RunError, Running, TrySendError, pipeline};
-
-/// A gate that a test opens; a stage waits at it.
-#[derive(Debug, Default)]
-pub struct Gate {
-    open: Mutex<bool>,
-    changed: Condvar,
-    reached: AtomicU64,
-}
-
-impl Gate {
-    fn open(&self) {
-        *self.open.lock().expect("nobody panics with it") = true;
-        self.changed.notify_all();
-    }
-
-    fn pass(&self) {
-        self.reached.fetch_add(1, Ordering::Release);
-        let open = self.open.lock().expect("nobody panics with it");
-        drop(self.changed.wait_while(open, |open| !*open));
-    }
-
-    /// Waits until a stage waits.
-    fn reached(&self) {
-        while self.reached.load(Ordering::Acquire) == 0 {
-            thread::yield_now();
-        }
-    }
-}
+use pipewright_tests::Gate;
 
 /// What a stage is to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,10 +145,10 @@ fn a_full_input_gives_the_request_back() {
             let _ = run.input().try_send(Request::Filter);
         }
         let more = Request::Double(5);
-        assert_eq!(run.try_call(more), Err(CallError::Overloaded(more)));
+        assert_eq!(run.try_call(more), Err(CallError::Overloaded(Some(more))));
         assert_eq!(
             block_on(run.call_async(more)),
-            Err(CallError::Overloaded(more))
+            Err(CallError::Overloaded(Some(more)))
         );
         let late = run.call_within(more, Duration::from_millis(1));
         assert_eq!(late, Err(CallError::Deadline(Some(more))));

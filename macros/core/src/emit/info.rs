@@ -30,6 +30,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
     let sources = sources(pipe);
     let pinned = super::pinned::infos(pipe);
     let guards = super::guards::infos(pipe);
+    let loads = loads(pipe);
     let has_pool = pipe
         .plan
         .segments
@@ -55,6 +56,7 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             sources: &[#(#sources),*],
             pinned: &[#(#pinned),*],
             guards: &[#(#guards),*],
+            loads: &[#(#loads),*],
             has_pool: #has_pool,
             pool: #pool,
             enforce: #enforce,
@@ -63,6 +65,17 @@ pub(crate) fn topology(pipe: &Pipe<'_>, drawing: &str) -> TokenStream {
             drawing: #drawing,
         }
     }
+}
+
+/// What stages say about items of which there are too many.
+fn loads<'p>(pipe: &'p Pipe<'p>) -> impl Iterator<Item = TokenStream> + 'p {
+    let rt = pipe.rt();
+    let stages = pipe.model.stages.iter().zip(&pipe.nodes);
+    stages.filter_map(move |(stage, node)| {
+        let (id, overflow) = (&node.id, stage.options.overflow.as_ref()?);
+        let word = variant(pipe, "Overflow", overflow.value.name());
+        Some(quote!(#rt::LoadInfo { stage: #id, overflow: Some(#word) }))
+    })
 }
 
 /// What was given about the workers, over nothing.

@@ -61,13 +61,6 @@ help: add a sink with `from = z::Err`, or give `on_error = stop` or `on_error = 
 help: write `hold`, which keeps them until the breaker lets them through"#],
     );
     check(
-        r#"#[pipeline] mod m {
-     #[sink(from = input, overflow = reject)] pub fn z(x: u8) {}
-     }"#,
-        &[r#"`reject` is not available in pipewright 0.1
-help: write `block`, which is the default"#],
-    );
-    check(
         r#"#[pipeline(reply = a)] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}

@@ -72,6 +72,15 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             let help = "let them wait (`on_open = hold`), or read the errors of the stage and write `on_open = dead_letter`";
             push(&field.place, "E_ACKS_DROP", message, help);
         }
+        let overflow = stage.options.overflow.as_ref();
+        if let Some(overflow) = overflow.filter(|given| given.value.is_lossy()) {
+            let message = format!(
+                "`{name}` is acknowledged, and a full queue in front of `{}` would drop items",
+                stage.name.text
+            );
+            let help = "let who sends wait (`overflow = block`) or take the item back (`reject`), or remove `acks`";
+            push(&overflow.place, "E_ACKS_DROP", message, help);
+        }
         let on_panic = stage.options.on_panic.as_ref();
         if let Some(on_panic) = on_panic.filter(|given| given.value != OnPanic::Stop) {
             let message = format!(

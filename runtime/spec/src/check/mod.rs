@@ -9,6 +9,7 @@ mod errors;
 mod graph;
 mod guards;
 mod keys;
+mod load;
 mod names;
 mod pinned;
 mod reply;
@@ -82,13 +83,15 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 18] {
+fn key_rules<P: Place>() -> [Rule<P>; 20] {
     [
         keys::kind,
         keys::conflict,
         keys::state,
         keys::shape_of_function,
         keys::behind_input,
+        load::one_input,
+        load::at_ring,
         pinned::needs_cores,
         pinned::threads,
         pinned::one_thread,

@@ -274,7 +274,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     live(key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled.")),
     live(key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing.")),
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
-    key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full."),
+    key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full: who sends waits, or gets the item back; or an item is dropped and counted, the new one, the oldest, or one of the lowest lane. Between pinned threads `block` and `drop_newest`."),
     later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
     key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. It cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs."),
     key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),

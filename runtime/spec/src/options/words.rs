@@ -100,6 +100,13 @@ words! {
     }
 }
 
+impl Overflow {
+    /// Does it drop items?
+    pub const fn is_lossy(self) -> bool {
+        matches!(self, Self::DropNewest | Self::DropOldest | Self::ShedLowest)
+    }
+}
+
 words! {
     /// How a pinned thread waits for items.
     Wait {

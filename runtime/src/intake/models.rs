@@ -1,0 +1,86 @@
+//! loom models of a full queue whose senders take out what waits: every interleaving of a few threads, within a bound of
+//! preemptions.
+
+use loom::{sync::Arc, thread};
+
+use super::{Buffers, Intake, Pushed, Shares};
+use crate::{lane::Lane, loom_models::check};
+
+const ALL: Shares = Shares {
+    sharers: 1,
+    least: 1,
+};
+
+fn lanes() -> impl Iterator<Item = Lane> {
+    std::iter::once(Lane::NORMAL)
+}
+
+/// Sends `n` into a full queue; returns what was displaced, or `n` itself if it was not pushed.
+fn displace(intake: &Intake<u32>, shard: usize, n: u32) -> Vec<u32> {
+    let mut item = Some(n);
+    if intake.push(shard, Lane::NORMAL, &mut item) != Pushed::Full {
+        return item.into_iter().collect();
+    }
+    let (pushed, victim) = intake.displace(shard, Lane::NORMAL, lanes, &mut item);
+    assert!(
+        pushed != Pushed::Full,
+        "something of its lane waits, or there is room"
+    );
+    victim.into_iter().chain(item).collect()
+}
+
+#[test]
+fn loom_an_item_that_is_displaced_is_nowhere_else() {
+    check(2, || {
+        let intake = Arc::new(Intake::new(1));
+        let _ = intake.push(0, Lane::NORMAL, &mut Some(1));
+        let sender = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || displace(&intake, 1, 2))
+        };
+        let taker = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
+                taken
+            })
+        };
+        let mut all = displace(&intake, 0, 3);
+        all.extend(sender.join().unwrap());
+        all.extend(taker.join().unwrap());
+        let waiting = intake.len();
+        assert!(waiting <= 1, "a queue of one holds {waiting}");
+        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut all);
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3]);
+        assert!(intake.is_empty());
+        assert_eq!(
+            intake.push(0, Lane::NORMAL, &mut Some(4)),
+            Pushed::Some { news: true }
+        );
+    });
+}
+
+#[test]
+fn loom_a_closing_queue_takes_no_item_in_the_place_of_another() {
+    check(2, || {
+        let intake = Arc::new(Intake::new(1));
+        let _ = intake.push(0, Lane::NORMAL, &mut Some(1));
+        let sender = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || displace(&intake, 0, 2))
+        };
+        intake.close();
+        let mut all = Vec::new();
+        let ended = intake.has_ended();
+        let mut rest = Vec::new();
+        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut rest);
+        assert!(!ended || rest.is_empty(), "an item came after the end");
+        all.extend(rest);
+        all.extend(sender.join().unwrap());
+        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut all);
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+    });
+}
