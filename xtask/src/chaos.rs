@@ -5,7 +5,7 @@
 use crate::{Outcome, cargo};
 
 /// Tests of which there is a full form.
-const TESTS: [&str; 3] = ["chaos", "crash", "dead_letter_file"];
+const TESTS: [&str; 4] = ["chaos", "crash", "dead_letter_file", "overload"];
 
 /// Runs them one after the other, optimised; `quick`: with a tenth of the faults. All run, whatever fails.
 pub(crate) fn run(quick: bool, seed: Option<u64>) -> Outcome {
