@@ -100,6 +100,15 @@ pub(crate) enum Buffers {
     Exchanged,
 }
 
+/// What can be taken out of a full queue.
+enum Victim<T> {
+    One(T),
+    /// Items of other lanes wait.
+    Others,
+    /// Nothing waits.
+    None,
+}
+
 /// What came of pushing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -213,19 +222,19 @@ impl<T> Intake<T> {
         item: &mut Option<T>,
     ) -> (Pushed, Option<T>) {
         loop {
-            let victim = self.take_one(victims());
-            let pushed = match victim {
-                Some(_) => self.push_instead(shard, lane, item),
-                None => self.push(shard, lane, item),
+            let (pushed, victim) = match self.take_one(victims()) {
+                Victim::One(victim) => (self.push_instead(shard, lane, item), Some(victim)),
+                Victim::Others => (self.push(shard, lane, item), None),
+                // Whoever has taken the items has made room, or pushes others there.
+                Victim::None => match self.push(shard, lane, item) {
+                    Pushed::Full => {
+                        spin_loop();
+                        continue;
+                    }
+                    pushed => (pushed, None),
+                },
             };
-            if victim.is_some() || pushed != Pushed::Full {
-                return (pushed, victim);
-            }
-            // Whoever has taken the items meanwhile has made room, which others may have taken.
-            if !self.is_empty() && !victims().any(|lane| self.waits_in(lane)) {
-                return (Pushed::Full, None);
-            }
-            spin_loop();
+            return (pushed, victim);
         }
     }
 
@@ -240,8 +249,10 @@ impl<T> Intake<T> {
     }
 
     /// Takes out the item that a worker would take next, of the first of these lanes that has any. Its room is the caller's.
-    fn take_one(&self, lanes: impl Iterator<Item = Lane>) -> Option<T> {
+    fn take_one(&self, lanes: impl Iterator<Item = Lane>) -> Victim<T> {
         let mut taken = lock(&self.taken);
+        // What waits now waits as long as the lock is held.
+        let any = !self.is_empty();
         for lane in lanes.filter(|lane| self.waits_in(*lane)) {
             let rest = &mut taken[lane.index()];
             if rest.is_empty() {
@@ -250,11 +261,14 @@ impl<T> Intake<T> {
             }
             let one = rest.pop();
             self.tell_left(lane, rest.is_empty());
-            if one.is_some() {
-                return one;
+            if let Some(one) = one {
+                return Victim::One(one);
             }
         }
-        None
+        match any {
+            true => Victim::Others,
+            false => Victim::None,
+        }
     }
 
     /// Pushes as many of the first items as there is room for, at most `most`, and takes them out of `items`.
