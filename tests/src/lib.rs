@@ -4,8 +4,8 @@
 
 pub mod blocks;
 pub mod dependency;
-pub mod oracle;
 mod gate;
+pub mod oracle;
 pub mod shapes;
 
 pub use gate::Gate;

@@ -198,12 +198,19 @@ mod tests {
                 let mut before = state.step(Duration::ZERO, used(calm));
                 let mut changes = 0;
                 for now in (0..3_600_000).step_by(100) {
-                    let percent = if now % (gap + 100) < 100 { scarce } else { calm };
+                    let percent = if now % (gap + 100) < 100 {
+                        scarce
+                    } else {
+                        calm
+                    };
                     let level = state.step(Duration::from_millis(now), used(percent));
                     changes += u64::from(level != before);
                     before = level;
                 }
-                assert!(changes <= 3_600 / 2 + 1, "{changes} changes with gaps of {gap} ms");
+                assert!(
+                    changes <= 3_600 / 2 + 1,
+                    "{changes} changes with gaps of {gap} ms"
+                );
                 assert!(changes > 0, "the signs are never seen");
             }
         }

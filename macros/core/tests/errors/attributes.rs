@@ -103,10 +103,8 @@ help: write "1Mi" or less"#],
     );
     check(
         "#[stage(batch = 999999999999999999999999999999999999999999)] fn f(x: u8) -> u8 { x }",
-        &[
-            r#"`batch` must be at most "1Mi"
-help: write "1Mi" or less"#,
-        ],
+        &[r#"`batch` must be at most "1Mi"
+help: write "1Mi" or less"#],
     );
     check(
         r#"#[stage(batch = "64Ki")] fn f(x: u8) -> u8 { x }"#,

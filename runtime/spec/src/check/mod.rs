@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use keys::{
     Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit, queue_need,
 };
-pub(crate) use names::is_variant_name;
+pub(crate) use names::{is_rust_name, is_variant_name};
 pub use pinned::MAX_THREADS;
 pub use pinned::realtime_misfit;
 pub(crate) use pinned::too_many;
