@@ -17,7 +17,10 @@
 //! rate). What waits for a breaker goes on waiting, because trying would be in vain. When the run stops, each worker drops
 //! what is here before it leaves, and as nobody puts anything aside after its own last look, nothing stays.
 //!
-//! It is locked: batches come here when something is wrong, and once.
+//! **Alarms.** The flights of an async stage lie elsewhere (see [`crate::flights`]), and only their time is here: a flight is rung
+//! when it has come.
+//!
+//! It is locked: batches come here when something is wrong, and once, and flights when the earliest time for which they wait changes.
 
 use std::{cmp::Reverse, collections::BinaryHeap, fmt, sync::PoisonError};
 
@@ -46,7 +49,15 @@ struct Waiting {
 struct Entry {
     due: u64,
     came: u64,
-    parked: Parked,
+    what: What,
+}
+
+/// What waits.
+pub(crate) enum What {
+    /// A batch.
+    Batch(Parked),
+    /// The flight with this number of a stage, which lies elsewhere, is rung.
+    Alarm { stage: u16, flight: usize },
 }
 
 /// A batch that waits.
@@ -62,6 +73,8 @@ pub struct Parked {
     /// The news of the guard that are older than its decision (see [`crate::guard`]).
     pub(crate) news: u64,
     pub(crate) task: Task,
+    /// The flight that it is, which parks by itself and is rung when it is due.
+    pub(crate) flight: Option<usize>,
 }
 
 impl Aside {
@@ -86,31 +99,34 @@ impl Aside {
 
     /// Puts a batch aside; true if it is due before all others, so that somebody has to be told.
     pub(crate) fn put(&self, parked: Parked) -> bool {
-        let due = parked.due;
+        self.put_until(parked.due, What::Batch(parked))
+    }
+
+    /// Rings a flight at the time `due`; true as in [`Self::put`].
+    pub(crate) fn set_alarm(&self, due: u64, stage: u16, flight: usize) -> bool {
+        self.put_until(due, What::Alarm { stage, flight })
+    }
+
+    fn put_until(&self, due: u64, what: What) -> bool {
         let mut waiting = self.lock();
         let earlier = due < self.first.load(Ordering::Relaxed);
         let came = waiting.came;
         waiting.came += 1;
-        waiting.heap.push(Reverse(Entry { due, came, parked }));
+        waiting.heap.push(Reverse(Entry { due, came, what }));
         if earlier {
             self.first.store(due, Ordering::Relaxed);
         }
         earlier
     }
 
-    /// Takes what is due at the time `now`, in the order in which it became due.
-    pub(crate) fn take_due(&self, now: u64) -> Vec<Task> {
-        let mut due = Vec::new();
+    /// Takes what is due at the time `now` and was due first, with that time.
+    pub(crate) fn take_due(&self, now: u64) -> Option<(u64, What)> {
         let mut waiting = self.lock();
-        while waiting
-            .heap
-            .peek()
-            .is_some_and(|Reverse(entry)| entry.due <= now)
-        {
-            due.extend(waiting.heap.pop().map(|Reverse(entry)| entry.parked.task));
-        }
+        let due = |Reverse(entry): &Reverse<Entry>| entry.due <= now;
+        let first = waiting.heap.peek().is_some_and(due);
+        let entry = first.then(|| waiting.heap.pop()).flatten();
         self.publish(&waiting);
-        due
+        entry.map(|Reverse(entry)| (entry.due, entry.what))
     }
 
     /// Makes what fits due now; true if there was any.
@@ -119,7 +135,7 @@ impl Aside {
         let mut any = false;
         let mut entries = std::mem::take(&mut waiting.heap).into_vec();
         for Reverse(entry) in &mut entries {
-            if fits(&entry.parked) {
+            if matches!(&entry.what, What::Batch(parked) if fits(parked)) {
                 entry.due = 0;
                 any = true;
             }
@@ -129,13 +145,16 @@ impl Aside {
         any
     }
 
-    /// Takes all that waits.
+    /// Takes all batches that wait.
     pub(crate) fn clear(&self) -> Vec<Parked> {
         let mut waiting = self.lock();
         let left = std::mem::take(&mut waiting.heap);
         self.publish(&waiting);
         left.into_iter()
-            .map(|Reverse(entry)| entry.parked)
+            .filter_map(|Reverse(entry)| match entry.what {
+                What::Batch(parked) => Some(parked),
+                What::Alarm { .. } => None,
+            })
             .collect()
     }
 

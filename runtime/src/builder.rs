@@ -21,6 +21,7 @@ use crate::{
     machine::{self, Caller, Machine, Placement},
     pin,
     pressure::MemoryWatch,
+    reactor::Reactor,
     report::{Aborted, Report},
     running::{self, Running},
     settings::Settings,
@@ -162,6 +163,16 @@ impl<P: Blueprint> Builder<P> {
         self
     }
 
+    /// The tokio runtime in which the futures of async stages find their timers and sockets. Its threads wake them; the run's own
+    /// workers poll them. Without it, it is the one in whose context the run is started, and if there is none, the run starts one
+    /// with a single thread. The runtime must have its timers and its I/O driver enabled, where futures use them, and live as long
+    /// as the run.
+    #[cfg(feature = "tokio")]
+    pub fn tokio(mut self, handle: tokio::runtime::Handle) -> Self {
+        self.settings.tokio = Some(handle);
+        self
+    }
+
     /// The highest vector level that segments with `simd = ..` use, where they are compiled for it and the machine has it.
     /// Without it, the best. [`Level::Baseline`] switches vector code off, to compare or to rule it out.
     pub fn simd_up_to(mut self, most: Level) -> Self {
@@ -216,14 +227,15 @@ impl<P: Blueprint> Builder<P> {
         let input = Ingress::new(capacity, overflow, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
+        let reactor = Reactor::new(&settings).map_err(StartError::Thread)?;
         let shared = Shared::new(
             P::TOPOLOGY,
             settings,
-            placement,
-            pins,
+            (placement, pins),
             sources,
             watch,
             warnings,
+            reactor,
         );
         input.attach(&shared.idle);
         let watching = watched.map(|watched| watched.start(&shared)).transpose()?;

@@ -3,7 +3,15 @@
 //! A running pipeline nests its stages in one loop and has no use for this. A dry run calls them one by one and sees what
 //! each of them sends.
 
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
 
 use crate::{batch::Batch, emit::Emit, stage::StageFn};
 
@@ -38,7 +46,14 @@ pub struct Outlet<T, E> {
     took: u64,
     /// What a call sends by an `Emit`: it counts when the call returns and has not failed.
     emit: Emit<T>,
+    /// How long a future may take, by the clock on the wall.
+    patience: Duration,
+    /// Did one take longer?
+    late: bool,
 }
+
+/// How long a future without `timeout` may take in a dry run: 10 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<T, E> Outlet<T, E> {
     pub(crate) const fn new() -> Self {
@@ -47,7 +62,19 @@ impl<T, E> Outlet<T, E> {
             failed: Vec::new(),
             took: 0,
             emit: Emit::new(),
+            patience: PATIENCE,
+            late: false,
         }
+    }
+
+    /// Futures may take so long.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Did a future take longer since this was asked last?
+    pub(crate) fn take_late(&mut self) -> bool {
+        std::mem::take(&mut self.late)
     }
 
     /// Sends an item by the main door.
@@ -106,6 +133,33 @@ impl<T, E> fmt::Debug for Outlet<T, E> {
             .field("sent", &self.sent.len())
             .field("failed", &self.failed.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits on this thread until a future has ended; `None`, which `out` remembers, if it takes too long.
+pub fn finished<F: Future, T, E>(future: F, out: &mut Outlet<T, E>) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let unpark = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut context, begun) = (Context::from_waker(&unpark), Instant::now());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        let left = out.patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            out.late = true;
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+/// Wakes the thread that waits in [`finished`].
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

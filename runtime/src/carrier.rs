@@ -57,6 +57,8 @@ struct Header {
     whole: bool,
     /// The memory node of the worker that used it first, to which it returns.
     node: u16,
+    /// The flight that its items are in, counted from 1; 0 for none (see [`crate::flights`]).
+    flight: u32,
 }
 
 /// A carrier's buffer with its header first, so that a pointer to the one is a pointer to the other.
@@ -235,6 +237,7 @@ impl<T: 'static> Pool<T> {
         node.header.part = part;
         node.header.number = 0;
         node.header.whole = false;
+        node.header.flight = 0;
         Carrier(ManuallyDrop::new(node))
     }
 
@@ -258,6 +261,7 @@ impl<T: 'static> Pool<T> {
             number: 0,
             whole: false,
             node,
+            flight: 0,
         };
         // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
         let tagged = self.shared.info.links.iter().any(|link| link.tagged);
@@ -365,7 +369,22 @@ impl<T: 'static> Carrier<T> {
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.0.paused.is_some()
+        self.0.paused.is_some() || self.flight().is_some()
+    }
+
+    /// The flight that its items are in, if futures of them are under way.
+    pub(crate) fn flight(&self) -> Option<usize> {
+        (self.0.header.flight as usize).checked_sub(1)
+    }
+
+    pub(crate) fn set_flight(&mut self, flight: usize) {
+        self.0.header.flight = flight as u32 + 1;
+    }
+
+    /// Goes on with another ticket, of which it takes over a reference, and gives back that of its own.
+    pub(crate) fn exchange_ticket(&mut self, ticket: u32) {
+        let old = std::mem::replace(&mut self.0.header.ticket, ticket);
+        self.0.home.shared.release(old);
     }
 
     pub(crate) fn number(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
 use crate::{
     breaker::Refused,
     calls::{Answers, Called},
+    flights::TimedOut,
     letter::DeadLetter,
     link::Hashed,
 };
@@ -432,6 +433,23 @@ impl<Item, Out, Env: ?Sized, F: FnOnce(Item, &Env) -> Out>
     #[inline]
     fn fall_back(self, item: Item, env: &Env) -> Out {
         self(item, env)
+    }
+}
+
+/// An error that can say that a future took too long.
+#[diagnostic::on_unimplemented(
+    message = "a future that takes longer than `timeout` is cancelled, but `{Self}` cannot say so",
+    label = "does not implement `From<pipewright::TimedOut>`",
+    note = "implement `From<pipewright::TimedOut>`, or remove `timeout`"
+)]
+pub trait TellsTimeout {
+    /// The error.
+    fn timed_out(late: TimedOut) -> Self;
+}
+
+impl<E: From<TimedOut>> TellsTimeout for E {
+    fn timed_out(late: TimedOut) -> Self {
+        late.into()
     }
 }
 

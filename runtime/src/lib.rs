@@ -15,6 +15,7 @@ pub mod breaker;
 mod call_slots;
 mod credit;
 mod deposit;
+mod flight;
 mod fork;
 mod idle;
 mod intake;
@@ -33,6 +34,26 @@ mod token;
 
 #[cfg(all(test, loom))]
 mod loom_models;
+
+/// Generated beside an `async fn`: an error where the feature is missing.
+#[cfg(feature = "async")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_async {
+    () => {};
+}
+
+/// Generated beside an `async fn`: an error where the feature is missing.
+#[cfg(not(feature = "async"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_async {
+    () => {
+        ::core::compile_error!(
+            "async stages need the `async` feature: `pipewright = { features = [\"async\"] }`"
+        );
+    };
+}
 
 /// Everything that is built on the concurrent pieces.
 macro_rules! built_on_them {
@@ -64,6 +85,7 @@ built_on_them! {
     mod emit;
     mod ending;
     mod error;
+    mod flights;
     #[cfg(all(feature = "durable", target_os = "linux", not(shuttle)))]
     pub mod files;
     mod graph;
@@ -83,6 +105,8 @@ built_on_them! {
     #[cfg(test)]
     mod placed;
     mod pin;
+    #[cfg_attr(not(feature = "tokio"), path = "reactor/off.rs")]
+    mod reactor;
     mod report;
     mod reserve;
     mod rest;
@@ -137,6 +161,7 @@ built_on_them! {
         fork::join,
         graph::{Blueprint, NoInput},
         letter::{DeadLetter, NotKept, Origin},
+        flights::{FlightMetrics, TimedOut},
         guard::GuardMetrics,
         health::{Concern, Health},
         link::Merge,

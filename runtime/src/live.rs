@@ -335,6 +335,7 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
             (Key::Linger, both.map(|s| time(s.linger))),
             (Key::Idle, both.map(|s| time(s.idle))),
             (Key::Queue, both.map(|s| s.queue.to_string())),
+            (Key::InFlight, both.map(|s| s.in_flight.to_string())),
         ];
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);

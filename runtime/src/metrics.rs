@@ -9,6 +9,7 @@ use crate::{
     counts::Seen,
     diagnose::StageOf,
     dropped::{Dropped, Losses},
+    flights::FlightMetrics,
     graph::Blueprint,
     guard::GuardMetrics,
     pressure::MemoryPressure,
@@ -59,6 +60,8 @@ pub struct StageMetrics {
     pub routed: Vec<(&'static str, u64)>,
     /// What guards it has counted; `None` if nothing does.
     pub guard: Option<GuardMetrics>,
+    /// What was counted of its futures; `None` if it is no `async fn`.
+    pub flights: Option<FlightMetrics>,
 }
 
 impl<P: Blueprint> Metrics<P> {
@@ -211,6 +214,7 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .guards
             .of(stage)
             .map(|guard| guard.seen(shared.now())),
+        flights: shared.flights.of(stage).map(|hub| hub.seen()),
     }
 }
 

@@ -6,8 +6,8 @@ use crossbeam_deque::Worker as Queue;
 use pipewright_spec::info::{Enforce, TopologyInfo};
 
 use crate::{
-    carrier::Home, diagnose::crosses_threads, lane::Lane, machine::Machine, settings::Settings,
-    shared::Shared, warnings::Warnings, worker::Worker,
+    carrier::Home, diagnose::crosses_threads, lane::Lane, machine::Machine, reactor::Reactor,
+    settings::Settings, shared::Shared, warnings::Warnings, worker::Worker,
 };
 
 /// A pipeline without stages: batches and queues know nothing of them.
@@ -24,14 +24,15 @@ pub(crate) fn shared(machine: &str) -> Arc<Shared> {
         crate::pin::Placement::default(),
         Warnings::new(Enforce::Warn),
     );
+    let reactor = Reactor::new(&settings).expect("no stage is async");
     Shared::new(
         &TOPOLOGY,
         settings,
-        placement,
-        pins,
+        (placement, pins),
         Box::default(),
         None,
         warnings,
+        reactor,
     )
 }
 

@@ -15,7 +15,7 @@ pub use crate::{
     ahead::Ahead,
     aside::{Parked, Served},
     batch::{Collector, Due},
-    call::{Call, CallBatch, Outlet, Routed, no_env, routed, routed_copied},
+    call::{Call, CallBatch, Outlet, Routed, finished, no_env, routed, routed_copied},
     calls::{
         Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, key_of_called,
     },
@@ -26,6 +26,7 @@ pub use crate::{
     dry_run::DryAssembly,
     each::{apart, at_once, each, each_ahead, each_called, each_emitted, each_left},
     error::InitError,
+    flights::{Ahead as LeavesAhead, Answered, Beside, Flying, Futures, Waiting, drive_async},
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
     letter::{Whence, keep, kept_letter_link, letter_link},
@@ -47,7 +48,7 @@ pub use crate::{
     stage::{
         ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
         ask_target, class_of, copy, diverted_link, env_for, err_link, fallback, found_by, found_in,
-        found_of, key_of, link, make_state, refused, saved, shown, slice_link,
+        found_of, key_of, link, make_state, refused, saved, shown, slice_link, timed_out,
     },
     worker::Worker,
 };

@@ -372,6 +372,12 @@ impl<P> fmt::Display for Report<P> {
         {
             writeln!(f, "  `{name}`: {guard}")?;
         }
+        let flights = stages
+            .iter()
+            .filter_map(|s| Some((s.name, s.flights.as_ref()?)));
+        for (name, flights) in flights {
+            writeln!(f, "  `{name}`: {flights}")?;
+        }
         if let Some(memory) = self.metrics.memory {
             writeln!(f, "  {memory}")?;
         }

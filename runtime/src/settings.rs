@@ -25,6 +25,8 @@ pub(crate) const IDLE_NS: u64 = 50_000;
 pub(crate) const QUEUE: u32 = 4096;
 /// Items that a ring between two pinned threads holds, by default.
 pub(crate) const RING: u32 = 1024;
+/// Futures of a stage that are under way at once, by default.
+pub(crate) const IN_FLIGHT: u32 = 64;
 /// Items of a full batch of a batch stage, by default.
 pub(crate) const BATCH: u32 = 64;
 /// Most items that a worker takes from a source into one carrier, by default.
@@ -59,6 +61,9 @@ pub(crate) struct Settings {
     /// The vector levels that segments may use.
     pub(crate) available: Available,
     pub(crate) stages: Box<[StageSettings]>,
+    /// What futures find their timers and sockets in.
+    #[cfg(feature = "tokio")]
+    pub(crate) tokio: Option<tokio::runtime::Handle>,
 }
 
 /// The numbers of one stage. Times in nanoseconds.
@@ -68,6 +73,10 @@ pub(crate) struct StageSettings {
     pub(crate) linger: u64,
     pub(crate) idle: u64,
     pub(crate) queue: u32,
+    /// Futures that are under way at once.
+    pub(crate) in_flight: u32,
+    /// Is it an `async fn`?
+    pub(crate) is_async: bool,
     pub(crate) priority: Option<Priority>,
     pub(crate) on_panic: OnPanic,
     /// The cores of its own threads.
@@ -95,6 +104,8 @@ impl Settings {
                     true => RING,
                     false => QUEUE,
                 }),
+                in_flight: stage.in_flight.unwrap_or(IN_FLIGHT),
+                is_async: stage.is_async,
                 priority: stage.priority,
                 cores: stage.cores.and_then(CoreSet::of),
                 wait: stage.wait,
@@ -125,6 +136,8 @@ impl Settings {
             partitions: 0,
             available: Available::detected(),
             stages: stages.collect(),
+            #[cfg(feature = "tokio")]
+            tokio: None,
         };
         settings.set_threads(1, 0);
         settings
@@ -134,6 +147,10 @@ impl Settings {
     pub(crate) fn set_threads(&mut self, workers: usize, pinned: usize) {
         self.workers = workers;
         let wanted = (4 * (workers + pinned) as u32).next_power_of_two();
+        // A source that gives one item at a time must have tickets for as many futures as there may be.
+        let futures = self.stages.iter().filter(|stage| stage.is_async);
+        let futures = futures.map(|stage| stage.in_flight).max().unwrap_or(0);
+        let wanted = wanted.max(futures.next_power_of_two());
         self.credits = wanted.clamp(*CREDITS.start(), *CREDITS.end());
         let wanted = (PARTITIONS_PER_WORKER * workers).next_power_of_two();
         self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
@@ -167,9 +184,10 @@ impl Settings {
         queues.max().unwrap_or(1)
     }
 
-    /// Has a stage a guard?
-    pub(crate) fn has_guards(&self) -> bool {
-        self.stages.iter().any(|stage| stage.guard.is_some())
+    /// May batches have to wait in a stage?
+    pub(crate) fn has_waits(&self) -> bool {
+        let waits = |stage: &StageSettings| stage.guard.is_some() || stage.is_async;
+        self.stages.iter().any(waits)
     }
 
     /// Refuses numbers of guards that do not fit each other, and more batches on their way than gates can have slots for.

@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
-    aside::{Aside, Parked},
+    aside::{Aside, Parked, What},
     budget::Budget,
     carrier::{Carrier, Task},
     counts::Counts,
@@ -21,6 +21,7 @@ use crate::{
     dropped::{Losses, Why},
     ending::Bell,
     error::RunError,
+    flights::Flights,
     fork::Forks,
     guard::{Guards, HELD_AT_END_NS},
     idle::Idle,
@@ -29,6 +30,7 @@ use crate::{
     machine::{Placement, Seating},
     pin::{self, Pins},
     pressure::{Gauge, MemoryWatch, Pressure},
+    reactor::Reactor,
     scarcity::Spares,
     settings::Settings,
     source::SourceCtl,
@@ -80,6 +82,10 @@ pub(crate) struct Shared {
     pub(crate) guards: Guards,
     /// What they have put aside.
     pub(crate) aside: Aside,
+    /// The batches whose futures are under way.
+    pub(crate) flights: Flights,
+    /// What futures find their timers and sockets in.
+    pub(crate) reactor: Reactor,
     pub(crate) stealers: OnceLock<Box<[Stealer<Task>]>>,
     /// Tasks that no run queue had room for.
     pub(crate) injector: ArrayQueue<Task>,
@@ -129,11 +135,11 @@ impl Shared {
     pub(crate) fn new(
         info: &'static TopologyInfo,
         settings: Settings,
-        placement: Placement,
-        pinned: pin::Placement,
+        (placement, pinned): (Placement, pin::Placement),
         sources: Box<[SourceCtl]>,
         watch: Option<MemoryWatch>,
         warnings: Warnings,
+        reactor: Reactor,
     ) -> Arc<Self> {
         let workers = settings.workers;
         let pins = Pins::new(info, &pinned, workers);
@@ -165,10 +171,12 @@ impl Shared {
             lanes: LaneQueues::new(&settings, info, bound),
             // Nobody has a pipeline with pinned threads to itself, nor one whose batches may have to wait.
             parallel: AtomicBool::new(
-                settings.parallel || !pins.is_empty() || settings.has_guards(),
+                settings.parallel || !pins.is_empty() || settings.has_waits(),
             ),
             guards: Guards::new(&settings),
             aside: Aside::new(),
+            flights: Flights::new(info, &settings),
+            reactor,
             pins,
             clock: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
@@ -300,12 +308,16 @@ impl Shared {
             source.close();
         }
         self.aside.release(|parked| parked.collapses);
+        self.flights.ring_all(|task| self.leave_task(task));
         self.idle.wake_all();
         self.pins.wake_all();
     }
 
     /// Puts a batch aside until it is due.
     pub(crate) fn put_aside(&self, parked: Parked) {
+        if let Some(flight) = parked.flight {
+            return self.park(flight, parked);
+        }
         let (stage, news) = (parked.stage, parked.news);
         if self.aside.put(parked) {
             // Whoever sleeps may sleep too long.
@@ -323,8 +335,17 @@ impl Shared {
     /// Leaves what is due to whichever worker is free first.
     #[cold]
     pub(crate) fn bring_back(&self, now: u64) {
-        for task in self.aside.take_due(now) {
-            self.leave_task(task);
+        while let Some((due, what)) = self.aside.take_due(now) {
+            let task = match what {
+                What::Batch(parked) => Some(parked.task),
+                What::Alarm { stage, flight } => {
+                    let hub = self.flights.of(stage.into());
+                    hub.and_then(|hub| hub.flight(flight).alarm(due))
+                }
+            };
+            if let Some(task) = task {
+                self.leave_task(task);
+            }
         }
     }
 
@@ -333,10 +354,14 @@ impl Shared {
         if self.aside.release(|parked| parked.stage == stage) {
             self.idle.wake_one();
         }
+        if let Some(hub) = self.flights.of(stage.into()) {
+            hub.ring_all(|task| self.leave_task(task));
+        }
     }
 
     /// Drops what was put aside.
     pub(crate) fn drop_aside(&self) {
+        self.flights.ring_all(drop);
         for parked in self.aside.clear() {
             if let Some(guard) = self.guards.of(parked.stage.into()) {
                 guard.resumed(parked.items);
@@ -465,7 +490,7 @@ impl Shared {
         self.leave_task(carrier.into_task());
     }
 
-    fn leave_task(&self, task: Task) {
+    pub(crate) fn leave_task(&self, task: Task) {
         let lane = self.lanes.at(task.link(), self.credits.lane(task.ticket()));
         if let Err(task) = self.lanes.push(lane, task) {
             // The queue has room for every carrier there can be. If it had not, a task that comes back is dropped, and
@@ -479,6 +504,11 @@ impl Shared {
     /// are done.
     pub(crate) fn keep(&self, ticket: u32) -> Kept<'_> {
         self.credits.share(ticket);
+        self.kept(ticket)
+    }
+
+    /// The reference to a ticket that the caller has.
+    pub(crate) fn kept(&self, ticket: u32) -> Kept<'_> {
         Kept {
             shared: self,
             ticket,
@@ -560,6 +590,11 @@ pub(crate) struct Kept<'r> {
 impl Kept<'_> {
     pub(crate) fn ticket(&self) -> u32 {
         self.ticket
+    }
+
+    /// Another reference, for whoever takes it over.
+    pub(crate) fn share(&self) {
+        self.shared.credits.share(self.ticket);
     }
 }
 

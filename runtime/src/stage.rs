@@ -7,9 +7,10 @@ use crate::{
     classify::{Classify, ErrorClass},
     diagnose::{
         Copies, FallsBack, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError,
-        ReceivesOne, Saves, Shown, StageKey, TellsRefusal,
+        ReceivesOne, Saves, Shown, StageKey, TellsRefusal, TellsTimeout,
     },
     error::InitError,
+    flights::TimedOut,
     graph::States,
     link::Merge,
     prefetch::{Handle, prefetch},
@@ -164,6 +165,11 @@ pub fn fallback<S: StageFn, E: ?Sized, M, F: FallsBack<S::In, S::Out, E, M>>(
     function: F,
 ) -> S::Out {
     function.fall_back(item, env)
+}
+
+/// The error of an item whose future was cancelled because it took too long.
+pub fn timed_out<E: TellsTimeout>(late: TimedOut) -> E {
+    E::timed_out(late)
 }
 
 /// Keeps an item of stage `S` for another try.

@@ -83,6 +83,9 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
         if let Some(queue) = &tuned.queue {
             stage.queue = queue.value;
         }
+        if let Some(in_flight) = &tuned.in_flight {
+            stage.in_flight = in_flight.value;
+        }
         if let Some(priority) = &tuned.priority {
             stage.priority = Some(priority.value);
         }

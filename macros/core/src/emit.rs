@@ -10,6 +10,7 @@ mod pipe;
 
 mod fields;
 mod flow;
+mod futures;
 mod segment;
 mod tally;
 mod vector;

@@ -3,6 +3,7 @@
 //! Types are recognised by the last segment of their path (`Option`, `Result`, `Emit`, `Batch`), as they are
 //! written; an alias hides them.
 
+mod future;
 mod output;
 mod params;
 mod types;
@@ -60,6 +61,12 @@ impl StageSig {
             return None;
         }
         let params = params::read(kind, item, errors)?;
+        if let Some(token) = &item.sig.asyncness {
+            future::check(kind, item, &params, token.span, errors);
+            if errors.len() > before {
+                return None;
+            }
+        }
         let output = output::read(kind, item, &params, errors)?;
         Some(StageSig {
             takes: params.takes,
@@ -126,16 +133,6 @@ fn check_head(item: &MaybeItemFn, errors: &mut Errors) {
             variadic.dots.spans[0],
             "a stage is an ordinary function, and this one is variadic",
         );
-    }
-    if let Some(token) = &sig.asyncness {
-        let version = pipewright_spec::VERSION;
-        errors
-            .at(
-                "E_UNBUILT",
-                token.span,
-                format!("async stages are not available in pipewright {version}"),
-            )
-            .help("write a plain `fn` that waits, and give the pool more workers");
     }
     check_generics(item, errors);
     check_receiver(item, errors);

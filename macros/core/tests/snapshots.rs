@@ -122,6 +122,23 @@ fn a_guarded_stage_may_leave_its_batch_in_the_middle() {
 }
 
 #[test]
+fn an_async_stage_hands_its_results_on_as_they_come() {
+    check(
+        "futures",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
+             #[stage(from = numbers, in_flight = 8, timeout = \"1s\", retry(max = 2))]
+             async fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n).await }
+             #[stage(from = ask, order = any)]
+             async fn tell(n: u64) -> Option<u64> { Some(n) }
+             #[sink(from = tell)] fn print(n: u64) {}
+             #[sink(from = ask::Err)] async fn reject(error: NoAnswer) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn a_stage_alone_has_a_marker_and_a_companion() {
     check(
         "stage",

@@ -169,6 +169,10 @@ pub struct StageInfo {
     pub is_poll: bool,
     /// Does it take many items at a time?
     pub is_batch: bool,
+    /// Is it an `async fn`?
+    pub is_async: bool,
+    /// `in_flight`, where given.
+    pub in_flight: Option<u32>,
     /// `batch`, where given.
     pub batch: Option<u32>,
     /// `linger`, where given.

@@ -247,6 +247,11 @@ impl<P> Stage<P> {
         on_open.is_some_and(|field| matches!(field.value, Value::Word("divert")))
     }
 
+    /// Is it known to be an `async fn`?
+    pub fn is_async(&self) -> bool {
+        self.signature.is_some_and(|signature| signature.is_async)
+    }
+
     /// How its function holds state, as far as that is known.
     pub fn state(&self) -> Option<StateKind> {
         self.signature.map(|signature| signature.state)

@@ -10,7 +10,7 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
     for stage in &model.stages {
         stage_keys(stage, &mut problems);
         nack(stage, &mut problems);
-        future(stage, &mut problems);
+        diverted_future(stage, &mut problems);
     }
     pipeline_keys(model, &mut problems);
     problems
@@ -28,7 +28,6 @@ fn instead(key: Key) -> &'static str {
         Key::Workers => {
             "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
         }
-        Key::InFlight => "write a plain `fn` that waits, and give the pool more workers",
         Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
@@ -53,9 +52,17 @@ fn nack<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
     }
 }
 
-fn future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
-    if stage.signature.is_some_and(|signature| signature.is_async) {
-        problems.push(problem("async fn", Key::InFlight, stage.name.place.clone()));
+/// An `async fn` does not let items go another way before their futures are made.
+fn diverted_future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
+    let breaker = stage.options.breaker.as_ref();
+    let breaker = breaker.filter(|_| stage.is_async());
+    let find = |name| breaker.and_then(|given| given.value.find(name));
+    let diverts = find("on_open").filter(|_| stage.diverts());
+    for (what, field) in [("divert", diverts), ("fallback", find("fallback"))] {
+        if let Some(field) = field {
+            let what = format!("{what}` around an `async fn");
+            problems.push(problem(&what, Key::Breaker, field.place.clone()));
+        }
     }
 }
 
@@ -94,8 +101,10 @@ mod tests {
             "a: source poll | | idle=\"20us\" batch=8 cores=\"1\" wait=park realtime=10
              b: stage batch | a | batch=64 linger=\"1ms\" on_panic=stop order=any
              c: stage | b | prefetch=8
-             d: sink | c, input | queue=64 overflow=drop_oldest on_error=drop
+             e: stage async result | b | in_flight=4 timeout=\"1s\"
+             d: sink | c, e, input | queue=64 overflow=drop_oldest on_error=drop
              @ pool workers=4 cores=\"0-3\" smt=auto numa=0
+             f: sink | e::Err
              @ quantum=\"64us\"
              @ reply=c
              @ memory=\"64Mi\"
@@ -108,15 +117,9 @@ mod tests {
     fn options_that_this_version_has_not_are_reported() {
         check(
             "a: source
-             b: stage | a | workers=2 in_flight=4
-             c: sink async | input
+             b: stage | a | workers=2
              @ jemalloc=group",
-            &[
-                "b.workers workers",
-                "b.in_flight in_flight",
-                "c async fn",
-                "@jemalloc jemalloc",
-            ],
+            &["b.workers workers", "@jemalloc jemalloc"],
         );
     }
 }

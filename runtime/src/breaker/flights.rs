@@ -55,7 +55,7 @@ struct Looks {
 
 /// A place that is to be given back.
 #[derive(Clone, Copy, Debug)]
-struct Place(usize);
+pub(super) struct Place(usize);
 
 impl Flights {
     /// For calls that are timed, if they are. `every`: how often somebody looks, 0 for never.
@@ -176,6 +176,16 @@ impl<'b> InFlight<'b> {
     pub(super) fn new(flights: &'b Flights, word: u64, calls: u32, now: u64) -> Self {
         let place = flights.begin(word, calls, now);
         Self { flights, place }
+    }
+
+    /// Of calls that have begun, with their place.
+    pub(super) fn of(flights: &'b Flights, place: Option<Place>) -> Self {
+        Self { flights, place }
+    }
+
+    /// The place, which is not given back.
+    pub(super) fn into_place(mut self) -> Option<Place> {
+        self.place.take()
     }
 }
 

@@ -55,6 +55,7 @@ use crossbeam_utils::CachePadded;
 #[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
 pub(crate) use self::change::mixed;
 use self::ticket::ByPanic;
+pub(crate) use self::ticket::Pass;
 pub(crate) use self::window::Rows;
 use self::{
     cells::{Cell, Cells},

@@ -2,7 +2,12 @@
 
 use std::{fmt, mem::ManuallyDrop};
 
-use super::{Breaker, Rows, control::Word, flights::InFlight, window::Counts};
+use super::{
+    Breaker, Rows,
+    control::Word,
+    flights::{InFlight, Place},
+    window::Counts,
+};
 
 /// What kind of error a call ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +152,44 @@ impl Drop for Ticket<'_> {
         let counts = self.counts(false);
         self.flight = None;
         self.breaker.settle(self.word, counts);
+    }
+}
+
+/// A ticket that lies beside its call, without its breaker. It goes back to that with [`Breaker::attach`].
+#[derive(Debug)]
+#[must_use = "the breaker waits for its result"]
+pub(crate) struct Pass {
+    word: Word,
+    items: u32,
+    since: u64,
+    place: Option<Place>,
+}
+
+impl Ticket<'_> {
+    /// Apart from its breaker.
+    pub(crate) fn detach(self) -> Pass {
+        let mut this = ManuallyDrop::new(self);
+        Pass {
+            word: this.word,
+            items: this.items,
+            since: this.since,
+            place: this.flight.take().and_then(InFlight::into_place),
+        }
+    }
+}
+
+impl Breaker {
+    /// The ticket of this breaker that was detached.
+    pub(crate) fn attach(&self, pass: Pass) -> Ticket<'_> {
+        Ticket {
+            breaker: self,
+            word: pass.word,
+            items: pass.items,
+            since: pass.since,
+            flight: self
+                .is_timed()
+                .then(|| InFlight::of(&self.flights, pass.place)),
+        }
     }
 }
 

@@ -149,6 +149,13 @@ impl<P: Answers> Call<P> {
         }
     }
 
+    /// Its item panicked in this stage, in a call that is over.
+    pub(crate) fn panic(mut self, stage: u16) {
+        if let Some(answerer) = self.answerer.take() {
+            answerer.answer(Err(Refusal::Panicked(stage)));
+        }
+    }
+
     /// The item goes on by a way that does not lead to the answer.
     #[inline(always)]
     pub fn end(self) {}

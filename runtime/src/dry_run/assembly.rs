@@ -1,6 +1,6 @@
 //! How a dry run calls each stage: collected from generated code, which knows the types.
 
-use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, mem};
+use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, mem, time::Duration};
 
 use crate::{
     batch::Batch,
@@ -9,6 +9,7 @@ use crate::{
     classify::ErrorClass,
     diagnose::StageKey,
     error::InitError,
+    flights::TimedOut,
     graph::{Blueprint, States},
     letter::Whence,
     running::Of,
@@ -26,6 +27,7 @@ type RouteFn = Box<dyn Fn(Item) -> Routed>;
 /// Makes a letter of an error, of the item if it was kept, and of where that came from.
 pub(super) type LetterFn = Box<dyn Fn(Item, Option<Item>, Whence) -> Item>;
 type ClassFn = Box<dyn Fn(&dyn Any) -> (ErrorClass, String)>;
+type LateFn = Box<dyn Fn(TimedOut) -> Item>;
 type RefusalFn = Box<dyn Fn(Refused) -> Item>;
 type FallbackFn<E> = Box<dyn Fn(Item, &E) -> Item>;
 type TextFn = Box<dyn Fn(&dyn Any) -> String>;
@@ -50,6 +52,8 @@ pub(super) struct Part<'s, E> {
     pub(super) refusal: Option<RefusalFn>,
     /// What another function makes of an item that is turned away.
     pub(super) fallback: Option<FallbackFn<E>>,
+    /// The error of an item whose future takes too long.
+    pub(super) late: Option<LateFn>,
 }
 
 /// A stage with its states, without its types.
@@ -58,6 +62,8 @@ pub(super) trait Machine<E> {
     fn call(&mut self, items: Vec<Item>, env: &E) -> Result<(), InitError>;
     /// What the last call sent.
     fn outputs(&mut self, panicked: bool) -> Outputs;
+    /// How long its futures may take, by the clock on the wall.
+    fn set_patience(&mut self, patience: Duration);
     /// Is it called with batches?
     fn collects(&self) -> bool;
     /// Drops the state that the last call used, so that it is made anew.
@@ -73,6 +79,8 @@ pub(super) struct Outputs {
     pub(super) failed: Vec<Item>,
     /// Items that a sink took.
     pub(super) took: u64,
+    /// The future took too long.
+    pub(super) late: bool,
 }
 
 type EnvOf<P, S> = fn(&<P as Blueprint>::Env) -> &<S as StageFn>::Env;
@@ -226,6 +234,11 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).fallback = Some(Box::new(move |item, env| Box::new(call(open(item), env))));
     }
 
+    /// Futures of the stage may take too long.
+    pub fn times_out<S: StageFn>(&mut self, id: u16, late: fn(TimedOut) -> S::Err) {
+        self.part(id).late = Some(Box::new(move |why| Box::new(late(why))));
+    }
+
     fn put<S: StageFn>(
         &mut self,
         id: u16,
@@ -270,6 +283,7 @@ impl<E> Default for Part<'_, E> {
             class: None,
             refusal: None,
             fallback: None,
+            late: None,
         }
     }
 }
@@ -323,6 +337,10 @@ impl<S: StageFn, E, T: Store<S, E>> Machine<E> for Typed<S, E, T> {
         outputs(&mut self.out, panicked)
     }
 
+    fn set_patience(&mut self, patience: Duration) {
+        self.out.set_patience(patience);
+    }
+
     fn collects(&self) -> bool {
         self.collects
     }
@@ -368,6 +386,8 @@ impl<S: StageFn, E, F: FnMut(S::In, &mut Outlet<S::Out, S::Err>)> Machine<E> for
         outputs(&mut self.out, panicked)
     }
 
+    fn set_patience(&mut self, _: Duration) {}
+
     fn collects(&self) -> bool {
         false
     }
@@ -387,6 +407,7 @@ fn outputs<T: 'static, E: 'static>(out: &mut Outlet<T, E>, panicked: bool) -> Ou
         sent: boxed(sent),
         failed: boxed(failed),
         took,
+        late: out.take_late(),
     }
 }
 

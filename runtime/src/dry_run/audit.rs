@@ -55,6 +55,7 @@ impl<E> Engine<'_, E> {
             },
             routed: doors.map(|door| (door, tally.routed_by(door))).collect(),
             guard: self.nodes[stage].guard.as_ref().map(DryGuard::seen),
+            flights: None,
         }
     }
 

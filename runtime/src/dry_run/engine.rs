@@ -10,6 +10,7 @@ use std::{
     any::Any,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use pipewright_spec::{
@@ -22,13 +23,14 @@ use super::{
     guarded::DryGuard,
 };
 use crate::{
-    call::{CopyFn, Item},
+    call::{CopyFn, Item, PATIENCE},
     drive::panic_message,
     dropped::Dropped,
     error::RunError,
-    guard::GuardSettings,
+    flights::TimedOut,
     metrics::against_the_stream,
-    settings::{BATCH, Settings},
+    reactor::Reactor,
+    settings::{BATCH, Settings, StageSettings},
     shared::PanicNote,
 };
 
@@ -46,6 +48,8 @@ pub(super) struct Engine<'s, E> {
     /// Nanoseconds since the run began.
     pub(super) now: u64,
     pub(super) settings: Settings,
+    /// What futures find their timers and sockets in.
+    reactor: Reactor,
     /// Stages such that every reader comes after what it reads.
     order: Vec<usize>,
     /// Items that were fed so far.
@@ -70,6 +74,9 @@ pub(super) struct Node<'s, E> {
     pub(super) diverted: Vec<Timed>,
     /// What stands between its items and its calls.
     pub(super) guard: Option<DryGuard>,
+    /// How long its futures may take, by the clock on the wall.
+    pub(super) late: TimedOut,
+    is_async: bool,
 }
 
 /// The push input.
@@ -144,7 +151,7 @@ impl<'s, E> Engine<'s, E> {
             nodes: parts
                 .into_iter()
                 .zip(&settings.stages)
-                .map(|(part, settings)| Node::new(part, settings.guard.as_ref()))
+                .map(|(part, settings)| Node::new(part, settings))
                 .collect(),
             input: Input {
                 copy: input_copy,
@@ -153,6 +160,7 @@ impl<'s, E> Engine<'s, E> {
             error: None,
             panics: Vec::new(),
             now: 0,
+            reactor: Reactor::aside(&settings),
             settings,
             order,
             fed: 0,
@@ -352,6 +360,7 @@ impl<'s, E> Engine<'s, E> {
     pub(super) fn call_only(&mut self, stage: usize, items: Vec<Item>, when: When) {
         let env = &self.env;
         let node = &mut self.nodes[stage];
+        let _entered = node.is_async.then(|| self.reactor.enter());
         let Some(machine) = &mut node.part.machine else {
             return;
         };
@@ -363,7 +372,16 @@ impl<'s, E> Engine<'s, E> {
             kept = keep.zip(items.first()).map(|(keep, item)| keep(&**item));
             machine.call(items, env)
         }));
-        let Outputs { sent, failed, took } = machine.outputs(attempt.is_err());
+        let Outputs {
+            sent,
+            mut failed,
+            took,
+            late,
+        } = machine.outputs(attempt.is_err());
+        let late = late.then_some(node.part.late.as_ref());
+        if let Some(Some(error)) = &late {
+            failed.push(error(node.late));
+        }
         node.tally.sent += sent.len() as u64 + took;
         node.tally.failed += failed.len() as u64;
         let timed = |item| Timed {
@@ -378,6 +396,12 @@ impl<'s, E> Engine<'s, E> {
             node.failed.push(Timed { item, when, kept });
         }
         match attempt {
+            Ok(Ok(())) if matches!(late, Some(None)) => {
+                let most = node.late.after;
+                let message =
+                    format!("a future did not end within the {most:?} that a dry run waits");
+                self.panicked(stage, came, Box::new(message));
+            }
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 self.nodes[stage].tally.dropped_inside += came;
@@ -458,8 +482,16 @@ impl<'s, E> Engine<'s, E> {
 }
 
 impl<'s, E> Node<'s, E> {
-    fn new(part: Part<'s, E>, guard: Option<&GuardSettings>) -> Self {
+    fn new(mut part: Part<'s, E>, settings: &StageSettings) -> Self {
+        let guard = settings.guard.as_ref();
+        let most = guard.and_then(|guard| guard.timeout);
+        let after = most.map_or(PATIENCE, Duration::from_nanos);
+        if let Some(machine) = &mut part.machine {
+            machine.set_patience(after);
+        }
         Self {
+            late: TimedOut::after(after),
+            is_async: settings.is_async,
             part,
             tally: Tally::default(),
             queue: Vec::new(),

@@ -265,6 +265,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             news: self.news.get(),
             items,
             task: load.into_task(),
+            flight: None,
         }
     }
 
@@ -479,9 +480,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 
     fn is_half_open(&self) -> bool {
-        self.guard
-            .breaker()
-            .is_some_and(|breaker| breaker.state() == State::HalfOpen)
+        self.guard.is_half_open()
     }
 
     /// Items that panicked in this worker's calls.

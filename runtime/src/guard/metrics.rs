@@ -22,7 +22,7 @@ pub struct GuardMetrics {
     pub held: u64,
     /// Items that wait now.
     pub waiting: u64,
-    /// Calls that took longer than `timeout` and returned.
+    /// Calls that took longer than `timeout` and returned, or were cancelled.
     pub timed_out: u64,
     /// Calls that have run for longer than `timeout` and run still.
     pub overdue: u64,

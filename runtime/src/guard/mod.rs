@@ -81,7 +81,9 @@ impl Guards {
         let stages = settings.stages.iter().enumerate();
         let guard = |(at, stage): (usize, &StageSettings)| {
             let guard = stage.guard.as_ref()?;
-            Some(Guard::new(guard, at as u64, settings.workers))
+            // Futures are cancelled, so nobody looks for calls that hang.
+            let callers = if stage.is_async { 0 } else { settings.workers };
+            Some(Guard::new(guard, at as u64, callers))
         };
         Self(stages.map(guard).collect())
     }
@@ -163,6 +165,24 @@ impl Guard {
         }
     }
 
+    /// How long a call may take, in nanoseconds.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.timeout.as_ref().map(Timeout::limit)
+    }
+
+    /// A call was cancelled because it took too long.
+    pub(crate) fn cancelled(&self) {
+        if let Some(timeout) = &self.timeout {
+            timeout.cancelled();
+        }
+    }
+
+    /// Is its breaker trying?
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.breaker()
+            .is_some_and(|breaker| breaker.state() == State::HalfOpen)
+    }
+
     /// Times that something has changed for those that wait.
     pub(crate) fn news(&self) -> u64 {
         // Acquire: who knows of news sees what they are about.
@@ -170,7 +190,7 @@ impl Guard {
     }
 
     /// Something has changed for those that wait.
-    fn tell_news(&self) {
+    pub(crate) fn tell_news(&self) {
         // Release: passes on what came of the slice.
         self.news.fetch_add(1, Ordering::Release);
     }

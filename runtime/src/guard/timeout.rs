@@ -33,6 +33,16 @@ impl Timeout {
         }
     }
 
+    /// The longest that a call may take, in nanoseconds.
+    pub(super) fn limit(&self) -> u64 {
+        self.most
+    }
+
+    /// A call was cancelled because it took longer.
+    pub(super) fn cancelled(&self) {
+        self.over.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A call of this worker begins. Returns what [`Self::ends`] wants.
     pub(super) fn begins(&self, worker: usize, now: u64) -> u64 {
         // Relaxed, all of it: it is a time, and nothing else depends on it.

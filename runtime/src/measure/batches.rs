@@ -23,6 +23,7 @@ use crate::{
     link::{Hashed, KeyedLink},
     load::Load,
     machine::Machine,
+    reactor::Reactor,
     settings::Settings,
     shared::Shared,
     warnings::Warnings,
@@ -45,6 +46,8 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
         many: false,
         is_poll: false,
         is_batch: false,
+        is_async: false,
+        in_flight: None,
         batch: None,
         linger_ns: None,
         idle_ns: None,
@@ -78,14 +81,15 @@ fn shared(workers: usize) -> Arc<Shared> {
         crate::pin::Placement::default(),
         Warnings::new(Enforce::Warn),
     );
+    let reactor = Reactor::new(&settings).expect("no stage is async");
     Shared::new(
         &TOPOLOGY,
         settings,
-        placement,
-        pins,
+        (placement, pins),
         Box::default(),
         None,
         warnings,
+        reactor,
     )
 }
 

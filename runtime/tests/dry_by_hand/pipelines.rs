@@ -76,6 +76,8 @@ const fn plain(
         many: false,
         is_poll: false,
         is_batch: false,
+        is_async: false,
+        in_flight: None,
         batch: None,
         linger_ns: None,
         idle_ns: None,

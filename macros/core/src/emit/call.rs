@@ -85,6 +85,23 @@ fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
         _ => hygienic!(x),
     };
     let call = function(def, sig, item);
+    let (waits, call) = match sig.is_async {
+        Some(_) => (
+            hygienic! {
+                let ::core::option::Option::Some(x) = ::pipewright::__private::finished(#call, out) else {
+                    return;
+                };
+            },
+            hygienic!(x),
+        ),
+        None => (TokenStream::new(), call),
+    };
+    let given = given(def, sig, &call);
+    hygienic!(#waits #given)
+}
+
+/// What happens to what the call gives.
+fn given(def: &StageDef, sig: &StageSig, call: &TokenStream) -> TokenStream {
     let (ok, err) = (
         hygienic!(::core::result::Result::Ok),
         hygienic!(::core::result::Result::Err),
@@ -98,6 +115,7 @@ fn body(def: &StageDef, sig: &StageSig) -> TokenStream {
         Gives::Unit if sig.takes == Takes::ItemMut && def.kind == Kind::Stage => {
             hygienic!(#call; out.send(x);)
         }
+        Gives::Unit if sig.is_async.is_some() => hygienic!(let () = #call; out.took();),
         Gives::Unit => hygienic!(#call; out.took();),
         Gives::Option => hygienic!(if let #some(x) = #call { out.send(x); }),
         Gives::Keep => hygienic!(if #call { out.send(x); }),

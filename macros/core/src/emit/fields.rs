@@ -41,9 +41,10 @@ pub(crate) enum Field {
 }
 
 /// Names that generated functions use beside those of fields, some of which stand for locals too.
-const LOCALS: [&str; 22] = [
+const LOCALS: [&str; 28] = [
     "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
     "site", "common", "start", "pause", "refused", "guard", "kept", "saved", "error", "hash",
+    "flight", "waiting", "ahead", "call", "any", "rest",
 ];
 
 /// The names of all fields of a pipeline.
@@ -52,7 +53,7 @@ pub(crate) struct Names {
     env: Ident,
     tag: Ident,
     whence: Ident,
-    stages: Vec<[Ident; 5]>,
+    stages: Vec<[Ident; 6]>,
     calls: Vec<Ident>,
 }
 
@@ -64,7 +65,7 @@ impl Names {
         let (watch, env, tag) = (mixed("w"), mixed("env"), name("tag"));
         let whence = name("whence");
         let own: Vec<Ident> = stages.iter().map(|stage| name(stage)).collect();
-        let names: Vec<[Ident; 5]> = own
+        let names: Vec<[Ident; 6]> = own
             .into_iter()
             .zip(stages)
             .map(|(own, stage)| {
@@ -74,6 +75,7 @@ impl Names {
                     name(&format!("{stage}_batch")),
                     name(&format!("{stage}_ahead")),
                     name(&format!("{stage}_guard")),
+                    name(&format!("{stage}_futures")),
                 ]
             })
             .collect();
@@ -102,6 +104,11 @@ impl Names {
             Field::Calls(stage) => &self.calls[stage],
             Field::Guard(stage) => &self.stages[stage][4],
         }
+    }
+
+    /// The field of the graph in which the futures of a stage are.
+    pub(crate) fn futures(&self, stage: usize) -> &Ident {
+        &self.stages[stage][5]
     }
 }
 
@@ -165,7 +172,10 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         }
         Field::Guard(stage) => {
             let item = super::guards::item_type(pipe, stage);
-            hygienic!(&'a #rt::Guarding<'a, #item>)
+            match pipe.nodes[stage].is_async() {
+                true => hygienic!(&'a #rt::Flying<'a, #item>),
+                false => hygienic!(&'a #rt::Guarding<'a, #item>),
+            }
         }
         Field::Out(stage) => {
             let item = link_item(pipe, stage);

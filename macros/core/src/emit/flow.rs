@@ -21,7 +21,7 @@ use quote::{format_ident, quote_spanned};
 use super::{
     calls::{self, Leaving},
     fields::{Field, Fields},
-    guards::{falls_back, reorders},
+    guards::{self, falls_back, reorders},
     pinned::is_divided,
     pipe::{Node, Output, Pipe, Reader, mixed},
     tally::Tally,
@@ -303,8 +303,14 @@ impl<'p> Flow<'p> {
     /// As [`Self::call`], for an item whose turn it is.
     fn call_now(&mut self, stage: usize, value: TokenStream, me: &Ident) -> TokenStream {
         let node = &self.pipe.nodes[stage];
+        if node.is_async() {
+            return self.landed(stage, me);
+        }
         let id = &node.id;
-        let (keep, save) = (self.keep(stage), self.save(stage));
+        let (keep, save) = (
+            letter::keep(self.pipe, stage),
+            guards::save(self.pipe, stage),
+        );
         let turned_away = self.pipe.model.stages[stage].diverts() || falls_back(self.pipe, stage);
         let needs_name = !keep.is_empty() || !save.is_empty() || turned_away;
         let (before, item) = match node.sig.takes {
@@ -338,6 +344,14 @@ impl<'p> Flow<'p> {
             #clear
             #gives
         }
+    }
+
+    /// Goes on with `x`, which a future of the stage has given.
+    fn landed(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let id = &self.pipe.nodes[stage].id;
+        let enters = calls::enter(self.pipe, stage);
+        let gives = self.gives(stage, hygienic!(x), me);
+        hygienic!(t.at = #id; #enters #gives)
     }
 
     /// A keyed stage looks at the item's key before it gives the item away.

@@ -1,6 +1,7 @@
 //! `Graph` and `Local`: the sources, links and states of a pipeline, and how its segments call each other.
 
 mod alone;
+mod awaiting;
 mod guarded;
 mod open;
 mod pinned;
@@ -17,6 +18,7 @@ use super::{
     calls::{key_fn, link_item},
     fields::Field,
     flow::{Mode, ahead, hygienic},
+    futures,
     pinned::{has_all_keys, is_divided},
     pipe::{Pipe, mixed},
     segment::{Loop, head_type, mentions},
@@ -112,6 +114,9 @@ impl Glue<'_, '_> {
                 bounds.extend(hygienic!(#key: #rt::KeyFn<#item>,));
             }
         }
+        let (of_futures, their_bounds) = futures::generics(pipe);
+        params.extend(of_futures);
+        bounds.extend(their_bounds);
         let bounds = if bounds.is_empty() {
             bounds
         } else {
@@ -136,14 +141,29 @@ impl Glue<'_, '_> {
             let (field, ty) = (self.link_field(at), self.link_type(at));
             hygienic!(#field: #ty,)
         });
+        let futures = self.async_stages().map(|(stage, segment, _)| {
+            let field = pipe.fields.futures(stage);
+            let ty = futures::field_type(pipe, stage, &self.outs_type(segment));
+            hygienic!(#field: #ty,)
+        });
         hygienic! {
             /// The sources, and the links with the states behind them.
             struct #graph<#lifetime #params> #bounds {
                 #env
                 #(#sources)*
                 #(#links)*
+                #(#futures)*
             }
         }
+    }
+
+    /// The async stages, with the segment and the link of each.
+    fn async_stages(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let pipe = self.pipe;
+        futures::stages(pipe).filter_map(move |stage| {
+            let link = pipe.plan.link_to(stage)?;
+            Some((stage, pipe.plan.links[link].segment, link))
+        })
     }
 
     fn source_type(&self, at: usize, source: usize) -> TokenStream {

@@ -13,6 +13,7 @@ use super::{
     calls::link_item,
     fields::Field,
     flow::{Flow, hygienic},
+    futures,
     pipe::{Output, Pipe, spanned},
 };
 use crate::place::Place;
@@ -69,13 +70,8 @@ fn one(rt: &Ident, field: &GroupField<Place>) -> Option<TokenStream> {
     Some(quote!(#rt::FieldInfo { name: #name, value: #rt::FieldValue::#value }))
 }
 
-/// `true` if something guards the one stage of a segment.
-pub(crate) fn is_guarded(pipe: &Pipe<'_>, segment: usize) -> bool {
-    pipe.plan.segments[segment].guarded
-}
-
 /// `true` if items of a stage may leave by `::Err` without a call.
-fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
+pub(super) fn refuses(pipe: &Pipe<'_>, stage: usize) -> bool {
     let Some(breaker) = &pipe.model.stages[stage].options.breaker else {
         return false;
     };
@@ -110,9 +106,14 @@ pub(crate) fn retries(pipe: &Pipe<'_>, stage: usize) -> bool {
     pipe.model.stages[stage].options.retry.is_some()
 }
 
-/// `true` if what a segment makes is put in the order of its items afterwards, because they may be tried again behind others.
+/// `true` if what a segment makes is put in the order of its items afterwards, because they may be tried again behind others, or because
+/// they are futures.
 pub(crate) fn reorders(pipe: &Pipe<'_>, segment: usize) -> bool {
     let plan = &pipe.plan.segments[segment];
+    if plan.awaits {
+        // Futures end in any order.
+        return !futures::leaves_ahead(pipe, segment);
+    }
     plan.class == Class::Parallel && plan.stages.iter().any(|stage| retries(pipe, *stage))
 }
 
@@ -137,7 +138,7 @@ impl Flow<'_> {
         if let Some(function) = fallback(pipe, stage) {
             return self.or_fallback(stage, call, &function, me);
         }
-        if !refuses(pipe, stage) {
+        if !refuses(pipe, stage) || pipe.nodes[stage].is_async() {
             return call;
         }
         let guard = self.fields.use_of(pipe, Field::Guard(stage));
@@ -200,16 +201,6 @@ impl Flow<'_> {
                 return;
             }
         }
-    }
-
-    /// The item of a stage that may be tried again, kept before the call; its item is `x`.
-    pub(super) fn save(&self, stage: usize) -> TokenStream {
-        let pipe = self.pipe;
-        if !retries(pipe, stage) || pipe.nodes[stage].sig.takes == Takes::ItemRef {
-            return TokenStream::new();
-        }
-        let kept = saved(pipe, stage);
-        hygienic!(let saved = #kept(&x);)
     }
 
     /// The arm of an error, where the item may be tried again: `after` is what follows if it is not.
@@ -308,7 +299,20 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
         let copy = quote_spanned!(span=> #rt::copy::<#ty, #producer>);
         lines.extend(hygienic!(a.diverted_copies::<#ident>(#id, #copy);));
     }
+    if pipe.nodes[stage].is_async() && pipe.model.stages[stage].options.timeout.is_some() {
+        let late = of_error(pipe, stage, "timed_out");
+        lines.extend(hygienic!(a.times_out::<#ident>(#id, #late);));
+    }
     lines
+}
+
+/// The item of a stage that may be tried again, kept before the call; its item is `x`.
+pub(super) fn save(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    if !retries(pipe, stage) || pipe.nodes[stage].sig.takes == Takes::ItemRef {
+        return TokenStream::new();
+    }
+    let kept = saved(pipe, stage);
+    hygienic!(let saved = #kept(&x);)
 }
 
 /// `rt::saved::<_, enrich>`, for errors that are shown at the item of the stage.
@@ -339,7 +343,7 @@ fn class(pipe: &Pipe<'_>, stage: usize) -> Ident {
 }
 
 /// `rt::class_of::<<enrich as rt::StageFn>::Err>`, for errors that are shown at the error type of the stage.
-fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
+pub(super) fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
     let err = &pipe.nodes[stage].sig.err;
     let span = err
         .as_ref()

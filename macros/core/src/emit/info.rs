@@ -128,6 +128,7 @@ fn stage(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     );
     let state = state(pipe, node.state);
     let (fallible, many, poll, batch_stage) = shape(node);
+    let is_async = node.sig.is_async.is_some();
     let options = options(pipe, at);
     let inputs = pipe.inputs(at).into_iter().map(|input| door(pipe, input));
     quote! {
@@ -141,6 +142,7 @@ fn stage(pipe: &Pipe<'_>, at: usize) -> TokenStream {
             many: #many,
             is_poll: #poll,
             is_batch: #batch_stage,
+            is_async: #is_async,
             #options
             inputs: &[#(#inputs),*],
         }
@@ -165,6 +167,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         )
     };
     let (batch, queue) = (count(&given.batch), count(&given.queue));
+    let in_flight = count(&given.in_flight);
     let (linger, idle) = (time(&given.linger), time(&given.idle));
     let priority = given
         .priority
@@ -191,6 +194,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     let wait = option(wait);
     let realtime = count(&given.realtime);
     quote! {
+        in_flight: #in_flight,
         batch: #batch,
         linger_ns: #linger,
         idle_ns: #idle,

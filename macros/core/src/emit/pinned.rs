@@ -16,7 +16,7 @@ fn has_pinned(pipe: &Pipe<'_>) -> bool {
 
 /// `true` where no worker ever has the whole pipeline to itself: batches are left for pinned threads, or may have to wait.
 pub(crate) fn is_never_alone(pipe: &Pipe<'_>) -> bool {
-    has_pinned(pipe) || pipe.plan.segments.iter().any(|segment| segment.guarded)
+    has_pinned(pipe) || pipe.plan.segments.iter().any(|segment| segment.waits())
 }
 
 /// `true` if a stage takes its items from a ring.

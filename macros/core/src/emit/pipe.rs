@@ -283,9 +283,29 @@ impl<'p> Pipe<'p> {
         Some(given.value)
     }
 
+    /// `true` if an ordered gate behind a segment counts its carriers, so that also empty ones must go on.
+    pub(crate) fn keeps_empty(&self, segment: usize) -> bool {
+        let plan = self.plan;
+        let segment = &plan.segments[segment];
+        segment.ordered
+            && segment.outs.iter().any(|out| {
+                self.is_ordered(out.link)
+                    || (plan.links[out.link].kind == LinkKind::Direct
+                        && self.keeps_empty(plan.links[out.link].segment))
+            })
+    }
+
     /// The type parameter that stands for the key function of a stage.
     pub(crate) fn key_param(&self, stage: usize) -> Ident {
         self.item(format!("K{stage}"))
+    }
+
+    /// The type parameters that stand for the closure that calls an async stage, and for the future that it makes.
+    pub(crate) fn future_params(&self, stage: usize) -> (Ident, Ident) {
+        (
+            self.item(format!("C{stage}")),
+            self.item(format!("F{stage}")),
+        )
     }
 
     /// The type parameter that stands for what a source function returned.
@@ -311,6 +331,11 @@ impl Node<'_> {
     /// `true` if it has an `Err` door.
     pub(crate) fn fallible(&self) -> bool {
         self.sig.err.is_some()
+    }
+
+    /// `true` for an `async fn`.
+    pub(crate) fn is_async(&self) -> bool {
+        self.sig.is_async.is_some()
     }
 
     /// `true` if it is called with many items at once.

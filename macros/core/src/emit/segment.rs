@@ -11,6 +11,7 @@ use super::{
     calls::{link_item, parted, queued},
     fields::{Field, Fields, field_type},
     flow::{Flow, Mode, hygienic},
+    futures,
     pinned::is_divided,
     pipe::{Output, Pipe, Reader, mixed},
     tally::heads,
@@ -145,6 +146,9 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
             let (ty, rt) = (link_item(pipe, stage), pipe.rt());
             let pattern = parted(pipe, pipe.calls.pass(stage));
             let body = flow.call(stage, hygienic!(x), &me);
+            if pipe.nodes[stage].is_async() {
+                return futures::item(flow, stage, body);
+            }
             match is_divided(pipe, stage) {
                 true => (
                     hygienic!(#rt::Hashed<#ty>),
@@ -172,7 +176,7 @@ fn item(flow: &mut Flow<'_>, head: Head) -> TokenStream {
     method(flow, &name, &ty, &pattern, body)
 }
 
-fn method(
+pub(super) fn method(
     flow: &Flow<'_>,
     name: &Ident,
     ty: &TokenStream,

@@ -24,9 +24,11 @@ pub(crate) fn stage(
         Some(sig) if !broken => traits(def, sig, env),
         _ => vec![broken_stage_fn(&def.item.sig.ident)],
     };
+    let needs_async = def.sig.as_ref().filter(|_| !broken).and_then(needs_async);
     quote! {
         #function
         #marker
+        #needs_async
         #(#cfgs #[automatically_derived] #traits)*
     }
 }
@@ -51,6 +53,12 @@ fn traits(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Vec<TokenStream
     traits.extend(looks_ahead(def, sig, env));
     traits.extend(super::call::call(def, sig));
     traits
+}
+
+/// Asks the runtime whether it has async stages, which is a matter of its features.
+fn needs_async(sig: &StageSig) -> Option<TokenStream> {
+    let span = sig.is_async?;
+    Some(quote_spanned!(span=> ::pipewright::__needs_async!();))
 }
 
 fn stage_fn(ident: &Ident, sig: &StageSig) -> TokenStream {

@@ -5,6 +5,7 @@ mod common;
 
 mod attributes;
 mod files;
+mod futures;
 mod pipelines;
 mod ron;
 mod signatures;

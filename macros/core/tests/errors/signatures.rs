@@ -104,11 +104,6 @@ help: write a function for the type that flows here: `fn f_frame(x: Frame) -> ..
 help: write `fn f(letter: DeadLetter<E>)`, or with the failed item `DeadLetter<E, T>`"#],
     );
     check(
-        "#[stage] async fn f(x: u8) -> u8 { x }",
-        &[r#"async stages are not available in pipewright 0.1
-help: write a plain `fn` that waits, and give the pool more workers"#],
-    );
-    check(
         "#[stage] unsafe fn f(x: u8) -> u8 { x }",
         &[
             r#"a stage is an ordinary safe function, and this one is `unsafe`
@@ -126,11 +121,6 @@ help: take `extern` away, and call the foreign function inside"#],
             r#"a stage is an ordinary safe function, and this one is `unsafe`
 help: take `unsafe` away, and put an `unsafe` block inside"#,
         ],
-    );
-    check(
-        "#[source] async fn f() -> impl Iterator<Item = u8> { 0..9 }",
-        &[r#"async stages are not available in pipewright 0.1
-help: write a plain `fn` that waits, and give the pool more workers"#],
     );
 }
 

@@ -76,12 +76,4 @@ help: let a stage on the way to it read `input`, or name another stage"#],
         &[r#"`jemalloc` is not available in pipewright 0.1
 help: remove it; set the allocator up in `main`"#],
     );
-    check(
-        r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a)] async fn z(x: u8) {}
-     }"#,
-        &[r#"async stages are not available in pipewright 0.1
-help: write a plain `fn` that waits, and give the pool more workers"#],
-    );
 }

@@ -21,7 +21,7 @@ pub(super) fn polled<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
-/// Items on their way through pinned threads or in futures are not followed; a panic is not survived, because the item is lost; and
+/// Items on their way through pinned threads are not followed; a panic is not survived, because the item is lost; and
 /// nothing may be dropped.
 pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     let acked = |stage: &&crate::model::Stage<P>| stage.options.rust.acks.is_some();
@@ -47,19 +47,6 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
                 "E_ACKS_PINNED",
                 message,
                 "remove `cores`, or remove `acks`",
-            );
-        }
-        if stage.signature.is_some_and(|signature| signature.is_async) {
-            let stage = &stage.name;
-            let message = format!(
-                "`{name}` is acknowledged, and items that wait in the `async fn` of `{}` are not followed",
-                stage.text
-            );
-            push(
-                &stage.place,
-                "E_ACKS_WAIT",
-                message,
-                "write a plain `fn` that waits, or remove `acks`",
             );
         }
         let breaker = stage.options.breaker.as_ref();

@@ -88,12 +88,7 @@ fn function_needs(source: bool, signature: &Signature) -> [Need; 9] {
         linger_need(batch, keyed),
         idle_need(poll),
         prefetch_need(batch, keyed),
-        (
-            Key::InFlight,
-            signature.is_async,
-            "an `async fn`",
-            "write `async fn`, or remove it",
-        ),
+        in_flight_need(signature.is_async),
         (
             Key::Simd,
             !batch && signature.gives != Gives::Many,
@@ -239,6 +234,16 @@ pub(crate) fn idle_need(poll: bool) -> Need {
         poll,
         "a source that returns `Flow`",
         "return `Flow`, or remove it",
+    )
+}
+
+/// `in_flight` is for futures.
+pub(crate) fn in_flight_need(is_async: bool) -> Need {
+    (
+        Key::InFlight,
+        is_async,
+        "an `async fn`",
+        "write `async fn`, or remove it",
     )
 }
 

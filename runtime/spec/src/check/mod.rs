@@ -6,6 +6,7 @@
 mod acks;
 mod ahead;
 mod errors;
+mod futures;
 mod graph;
 mod guards;
 mod keys;
@@ -18,7 +19,8 @@ mod reply;
 mod tests;
 
 pub(crate) use keys::{
-    Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit, queue_need,
+    Need, batch_need, cores_need, idle_need, in_flight_need, linger_need, needs, panic_misfit,
+    queue_need,
 };
 pub(crate) use names::{is_rust_name, is_variant_name};
 pub use pinned::MAX_THREADS;
@@ -83,7 +85,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 20] {
+fn key_rules<P: Place>() -> [Rule<P>; 21] {
     [
         keys::kind,
         keys::conflict,
@@ -100,6 +102,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 20] {
         acks::polled,
         acks::followed,
         keys::cores,
+        futures::shape,
         guards::shape,
         guards::numbers,
         guards::refusals,

@@ -74,9 +74,6 @@ fn one_to_one<P: Place>(stage: &Stage<P>, place: &P, problems: &mut Problems<P>)
         let help =
             format!("let it take `&mut [T]`, which keeps every item at its place, or {before}");
         ("E_REPLY_BATCH", message, help, "takes a `Batch`")
-    } else if signature.is_async {
-        let message = format!("`{name}` is an `async fn`, which calls cannot pass");
-        ("E_REPLY_ASYNC", message, before, "async")
     } else {
         return;
     };

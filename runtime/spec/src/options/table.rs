@@ -199,6 +199,8 @@ const HOUR: u64 = 3_600 * SEC;
 pub const REALTIME: RangeInclusive<u8> = 1..=49;
 
 const MILLION: u64 = 1 << 20;
+/// The most futures of a stage at once: their places are made when the run starts.
+const IN_FLIGHT: u64 = 1 << 16;
 
 const fn count(max: u64) -> ValueType {
     ValueType::Count { min: 1, max }
@@ -275,8 +277,8 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     live(key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing.")),
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full: who sends waits, or gets the item back; or an item is dropped and counted, the new one, the oldest, or one of the lowest lane. Between pinned threads `block` and `drop_newest`."),
-    later(key(Key::InFlight, "in_flight", READERS, count(MILLION), "64", Change::Tuning, "How many of its futures run at once.")),
-    key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. It cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs."),
+    key(Key::InFlight, "in_flight", READERS, count(IN_FLIGHT), "64", Change::Tuning, "How many futures of an `async fn` are under way at once, in the whole run."),
+    key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. A future that takes longer is cancelled, and its item leaves by `::Err`. Other calls cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs."),
     key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),
     key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries an item again that failed, if its error says that whom is called failed, is busy or took too long."),
     key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile."),

@@ -119,6 +119,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             tagged: false,
             cores,
             guarded: false,
+            awaits: false,
         });
         self.plan.segments.len() - 1
     }
@@ -168,6 +169,9 @@ impl<'a, P: Place> Cutter<'a, P> {
         let keys = keys && !any && !self.is_sink(stage);
         if stage.options.cores.is_some() {
             return self.pinned(index, producers, ordered);
+        }
+        if stage.is_async() {
+            return self.to_many(index, producers, ordered);
         }
         if stage.is_guarded() {
             return self.guarded(index, producers, ordered);
@@ -264,7 +268,7 @@ impl<'a, P: Place> Cutter<'a, P> {
             [one] => Some((*one, &self.plan.segments[*one])),
             _ => None,
         }
-        .filter(|(_, segment)| !segment.is_pinned() && !segment.guarded)
+        .filter(|(_, segment)| !segment.is_pinned() && !segment.waits())
     }
 
     fn serial(&self, producers: &[usize], ordered: bool) -> Fate {
@@ -296,17 +300,17 @@ impl<'a, P: Place> Cutter<'a, P> {
         match self.only(producers) {
             // Order is gone already, so there is nothing to wait for.
             Some((segment, found)) if !found.ordered => Fate::Fuse(segment),
-            None if !all_ordered && self.are_guarded(producers) => {
+            None if !all_ordered && self.all_wait(producers) => {
                 self.to_many(index, producers, false)
             }
             _ => self.serial(producers, all_ordered),
         }
     }
 
-    fn are_guarded(&self, producers: &[usize]) -> bool {
+    fn all_wait(&self, producers: &[usize]) -> bool {
         producers
             .iter()
-            .all(|segment| self.plan.segments[*segment].guarded)
+            .all(|segment| self.plan.segments[*segment].waits())
     }
 
     /// A parallel stage never joins an ordered serial segment: it would make the serial part longer. Behind pinned threads
@@ -347,6 +351,7 @@ impl<'a, P: Place> Cutter<'a, P> {
         let segment = self.open(Head::Link(link), class, ordered, self.cores(stage));
         self.plan.segments[segment].stages.push(stage);
         self.plan.segments[segment].guarded = self.model.stages[stage].is_guarded();
+        self.plan.segments[segment].awaits = self.model.stages[stage].is_async();
         // Ways that meet where whoever is free takes the next batch are not put in order.
         let mixed = kind == LinkKind::Direct && producers.len() > 1;
         self.plan.segments[segment].keys_in_order =

@@ -56,11 +56,18 @@ pub struct Segment {
     pub tagged: bool,
     /// Does something guard its one stage?
     pub guarded: bool,
+    /// Is its one stage an `async fn`?
+    pub awaits: bool,
     /// The cores of its own threads; without, the workers of the pool run it.
     pub cores: Option<CoreSet>,
 }
 
 impl Segment {
+    /// May its batches wait in it, so that it shares its loop with no other stage?
+    pub fn waits(&self) -> bool {
+        self.guarded || self.awaits
+    }
+
     /// Has it threads of its own?
     pub fn is_pinned(&self) -> bool {
         self.cores.is_some()

@@ -6,8 +6,8 @@ use super::fields::{self, Field};
 use super::syntax;
 use super::tree::Node;
 use crate::check::{
-    MAX_THREADS, Need, batch_need, cores_need, idle_need, linger_need, needs, panic_misfit,
-    queue_need, realtime_misfit, too_many,
+    MAX_THREADS, Need, batch_need, cores_need, idle_need, in_flight_need, linger_need, needs,
+    panic_misfit, queue_need, realtime_misfit, too_many,
 };
 use crate::cores::CoreSet;
 use crate::guards::{breaker_misfit, retry_misfits};
@@ -49,6 +49,8 @@ pub struct StageTuning {
     pub idle_ns: Option<Given<u64, Span>>,
     /// `queue`.
     pub queue: Option<Given<u32, Span>>,
+    /// `in_flight`.
+    pub in_flight: Option<Given<u32, Span>>,
     /// `priority`.
     pub priority: Option<Given<Priority, Span>>,
     /// `on_panic`.
@@ -204,6 +206,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         linger_ns: options.linger.map(nanoseconds),
         idle_ns: options.idle.map(nanoseconds),
         queue: options.queue,
+        in_flight: options.in_flight,
         priority: options.priority,
         on_panic: options.on_panic,
         cores: options.cores,
@@ -237,6 +240,7 @@ impl TuningFile {
             Key::Linger => place(&stage.linger_ns),
             Key::Idle => place(&stage.idle_ns),
             Key::Queue => place(&stage.queue),
+            Key::InFlight => place(&stage.in_flight),
             Key::Priority => place(&stage.priority),
             Key::OnPanic => place(&stage.on_panic),
             Key::Cores => place(&stage.cores),
@@ -305,6 +309,8 @@ impl StageTuning {
             info,
             problems,
         );
+        let futures = in_flight_need(info.is_async);
+        needed(&self.in_flight, futures, info, problems);
         let pinned = info.cores.is_some();
         needed(
             &self.wait,

@@ -18,6 +18,8 @@ const fn stage(name: &'static str, cores: &'static [u32], wait: Wait) -> StageIn
         many: false,
         is_poll: false,
         is_batch: false,
+        is_async: false,
+        in_flight: None,
         batch: None,
         linger_ns: None,
         idle_ns: None,

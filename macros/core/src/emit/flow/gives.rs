@@ -26,6 +26,10 @@ impl Flow<'_> {
     pub(super) fn gives(&mut self, stage: usize, call: TokenStream, me: &Ident) -> TokenStream {
         let node = &self.pipe.nodes[stage];
         match node.sig.gives {
+            Gives::Unit if node.is_end() && node.is_async() => {
+                let taken = self.tally.sent(self.pipe, stage);
+                hygienic!(let () = #call; #taken)
+            }
             Gives::Unit if node.is_end() => {
                 let taken = self.tally.sent(self.pipe, stage);
                 hygienic!(#call; #taken)
@@ -78,6 +82,9 @@ impl Flow<'_> {
             return self.route(stage, call, me);
         }
         let sent = self.sent(stage, me);
+        if self.pipe.nodes[stage].is_async() {
+            return sent;
+        }
         hygienic!(let x = #call; #sent)
     }
 

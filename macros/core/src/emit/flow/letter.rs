@@ -96,21 +96,6 @@ impl Flow<'_> {
         hygienic!(self.#whence.next();)
     }
 
-    /// Copies `x` before its stage is called, if a letter has it.
-    pub(super) fn keep(&self, stage: usize) -> TokenStream {
-        let output = err(stage);
-        let readers = self.pipe.readers(output);
-        let keeper = readers
-            .iter()
-            .find(|reader| letter(self.pipe, output, reader.stage) == Letter::WithItem);
-        let Some(keeper) = keeper else {
-            return TokenStream::new();
-        };
-        let (rt, span) = (self.pipe.rt(), self.at_item_of(keeper.stage));
-        let producer = self.pipe.marker_at(stage, span);
-        quote_spanned!(span=> let kept = #rt::keep::<_, #producer>(&x);)
-    }
-
     /// The letter that a reader takes, of the error `error`.
     pub(super) fn letter(
         &mut self,
@@ -170,6 +155,21 @@ impl Flow<'_> {
 fn at_item_of(pipe: &Pipe<'_>, stage: usize) -> Span {
     let span = pipe.nodes[stage].def.item_span();
     span.resolved_at(Span::mixed_site())
+}
+
+/// Copies `x` before its stage is called, if a letter has it.
+pub(crate) fn keep(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    let output = err(stage);
+    let readers = pipe.readers(output);
+    let keeper = readers
+        .iter()
+        .find(|reader| letter(pipe, output, reader.stage) == Letter::WithItem);
+    let Some(keeper) = keeper else {
+        return TokenStream::new();
+    };
+    let (rt, span) = (pipe.rt(), at_item_of(pipe, keeper.stage));
+    let producer = pipe.marker_at(stage, span);
+    quote_spanned!(span=> let kept = #rt::keep::<_, #producer>(&x);)
 }
 
 /// Tells a dry run which readers of a stage's errors take letters.

@@ -8,7 +8,10 @@ use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Glue, hygienic, mentions, tuple};
-use crate::{emit::calls::key_fn, signature::Role};
+use crate::{
+    emit::{calls::key_fn, futures},
+    signature::Role,
+};
 
 impl Glue<'_, '_> {
     /// The body of `Blueprint::open`.
@@ -18,7 +21,13 @@ impl Glue<'_, '_> {
         let env = self.has_env().then(|| hygienic!(env: common,));
         let sources = (0..self.sources().len()).map(|at| self.open_source(at));
         let links = (0..pipe.plan.links.len()).map(|at| self.open_link(at));
-        let made = hygienic!(#graph { #env #(#sources)* #(#links)* });
+        let futures = self.async_stages().map(|(stage, _, link)| {
+            let field = pipe.fields.futures(stage);
+            let link = Literal::u16_unsuffixed(link as u16);
+            let value = futures::open(pipe, stage, &hygienic!(#link));
+            hygienic!(#field: #value,)
+        });
+        let made = hygienic!(#graph { #env #(#sources)* #(#links)* #(#futures)* });
         let get = mentions(&made, "env").then(|| hygienic!(let env = common.get();));
         hygienic!(#get Ok(#made))
     }
@@ -98,7 +107,7 @@ impl Glue<'_, '_> {
         match link.kind {
             LinkKind::Ring => TokenStream::new(),
             LinkKind::Direct => {
-                let keep = self.keeps_empty(link.segment);
+                let keep = pipe.keeps_empty(link.segment);
                 hygienic!(#field: #rt::Direct::new(site, #number, #keep, #crossing),)
             }
             LinkKind::Ordered | LinkKind::Arrival => {
@@ -114,17 +123,5 @@ impl Glue<'_, '_> {
                 hygienic!(#field: #rt::KeyedLink::new(site, #number, #key, #crossing),)
             }
         }
-    }
-
-    /// `true` if an ordered gate behind a segment counts its carriers, so that also empty ones must go on.
-    pub(super) fn keeps_empty(&self, segment: usize) -> bool {
-        let plan = self.pipe.plan;
-        let segment = &plan.segments[segment];
-        segment.ordered
-            && segment.outs.iter().any(|out| {
-                self.pipe.is_ordered(out.link)
-                    || (plan.links[out.link].kind == LinkKind::Direct
-                        && self.keeps_empty(plan.links[out.link].segment))
-            })
     }
 }

@@ -62,7 +62,7 @@ impl Glue<'_, '_> {
                 hygienic!(#rt::KeyedDeposit::new(site, #number, #key, #crossing))
             }
             _ => {
-                let keep = self.keeps_empty(link.segment);
+                let keep = self.pipe.keeps_empty(link.segment);
                 hygienic!(#rt::Deposit::new(site, #number, #keep, #crossing))
             }
         })

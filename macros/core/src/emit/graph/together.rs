@@ -12,7 +12,7 @@ use crate::emit::{
     calls::link_item,
     fields::Field,
     flow::{Mode, letter},
-    guards::is_guarded,
+    futures,
     pipe::mixed,
     segment::{context, head_type, mentions},
     vector,
@@ -250,7 +250,10 @@ impl Glue<'_, '_> {
             let carrier = self.carrier(out.link);
             hygienic!(let mut #carrier = self.#field.carrier(watch, &load, #base);)
         });
-        if is_guarded(pipe, segment) {
+        if let Some(stage) = futures::stage_of(pipe, segment) {
+            return self.run_async(segment, stage);
+        }
+        if plan.guarded {
             return self.run_guarded(segment);
         }
         let name = context(pipe, Mode::Segment(segment));
@@ -310,6 +313,7 @@ impl Glue<'_, '_> {
             Field::Env => hygienic!(self.env.get()),
             Field::Tag => hygienic!(0),
             Field::Out(_) => hygienic!(&mut #name),
+            Field::Guard(stage) if pipe.nodes[stage].is_async() => hygienic!(&flight),
             Field::Guard(_) => hygienic!(&guard),
             Field::State(stage) if pipe.nodes[stage].state != StateKind::PerWorker => {
                 hygienic!(#name)

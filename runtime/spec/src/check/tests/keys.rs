@@ -127,7 +127,6 @@ fn items_of_an_acknowledged_source_are_followed_and_not_lost() {
         &[
             "E_ACKS_PANIC at b.on_panic=: `a` is acknowledged, and an item that panics in `b` would be lost",
             "E_ACKS_PINNED at d.cores: `a` is acknowledged, and items are not followed through the pinned threads of `d`",
-            "E_ACKS_WAIT at e: `a` is acknowledged, and items that wait in the `async fn` of `e` are not followed",
         ],
         "write `on_panic = stop`, which is what happens without it: the items come again with the next run",
     );

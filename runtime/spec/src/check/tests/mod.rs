@@ -1,5 +1,6 @@
 //! One test for each rule; each names the code, the place and the sentence.
 
+mod futures;
 mod guards;
 mod keys;
 
@@ -348,11 +349,9 @@ fn a_batch_on_the_way_keeps_its_items() {
 }
 
 #[test]
-fn calls_do_not_pass_futures() {
-    check(
-        "a: stage async | input\nb: stage | a\n@ reply=b",
-        &["E_REPLY_ASYNC at @reply=: `a` is an `async fn`, which calls cannot pass"],
-        "name a stage before `a`",
+fn calls_pass_futures() {
+    good(
+        "a: stage async result | input | timeout=\"1s\"\nb: stage | a\nc: sink | a::Err\n@ reply=b",
     );
 }
 

@@ -15,6 +15,8 @@ const SOURCE: StageInfo = StageInfo {
     many: false,
     is_poll: true,
     is_batch: false,
+    is_async: false,
+    in_flight: None,
     batch: None,
     linger_ns: None,
     idle_ns: None,
@@ -195,9 +197,9 @@ fn shape_and_missing_options_are_refused() {
         &unbuilt("workers"),
     );
     check(
-        r#"(stages: {"a": (in_flight: 4)})"#,
-        "E_UNBUILT 1:17",
-        &unbuilt("in_flight"),
+        r#"(stages: {"a": (in_flight: 0)})"#,
+        "E_RANGE 1:28",
+        "`in_flight` must be at least 1",
     );
     check(
         r#"(pool: (workers: 2, cores: "3-1", smt: never))"#,
