@@ -86,6 +86,11 @@ built_on_them! {
     mod ending;
     mod error;
     mod flights;
+    #[cfg(feature = "failpoints")]
+    #[doc(hidden)]
+    pub mod failpoint;
+    #[cfg(not(feature = "failpoints"))]
+    mod failpoint;
     #[cfg(all(feature = "durable", target_os = "linux", not(shuttle)))]
     pub mod files;
     mod graph;
@@ -120,6 +125,7 @@ built_on_them! {
     mod simd;
     mod source;
     mod stage;
+    mod survive;
     mod tail;
     mod tuning;
     mod urgent;

@@ -11,7 +11,13 @@
 
 use std::time::Duration;
 
-use crate::{fork::Pace, lane::Lane, sync::spin_loop, worker::Worker};
+use crate::{
+    failpoint::{Place, reach},
+    fork::Pace,
+    lane::Lane,
+    sync::spin_loop,
+    worker::Worker,
+};
 
 /// What waking a worker takes, until it runs: about 50 us on a virtual machine.
 pub(crate) const WAKE_NS: u64 = 50_000;
@@ -121,9 +127,10 @@ impl Worker<'_> {
     /// Looks for work, then sleeps, until there may be something to do.
     pub(crate) fn rest(&mut self) {
         let begun = self.tick();
+        reach(Place::Resting);
         if !self.look() {
             self.stop_looking();
-            self.sleep();
+            self.holding(Self::sleep);
         }
         let rested = self.tick() - begun;
         self.charge(rested);

@@ -22,8 +22,8 @@ use crate::{
     aside::Parked,
     carrier::{Carrier, Task},
     counts::Counts,
-    drive::{Watch, panic_message},
-    error::RunError,
+    drive::Watch,
+    failpoint::{Place, reach},
     fork::{self, Reserve},
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
@@ -33,6 +33,7 @@ use crate::{
     shared::Shared,
     shelf::Shelf,
     source::{Pulled, SourceCtl},
+    survive::Lives,
     sync::thread,
     urgent::{Interrupt, Urgent},
     worker_stats::WorkerStats,
@@ -65,6 +66,9 @@ pub struct Worker<'r> {
     nested: bool,
     /// Has this worker the whole pipeline to itself?
     pub(crate) alone: bool,
+    /// Has it something that others may wait for? See [`crate::survive`].
+    pub(crate) holds: bool,
+    pub(crate) lives: Lives,
     /// Whom it steals from.
     victims: Victims,
 }
@@ -104,6 +108,8 @@ impl<'r> Worker<'r> {
             reserve: None,
             nested: true,
             alone: false,
+            holds: false,
+            lives: Lives::default(),
             victims: shared.seating.seat(id).victims.clone(),
         }
     }
@@ -336,14 +342,11 @@ pub(crate) fn work<G: Graph>(
     }
     let _seat = fork::sit(&shared.forks, w.id, w.reserve);
     // A panic outside the users' functions is a bug of pipewright; it must not leave the other workers waiting.
-    let attempt = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut own, w)));
-    if let Err(payload) = attempt {
-        let message = panic_message(payload);
-        shared.fail(RunError::Panicked {
-            stage: shared.info.name,
-            message,
-        });
-        shared.finish();
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut own, w)))
+    {
+        if !w.survives(payload) {
+            break;
+        }
     }
     if let Some(local) = own.into_inner() {
         G::retire(local, states);
@@ -357,12 +360,13 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
         if shared.is_stopping() {
             break;
         }
+        reach(Place::Between);
         let begun = w.now;
         if step(shelf, own, w) {
             w.rest.worked(begun, w.now);
             continue;
         }
-        if w.help() {
+        if w.holding(Worker::help) {
             continue;
         }
         if shared.is_over() {
@@ -372,7 +376,8 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
         w.rest();
     }
     w.stop_looking();
-    // What is left in the queues after a stop is dropped and counted there, and so is what waits.
+    // What is left in the queues after a stop is dropped and counted there, and so is what waits. A panic of its drop ends it.
+    w.holds = true;
     shared.drop_aside();
     for lane in Lane::ALL {
         w.lane = lane;
@@ -384,7 +389,7 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
 fn step<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) -> bool {
     let shared = w.shared;
     if shared.aside.is_due(w.now) {
-        shared.bring_back(w.now);
+        w.holding(|w| shared.bring_back(w.now));
     }
     let first = w.first_lane();
     let done = shared
@@ -425,13 +430,15 @@ fn serve<'w, G: Graph>(
     pull: impl FnOnce(&Shelf<G>, &mut Own<G>, &mut Worker<'w>) -> bool,
 ) -> bool {
     w.lane = lane;
-    match w.next_task() {
+    let task = w.next_task();
+    w.holding(|w| match task {
         Some(task) => {
+            reach(Place::Holding);
             run(shelf, own, w, task);
             true
         }
         None => pull(shelf, own, w),
-    }
+    })
 }
 
 fn run<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>, task: Task) {

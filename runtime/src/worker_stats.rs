@@ -20,6 +20,7 @@ pub(crate) struct WorkerStats {
     pub(crate) helped: Cell,
     pub(crate) parks: Cell,
     pub(crate) wakes: Cell,
+    pub(crate) revived: Cell,
     pub(crate) idle_ns: Cell,
     /// Has it begun? Until then it had nothing to do.
     begun: Cell,
@@ -63,6 +64,9 @@ pub struct WorkerMetrics {
     pub parks: u64,
     /// Times that another thread woke it.
     pub wakes: u64,
+    /// Times that it panicked between two batches, outside of all functions of users, and went on. More than 0 is a bug of
+    /// pipewright, and among the warnings.
+    pub revived: u64,
     /// Time in which it worked.
     pub busy: Duration,
     /// Time in which there was nothing to do.
@@ -85,6 +89,7 @@ impl WorkerStats {
             helped: Cell::default(),
             parks: Cell::default(),
             wakes: Cell::default(),
+            revived: Cell::default(),
             idle_ns: Cell::default(),
             begun: Cell::default(),
             blocked_ns: info.links.iter().map(|_| Cell::default()).collect(),
@@ -124,6 +129,7 @@ impl WorkerStats {
             helped: self.helped.get(),
             parks: self.parks.get(),
             wakes: self.wakes.get(),
+            revived: self.revived.get(),
             busy: age.saturating_sub(idle).saturating_sub(blocked),
             idle,
             blocked,

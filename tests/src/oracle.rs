@@ -42,7 +42,7 @@ impl Case {
         // Panics that are part of the case would fill the screen; they say so.
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if panic.payload_as_str() != Some(CHAOS) {
+            if !matches!(panic.payload_as_str(), Some(CHAOS | "failpoint")) {
                 hook(panic);
             }
         }));
@@ -137,14 +137,14 @@ impl Random {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mixed(self.0)
     }
 
     /// One below `most`.
     pub fn below(&mut self, most: u64) -> u64 {
-        self.next() % most.max(1)
+        self.any() % most.max(1)
     }
 
     /// One of these.

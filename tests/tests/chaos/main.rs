@@ -11,6 +11,7 @@
 )]
 
 mod clocks;
+mod deaths;
 mod items;
 mod mixed;
 mod scarce;

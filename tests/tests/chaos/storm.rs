@@ -139,7 +139,7 @@ fn c18_no_generation_has_more_probes_than_permits_and_late_results_move_nothing(
     let mut random = case.random();
     thread::scope(|scope| {
         for _ in 0..CALLERS {
-            let own = Random::new(random.next());
+            let own = Random::new(random.any());
             scope.spawn(|| all.caller(own));
         }
         for _ in 0..cycles {
@@ -167,7 +167,7 @@ fn c18_a_storm_of_callers_gets_no_more_probes_than_there_are_permits() {
     thread::scope(|scope| {
         for _ in 0..CALLERS {
             let (breaker, hand, is_up) = (&breaker, &hand, &is_up);
-            let mut own = Random::new(random.next());
+            let mut own = Random::new(random.any());
             scope.spawn(move || {
                 // A cycle is to open, to be half open, and what follows.
                 while breaker.metrics().changes < 3 * cycles {

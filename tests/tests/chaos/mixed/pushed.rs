@@ -106,7 +106,7 @@ pub(super) fn round(seed: u64, sum: &mut Sum) {
     let (taken, report) = thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
-                let (input, random) = (run.input(), Random::new(random.next()));
+                let (input, random) = (run.input(), Random::new(random.any()));
                 scope.spawn(move || send(&input, sender, random))
             })
             .collect();

@@ -1,0 +1,90 @@
+//! What follows when a worker panics outside of all functions of users, which is a bug of pipewright.
+//!
+//! Panics of users' functions never come here: the loop around them decides what is lost. A worker that panics elsewhere unwinds
+//! to the base of its thread. What it has there is whole: its queue, from which others go on stealing meanwhile, its states, and
+//! its place among the sleepers. So there are two cases.
+//!
+//! * **It held nothing**: it looked for work, or found none. It begins anew on the same thread with what it has; nothing is lost and
+//!   nobody waits for it. The run says so once ([`crate::Running::warnings`]), and each time counts
+//!   ([`crate::WorkerMetrics::revived`]).
+//! * **It held something**: a batch, a ticket, the right to pass a gate, a source, or the clock of a source that rests. What became
+//!   of it is not known, and others may wait for it, so the run ends with the panic as its error. What is left is dropped and counted.
+//!
+//! A worker that does this [`MOST`] times without having done anything in between will do nothing else, so then the run ends as
+//! well.
+
+use std::any::Any;
+
+use crate::{drive::panic_message, error::RunError, worker::Worker};
+
+/// Times that a worker begins anew without having done a piece of work in between.
+const MOST: u32 = 100;
+
+/// How often a worker has begun anew.
+#[derive(Debug, Default)]
+pub(crate) struct Lives {
+    /// Pieces of work that it had done when it last did.
+    done: u64,
+    /// Times since it last did one.
+    in_vain: u32,
+}
+
+impl Lives {
+    /// One more, when it has done so many pieces of work; false if it gets nowhere.
+    fn begin(&mut self, done: u64) -> bool {
+        if done > self.done {
+            *self = Self { done, in_vain: 0 };
+        }
+        self.in_vain += 1;
+        self.in_vain <= MOST
+    }
+}
+
+impl Worker<'_> {
+    /// Does what must not be broken off: the worker holds something meanwhile.
+    #[inline(always)]
+    pub(crate) fn holding<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        self.holds = true;
+        let result = work(self);
+        self.holds = false;
+        result
+    }
+
+    /// Decides what follows a panic: true if it goes on.
+    #[cold]
+    pub(crate) fn survives(&mut self, payload: Box<dyn Any + Send>) -> bool {
+        let shared = self.shared;
+        let message = panic_message(payload);
+        let stats = self.stats();
+        let done = stats.executed.get() + stats.pulled.get() + stats.helped.get();
+        if !self.holds && self.lives.begin(done) {
+            stats.revived.add(1);
+            shared.warnings.add(format!(
+                "a worker panicked between two batches and went on, which is a bug of pipewright: {message}"
+            ));
+            // Others may have relied on its look.
+            self.stop_looking();
+            return true;
+        }
+        shared.fail(RunError::Panicked {
+            stage: shared.info.name,
+            message,
+        });
+        shared.finish();
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_does_something_in_between_goes_on_for_ever_and_one_that_does_not_ends() {
+        let mut lives = Lives::default();
+        assert!((1..10_000).all(|done| lives.begin(done)));
+        // The last of them was one already.
+        let in_vain = (0..200).take_while(|_| lives.begin(9_999)).count();
+        assert_eq!(in_vain as u32, MOST - 1);
+    }
+}

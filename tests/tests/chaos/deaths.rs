@@ -1,0 +1,153 @@
+//! Workers that panic outside of all functions of users.
+
+use pipewright::{
+    RunError,
+    failpoint::{Place, arm, hits},
+    pipeline,
+};
+use pipewright_tests::{
+    faults,
+    oracle::{Case, InOrder, Random},
+    work,
+};
+
+const ITEMS: u64 = 20_000;
+
+/// An item goes through the hands of several workers.
+#[pipeline(pool(workers = 3), quantum = "20us")]
+mod shared {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers)]
+    pub fn first(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[stage(from = first, key = |n: &u64| n % 16)]
+    pub fn keyed(n: u64, last: &mut Option<u64>) -> u64 {
+        assert!(
+            last.is_none_or(|last| last < n),
+            "a key's items are out of order"
+        );
+        *last = Some(n);
+        work(n)
+    }
+
+    #[stage(from = keyed)]
+    pub fn rest(n: u64) -> u64 {
+        work(n)
+    }
+
+    #[sink(from = rest)]
+    pub fn last(n: u64, seen: &mut Vec<u64>) {
+        seen.push(n);
+    }
+}
+
+/// The failpoints are the process's.
+struct Armed;
+
+impl Armed {
+    fn at(random: &mut Random, places: &[Place]) -> Self {
+        places
+            .iter()
+            .for_each(|place| arm(*place, 3 + random.below(40)));
+        Self
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        for place in [Place::Between, Place::Resting, Place::Holding] {
+            arm(place, 0);
+        }
+    }
+}
+
+#[test]
+fn c5_workers_that_die_between_two_batches_lose_nothing() {
+    let case = Case::begin("C5");
+    let (mut random, deaths) = (case.random(), faults(20_000));
+    let (mut died, mut runs) = (0, 0);
+    while died < deaths {
+        let before = hits(Place::Between) + hits(Place::Resting);
+        let armed = Armed::at(&mut random, &[Place::Between, Place::Resting]);
+        let report = shared::pipeline().in_parallel().start(()).unwrap().wait();
+        drop(armed);
+        let mut report = report.unwrap();
+        let seen = report.take_state::<shared::last>().unwrap();
+        let mut all = seen.clone();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..ITEMS), "{report}");
+        let revived: u64 = report
+            .metrics()
+            .workers()
+            .iter()
+            .map(|worker| worker.revived)
+            .sum();
+        assert_eq!(
+            revived,
+            hits(Place::Between) + hits(Place::Resting) - before
+        );
+        let ledger = report.ledger();
+        assert!(
+            ledger.is_balanced() && ledger.delivered == ITEMS,
+            "{report}"
+        );
+        let told = report
+            .warnings()
+            .iter()
+            .any(|warning| warning.contains("a bug of pipewright"));
+        assert_eq!(told, revived > 0, "{report}");
+        assert_eq!(report.panics(), []);
+        died += revived;
+        runs += 1;
+    }
+    println!("C5: {died} deaths in {runs} runs of {ITEMS} items, 0 lost");
+    case.end();
+}
+
+#[test]
+fn c5_a_worker_that_dies_with_a_batch_ends_the_run_and_all_of_it_is_accounted_for() {
+    let case = Case::begin("C5, with a batch");
+    let (mut random, runs) = (case.random(), faults(200));
+    let mut dropped = 0;
+    for _ in 0..runs {
+        let armed = Armed::at(&mut random, &[Place::Holding]);
+        let ended = shared::pipeline().in_parallel().start(()).unwrap().wait();
+        drop(armed);
+        let failed = ended.unwrap_err();
+        let is_told =
+            matches!(&failed.error, RunError::Panicked { message, .. } if message == "failpoint");
+        assert!(is_told, "{failed}");
+        let mut report = failed.report;
+        let ledger = report.ledger();
+        let seen = report.take_state::<shared::last>().unwrap_or_default();
+        assert!(ledger.is_balanced(), "{report}");
+        assert_eq!(
+            (ledger.in_flight, ledger.delivered),
+            (0, seen.len() as u64),
+            "{report}"
+        );
+        assert_eq!(
+            ledger.received,
+            ledger.delivered + ledger.dropped,
+            "{report}"
+        );
+        for key in 0..16 {
+            let mut own = InOrder::default();
+            seen.iter()
+                .filter(|n| **n % 16 == key)
+                .for_each(|n| own.see(*n));
+            assert_eq!(own.disordered, 0, "{report}");
+        }
+        dropped += ledger.dropped;
+    }
+    println!("C5: {runs} runs ended by a death with a batch, {dropped} items dropped and counted");
+    case.end();
+}
