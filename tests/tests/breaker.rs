@@ -365,6 +365,25 @@ fn failures_in_a_row_open_it_whatever_the_window_says() {
 }
 
 #[test]
+fn of_a_batch_that_is_larger_than_the_window_all_counts() {
+    for items in [9, 10, 64, 1_000] {
+        let (breaker, _hand) = breaker(|builder| builder.window(Window::Count(10)).min_items(9));
+        let batch = |passed| Outcome {
+            passed,
+            failed: items - passed,
+            slow: 0,
+        };
+        breaker
+            .admit_up_to(items)
+            .unwrap()
+            .settle(batch(items - items / 3));
+        assert_eq!(breaker.state(), State::Closed, "a third of {items} failed");
+        breaker.admit_up_to(items).unwrap().settle(batch(0));
+        assert_eq!(breaker.state(), State::Open, "all of {items} failed");
+    }
+}
+
+#[test]
 fn a_window_of_calls_forgets_by_calls() {
     let (breaker, hand) = breaker(|builder| builder.window(Window::Count(100)).min_items(100));
     for n in 0..1000 {

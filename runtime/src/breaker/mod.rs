@@ -486,8 +486,10 @@ impl Breaker {
     }
 
     fn add_to_window(&self, word: Word, now: u64, counts: Counts) {
+        // Where calls are counted they count as the last of them does: more than the window holds would be behind it else.
         let tick = self.tick(now, |seen| {
-            seen.fetch_add(counts.total(), Ordering::Relaxed)
+            let calls = counts.total();
+            (seen.fetch_add(calls, Ordering::Relaxed) + calls).saturating_sub(1)
         });
         self.ring.add(word.generation(), tick, counts);
     }
@@ -564,29 +566,6 @@ impl Breaker {
         if self.events.push(event).is_err() {
             self.totals.events_lost.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-impl Rules {
-    /// Nanoseconds that it looks back; without end if it counts calls.
-    fn window(&self) -> u64 {
-        match self.by_count {
-            true => u64::MAX,
-            false => self.bucket.saturating_mul(window::BUCKETS as u64),
-        }
-    }
-
-    /// What the results in a window say.
-    fn verdict(&self, sum: Counts) -> Option<Reason> {
-        let total = sum.total();
-        if total < self.min_items {
-            return None;
-        }
-        if sum.failed * 100 >= self.failure_pct * total {
-            return Some(Reason::FailureRate);
-        }
-        let timed = self.slow != u64::MAX;
-        (timed && sum.slow * 100 >= self.slow_pct * total).then_some(Reason::SlowRate)
     }
 }
 

@@ -10,6 +10,7 @@
 
 use crossbeam_utils::CachePadded;
 
+use super::{Reason, Rules};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Buckets of a window.
@@ -154,6 +155,29 @@ fn add(word: &AtomicU64, tag: u32, count: u64) {
             Ok(_) => return,
             Err(other) => now = other,
         }
+    }
+}
+
+impl Rules {
+    /// Nanoseconds that it looks back; without end if it counts calls.
+    pub(super) fn window(&self) -> u64 {
+        match self.by_count {
+            true => u64::MAX,
+            false => self.bucket.saturating_mul(BUCKETS as u64),
+        }
+    }
+
+    /// What the results in a window say.
+    pub(super) fn verdict(&self, sum: Counts) -> Option<Reason> {
+        let total = sum.total();
+        if total < self.min_items {
+            return None;
+        }
+        if sum.failed * 100 >= self.failure_pct * total {
+            return Some(Reason::FailureRate);
+        }
+        let timed = self.slow != u64::MAX;
+        (timed && sum.slow * 100 >= self.slow_pct * total).then_some(Reason::SlowRate)
     }
 }
 
