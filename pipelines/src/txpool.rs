@@ -10,6 +10,8 @@ pub mod decode;
 pub mod env;
 pub mod feed;
 mod fields;
+#[cfg(test)]
+mod flaky;
 pub mod flow;
 pub mod generate;
 pub mod hash;

@@ -60,7 +60,7 @@ fn pipeline(order: Order, workers: u32, env: Env) -> Outcome {
     outcome
 }
 
-fn generated(seed: u64, transactions: usize) -> Vec<Bytes> {
+pub(super) fn generated(seed: u64, transactions: usize) -> Vec<Bytes> {
     Generator::new(seed, transactions)
         .expect("keys")
         .collect::<Result<_, _>>()

@@ -28,4 +28,5 @@ mod pinned;
 mod polled;
 mod pushed;
 mod retuned;
+mod together;
 mod urgent;
