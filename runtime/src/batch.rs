@@ -174,6 +174,12 @@ impl<T> Collector<T> {
         waited && !self.batch.0.is_empty()
     }
 
+    /// When the first item of the batch came, in nanoseconds of the run.
+    #[inline(always)]
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
     /// The collected items; give the emptied batch back with [`Self::give`], so that its memory is used again.
     pub fn take(&mut self) -> Batch<T> {
         std::mem::take(&mut self.batch)

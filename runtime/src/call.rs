@@ -42,7 +42,10 @@ pub trait CallBatch: StageFn {
 /// A closure that stands for a stage is given one: see [`DryRun::stub_with`](crate::DryRun::stub_with).
 pub struct Outlet<T, E> {
     sent: Vec<T>,
-    failed: Vec<E>,
+    /// With the place of the item that failed among those of the call.
+    failed: Vec<(usize, E)>,
+    /// The place of the item whose results come.
+    at: usize,
     took: u64,
     /// What a call sends by an `Emit`: it counts when the call returns and has not failed.
     emit: Emit<T>,
@@ -60,6 +63,7 @@ impl<T, E> Outlet<T, E> {
         Self {
             sent: Vec::new(),
             failed: Vec::new(),
+            at: 0,
             took: 0,
             emit: Emit::new(),
             patience: PATIENCE,
@@ -86,7 +90,13 @@ impl<T, E> Outlet<T, E> {
     pub fn fail(&mut self, error: E) {
         // A call that fails has sent nothing.
         self.emit.clear();
-        self.failed.push(error);
+        self.failed.push((self.at, error));
+    }
+
+    /// What comes next is about the item at this place of the batch.
+    #[doc(hidden)]
+    pub fn is_of(&mut self, place: usize) {
+        self.at = place;
     }
 
     /// A sink took its item.
@@ -114,7 +124,8 @@ impl<T, E> Outlet<T, E> {
 
     /// Takes out what came: items, errors, and how many items a sink took. Of a call that panicked, what it had put into
     /// its `Emit` is gone.
-    pub(crate) fn empty(&mut self, panicked: bool) -> (Vec<T>, Vec<E>, u64) {
+    pub(crate) fn empty(&mut self, panicked: bool) -> (Vec<T>, Vec<(usize, E)>, u64) {
+        self.at = 0;
         if panicked {
             self.emit.clear();
         }

@@ -12,6 +12,7 @@ use crate::{
     counts::Counts,
     drive::{Next, Segment, Stopped, Tally as _, Watch, caught},
     emit::Emit,
+    late,
 };
 
 /// Sends each of the many outputs of one item on, going on behind outputs that panic. `stage` is the one that makes
@@ -157,9 +158,62 @@ pub fn each_ahead<C: Segment, T>(
     ahead(cx).give(waiting);
 }
 
-/// A call that is given `items` items at once: if it panics, all of them are counted, not one.
+/// As [`each`], for the verdicts of a batch stage.
 #[inline(always)]
-pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() -> R) -> R {
+pub fn each_verdict<C: Segment, R>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    verdicts: Vec<R>,
+    step: impl Fn(&mut C, R, &mut C::Tally),
+) {
+    each_or(w, cx, tally, stage, verdicts.into_iter(), step, |left| {
+        left.len()
+    });
+}
+
+/// As [`each_left`], for items and the verdicts on them.
+#[inline(always)]
+pub fn each_judged<C: Segment, T, R>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    (mut batch, verdicts): (crate::Batch<T>, Vec<R>),
+    collector: impl Fn(&mut C) -> &mut Collector<T>,
+    step: impl Fn(&mut C, T, R, &mut C::Tally),
+) {
+    let items = batch.drain().zip(verdicts);
+    let step = |cx: &mut C, (item, verdict), tally: &mut C::Tally| step(cx, item, verdict, tally);
+    each_or(w, cx, tally, stage, items, step, |left| left.len());
+    collector(cx).give(batch);
+}
+
+/// The verdicts of a batch stage, one for each of its `items`.
+///
+/// # Panics
+///
+/// If there are more or fewer: nobody could say which items they are about. The batch is lost as by any other panic of its stage.
+#[inline]
+pub fn one_for_each<R>(items: usize, verdicts: Vec<R>) -> Vec<R> {
+    let given = verdicts.len();
+    assert!(
+        given == items,
+        "it returned {given} verdicts on {items} items; a batch stage returns one for each, in their order"
+    );
+    verdicts
+}
+
+/// A call that is given `items` items at once, of which the first came at `since`: if it panics, all of them are counted, not one.
+#[inline(always)]
+pub fn at_once<R>(
+    w: Watch<'_>,
+    stage: u16,
+    items: usize,
+    since: u64,
+    call: impl FnOnce() -> R,
+) -> R {
     struct Count<'a>(&'a Counts, u16, u64);
     impl Drop for Count<'_> {
         #[cold]
@@ -171,5 +225,6 @@ pub fn at_once<R>(w: Watch<'_>, stage: u16, items: usize, call: impl FnOnce() ->
     let count = Count(w.counts, stage, items.saturating_sub(1) as u64);
     let result = call();
     std::mem::forget(count);
+    late::look(w, stage, items, since);
     result
 }

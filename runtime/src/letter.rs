@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    Batch,
     classify::ErrorClass,
     diagnose::{Keeps, ReceivesKeptLetter, ReceivesLetter},
     drive::Watch,
@@ -257,6 +258,11 @@ where
 {
     let letter = DeadLetter::at(whence, P::NAME, error, item);
     <C::In as ReceivesKeptLetter<P::Err, P::In, P, C>>::receive(letter)
+}
+
+/// Copies the items of a batch of stage `P` for the letters that they may become.
+pub fn keep_all<T: Keeps<P>, P: StageFn>(items: &[T]) -> Batch<T> {
+    items.iter().map(Keeps::keep).collect::<Vec<T>>().into()
 }
 
 /// Copies an item of stage `P` for the letter that it may become.

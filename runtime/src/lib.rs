@@ -97,6 +97,7 @@ built_on_them! {
     mod guard;
     mod health;
     mod lane_queues;
+    mod late;
     mod lent;
     mod letter;
     mod link;
@@ -175,6 +176,7 @@ built_on_them! {
         worker_stats::WorkerMetrics,
         report::{Aborted, Failed, Ledger, Report},
         ending::Left,
+        late::LateBatch,
         live::{Change, Retuning},
         running::{Input, Running},
         shared::PanicNote,

@@ -98,6 +98,7 @@ pub(crate) struct Live {
 
 struct LiveStage {
     fill: Arc<Fill>,
+    budget: AtomicU64,
     idle: AtomicU64,
 }
 
@@ -154,6 +155,7 @@ impl Live {
     pub(crate) fn new(settings: &Settings) -> Self {
         let stages = settings.stages.iter().map(|stage| LiveStage {
             fill: Arc::new(Fill::new(stage.batch.unwrap_or(BATCH), stage.linger)),
+            budget: AtomicU64::new(stage.budget),
             idle: AtomicU64::new(stage.idle),
         });
         Self {
@@ -175,6 +177,14 @@ impl Live {
     /// How long a source rests that has nothing, in nanoseconds.
     pub(crate) fn idle(&self, stage: u16) -> u64 {
         self.stages[usize::from(stage)].idle.load(Ordering::Relaxed)
+    }
+
+    /// How long a batch of a stage may take, in nanoseconds.
+    #[inline]
+    pub(crate) fn budget(&self, stage: u16) -> u64 {
+        self.stages[usize::from(stage)]
+            .budget
+            .load(Ordering::Relaxed)
     }
 
     /// What a batch of a stage is filled with.
@@ -206,6 +216,7 @@ impl Live {
         self.quantum.store(settings.quantum, Ordering::Relaxed);
         for (live, stage) in self.stages.iter().zip(&settings.stages) {
             live.fill.set(stage.batch.unwrap_or(BATCH), stage.linger);
+            live.budget.store(stage.budget, Ordering::Relaxed);
             live.idle.store(stage.idle, Ordering::Relaxed);
         }
     }
@@ -333,6 +344,7 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
             (Key::Realtime, both.map(|s| or_none(s.realtime))),
             (Key::Batch, both.map(|s| or_none(s.batch))),
             (Key::Linger, both.map(|s| time(s.linger))),
+            (Key::Budget, both.map(|s| time(s.budget))),
             (Key::Idle, both.map(|s| time(s.idle))),
             (Key::Queue, both.map(|s| s.queue.to_string())),
             (Key::InFlight, both.map(|s| s.in_flight.to_string())),

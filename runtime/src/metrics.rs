@@ -1,6 +1,6 @@
 //! What the stages have counted, as plain data.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use pipewright_spec::info::{DoorInfo, Kind, TopologyInfo};
 
@@ -58,6 +58,10 @@ pub struct StageMetrics {
     pub in_flight: u64,
     /// Items sent by each variant door that is read.
     pub routed: Vec<(&'static str, u64)>,
+    /// Batches that took longer than `budget`.
+    pub late_batches: u64,
+    /// How long the longest of them took.
+    pub longest_batch: Duration,
     /// What guards it has counted; `None` if nothing does.
     pub guard: Option<GuardMetrics>,
     /// What was counted of its futures; `None` if it is no `async fn`.
@@ -210,6 +214,8 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .into_iter()
             .map(|door| (door, routed(shared, stage, door)))
             .collect(),
+        late_batches: shared.late.of(stage).0,
+        longest_batch: shared.late.of(stage).1,
         guard: shared
             .guards
             .of(stage)

@@ -24,12 +24,18 @@ pub use crate::{
     diagnose::*,
     drive::{Segment, Tally, Watch, drive, drive_tagged, flush, stop_with},
     dry_run::DryAssembly,
-    each::{apart, at_once, each, each_ahead, each_called, each_emitted, each_left},
+    each::{
+        apart, at_once, each, each_ahead, each_called, each_emitted, each_judged, each_left,
+        each_verdict, one_for_each,
+    },
     error::InitError,
     flights::{Ahead as LeavesAhead, Answered, Beside, Flying, Futures, Waiting, drive_async},
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
-    guard::{Guarding, Pause, drive_guarded, drive_guarded_tagged},
-    letter::{Whence, keep, kept_letter_link, letter_link},
+    guard::{
+        Guarding, Pause, drive_guarded, drive_guarded_batch, drive_guarded_tagged,
+        drive_guarded_tagged_batch,
+    },
+    letter::{Whence, keep, keep_all, kept_letter_link, letter_link},
     link::{
         Deposit, Direct, Hashed, KeyedDeposit, KeyedLink, KeyedSolo, Keys, Merge, Part, RingLink,
         RingLoad, Sender, Sending, Serial, Shard,

@@ -9,6 +9,7 @@ use crate::{
     error::{RunError, StartError},
     graph::{Blueprint, States},
     health::Health,
+    late::LateBatch,
     live::Retuning,
     metrics::{Metrics, StageMetrics, input_received},
     shared::{PanicNote, Shared},
@@ -25,6 +26,7 @@ pub struct Report<P> {
     panics: Vec<PanicNote>,
     warnings: Vec<String>,
     retunings: Vec<Retuning>,
+    late_batches: Vec<LateBatch>,
     health: Health,
     elapsed: Duration,
     name: &'static str,
@@ -125,6 +127,7 @@ impl<P: Blueprint> Report<P> {
             panics: shared.panics(),
             warnings: shared.warnings.list(),
             retunings: shared.live.log(),
+            late_batches: shared.late.told(),
             health,
             elapsed: shared.elapsed(),
             name: shared.info.name,
@@ -152,6 +155,7 @@ impl<P: Blueprint> Report<P> {
             panics,
             warnings: Vec::new(),
             retunings: Vec::new(),
+            late_batches: Vec::new(),
             health: Health::Healthy,
             elapsed,
             name: P::TOPOLOGY.name,
@@ -189,6 +193,11 @@ impl<P: Blueprint> Report<P> {
     /// What was asked of the numbers of the run while it went on, and what came of it; see [`Running::retune`](crate::Running::retune).
     pub fn retunings(&self) -> &[Retuning] {
         &self.retunings
+    }
+
+    /// Batches that took longer than their `budget`: of each stage one in a second, the last 64; none in a dry run.
+    pub fn late_batches(&self) -> &[LateBatch] {
+        &self.late_batches
     }
 
     /// How long the run took, from start to end.
@@ -377,6 +386,13 @@ impl<P> fmt::Display for Report<P> {
             .filter_map(|s| Some((s.name, s.flights.as_ref()?)));
         for (name, flights) in flights {
             writeln!(f, "  `{name}`: {flights}")?;
+        }
+        for late in stages.iter().filter(|stage| stage.late_batches > 0) {
+            let (name, batches, longest) = (late.name, late.late_batches, late.longest_batch);
+            writeln!(
+                f,
+                "  `{name}`: batches over budget: {batches}, the longest took {longest:?}"
+            )?;
         }
         if let Some(memory) = self.metrics.memory {
             writeln!(f, "  {memory}")?;

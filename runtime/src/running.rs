@@ -14,6 +14,7 @@ use crate::{
     graph::{Blueprint, States},
     health::Health,
     lane::Lane,
+    late::LateBatch,
     live::{Change, Retuning},
     metrics::Metrics,
     report::{Failed, Report},
@@ -196,6 +197,11 @@ impl<P: Blueprint> Running<P> {
     /// What was asked of the numbers of this run so far, and what came of it: the last 256 times.
     pub fn retunings(&self) -> Vec<Retuning> {
         self.shared.live.log()
+    }
+
+    /// Batches that took longer than their `budget`: of each stage one in a second, the last 64.
+    pub fn late_batches(&self) -> Vec<LateBatch> {
+        self.shared.late.told()
     }
 
     /// How the run is: healthy, degraded and why, or stopped. Costs as much as [`Self::metrics`].

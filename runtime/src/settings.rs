@@ -19,6 +19,8 @@ use crate::{
 pub(crate) const QUANTUM_NS: u64 = 64_000;
 /// How long an item waits for its batch to fill, by default: 150 us.
 pub(crate) const LINGER_NS: u64 = 150_000;
+/// How long a batch may take, by default: 800 us.
+pub(crate) const BUDGET_NS: u64 = 800_000;
 /// How long a source that has nothing is left alone, by default: 50 us.
 pub(crate) const IDLE_NS: u64 = 50_000;
 /// Items that an input holds, by default.
@@ -71,6 +73,7 @@ pub(crate) struct Settings {
 pub(crate) struct StageSettings {
     pub(crate) batch: Option<u32>,
     pub(crate) linger: u64,
+    pub(crate) budget: u64,
     pub(crate) idle: u64,
     pub(crate) queue: u32,
     /// Futures that are under way at once.
@@ -99,6 +102,7 @@ impl Settings {
             .map(|(id, stage)| StageSettings {
                 batch: stage.batch,
                 linger: stage.linger_ns.unwrap_or(LINGER_NS),
+                budget: stage.budget_ns.unwrap_or(BUDGET_NS),
                 idle: stage.idle_ns.unwrap_or(IDLE_NS),
                 queue: stage.queue.unwrap_or(match info.reads_ring(id as u16) {
                     true => RING,

@@ -26,6 +26,7 @@ use crate::{
     guard::{Guards, HELD_AT_END_NS},
     idle::Idle,
     lane_queues::LaneQueues,
+    late::Late,
     live::Live,
     machine::{Placement, Seating},
     pin::{self, Pins},
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) bell: Arc<Bell>,
     /// The numbers that can change.
     pub(crate) live: Live,
+    /// Batches that took too long.
+    pub(crate) late: Late,
     /// What guards the stages that have guards.
     pub(crate) guards: Guards,
     /// What they have put aside.
@@ -193,6 +196,7 @@ impl Shared {
             sources,
             bell: Arc::default(),
             live: Live::new(&settings),
+            late: Late::new(info.stages.len()),
             outcome: Mutex::new(Outcome::default()),
             epoch,
             settings,

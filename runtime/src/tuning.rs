@@ -77,6 +77,9 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
         if let Some(linger) = &tuned.linger_ns {
             stage.linger = linger.value;
         }
+        if let Some(budget) = &tuned.budget_ns {
+            stage.budget = budget.value;
+        }
         if let Some(idle) = &tuned.idle_ns {
             stage.idle = idle.value;
         }

@@ -224,6 +224,7 @@ fn join_options(ron: StageOptions<Place>, rust: StageOptions<Place>) -> StageOpt
         realtime: ron.realtime.or(rust.realtime),
         batch: ron.batch.or(rust.batch),
         linger: ron.linger.or(rust.linger),
+        budget: ron.budget.or(rust.budget),
         idle: ron.idle.or(rust.idle),
         queue: ron.queue.or(rust.queue),
         overflow: ron.overflow.or(rust.overflow),

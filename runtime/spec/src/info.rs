@@ -177,6 +177,8 @@ pub struct StageInfo {
     pub batch: Option<u32>,
     /// `linger`, where given.
     pub linger_ns: Option<u64>,
+    /// `budget`, where given.
+    pub budget_ns: Option<u64>,
     /// `idle`, where given.
     pub idle_ns: Option<u64>,
     /// `queue`, where given.

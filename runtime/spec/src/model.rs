@@ -316,6 +316,10 @@ pub enum Gives {
     Keep,
     /// `Result<(), E>` of a sink.
     UnitResult,
+    /// `Vec<Result<O, E>>`: what a batch stage sends for each of its items, or why not.
+    Verdicts,
+    /// `Vec<Result<(), E>>`: whether a batch stage lets each of its items pass, or a sink took it.
+    Judged,
     /// `Flow` of a source that is polled.
     Flow,
     /// A source that can be split between workers.
@@ -355,7 +359,12 @@ impl Signature {
     pub const fn fallible(&self) -> bool {
         matches!(
             self.gives,
-            Gives::Result | Gives::ResultOption | Gives::EmitResult | Gives::UnitResult
+            Gives::Result
+                | Gives::ResultOption
+                | Gives::EmitResult
+                | Gives::UnitResult
+                | Gives::Verdicts
+                | Gives::Judged
         )
     }
 
@@ -367,6 +376,11 @@ impl Signature {
     /// Does it take many items at a time?
     pub const fn is_batch(&self) -> bool {
         matches!(self.takes, Takes::Batch | Takes::SliceMut | Takes::Slice)
+    }
+
+    /// Does it say of each item of a batch what became of it?
+    pub const fn judges(&self) -> bool {
+        matches!(self.gives, Gives::Verdicts | Gives::Judged)
     }
 
     /// Is it a source that is polled?

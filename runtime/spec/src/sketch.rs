@@ -100,6 +100,7 @@ fn words(text: &str, stage: &mut Stage<String>) {
             "unit" => signature.gives = Gives::Unit,
             "poll" => signature.gives = Gives::Flow,
             "batch" => (signature.takes, signature.gives) = (Takes::Batch, Gives::Unit),
+            "verdicts" => (signature.takes, signature.gives) = (Takes::Batch, Gives::Verdicts),
             "slice_mut" => (signature.takes, signature.gives) = (Takes::SliceMut, Gives::Unit),
             "async" => signature.is_async = true,
             _ => panic!("the sketch has no word `{word}`"),

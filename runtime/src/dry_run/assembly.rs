@@ -76,7 +76,8 @@ pub(super) trait Machine<E> {
 #[derive(Default)]
 pub(super) struct Outputs {
     pub(super) sent: Vec<Item>,
-    pub(super) failed: Vec<Item>,
+    /// With the place of the item that failed among those of the call.
+    pub(super) failed: Vec<(usize, Item)>,
     /// Items that a sink took.
     pub(super) took: u64,
     /// The future took too long.
@@ -403,9 +404,12 @@ fn outputs<T: 'static, E: 'static>(out: &mut Outlet<T, E>, panicked: bool) -> Ou
         items.map(|item| Box::new(item) as Item).collect()
     }
     let (sent, failed, took) = out.empty(panicked);
+    let failed = failed
+        .into_iter()
+        .map(|(at, error)| (at, Box::new(error) as Item));
     Outputs {
         sent: boxed(sent),
-        failed: boxed(failed),
+        failed: failed.collect(),
         took,
         late: out.take_late(),
     }

@@ -1,5 +1,7 @@
 //! What a dry run has counted, and the ledger of it: as a run with threads, plus what the caller fed and took.
 
+use std::time::Duration;
+
 use pipewright_spec::info::{DoorInfo, Kind};
 
 use super::{
@@ -54,6 +56,8 @@ impl<E> Engine<'_, E> {
                     .saturating_sub(received + tally.dropped.total())
             },
             routed: doors.map(|door| (door, tally.routed_by(door))).collect(),
+            late_batches: tally.late_batches,
+            longest_batch: Duration::from_nanos(tally.longest_batch),
             guard: self.nodes[stage].guard.as_ref().map(DryGuard::seen),
             flights: None,
         }

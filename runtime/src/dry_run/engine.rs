@@ -102,6 +102,9 @@ pub(super) struct Tally {
     pub(super) dropped: Dropped,
     /// Items that were dropped in the stage because the run stopped.
     pub(super) dropped_inside: u64,
+    /// Batches over their budget, and the longest of them in nanoseconds.
+    pub(super) late_batches: u64,
+    pub(super) longest_batch: u64,
     /// Items and errors that the caller took.
     pub(super) taken: u64,
     pub(super) taken_errors: u64,
@@ -338,7 +341,15 @@ impl<'s, E> Engine<'s, E> {
             return;
         }
         let held = mem::take(&mut self.nodes[stage].held);
-        let Some(last) = held.last() else { return };
+        let (Some(first), Some(last)) = (held.first(), held.last()) else {
+            return;
+        };
+        let took = at.saturating_sub(first.when.at);
+        if took > self.settings.stages[stage].budget {
+            let tally = &mut self.nodes[stage].tally;
+            tally.late_batches += 1;
+            tally.longest_batch = tally.longest_batch.max(took);
+        }
         let when = When {
             at,
             place: last.when.place,
@@ -367,9 +378,11 @@ impl<'s, E> Engine<'s, E> {
         let came = items.len() as u64;
         node.tally.received += came;
         let keep = node.part.keep.as_ref();
-        let mut kept = None;
+        let mut kept: Vec<Item> = Vec::new();
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            kept = keep.zip(items.first()).map(|(keep, item)| keep(&**item));
+            if let Some(keep) = keep {
+                kept = items.iter().map(|item| keep(&**item)).collect();
+            }
             machine.call(items, env)
         }));
         let Outputs {
@@ -380,7 +393,7 @@ impl<'s, E> Engine<'s, E> {
         } = machine.outputs(attempt.is_err());
         let late = late.then_some(node.part.late.as_ref());
         if let Some(Some(error)) = &late {
-            failed.push(error(node.late));
+            failed.push((0, error(node.late)));
         }
         node.tally.sent += sent.len() as u64 + took;
         node.tally.failed += failed.len() as u64;
@@ -390,9 +403,9 @@ impl<'s, E> Engine<'s, E> {
             kept: None,
         };
         node.sent.extend(sent.into_iter().map(timed));
-        for item in failed {
+        for (at, item) in failed {
             // A closure that stands for the stage may send several errors.
-            let kept = keep.zip(kept.as_ref()).map(|(keep, item)| keep(&**item));
+            let kept = keep.zip(kept.get(at)).map(|(keep, item)| keep(&**item));
             node.failed.push(Timed { item, when, kept });
         }
         match attempt {

@@ -114,7 +114,7 @@ impl<E> Engine<'_, E> {
             }
             let guard = Rc::clone(&own.guard);
             let last_call = ends.then_some(item.when.at.saturating_add(HELD_AT_END_NS));
-            match guard.admit(1, own.at, Some(item.when.at), last_call) {
+            match guard.admit(1, 1, own.at, Some(item.when.at), last_call) {
                 Admission::Later(wait) => {
                     let due = own.at.saturating_add(wait);
                     own.waits_from_now_on();

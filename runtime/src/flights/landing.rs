@@ -364,7 +364,7 @@ where
         } else {
             w.now
         };
-        match guard.admit(1, asked, since, w.shared.last_call()) {
+        match guard.admit(1, 1, asked, since, w.shared.last_call()) {
             Admission::Call(ticket, _) => {
                 self.log.since = None;
                 Admitted::Yes(ticket.map(crate::breaker::Ticket::detach))

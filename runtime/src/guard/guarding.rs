@@ -9,7 +9,7 @@ use std::{
 use pipewright_spec::info::LinkKindInfo;
 
 use super::{
-    Admission, Guard,
+    Admission, Guard, SLICE,
     slice::{Failures, Laps},
 };
 use crate::{
@@ -75,6 +75,10 @@ pub struct Guarding<'r, T> {
     news: Cell<u64>,
     /// Items of this slice that were taken.
     pub(super) taken: Cell<u32>,
+    /// Verdicts on items of this slice, of a stage that takes many.
+    judged: Cell<u32>,
+    /// The most items that are called at once, of a stage that takes many.
+    batch: Option<usize>,
     /// Ends this slice.
     pub(super) stops: Cell<bool>,
     /// Failures in this slice, and how they lie.
@@ -135,6 +139,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
             since: Cell::new(None),
             news: Cell::new(0),
             taken: Cell::new(0),
+            judged: Cell::new(0),
+            batch: w.shared.info.stages[usize::from(stage)]
+                .is_batch
+                .then(|| w.shared.live.fill(stage).get().0),
             stops: Cell::new(false),
             failures: Cell::new(Failures::default()),
             began: Cell::new(0),
@@ -173,13 +181,21 @@ impl<'r, T: 'static> Guarding<'r, T> {
             return class;
         }
         if self.guard.is_failure(class) {
-            self.failures
-                .set(self.failures.get().with(self.taken.get()));
+            let at = match self.batch {
+                Some(_) => self.judged.get(),
+                None => self.taken.get(),
+            };
+            self.failures.set(self.failures.get().with(at));
         }
         if class == ErrorClass::Fatal {
             self.fatal.borrow_mut().get_or_insert(text);
         }
         class
+    }
+
+    /// The verdict on the next item of a batch comes.
+    pub fn verdict(&self) {
+        self.judged.set(self.judged.get() + 1);
     }
 
     /// An item failed, which is tried again if that may help; else the error is final and comes back.
@@ -311,10 +327,13 @@ impl<'r, T: 'static> Guarding<'r, T> {
             } else {
                 load.len()
             };
-            match self
-                .guard
-                .admit(wanted, asked, self.since.get(), shared.last_call())
-            {
+            match self.guard.admit(
+                wanted,
+                self.batch.unwrap_or(SLICE),
+                asked,
+                self.since.get(),
+                shared.last_call(),
+            ) {
                 Admission::Call(ticket, items) => self.call(load, ticket, items, &mut run),
                 Admission::Later(wait) => {
                     return Some(Pause {
@@ -348,6 +367,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         let (generation, probes) = (self.generation(), self.is_half_open());
         let (panicked, before) = (self.panicked(), load.len());
         self.taken.set(0);
+        self.judged.set(0);
         self.failures.set(Failures::default());
         let outer = self.begins();
         // If it ends the run, the loop around this one sees that.
@@ -501,8 +521,13 @@ impl<T> Laps for Guarding<'_, T> {
         let now = self.w.shared.now();
         let failures = self.failures.get();
         let is_over = timeout.is_over(self.began.replace(now), now);
-        if is_over && !failures.knows(at) && self.guard.is_failure(ErrorClass::Timeout) {
-            self.failures.set(failures.with(at));
+        if is_over && self.guard.is_failure(ErrorClass::Timeout) {
+            self.failures.set(match self.batch {
+                // One call, and its items share what came of it.
+                Some(_) => (1..=at).fold(Failures::default(), Failures::with),
+                None if failures.knows(at) => failures,
+                None => failures.with(at),
+            });
         }
         timeout.goes_on(self.w.id, now);
     }

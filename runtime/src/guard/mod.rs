@@ -46,7 +46,7 @@ pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
-    slice::{drive_guarded, drive_guarded_tagged},
+    slice::{drive_guarded, drive_guarded_batch, drive_guarded_tagged, drive_guarded_tagged_batch},
 };
 use self::{
     metrics::Tallies,
@@ -253,17 +253,18 @@ impl Guard {
         self.fuse.as_ref().map(|fuse| &fuse.breaker)
     }
 
-    /// What may be done with `items` items at the time `now` that have waited since `since` for the breaker. `last_call`:
+    /// What may be done with `items` items, of which at most `most` are called at once, at the time `now` that have waited since `since` for the breaker. `last_call`:
     /// the run is drained, and from that time on nothing waits for a breaker.
     pub(crate) fn admit(
         &self,
         items: usize,
+        most: usize,
         now: u64,
         since: Option<u64>,
         last_call: Option<u64>,
     ) -> Admission<'_> {
         self.look(now);
-        let mut items = items.min(SLICE);
+        let mut items = items.min(most);
         // What the breaker refuses for certain takes nothing of the rate.
         let open = self
             .breaker()

@@ -4,9 +4,10 @@ use std::cell::Cell;
 
 use super::guarding::{Guarding, Pause};
 use crate::{
+    batch::Due,
     breaker::Rows,
     carrier::Carrier,
-    drive::{ALL, HANDED, Next, Progress, Segment, pump},
+    drive::{ALL, HANDED, Next, Progress, Segment, flush, pump},
 };
 
 /// Runs the items of a guarded stage through `step`; `Some` if some of them have to wait.
@@ -32,6 +33,36 @@ pub fn drive_guarded_tagged<T: 'static, C: Segment>(
     guard.begin(load, true);
     guard.work(load, |load, left| {
         through(guard, Slice::new(guard, load, left), cx, &step)
+    })
+}
+
+/// As [`drive_guarded`], for a stage that takes many items: each slice is a batch.
+pub fn drive_guarded_batch<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, false);
+    guard.work(load, |load, left| {
+        let next = through(guard, Untagged(Slice::new(guard, load, left)), cx, &step);
+        flush(guard.w, cx, Due::All);
+        next
+    })
+}
+
+/// As [`drive_guarded_batch`], with each item's position in its batch.
+pub fn drive_guarded_tagged_batch<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, true);
+    guard.work(load, |load, left| {
+        let next = through(guard, Slice::new(guard, load, left), cx, &step);
+        flush(guard.w, cx, Due::All);
+        next
     })
 }
 

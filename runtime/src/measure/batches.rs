@@ -50,6 +50,7 @@ static TOPOLOGY: TopologyInfo = TopologyInfo {
         in_flight: None,
         batch: None,
         linger_ns: None,
+        budget_ns: None,
         idle_ns: None,
         queue: None,
         priority: None,

@@ -80,6 +80,7 @@ const fn plain(
         in_flight: None,
         batch: None,
         linger_ns: None,
+        budget_ns: None,
         idle_ns: None,
         queue: None,
         priority: None,

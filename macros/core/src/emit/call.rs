@@ -137,12 +137,43 @@ fn given(def: &StageDef, sig: &StageSig, call: &TokenStream) -> TokenStream {
         Gives::UnitResult => {
             hygienic!(match #call { #ok(()) => out.took(), #err(x) => out.fail(x) })
         }
-        Gives::Flow | Gives::Splittable => TokenStream::new(),
+        Gives::Flow | Gives::Splittable | Gives::Verdicts | Gives::Judged => TokenStream::new(),
     }
 }
 
 fn batch_body(def: &StageDef, sig: &StageSig) -> TokenStream {
     let call = function(def, sig, hygienic!(xs));
+    let rt = quote_spanned!(Span::mixed_site()=> ::pipewright::__private);
+    let (ok, err) = (
+        hygienic!(::core::result::Result::Ok),
+        hygienic!(::core::result::Result::Err),
+    );
+    if sig.gives == Gives::Verdicts {
+        return hygienic! {
+            let n = xs.len();
+            for (at, verdict) in #rt::one_for_each(n, #call).into_iter().enumerate() {
+                out.is_of(at);
+                match verdict { #ok(x) => out.send(x), #err(x) => out.fail(x) }
+            }
+        };
+    }
+    if sig.gives == Gives::Judged {
+        let passed = match def.kind {
+            Kind::Sink => hygienic!({
+                ::core::mem::drop(x);
+                out.took()
+            }),
+            _ => hygienic!(out.send(x)),
+        };
+        return hygienic! {
+            let verdicts = #call;
+            let verdicts = #rt::one_for_each(xs.len(), verdicts);
+            for (at, (x, verdict)) in xs.drain().zip(verdicts).enumerate() {
+                out.is_of(at);
+                match verdict { #ok(()) => #passed, #err(x) => out.fail(x) }
+            }
+        };
+    }
     if def.kind == Kind::Sink {
         return hygienic! {
             let n = xs.len();

@@ -12,7 +12,7 @@ use quote::{quote, quote_spanned};
 use super::{
     calls::link_item,
     fields::Field,
-    flow::{Flow, hygienic},
+    flow::{Flow, hygienic, letter},
     futures,
     pipe::{Output, Pipe, spanned},
 };
@@ -160,12 +160,9 @@ impl Flow<'_> {
         me: &Ident,
     ) -> TokenStream {
         let pipe = self.pipe;
-        let (rt, node) = (pipe.rt(), &pipe.nodes[stage]);
+        let node = &pipe.nodes[stage];
         let guard = self.fields.use_of(pipe, Field::Guard(stage));
-        let env = self.fields.use_of(pipe, Field::Env);
-        let span = function.span().resolved_at(Span::mixed_site());
-        let marker = pipe.marker_at(stage, span);
-        let made = quote_spanned!(span=> #rt::fallback::<#marker, _, _, _>(x, #me.#env, #function));
+        let made = self.fallback_call(stage, function, me);
         let made = match node.sig.gives {
             Gives::ResultOption => hygienic!(Ok(Some(#made))),
             Gives::EmitResult => {
@@ -180,6 +177,15 @@ impl Flow<'_> {
                 Some(_) => #made,
             }
         }
+    }
+
+    /// The call of the function that takes the place of a stage; the item is `x`.
+    fn fallback_call(&mut self, stage: usize, function: &Ident, me: &Ident) -> TokenStream {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let env = self.fields.use_of(pipe, Field::Env);
+        let span = function.span().resolved_at(Span::mixed_site());
+        let marker = pipe.marker_at(stage, span);
+        quote_spanned!(span=> #rt::fallback::<#marker, _, _, _>(x, #me.#env, #function))
     }
 
     /// Hands an item on that the breaker of its stage turns away, where that is what follows; the item is `x`.
@@ -235,6 +241,66 @@ impl Flow<'_> {
             false => hygienic!(_),
         };
         hygienic!(Err(error) => if let Some(#x) = #me.#guard.again(error, #tag, #kept, #class) { #after })
+    }
+
+    /// What becomes of `value`, which comes to a batch stage, where the breaker turns it away with `refused`.
+    pub(super) fn turned_away(
+        &mut self,
+        stage: usize,
+        value: &TokenStream,
+        me: &Ident,
+    ) -> Option<TokenStream> {
+        let pipe = self.pipe;
+        let node = &pipe.nodes[stage];
+        let id = &node.id;
+        if pipe.model.stages[stage].diverts() {
+            let count = self.tally.diverted(pipe, stage);
+            let output = Output {
+                stage,
+                door: Some(DIVERTED),
+            };
+            let handed_on = self.counted(output, count, me);
+            self.fields.use_of(pipe, Field::Guard(stage));
+            return Some(hygienic!(let (x, _) = (#value, refused); t.at = #id; #handed_on));
+        }
+        if let Some(function) = fallback(pipe, stage) {
+            self.fields.use_of(pipe, Field::Guard(stage));
+            let made = self.fallback_call(stage, &function, me);
+            let made = match node.is_end() {
+                true => {
+                    let taken = self.tally.sent(pipe, stage);
+                    hygienic!(#made; #taken)
+                }
+                false => {
+                    let sent = self.sent(stage, me);
+                    hygienic!(let x = #made; #sent)
+                }
+            };
+            return Some(hygienic!(let (x, _) = (#value, refused); t.at = #id; #made));
+        }
+        if !refuses(pipe, stage) {
+            return None;
+        }
+        self.fields.use_of(pipe, Field::Guard(stage));
+        let (error, refused) = (self.error(stage, me), of_error(pipe, stage, "refused"));
+        let kept = match letter::keeper(pipe, stage) {
+            Some(_) => hygienic!(let kept = #value;),
+            None => hygienic!(::core::mem::drop(#value);),
+        };
+        Some(hygienic! {
+            t.at = #id;
+            #kept
+            match Err::<(), _>(#refused(refused)) { Ok(()) => {} #error }
+        })
+    }
+
+    /// Notes that the verdict on the next item of a batch comes.
+    pub(super) fn tell_verdict(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if !tells(self.pipe, stage) {
+            return TokenStream::new();
+        }
+        let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
+        hygienic!(#me.#guard.verdict();)
     }
 
     /// Tells the guard of a stage of the error `x`.

@@ -169,6 +169,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
     let (batch, queue) = (count(&given.batch), count(&given.queue));
     let in_flight = count(&given.in_flight);
     let (linger, idle) = (time(&given.linger), time(&given.idle));
+    let budget = time(&given.budget);
     let priority = given
         .priority
         .as_ref()
@@ -197,6 +198,7 @@ fn options(pipe: &Pipe<'_>, at: usize) -> TokenStream {
         in_flight: #in_flight,
         batch: #batch,
         linger_ns: #linger,
+        budget_ns: #budget,
         idle_ns: #idle,
         queue: #queue,
         priority: #priority,

@@ -233,6 +233,13 @@ fn sink(
             .help("use `#[stage]`, or take the parameter away");
         return None;
     }
+    if let Some((ok, err)) = verdicts(params, returned).filter(|(ok, _)| is_unit(ok)) {
+        return Some(Output {
+            gives: Gives::Judged,
+            out: ok.clone(),
+            err: Some(err.clone()),
+        });
+    }
     match returned {
         Returned::Unit => Some(plain(Gives::Unit, &unit())),
         Returned::Result { ok, err } if is_unit(ok) && !is_batch(params) => Some(Output {
@@ -267,6 +274,17 @@ fn stage(
     if let Some((out, span)) = &params.emit {
         return emitting(item, params, (out, *span), returned, errors);
     }
+    if let Some((ok, err)) = verdicts(params, returned) {
+        let (gives, out) = match is_unit(ok) {
+            true => (Gives::Judged, params.item.clone()),
+            false => (Gives::Verdicts, ok.clone()),
+        };
+        return Some(Output {
+            gives,
+            out,
+            err: Some(err.clone()),
+        });
+    }
     match params.takes {
         Takes::Item => by_value(returned, item, errors),
         Takes::ItemRef => filter(item, params, returned, errors),
@@ -279,6 +297,20 @@ fn stage(
             None
         }
         _ => in_place(item, params, returned, errors),
+    }
+}
+
+/// `T` and `E` of `Vec<Result<T, E>>`, which a batch stage returns: one for each item.
+fn verdicts<'t>(params: &Params, returned: &Returned<'t>) -> Option<(&'t Type, &'t Type)> {
+    let Returned::One(ty) = returned else {
+        return None;
+    };
+    let [of] = *generics_of(ty, "Vec")?.as_slice() else {
+        return None;
+    };
+    match *generics_of(of, "Result")?.as_slice() {
+        [ok, err] if is_batch(params) => Some((ok, err)),
+        _ => None,
     }
 }
 
@@ -415,7 +447,7 @@ fn batch_fails(item: &MaybeItemFn, errors: &mut Errors) {
                 item.name()
             ),
         )
-        .help("take one item, or deal with the error inside");
+        .help("return a verdict on each item, in their order: `Vec<Result<T, E>>`, where `T` is what is sent, or `()` for the item itself");
 }
 
 fn is_batch(params: &Params) -> bool {

@@ -219,7 +219,7 @@ help: return nothing; to send something else take `&[u8]` and `out: &mut Emit<T>
     check(
         "#[stage] fn f(x: &[u8], out: &mut Emit<u8>) -> Result<(), E> { Ok(()) }",
         &[r#"`f` takes a batch, which does not fail as a whole
-help: take one item, or deal with the error inside"#],
+help: return a verdict on each item, in their order: `Vec<Result<T, E>>`, where `T` is what is sent, or `()` for the item itself"#],
     );
     check(
         "#[stage] fn f(x: u8) -> io::Result<u8> { Ok(1) }",
@@ -256,7 +256,7 @@ fn a_sink_sends_nothing() {
     check(
         "#[sink] fn f(x: &[u8]) -> Result<(), E> { Ok(()) }",
         &[r#"`f` takes a batch, which does not fail as a whole
-help: take one item, or deal with the error inside"#],
+help: return a verdict on each item, in their order: `Vec<Result<T, E>>`, where `T` is what is sent, or `()` for the item itself"#],
     );
     check(
         "#[sink] fn f(x: u8) -> u8 { x }",

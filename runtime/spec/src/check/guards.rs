@@ -8,11 +8,13 @@ use crate::report::{Problem, Problems};
 /// The keys that guard a stage.
 const GUARDS: [Key; 4] = [Key::Timeout, Key::Rate, Key::Retry, Key::Breaker];
 
-/// A guarded stage is called item by item, by the workers of the pool, in a loop that can stop anywhere.
+/// A guarded stage is called by the workers of the pool, in a loop that can stop anywhere; one that tries again, item by item.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for stage in &model.stages {
         for key in GUARDS {
-            if let (Some(place), Some((what, help))) = (stage.options.given(key), misfit(stage)) {
+            if let (Some(place), Some((what, help))) =
+                (stage.options.given(key), misfit(stage, key))
+            {
                 let name = &stage.name.text;
                 let message = format!("`{}` of `{name}` needs {what}", info(key).name);
                 problems.push(Problem::new("E_GUARD", message, place.clone()).help(help));
@@ -22,14 +24,14 @@ pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
 }
 
 /// What a stage lacks for a guard, and what to do.
-fn misfit<P: Place>(stage: &Stage<P>) -> Option<(&'static str, &'static str)> {
+fn misfit<P: Place>(stage: &Stage<P>, key: Key) -> Option<(&'static str, &'static str)> {
     let options = &stage.options;
     let batch = stage
         .signature
         .is_some_and(|signature| signature.is_batch());
     [
         (
-            batch,
+            batch && key == Key::Retry,
             "a function that takes one item",
             "take one item, or put the call that can fail on a stage of its own",
         ),

@@ -76,7 +76,7 @@ pub(super) fn shape_of_function<P: Place>(model: &Model<P>, problems: &mut Probl
 /// Key, whether it fits, what it needs, and what to do.
 pub(crate) type Need = (Key, bool, &'static str, &'static str);
 
-fn function_needs(source: bool, signature: &Signature) -> [Need; 9] {
+fn function_needs(source: bool, signature: &Signature) -> [Need; 10] {
     let (batch, keyed) = (signature.is_batch(), signature.state == StateKind::Keyed);
     let (poll, fallible) = (signature.is_poll(), signature.fallible());
     let result = (
@@ -86,6 +86,7 @@ fn function_needs(source: bool, signature: &Signature) -> [Need; 9] {
     [
         batch_need(source, batch),
         linger_need(batch, keyed),
+        budget_need(batch),
         idle_need(poll),
         prefetch_need(batch, keyed),
         in_flight_need(signature.is_async),
@@ -221,6 +222,16 @@ pub(crate) fn linger_need(batch: bool, keyed: bool) -> Need {
         Key::Linger,
         batch || keyed,
         "a function that takes many items at a time, or a `key`",
+        TAKE_MANY,
+    )
+}
+
+/// `budget` is for functions that take many items.
+pub(crate) fn budget_need(batch: bool) -> Need {
+    (
+        Key::Budget,
+        batch,
+        "a function that takes many items at a time",
         TAKE_MANY,
     )
 }

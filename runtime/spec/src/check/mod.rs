@@ -19,8 +19,8 @@ mod reply;
 mod tests;
 
 pub(crate) use keys::{
-    Need, batch_need, cores_need, idle_need, in_flight_need, linger_need, needs, panic_misfit,
-    queue_need,
+    Need, batch_need, budget_need, cores_need, idle_need, in_flight_need, linger_need, needs,
+    panic_misfit, queue_need,
 };
 pub(crate) use names::{is_rust_name, is_variant_name};
 pub use pinned::MAX_THREADS;

@@ -68,6 +68,10 @@ fn one_to_one<P: Place>(stage: &Stage<P>, place: &P, problems: &mut Problems<P>)
     let (code, message, help, why) = if signature.one_to_many() {
         let message = format!("`{name}` may send many items, so a call has no single answer");
         ("E_REPLY_MANY", message, before, "one to many")
+    } else if signature.judges() {
+        let message = format!("`{name}` judges a batch, which calls cannot pass");
+        let help = format!("let it take one item and return a `Result`, or {before}");
+        ("E_REPLY_BATCH", message, help, "takes a batch")
     } else if signature.takes == Takes::Batch {
         let message =
             format!("`{name}` may add and drop items of its batch, so a call loses its item there");

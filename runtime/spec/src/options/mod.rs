@@ -38,6 +38,8 @@ pub struct StageOptions<P> {
     pub batch: Option<Given<u32, P>>,
     /// How long a batch waits to be filled.
     pub linger: Option<Given<Duration, P>>,
+    /// How long a batch may take.
+    pub budget: Option<Given<Duration, P>>,
     /// How long a polled source rests.
     pub idle: Option<Given<Duration, P>>,
     /// How many items wait in front of it.
@@ -106,6 +108,7 @@ impl<P> Default for StageOptions<P> {
             realtime: None,
             batch: None,
             linger: None,
+            budget: None,
             idle: None,
             queue: None,
             overflow: None,
@@ -157,6 +160,7 @@ impl<P: Place> StageOptions<P> {
             (Key::Prefetch, Value::Code) => self.prefetch = given(None, at, place),
             (Key::Cores, Value::Cores(cores)) => self.cores = given(cores, at, place),
             (Key::Linger, Value::Time(time)) => self.linger = given(time, at, place),
+            (Key::Budget, Value::Time(time)) => self.budget = given(time, at, place),
             (Key::Idle, Value::Time(time)) => self.idle = given(time, at, place),
             (Key::Timeout, Value::Time(time)) => self.timeout = given(time, at, place),
             (Key::Rate, Value::Rate(rate)) => self.rate = given(rate, at, place),
@@ -214,6 +218,7 @@ impl<P> StageOptions<P> {
             Key::Realtime => key_of(&self.realtime),
             Key::Batch => key_of(&self.batch),
             Key::Linger => key_of(&self.linger),
+            Key::Budget => key_of(&self.budget),
             Key::Idle => key_of(&self.idle),
             Key::Queue => key_of(&self.queue),
             Key::Overflow => key_of(&self.overflow),
@@ -253,6 +258,7 @@ impl<P> StageOptions<P> {
             realtime: self.realtime.map(|given| given.map_place(f)),
             batch: self.batch.map(|given| given.map_place(f)),
             linger: self.linger.map(|given| given.map_place(f)),
+            budget: self.budget.map(|given| given.map_place(f)),
             idle: self.idle.map(|given| given.map_place(f)),
             queue: self.queue.map(|given| given.map_place(f)),
             overflow: self.overflow.map(|given| given.map_place(f)),

@@ -6,8 +6,8 @@ use super::fields::{self, Field};
 use super::syntax;
 use super::tree::Node;
 use crate::check::{
-    MAX_THREADS, Need, batch_need, cores_need, idle_need, in_flight_need, linger_need, needs,
-    panic_misfit, queue_need, realtime_misfit, too_many,
+    MAX_THREADS, Need, batch_need, budget_need, cores_need, idle_need, in_flight_need, linger_need,
+    needs, panic_misfit, queue_need, realtime_misfit, too_many,
 };
 use crate::cores::CoreSet;
 use crate::guards::{breaker_misfit, retry_misfits};
@@ -45,6 +45,8 @@ pub struct StageTuning {
     pub batch: Option<Given<u32, Span>>,
     /// `linger`, in nanoseconds.
     pub linger_ns: Option<Given<u64, Span>>,
+    /// How long a batch may take.
+    pub budget_ns: Option<Given<u64, Span>>,
     /// `idle`, in nanoseconds.
     pub idle_ns: Option<Given<u64, Span>>,
     /// `queue`.
@@ -204,6 +206,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         name,
         batch: options.batch,
         linger_ns: options.linger.map(nanoseconds),
+        budget_ns: options.budget.map(nanoseconds),
         idle_ns: options.idle.map(nanoseconds),
         queue: options.queue,
         in_flight: options.in_flight,
@@ -238,6 +241,7 @@ impl TuningFile {
         match key {
             Key::Batch => place(&stage.batch),
             Key::Linger => place(&stage.linger_ns),
+            Key::Budget => place(&stage.budget_ns),
             Key::Idle => place(&stage.idle_ns),
             Key::Queue => place(&stage.queue),
             Key::InFlight => place(&stage.in_flight),
@@ -298,6 +302,7 @@ impl StageTuning {
             info,
             problems,
         );
+        needed(&self.budget_ns, budget_need(info.is_batch), info, problems);
         needed(&self.idle_ns, idle_need(info.is_poll), info, problems);
         needed(
             &self.queue,

@@ -22,6 +22,7 @@ const fn stage(name: &'static str, cores: &'static [u32], wait: Wait) -> StageIn
         in_flight: None,
         batch: None,
         linger_ns: None,
+        budget_ns: None,
         idle_ns: None,
         queue: None,
         priority: None,

@@ -73,7 +73,8 @@ impl Flow<'_> {
                 let error = self.error(stage, me);
                 hygienic!(match #call { Ok(()) => { #drain } #error })
             }
-            Gives::Flow | Gives::Splittable => TokenStream::new(),
+            // Sources, and stages that are called with a batch.
+            Gives::Flow | Gives::Splittable | Gives::Verdicts | Gives::Judged => TokenStream::new(),
         }
     }
 
@@ -155,7 +156,7 @@ impl Flow<'_> {
     }
 
     /// The arm of a failed item.
-    pub(super) fn error(&mut self, stage: usize, me: &Ident) -> TokenStream {
+    pub(in crate::emit) fn error(&mut self, stage: usize, me: &Ident) -> TokenStream {
         let rt = self.pipe.rt();
         let id = &self.pipe.nodes[stage].id;
         let count = self.tally.failed(self.pipe, stage);

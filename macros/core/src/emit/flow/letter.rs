@@ -96,6 +96,13 @@ impl Flow<'_> {
         hygienic!(self.#whence.next();)
     }
 
+    /// Copies the items of the batch `xs` before its stage is called.
+    pub(super) fn keep_all(&self, stage: usize, keeper: &Reader) -> TokenStream {
+        let (rt, span) = (self.pipe.rt(), at_item_of(self.pipe, keeper.stage));
+        let producer = self.pipe.marker_at(stage, span);
+        quote_spanned!(span=> let kept = #rt::keep_all::<_, #producer>(&xs);)
+    }
+
     /// The letter that a reader takes, of the error `error`.
     pub(super) fn letter(
         &mut self,
@@ -157,14 +164,16 @@ fn at_item_of(pipe: &Pipe<'_>, stage: usize) -> Span {
     span.resolved_at(Span::mixed_site())
 }
 
+/// The reader of a stage's errors that takes letters with the items that failed.
+pub(crate) fn keeper(pipe: &Pipe<'_>, stage: usize) -> Option<Reader> {
+    let output = err(stage);
+    let mut readers = pipe.readers(output).into_iter();
+    readers.find(|reader| letter(pipe, output, reader.stage) == Letter::WithItem)
+}
+
 /// Copies `x` before its stage is called, if a letter has it.
 pub(crate) fn keep(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
-    let output = err(stage);
-    let readers = pipe.readers(output);
-    let keeper = readers
-        .iter()
-        .find(|reader| letter(pipe, output, reader.stage) == Letter::WithItem);
-    let Some(keeper) = keeper else {
+    let Some(keeper) = keeper(pipe, stage) else {
         return TokenStream::new();
     };
     let (rt, span) = (pipe.rt(), at_item_of(pipe, keeper.stage));

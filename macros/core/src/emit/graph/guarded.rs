@@ -55,9 +55,14 @@ impl Glue<'_, '_> {
             };
             initial(pipe.fields.of(field), value)
         });
-        let drive = match plan.tagged || reorders(pipe, segment) {
-            true => hygienic!(drive_guarded_tagged),
-            false => hygienic!(drive_guarded),
+        let drive = match (
+            pipe.nodes[stage].is_batch(),
+            plan.tagged || reorders(pipe, segment),
+        ) {
+            (true, false) => hygienic!(drive_guarded_batch),
+            (true, true) => hygienic!(drive_guarded_tagged_batch),
+            (false, true) => hygienic!(drive_guarded_tagged),
+            (false, false) => hygienic!(drive_guarded),
         };
         let gated = plan.class != Class::Parallel;
         let parked = hygienic!(guard.park(pause, load, #outs));

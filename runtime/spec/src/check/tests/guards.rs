@@ -3,14 +3,19 @@
 use super::{check, good};
 
 #[test]
-fn a_guarded_stage_is_called_item_by_item_in_a_loop_that_can_stop() {
+fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
     check(
         "a: source\nb: sink batch | a | breaker=group",
-        &[
-            "E_NEEDS at b.breaker: `breaker` of `b` needs a function that returns a `Result`",
-            "E_GUARD at b.breaker: `breaker` of `b` needs a function that takes one item",
-        ],
+        &["E_NEEDS at b.breaker: `breaker` of `b` needs a function that returns a `Result`"],
         "let the function return a `Result`, or remove it",
+    );
+    good(
+        "a: source\nb: stage verdicts | a | breaker=group rate=\"1k/s\" timeout=\"1s\" on_error=drop\nc: sink | b",
+    );
+    check(
+        "a: source\nb: stage verdicts | a | retry=group on_error=drop\nc: sink | b",
+        &["E_GUARD at b.retry: `retry` of `b` needs a function that takes one item"],
+        "take one item, or put the call that can fail on a stage of its own",
     );
     check(
         "a: source\nb: stage result | a | breaker=group cores=\"1\"\nc: sink | b\nd: sink | b::Err",

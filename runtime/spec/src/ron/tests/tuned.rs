@@ -19,6 +19,7 @@ const SOURCE: StageInfo = StageInfo {
     in_flight: None,
     batch: None,
     linger_ns: None,
+    budget_ns: None,
     idle_ns: None,
     queue: None,
     priority: None,
