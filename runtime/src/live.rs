@@ -5,7 +5,7 @@
 //!
 //! **Between batches.** A worker reads `quantum` when it plans a pull, and a source's numbers when it asks it. The size of a batch and
 //! its `linger` are one word, which a collector reads when the first item of a batch comes: so a batch has one size from its
-//! first item to its last.
+//! first item to its last. A breaker changes its numbers as it changes its state (see [`crate::breaker`]); what guards hold asks again.
 
 use std::{
     collections::VecDeque,
@@ -18,13 +18,13 @@ use pipewright_spec::{
     cores::CoreSet,
     info::TopologyInfo,
     options::{Key, OnPanic, info},
-    report::{Problem, Problems, Source},
+    report::{Problem, Problems, Source, Span},
+    ron::TuningFile,
     units,
 };
 
 use crate::{
     error::TuningError,
-    guard::GuardSettings,
     settings::{BATCH, Settings, StageSettings},
     shared::Shared,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
@@ -258,6 +258,17 @@ impl Shared {
                 ctl.retry_at(0);
             }
         }
+        for (id, (before, after)) in before.stages.iter().zip(&after.stages).enumerate() {
+            if let (Some(settings), Some(guard)) = (&after.guard, self.guards.of(id))
+                && before
+                    .guard
+                    .as_ref()
+                    .is_some_and(|before| before.listed() != settings.listed())
+            {
+                guard.retune(settings);
+                self.release_aside(id as u16);
+            }
+        }
         // Those that sleep have gone by the old numbers.
         self.idle.wake_all();
         self.pins.wake_all();
@@ -285,6 +296,7 @@ pub(crate) fn changed(
             problems.push(Problem::new("E_FIXED", message, place.clone()).help(help));
         }
     }
+    problems.extend(misfits(before, &after, topology, &file));
     if !problems.is_empty() {
         return Err(TuningError::Wrong(problems.render(&source)));
     }
@@ -292,6 +304,30 @@ pub(crate) fn changed(
         after,
         changes.into_iter().map(|(_, change)| change).collect(),
     ))
+}
+
+/// Numbers of guards that do not fit each other, or that cannot change while a run goes on.
+fn misfits(
+    before: &Settings,
+    after: &Settings,
+    topology: &TopologyInfo,
+    file: &TuningFile,
+) -> Problems<Span> {
+    let mut problems = Problems::new();
+    let stages = before.stages.iter().zip(&after.stages);
+    for ((before, after), stage) in stages.zip(topology.stages) {
+        let (Some(before), Some(after)) = (&before.guard, &after.guard) else {
+            continue;
+        };
+        if let Some((key, why)) = before.misfit(after)
+            && let Some(place) = file.place_of(Some(stage.name), key)
+        {
+            let message = format!("`{}` of `{}`: {why}", info(key).name, stage.name);
+            let help = "leave what it does not fit, or start the run again";
+            problems.push(Problem::new("E_FIXED", message, place.clone()).help(help));
+        }
+    }
+    problems
 }
 
 /// What differs, in the order of the table of the keys.
@@ -352,30 +388,22 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);
         }
-        for (key, told) in guarded(both) {
-            differ(Some(stage.name), key, info(key).name, told);
+        for (key, name, values) in guarded(both) {
+            differ(Some(stage.name), key, name, values);
         }
     }
     changes
 }
 
-/// Whether the numbers of a guard differ: they are many, and fixed when a run starts.
-fn guarded(both: [&StageSettings; 2]) -> [(Key, [String; 2]); 4] {
-    let told = |of: fn(&GuardSettings) -> String| {
-        let [before, after] = both.map(|stage| stage.guard.as_ref().map(of));
-        let to = if before == after {
-            "what it is"
-        } else {
-            "something else"
-        };
-        ["what it is".to_owned(), to.to_owned()]
+/// The numbers of guards, before and after.
+fn guarded(both: [&StageSettings; 2]) -> Vec<(Key, &'static str, [String; 2])> {
+    let [Some(before), Some(after)] = both.map(|stage| stage.guard.as_ref()) else {
+        return Vec::new();
     };
-    [
-        (Key::Timeout, told(|guard| format!("{:?}", guard.timeout))),
-        (Key::Rate, told(|guard| format!("{:?}", guard.rate))),
-        (Key::Retry, told(|guard| format!("{:?}", guard.retry))),
-        (Key::Breaker, told(|guard| format!("{:?}", guard.breaker))),
-    ]
+    let numbers = before.listed().into_iter().zip(after.listed());
+    numbers
+        .map(|((key, name, before), (.., after))| (key, name, [before, after].map(or_none)))
+        .collect()
 }
 
 fn workers(settings: &Settings) -> String {

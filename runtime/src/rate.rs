@@ -36,8 +36,8 @@ pub struct RateLimiter {
     /// The theoretical arrival time, in parts of a nanosecond of the clock.
     arrival: AtomicU64,
     /// Between two calls at the rate, in parts of a nanosecond.
-    interval: u64,
-    burst: u64,
+    interval: AtomicU64,
+    burst: AtomicU64,
     clock: Clock,
 }
 
@@ -54,20 +54,29 @@ impl RateLimiter {
     /// `calls` calls in a time; one in that time if `calls` is 0. As many as come in 10 ms may come at once, and one in any case:
     /// see [`burst`](Self::burst).
     pub fn new(calls: u64, per: Duration) -> Self {
-        let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
-        let interval = (per.saturating_mul(PARTS) / calls.max(1)).max(1);
-        let burst = parts(BURST) / interval;
+        let (interval, burst) = numbers(calls, per);
         Self {
             arrival: AtomicU64::new(0),
-            interval,
-            burst: burst.max(1),
+            interval: AtomicU64::new(interval),
+            burst: AtomicU64::new(burst),
             clock: Clock::new(),
         }
     }
 
+    /// Another rate from now on, with its own burst. Of what was taken until now, no more counts than a burst.
+    #[cfg_attr(loom, allow(dead_code, reason = "its users are not there"))]
+    pub(crate) fn retune(&self, calls: u64, per: Duration) {
+        let (interval, burst) = numbers(calls, per);
+        // Relaxed, all of it: whoever takes with one of the old ones waits a little too long or too short, once.
+        self.interval.store(interval, Ordering::Relaxed);
+        self.burst.store(burst, Ordering::Relaxed);
+        let most = parts(self.clock.now()).saturating_add(interval.saturating_mul(burst));
+        self.arrival.fetch_min(most, Ordering::Relaxed);
+    }
+
     /// How many calls may be made at once after a pause; at least one.
-    pub fn burst(mut self, calls: u64) -> Self {
-        self.burst = calls.max(1);
+    pub fn burst(self, calls: u64) -> Self {
+        self.burst.store(calls.max(1), Ordering::Relaxed);
         self
     }
 
@@ -83,17 +92,9 @@ impl RateLimiter {
     ///
     /// If they may not be made yet.
     pub fn try_take(&self, calls: u64) -> Result<(), Late> {
-        self.take(
-            |left| {
-                if left >= calls.min(self.burst) {
-                    calls
-                } else {
-                    0
-                }
-            },
-            calls.min(self.burst),
-        )
-        .map(|_| ())
+        let wanted = calls.min(self.burst.load(Ordering::Relaxed));
+        self.take(|left| if left >= wanted { calls } else { 0 }, wanted)
+            .map(|_| ())
     }
 
     /// Takes as many calls as may be made now, at most so many; at least one.
@@ -108,30 +109,34 @@ impl RateLimiter {
     /// As many as may be made now, at most `most`; or none, unless there are `least` or a whole burst.
     #[cfg_attr(loom, allow(dead_code, reason = "its users are not there"))]
     pub(crate) fn take_between(&self, least: u64, most: u64) -> Result<u64, Late> {
-        let least = least.clamp(1, self.burst);
+        let least = least.clamp(1, self.burst.load(Ordering::Relaxed));
         self.take(|left| if left >= least { left.min(most) } else { 0 }, least)
     }
 
     /// Takes what `of` says of the calls that are left; for none, tells when there are `wanted`.
     fn take(&self, of: impl Fn(u64) -> u64, wanted: u64) -> Result<u64, Late> {
         let now = parts(self.clock.now());
-        // Relaxed, all of it: the number is all that is shared.
+        // Relaxed, all of it: each number stands for itself.
+        let (interval, burst) = (
+            self.interval.load(Ordering::Relaxed),
+            self.burst.load(Ordering::Relaxed),
+        );
         let mut before = self.arrival.load(Ordering::Relaxed);
         loop {
             let arrival = before.max(now);
             let ahead = arrival - now;
-            let whole = self.interval.saturating_mul(self.burst);
-            let left = whole.saturating_sub(ahead) / self.interval;
+            let whole = interval.saturating_mul(burst);
+            let left = whole.saturating_sub(ahead) / interval;
             let taken = of(left);
             if taken == 0 {
-                let room = self.interval.saturating_mul(wanted);
+                let room = interval.saturating_mul(wanted);
                 let wait = ahead.saturating_add(room).saturating_sub(whole);
                 // Whoever waits for so long finds them.
                 return Err(Late {
                     retry_after: Duration::from_nanos(wait.div_ceil(PARTS).max(1)),
                 });
             }
-            let after = arrival.saturating_add(self.interval.saturating_mul(taken));
+            let after = arrival.saturating_add(interval.saturating_mul(taken));
             match self.arrival.compare_exchange_weak(
                 before,
                 after,
@@ -145,6 +150,13 @@ impl RateLimiter {
     }
 }
 
+/// The interval of a rate, in parts of a nanosecond, and its burst.
+fn numbers(calls: u64, per: Duration) -> (u64, u64) {
+    let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+    let interval = (per.saturating_mul(PARTS) / calls.max(1)).max(1);
+    (interval, (parts(BURST) / interval).max(1))
+}
+
 fn parts(time: Duration) -> u64 {
     u64::try_from(time.as_nanos())
         .unwrap_or(u64::MAX)
@@ -154,8 +166,11 @@ fn parts(time: Duration) -> u64 {
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter")
-            .field("interval", &Duration::from_nanos(self.interval / PARTS))
-            .field("burst", &self.burst)
+            .field(
+                "interval",
+                &Duration::from_nanos(self.interval.load(Ordering::Relaxed) / PARTS),
+            )
+            .field("burst", &self.burst.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }
@@ -165,6 +180,20 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn another_rate_counts_from_now_on_whatever_was_taken_before() {
+        let (clock, hand) = Clock::manual();
+        let limiter = RateLimiter::new(1, 3_600 * SECOND).clock(clock);
+        assert!(limiter.try_take(1).is_ok());
+        limiter.retune(1_000, SECOND);
+        assert!(limiter.try_take(1).is_err());
+        hand.advance(Duration::from_millis(10));
+        assert_eq!(limiter.try_take_up_to(100), Ok(10));
+        limiter.retune(1, SECOND);
+        hand.advance(SECOND);
+        assert_eq!(limiter.try_take_up_to(100), Ok(1));
+    }
 
     #[test]
     fn over_a_long_time_no_more_is_taken_than_the_rate_and_a_burst_and_no_less_than_the_rate() {

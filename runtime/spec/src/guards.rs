@@ -13,7 +13,28 @@ pub const SHORTEST_WINDOW_NS: u64 = 100 * MS;
 /// The smallest window in items.
 pub const SMALLEST_WINDOW: u64 = 10;
 
+/// Where calls are slow by what they usually take: so many hundredths of that.
+pub const SLOW_FACTOR_X100: u32 = 300;
+/// Such a threshold is never lower: 50 us.
+pub const SLOW_FLOOR_NS: u64 = 50_000;
+/// It is never higher: 1 s.
+pub const SLOW_CEIL_NS: u64 = 1_000 * MS;
+/// Calls until it is trusted.
+pub const SLOW_WARMUP: u32 = 10_000;
+/// The fields that only such a threshold has.
+pub const SLOW_FIELDS: [&str; 4] = [
+    "slow_factor_x100",
+    "slow_floor",
+    "slow_ceil",
+    "slow_warmup_items",
+];
+
 const MS: u64 = 1_000_000;
+
+/// The highest threshold of slow calls of a breaker that is open for so long: what was given, or else what leaves room for probes.
+pub fn slow_ceil(given: Option<u64>, open: u64) -> u64 {
+    given.unwrap_or(SLOW_CEIL_NS.min(open / 2))
+}
 
 /// A field that does not fit the others, why, and what to write.
 pub type Misfit = (&'static str, &'static str, &'static str);
@@ -33,7 +54,12 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
     };
     let falls_back = find("fallback").is_some();
     let held = matches!(on_open, None | Some("hold")) && !falls_back;
-    let rules: [(bool, Misfit); 8] = [
+    let follows = matches!(find("slow"), Some(FieldValue::Word("adaptive")));
+    let alone = SLOW_FIELDS
+        .into_iter()
+        .find(|name| !follows && find(name).is_some());
+    let (floor, ceil) = (number("slow_floor"), number("slow_ceil"));
+    let rules: [(bool, Misfit); 11] = [
         (
             matches!(window, Some(FieldValue::Time(window)) if window < SHORTEST_WINDOW_NS),
             (
@@ -80,6 +106,30 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
                 "hold",
                 "items wait only with `on_open = hold`",
                 "remove it, or write `on_open = hold`",
+            ),
+        ),
+        (
+            alone.is_some(),
+            (
+                alone.unwrap_or_default(),
+                "the threshold of slow calls does not follow them",
+                "remove it, or write `slow = adaptive`",
+            ),
+        ),
+        (
+            follows && floor.unwrap_or(0) > slow_ceil(ceil, open),
+            (
+                "slow_floor",
+                "it is above the highest threshold",
+                "give less, or a higher `slow_ceil`",
+            ),
+        ),
+        (
+            follows && slow_ceil(ceil, open).saturating_mul(2) > open,
+            (
+                "slow_ceil",
+                "one slow call takes as long as the breaker is open, so that every call is a probe",
+                "let `open` be at least twice as long",
             ),
         ),
         (
@@ -155,6 +205,16 @@ mod tests {
         check(&[("slow", ms(2_500))], None);
         check(&[("hold", ms(1)), ("on_open", Word("drop"))], Some("hold"));
         check(&[("hold", ms(1)), ("on_open", Word("hold"))], None);
+        let follows = ("slow", Word("adaptive"));
+        check(&[follows], None);
+        check(&[follows, ("open", ms(10))], None);
+        check(&[("slow_ceil", ms(10))], Some("slow_ceil"));
+        check(&[follows, ("slow_ceil", ms(2_501))], Some("slow_ceil"));
+        check(&[follows, ("slow_floor", ms(1_001))], Some("slow_floor"));
+        check(
+            &[follows, ("slow_floor", ms(2)), ("slow_ceil", ms(1))],
+            Some("slow_floor"),
+        );
         let function = ("fallback", Word("function"));
         check(&[function], None);
         check(&[function, ("on_open", Word("fallback"))], None);

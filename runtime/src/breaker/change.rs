@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    Breaker, Class, Event, Reason, Refused, Rows, Rules, State, Ticket,
+    Breaker, BreakerBuilder, Class, Event, Reason, Refused, Rows, State, Ticket,
     control::{Mode, Word},
     window::Counts,
 };
@@ -150,8 +150,8 @@ impl Breaker {
         if !left.is_zero() {
             return Err(refused(State::Open, left));
         }
-        let items = items.min(self.rules.probes);
-        let half_open = |generation| Word::half_open(generation, self.rules.probes).admit(items);
+        let items = items.min(self.rules.probes());
+        let half_open = |generation| Word::half_open(generation, self.rules.probes()).admit(items);
         let changed = self.change(word, now, Reason::Waited, Counts::default(), half_open);
         if changed.is_some() {
             self.totals
@@ -169,7 +169,7 @@ impl Breaker {
             return Ok(None);
         }
         let items = items.min(word.probes_left());
-        if items == 0 || word.in_flight() >= self.rules.probe_concurrency {
+        if items == 0 || word.in_flight() >= self.rules.probe_concurrency() {
             return Err(refused(State::HalfOpen, Duration::ZERO));
         }
         let admitted = word.admit(items);
@@ -203,7 +203,7 @@ impl Breaker {
         self.add_totals(counts);
         let probed = self.add_probed(made.generation(), counts);
         let rules = &self.rules;
-        let probes = u64::from(rules.probes);
+        let probes = u64::from(rules.probes());
         let too_many = |bad: u64, percent: u64| bad > 0 && bad * 100 >= percent * probes;
         let now = self.clock.ns();
         let sum = Counts {
@@ -211,8 +211,8 @@ impl Breaker {
             failed: probed.failed,
             slow: probed.slow,
         };
-        let slow = self.is_timed() && too_many(probed.slow, rules.slow_pct);
-        if too_many(probed.failed, rules.failure_pct) || slow {
+        let slow = self.is_timed() && too_many(probed.slow, rules.slow_pct());
+        if too_many(probed.failed, rules.failure_pct()) || slow {
             return self.leave(made, |word| {
                 self.open(word, now, Reason::ProbesFailed, sum);
             });
@@ -277,7 +277,7 @@ impl Breaker {
 
     /// Closes after probes.
     fn close(&self, word: Word, now: u64, sum: Counts) {
-        let mode = if self.rules.ramp > 0 {
+        let mode = if self.rules.ramp() > 0 {
             Mode::Ramp
         } else {
             Mode::Closed
@@ -347,7 +347,7 @@ impl Breaker {
         } = &self.changes;
         let closed_for = now.saturating_sub(since.load(Ordering::Relaxed));
         let was_closed = matches!(from.mode(), Mode::Closed | Mode::Ramp);
-        if reason == Reason::Forced || was_closed && closed_for >= self.rules.closed_stable {
+        if reason == Reason::Forced || was_closed && closed_for >= self.rules.closed_stable() {
             opens.store(0, Ordering::Relaxed);
         }
         let lasts = match next.mode() {
@@ -356,8 +356,8 @@ impl Breaker {
                 opens.store(before.saturating_add(1), Ordering::Relaxed);
                 self.rules.open_time(before, next.generation())
             }
-            Mode::HalfOpen => self.rules.half_open_max,
-            Mode::Ramp => self.rules.ramp,
+            Mode::HalfOpen => self.rules.half_open_max(),
+            Mode::Ramp => self.rules.ramp(),
             _ => 0,
         };
         since.store(now, Ordering::Relaxed);
@@ -366,6 +366,73 @@ impl Breaker {
         probed.store(none.word(next.generation()), Ordering::Relaxed);
         asked.store(0, Ordering::Relaxed);
         self.streak.store(0, Ordering::Relaxed);
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.spoil();
+        }
+    }
+
+    /// Takes other numbers over: the same state begins anew.
+    pub(super) fn renew(&self, numbers: &BreakerBuilder) {
+        loop {
+            let word = Word(self.word.load(Ordering::Acquire));
+            if word.mode() != Mode::Changing && self.exchange(word, word.changing()) {
+                return self.renew_from(word, numbers);
+            }
+            spin_loop();
+        }
+    }
+
+    /// Only the author of a change is here. Relaxed, all of it: the word orders it.
+    fn renew_from(&self, word: Word, numbers: &BreakerBuilder) {
+        let (now, generation) = (self.clock.ns(), word.next());
+        self.rules.set(numbers);
+        if let Some(adaptive) = &self.adaptive {
+            self.rules
+                .set_threshold(adaptive.threshold(&self.rules.limits()));
+        }
+        self.ring.renew();
+        let Changes {
+            since,
+            until,
+            opens,
+            probed,
+            asked,
+        } = &self.changes;
+        let began = since.load(Ordering::Relaxed);
+        let ends = match word.mode() {
+            Mode::Open => {
+                let before = opens.load(Ordering::Relaxed).saturating_sub(1);
+                let open = self.rules.open_time(before, generation);
+                until
+                    .load(Ordering::Relaxed)
+                    .min(began.saturating_add(open))
+            }
+            Mode::HalfOpen => now.saturating_add(self.rules.half_open_max()),
+            Mode::Ramp => began.saturating_add(self.rules.ramp()),
+            _ => until.load(Ordering::Relaxed),
+        };
+        until.store(ends, Ordering::Relaxed);
+        let none = Probed::of(0, 1);
+        probed.store(none.word(generation), Ordering::Relaxed);
+        asked.store(0, Ordering::Relaxed);
+        self.streak.store(0, Ordering::Relaxed);
+        let next = match word.mode() {
+            Mode::HalfOpen => Word::half_open(generation, self.rules.probes()),
+            mode => Word::new(mode, generation),
+        };
+        // Release: passes on what was written.
+        self.word.store(next.0, Ordering::Release);
+        let state = State::of(next.mode());
+        self.tell(Event {
+            at: Duration::from_nanos(now),
+            from: state,
+            to: state,
+            reason: Reason::Retuned,
+            generation,
+            passed: 0,
+            failed: 0,
+            slow: 0,
+        });
     }
 
     fn exchange(&self, from: Word, to: Word) -> bool {
@@ -374,19 +441,6 @@ impl Breaker {
             self.word
                 .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed);
         exchanged.is_ok()
-    }
-}
-
-impl Rules {
-    /// How long it stays open, after it opened so many times in a row before.
-    fn open_time(&self, before: u32, generation: u64) -> u64 {
-        let factor = self.open_backoff.powi(before.min(1000) as i32);
-        let wait = ((self.open as f64 * factor).min(self.open_max as f64)) as u64;
-        let range = wait / 100 * self.open_jitter_pct;
-        match range {
-            0 => wait,
-            _ => wait - range + mixed(self.seed ^ generation) % (2 * range + 1),
-        }
     }
 }
 

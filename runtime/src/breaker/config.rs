@@ -26,6 +26,59 @@ pub enum Slow {
     Off,
     /// Those that take longer than this.
     Fixed(Duration),
+    /// Those that take longer than a multiple of what calls usually take: a threshold that follows them. It moves by half of
+    /// the difference in a minute, up by no more than a tenth a minute, and only while the breaker is closed and calls fare
+    /// well. See [`adaptive`](Self::adaptive) for defaults.
+    Adaptive {
+        /// The threshold is so many hundredths of the median; 110 to 10,000.
+        factor_x100: u32,
+        /// It is never lower; 1 us to 1 h.
+        floor: Duration,
+        /// It is never higher, and just this until there were enough calls; `floor` to 1 h.
+        ceil: Duration,
+        /// Calls until it is trusted; up to 2^20.
+        warmup_items: u32,
+    },
+}
+
+impl Slow {
+    /// Three times what calls usually take, between 50 us and 1 s, after 10,000 calls.
+    pub const fn adaptive() -> Self {
+        Self::Adaptive {
+            factor_x100: guards::SLOW_FACTOR_X100,
+            floor: Duration::from_nanos(guards::SLOW_FLOOR_NS),
+            ceil: Duration::from_nanos(guards::SLOW_CEIL_NS),
+            warmup_items: guards::SLOW_WARMUP,
+        }
+    }
+
+    /// The longest threshold there can be.
+    fn most(self) -> Duration {
+        match self {
+            Self::Off => Duration::ZERO,
+            Self::Fixed(slow) => slow,
+            Self::Adaptive { ceil, .. } => ceil,
+        }
+    }
+
+    fn is_ok(self) -> bool {
+        let range = MS / 1000..=HOUR;
+        match self {
+            Self::Off => true,
+            Self::Fixed(slow) => range.contains(&slow),
+            Self::Adaptive {
+                factor_x100,
+                floor,
+                ceil,
+                warmup_items,
+            } => {
+                (110..=10_000).contains(&factor_x100)
+                    && range.contains(&floor)
+                    && (floor..=HOUR).contains(&ceil)
+                    && warmup_items <= MOST_ITEMS
+            }
+        }
+    }
 }
 
 /// Builds a [`Breaker`].
@@ -36,7 +89,7 @@ pub enum Slow {
 /// | `min_items` | 100 | 1 to 2^20, at most the window |
 /// | `failure_pct` | 50 % | 1 to 100 |
 /// | `consecutive` | 0: off | |
-/// | `slow` | off | 1 us to 1 h |
+/// | `slow` | off | 1 us to 1 h, or adaptive |
 /// | `slow_pct` | 80 % | 1 to 100 |
 /// | `watched_every` | 0: nobody looks | up to 1 min |
 /// | `open` | 5 s | 10 ms to 10 min, at least twice the threshold of slow calls |
@@ -261,17 +314,14 @@ impl BreakerBuilder {
             Window::Time(time) => ((100 * MS..=HOUR).contains(&time), MOST_ITEMS),
             Window::Count(count) => ((10..=MOST_ITEMS).contains(&count), count),
         };
-        let (slow, slow_ok) = match self.slow {
-            Slow::Off => (Duration::ZERO, true),
-            Slow::Fixed(slow) => (slow, (MS / 1000..=HOUR).contains(&slow)),
-        };
+        let slow = self.slow.most();
         let percent = 1..=100;
         let open_ok = (10 * MS..=600_000 * MS).contains(&self.open) && self.open >= 2 * slow;
         [
             range("window", window_ok, &self.window, "100 ms to 1 h, or 10 to 1048576 calls"),
             range("min_items", (1..=most).contains(&self.min_items), &self.min_items, "1 to 1048576, and no more than a window of calls holds"),
             range("failure_pct", percent.contains(&self.failure_pct), &self.failure_pct, "1 to 100"),
-            range("slow", slow_ok, &self.slow, "1 us to 1 h"),
+            range("slow", self.slow.is_ok(), &self.slow, "1 us to 1 h; of an adaptive one, a factor of 110 to 10000, a floor of at least 1 us, and a ceiling between that and 1 h"),
             range("slow_pct", percent.contains(&self.slow_pct), &self.slow_pct, "1 to 100"),
             range("watched_every", self.watched_every <= HOUR / 60, &self.watched_every, "at most 1 min"),
             range("open", open_ok, &self.open, "10 ms to 10 min, and at least twice the threshold of slow calls, or every call is a probe"),

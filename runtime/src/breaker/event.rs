@@ -64,6 +64,8 @@ pub enum Reason {
     ProbesLate,
     /// Somebody said so.
     Forced,
+    /// It has other numbers; its state is the same.
+    Retuned,
 }
 
 /// A change of state.
@@ -122,6 +124,8 @@ pub struct BreakerMetrics {
     pub probes: u64,
     /// Calls that are being made and have taken longer than `slow` already.
     pub overdue: u64,
+    /// Calls that take longer are slow now; `None` if calls are not timed.
+    pub slow_after: Option<Duration>,
     /// Changes of state.
     pub changes: u64,
     /// Events that nobody took and that were lost.

@@ -142,6 +142,11 @@ impl Flights {
             && !self.looks.missed(since, now)
     }
 
+    /// Was the process stopped between these times?
+    pub(super) fn missed(&self, since: u64, now: u64) -> bool {
+        self.looks.missed(since, now)
+    }
+
     /// Somebody looks.
     pub(super) fn look(&self, now: u64) {
         let Looks { last, stopped, .. } = &self.looks;

@@ -27,7 +27,7 @@
 //! and more calls for a while.
 //!
 //! **Generations.** Each change of state begins a generation. The result of a call that was admitted in another one is counted
-//! as late and decides nothing. A permit is never given back: whoever drops a ticket without a result has failed.
+//! as late and decides nothing. New numbers ([`Breaker::retune`]) begin a generation, too. A permit is never given back: whoever drops a ticket without a result has failed.
 //!
 //! **Threads.** State, generation and permits are one word (`control.rs`); whoever changes the state exchanges it for one that
 //! says so (`Changing`), writes what belongs to the next state, and stores the word of that. So each change has one author, and
@@ -36,6 +36,7 @@
 //! the window (`window.rs`) in small numbers. A result can therefore take up to 256 calls of its thread until the window has it,
 //! but a failure is there at once, and whoever would open looks at all threads first.
 
+mod adaptive;
 mod cells;
 mod change;
 mod clock;
@@ -45,6 +46,8 @@ mod event;
 mod flights;
 #[cfg(all(test, loom))]
 mod models;
+mod results;
+mod rules;
 mod ticket;
 mod window;
 
@@ -58,11 +61,13 @@ use self::ticket::ByPanic;
 pub(crate) use self::ticket::Pass;
 pub(crate) use self::window::Rows;
 use self::{
+    adaptive::{Adaptive, Measured},
     cells::{Cell, Cells},
     change::Changes,
     control::{Mode, Word},
     flights::{Flights, InFlight},
-    window::{Counts, Ring},
+    rules::{Rules, same_kind},
+    window::Ring,
 };
 pub use self::{
     clock::{Clock, Hand},
@@ -80,6 +85,10 @@ pub struct Breaker {
     /// The control word.
     word: CachePadded<AtomicU64>,
     rules: Rules,
+    /// How the threshold of slow calls was given.
+    slow: Slow,
+    /// What it follows, if it does.
+    adaptive: Option<Adaptive>,
     clock: Clock,
     cells: Cells,
     ring: Ring,
@@ -91,32 +100,6 @@ pub struct Breaker {
     flights: Flights,
     totals: Totals,
     events: Queue<Event>,
-}
-
-/// Its numbers, in nanoseconds.
-#[derive(Debug)]
-struct Rules {
-    /// Of a bucket: nanoseconds, or calls.
-    bucket: u64,
-    by_count: bool,
-    /// The most calls of a thread between two looks at the clock.
-    grant: u32,
-    min_items: u64,
-    failure_pct: u64,
-    consecutive: u32,
-    /// Calls that take longer are slow; `u64::MAX` if they are not timed.
-    slow: u64,
-    slow_pct: u64,
-    open: u64,
-    open_backoff: f64,
-    open_max: u64,
-    open_jitter_pct: u64,
-    probes: u32,
-    probe_concurrency: u32,
-    half_open_max: u64,
-    ramp: u64,
-    closed_stable: u64,
-    seed: u64,
 }
 
 #[derive(Debug)]
@@ -186,7 +169,8 @@ impl Breaker {
             let _flight = InFlight::new(&self.flights, word, 1, since);
             call()
         });
-        match (&result, self.is_slow(since)) {
+        let slow = self.measure(Word(word), since, 1, u32::from(result.is_err()));
+        match (&result, slow) {
             (Ok(_), false) => self.passed(cell, word),
             (result, slow) => self.returned(word, result.is_ok(), slow),
         }
@@ -276,6 +260,31 @@ impl Breaker {
         self.judge_with(word, self.clock.ns(), 0, calls);
     }
 
+    /// Changes its numbers, all of them or, if one is out of its range, none. It stays in its state, which begins anew: what was
+    /// counted in the window is forgotten, half open it begins to try again, and open it stays no longer than it would with
+    /// the new numbers. Results of calls that are being made are late. The clock and the seed stay; whether calls are
+    /// timed, and how, is fixed.
+    ///
+    /// ```
+    /// use pipewright::breaker::{Breaker, Reason};
+    ///
+    /// let breaker = Breaker::builder().build()?;
+    /// breaker.retune(&Breaker::builder().failure_pct(20))?;
+    /// assert!(breaker.retune(&Breaker::builder().failure_pct(0)).is_err());
+    /// assert_eq!(breaker.events().last().map(|event| event.reason), Some(Reason::Retuned));
+    /// # Ok::<(), pipewright::breaker::BreakerConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a number is out of its range, or is fixed.
+    pub fn retune(&self, numbers: &BreakerBuilder) -> Result<(), BreakerConfigError> {
+        numbers.check()?;
+        same_kind(self.slow, numbers.slow)?;
+        self.renew(numbers);
+        Ok(())
+    }
+
     /// Opens it until [`release`](Self::release).
     pub fn force_open(&self) {
         self.force(Mode::ForcedOpen);
@@ -303,6 +312,9 @@ impl Breaker {
             late: of(&self.totals.late),
             probes: of(&self.totals.probes),
             overdue: self.overdue(Word(word), self.clock.ns()),
+            slow_after: self
+                .is_timed()
+                .then(|| Duration::from_nanos(self.rules.slow())),
             changes: Word(word).generation(),
             events_lost: of(&self.totals.events_lost),
         }
@@ -316,53 +328,22 @@ impl Breaker {
 
     /// Of numbers that were checked.
     pub(crate) fn of(builder: &BreakerBuilder) -> Self {
-        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let buckets = window::BUCKETS as u64;
-        let (by_count, bucket, grant) = match builder.window {
-            Window::Time(time) => (false, ns(time) / buckets, cells::MOST),
-            Window::Count(count) => {
-                // Of a small window, what a thread keeps to itself would be a large part.
-                let grant = (count / 20).clamp(1, cells::MOST);
-                (true, u64::from(count) / buckets, grant)
-            }
-        };
         let new = || AtomicU64::new(0);
+        let now = builder.clock.ns();
+        let adaptive = matches!(builder.slow, Slow::Adaptive { .. });
+        let watched = u64::try_from(builder.watched_every.as_nanos()).unwrap_or(u64::MAX);
         Self {
             word: CachePadded::new(AtomicU64::new(Word::new(Mode::Closed, 0).0)),
-            rules: Rules {
-                bucket: bucket.max(1),
-                by_count,
-                grant,
-                min_items: builder.min_items.into(),
-                failure_pct: builder.failure_pct.into(),
-                consecutive: builder.consecutive,
-                slow: match builder.slow {
-                    Slow::Off => u64::MAX,
-                    Slow::Fixed(slow) => ns(slow),
-                },
-                slow_pct: builder.slow_pct.into(),
-                open: ns(builder.open),
-                open_backoff: builder.open_backoff,
-                open_max: ns(builder.open_max),
-                open_jitter_pct: builder.open_jitter_pct.into(),
-                probes: builder.probes,
-                probe_concurrency: builder.probe_concurrency,
-                half_open_max: ns(builder.half_open_max),
-                ramp: ns(builder.ramp),
-                closed_stable: ns(builder.closed_stable),
-                seed: builder.seed,
-            },
+            rules: Rules::of(builder),
+            slow: builder.slow,
+            adaptive: adaptive.then(|| Adaptive::new(now)),
             clock: builder.clock.clone(),
             cells: Cells::new(),
             ring: Ring::new(),
             seen: AtomicU64::new(0),
             streak: AtomicU32::new(0),
             changes: Changes::new(),
-            flights: Flights::new(
-                builder.slow != Slow::Off,
-                ns(builder.watched_every),
-                builder.clock.ns(),
-            ),
+            flights: Flights::new(builder.slow != Slow::Off, watched, now),
             totals: Totals {
                 passed: new(),
                 failed: new(),
@@ -377,189 +358,35 @@ impl Breaker {
     }
 
     fn is_timed(&self) -> bool {
-        self.rules.slow != u64::MAX
+        self.rules.is_timed()
     }
 
-    fn is_slow(&self, since: u64) -> bool {
-        self.is_slow_batch(since, 1)
-    }
-
-    /// Did `calls` calls since then take longer than they may, on average?
-    fn is_slow_batch(&self, since: u64, calls: u32) -> bool {
-        self.flights
-            .is_slow(since, self.clock.ns(), calls, self.rules.slow)
-    }
-
-    /// A call of this thread passed that was made under `word`.
-    #[inline]
-    fn passed(&self, cell: &Cell, word: u64) {
-        // The call itself may have made others, and the cell may be of another word by now.
-        if !cell.is_of(word) {
-            return self.late(1);
+    /// Were `calls` calls since then, of which so many failed, slow, on average? Made under `word`, they move a threshold that
+    /// follows them.
+    fn measure(&self, word: Word, since: u64, calls: u32, failed: u32) -> bool {
+        if !self.is_timed() {
+            return false;
         }
-        if self.rules.consecutive > 0 && self.streak.load(Ordering::Relaxed) > 0 {
-            self.streak.store(0, Ordering::Relaxed);
-        }
-        if !cell.pass() {
-            self.fold(cell);
-        }
-    }
-
-    /// Counts what this thread has not counted yet, and decides.
-    #[cold]
-    #[inline(never)]
-    fn fold(&self, cell: &Cell) {
         let now = self.clock.ns();
-        let word = Word(self.word.load(Ordering::Acquire));
-        self.fold_into(cell, word, now);
-        self.judge(word, now, 0);
-    }
-
-    fn fold_into(&self, cell: &Cell, word: Word, now: u64) {
-        let period = if self.rules.by_count {
-            u64::MAX
-        } else {
-            self.rules.bucket / 4
-        };
-        let admits_all = matches!(word.mode(), Mode::Closed | Mode::ForcedClosed);
-        let of = admits_all.then_some(word.0);
-        let recent = cell.passed_within(now, self.rules.window());
-        let (passed, before) = cell.fold(of, now, period, self.rules.grant);
-        if passed == 0 {
-            return;
+        let slow = self.flights.is_slow(since, now, calls, self.rules.slow());
+        let is_now = || self.word.load(Ordering::Acquire) == word.0;
+        if let Some(adaptive) = &self.adaptive
+            && word.mode() == Mode::Closed
+            && calls > 0
+            && is_now()
+            && !self.flights.missed(since, now)
+        {
+            let measured = Measured {
+                each: now.saturating_sub(since) / u64::from(calls),
+                calls,
+                failed,
+                slow: if slow { calls } else { 0 },
+            };
+            if let Some(threshold) = adaptive.record(now, measured, &self.rules.limits()) {
+                self.rules.set_threshold(threshold);
+            }
         }
-        if before != word.0 {
-            return self.late(passed);
-        }
-        let of = |passed| Counts {
-            passed,
-            ..Counts::default()
-        };
-        self.add_totals(of(passed));
-        self.add_to_window(word, now, of(recent));
-    }
-
-    /// A call of this thread failed or was slow that was made under `word`.
-    #[cold]
-    #[inline(never)]
-    fn returned(&self, word: u64, passed: bool, slow: bool) {
-        let counts = Counts {
-            passed: passed.into(),
-            failed: (!passed).into(),
-            slow: slow.into(),
-        };
-        self.result(Word(word), counts, Rows::of(counts));
-    }
-
-    /// Results of calls that were made under a word that was not half open.
-    fn result(&self, made: Word, counts: Counts, rows: Rows) {
-        let now = self.clock.ns();
-        let word = Word(self.word.load(Ordering::Acquire));
-        if word.generation() != made.generation() || word.mode() == Mode::Changing {
-            return self.late(counts.total());
-        }
-        if let Some(cell) = self.cells.own().filter(|_| word.mode() != Mode::Ramp) {
-            self.fold_into(cell, word, now);
-        }
-        self.add_totals(counts);
-        self.add_to_window(word, now, counts);
-        let in_a_row = if self.rules.consecutive > 0 {
-            self.in_a_row(rows)
-        } else {
-            0
-        };
-        self.judge(word, now, in_a_row);
-    }
-
-    /// The most failures in a row, with those of `rows`.
-    fn in_a_row(&self, rows: Rows) -> u32 {
-        if rows.all {
-            // It is reset long before it could wrap around: it opens the breaker.
-            return self
-                .streak
-                .fetch_add(rows.first, Ordering::Relaxed)
-                .saturating_add(rows.first);
-        }
-        let before = self.streak.load(Ordering::Relaxed);
-        self.streak.store(rows.last, Ordering::Relaxed);
-        before.saturating_add(rows.first).max(rows.most)
-    }
-
-    fn add_to_window(&self, word: Word, now: u64, counts: Counts) {
-        // Where calls are counted they count as the last of them does: more than the window holds would be behind it else.
-        let tick = self.tick(now, |seen| {
-            let calls = counts.total();
-            (seen.fetch_add(calls, Ordering::Relaxed) + calls).saturating_sub(1)
-        });
-        self.ring.add(word.generation(), tick, counts);
-    }
-
-    /// The bucket of the window that counts now, by the clock or by the calls that were seen.
-    fn tick(&self, now: u64, seen: impl FnOnce(&AtomicU64) -> u64) -> u64 {
-        let at = if self.rules.by_count {
-            seen(&self.seen)
-        } else {
-            now
-        };
-        at / self.rules.bucket
-    }
-
-    fn add_totals(&self, counts: Counts) {
-        let Totals {
-            passed,
-            failed,
-            slow,
-            ..
-        } = &self.totals;
-        let all = [
-            (passed, counts.passed),
-            (failed, counts.failed),
-            (slow, counts.slow),
-        ];
-        for (total, count) in all.into_iter().filter(|(_, count)| *count > 0) {
-            total.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-
-    fn late(&self, items: u64) {
-        self.totals.late.fetch_add(items, Ordering::Relaxed);
-    }
-
-    /// Opens, if the window or the failures in a row say so.
-    fn judge(&self, word: Word, now: u64, in_a_row: u32) {
-        self.judge_with(word, now, in_a_row, 0);
-    }
-
-    /// As [`Self::judge`], with calls that have failed and are not counted yet.
-    fn judge_with(&self, word: Word, now: u64, in_a_row: u32, hanging: u64) {
-        if !matches!(word.mode(), Mode::Closed | Mode::Ramp) {
-            return;
-        }
-        let tick = self.tick(now, |seen| seen.load(Ordering::Relaxed).saturating_sub(1));
-        let mut sum = self.ring.sum(word.generation(), tick);
-        let overdue = self.overdue(word, now);
-        sum.passed += overdue;
-        sum.slow += overdue;
-        sum.failed += hanging;
-        let early = overdue + hanging > 0;
-        let streak = self.rules.consecutive > 0 && in_a_row >= self.rules.consecutive;
-        // What threads have not told yet passed, so that it changes nothing unless something counts early.
-        if !early && !streak && self.rules.verdict(sum).is_none() {
-            return;
-        }
-        sum.passed += self.cells.pending(word.0, now, self.rules.window());
-        let reason = match streak {
-            true => Some(Reason::Consecutive),
-            false => self.rules.verdict(sum),
-        };
-        if let Some(reason) = reason {
-            self.open(word, now, reason, sum);
-        }
-    }
-
-    /// Calls that are being made and have taken too long.
-    fn overdue(&self, word: Word, now: u64) -> u64 {
-        self.flights.overdue(word.0, now, self.rules.slow)
+        slow
     }
 
     fn tell(&self, event: Event) {

@@ -100,6 +100,10 @@ impl<'b> Ticket<'b> {
             failed: (self.items - passed).into(),
             slow: outcome.slow.min(self.items).into(),
         };
+        // How many were slow is said; a threshold that follows the calls goes by how long they took.
+        let _ = self
+            .breaker
+            .measure(self.word, self.since, self.items, self.items - passed);
         let (breaker, word) = self.ended();
         breaker.settle(word, counts);
     }
@@ -109,7 +113,7 @@ impl<'b> Ticket<'b> {
     pub(crate) fn settle_batch(self, made: u32, failed: u32, rows: Rows) {
         let made = made.min(self.items);
         let failed = failed.min(made);
-        let slow = self.breaker.is_timed() && self.breaker.is_slow_batch(self.since, made);
+        let slow = self.breaker.measure(self.word, self.since, made, failed);
         let counts = Counts {
             passed: (made - failed).into(),
             failed: failed.into(),
@@ -138,12 +142,14 @@ impl<'b> Ticket<'b> {
         Counts {
             passed,
             failed,
-            slow: if self.is_slow() { items } else { 0 },
+            slow: if self.is_slow(failed) { items } else { 0 },
         }
     }
 
-    fn is_slow(&self) -> bool {
-        self.breaker.is_timed() && self.breaker.is_slow(self.since)
+    fn is_slow(&self, failed: u64) -> bool {
+        let failed = u32::try_from(failed).unwrap_or(u32::MAX);
+        self.breaker
+            .measure(self.word, self.since, self.items, failed)
     }
 }
 

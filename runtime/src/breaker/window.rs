@@ -10,7 +10,6 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::{Reason, Rules};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Buckets of a window.
@@ -92,6 +91,13 @@ impl Ring {
         }
     }
 
+    /// Begins anew, with ticks of another length.
+    pub(super) fn renew(&self) {
+        // Relaxed, both: the control word orders them.
+        self.last.store(0, Ordering::Relaxed);
+        self.era.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts results of a generation.
     pub(super) fn add(&self, generation: u64, tick: u64, counts: Counts) {
         let last = self.last.load(Ordering::Relaxed);
@@ -155,29 +161,6 @@ fn add(word: &AtomicU64, tag: u32, count: u64) {
             Ok(_) => return,
             Err(other) => now = other,
         }
-    }
-}
-
-impl Rules {
-    /// Nanoseconds that it looks back; without end if it counts calls.
-    pub(super) fn window(&self) -> u64 {
-        match self.by_count {
-            true => u64::MAX,
-            false => self.bucket.saturating_mul(BUCKETS as u64),
-        }
-    }
-
-    /// What the results in a window say.
-    pub(super) fn verdict(&self, sum: Counts) -> Option<Reason> {
-        let total = sum.total();
-        if total < self.min_items {
-            return None;
-        }
-        if sum.failed * 100 >= self.failure_pct * total {
-            return Some(Reason::FailureRate);
-        }
-        let timed = self.slow != u64::MAX;
-        (timed && sum.slow * 100 >= self.slow_pct * total).then_some(Reason::SlowRate)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     classify::ErrorClass,
     error::RunError,
     guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway},
+    settings::Settings,
 };
 
 /// What guards a stage, and its time.
@@ -87,6 +88,26 @@ impl DryGuard {
 }
 
 impl<E> Engine<'_, E> {
+    /// Goes by other numbers from now on.
+    pub(super) fn retune(&mut self, settings: Settings) {
+        let stages = self.settings.stages.iter().zip(&settings.stages);
+        for (node, (before, after)) in self.nodes.iter_mut().zip(stages) {
+            let (Some(before), Some(after)) = (&before.guard, &after.guard) else {
+                continue;
+            };
+            if let Some(own) = node
+                .guard
+                .as_mut()
+                .filter(|_| before.listed() != after.listed())
+            {
+                own.guard.retune(after);
+                // What waits asks again.
+                own.not_before = own.not_before.min(own.at);
+            }
+        }
+        self.settings = settings;
+    }
+
     /// Calls a guarded stage with an item, or gives it back if that has to wait for longer than until `limit`.
     pub(super) fn call_guarded(&mut self, stage: usize, item: Timed, limit: u64) -> Option<Timed> {
         let Some(mut own) = self.nodes[stage].guard.take() else {

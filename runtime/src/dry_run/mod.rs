@@ -120,7 +120,7 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
     /// If the text does not fit the pipeline, or changes what is fixed when a run starts.
     pub fn retune(&mut self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
         let (settings, changes) = live::changed(&self.engine.settings, P::TOPOLOGY, name, text)?;
-        self.engine.settings = settings;
+        self.engine.retune(settings);
         Ok(changes)
     }
 

@@ -42,6 +42,8 @@ mod timeout;
 
 use std::time::Duration;
 
+use pipewright_spec::info::RateInfo;
+
 pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures};
 pub use self::{
     guarding::{Guarding, Pause},
@@ -51,7 +53,7 @@ pub use self::{
 use self::{
     metrics::Tallies,
     retry::Retry,
-    rules::{Classes, OnOpen},
+    rules::{BreakerSettings, Classes, OnOpen},
     timeout::Timeout,
 };
 use crate::{
@@ -59,7 +61,7 @@ use crate::{
     classify::ErrorClass,
     rate::RateLimiter,
     settings::{Settings, StageSettings},
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU32, AtomicU64, Ordering},
 };
 
 /// Most items between two questions to the breaker.
@@ -113,8 +115,12 @@ pub(crate) struct Guard {
 #[derive(Debug)]
 struct Fuse {
     breaker: Breaker,
+    /// What follows, but for how long items wait.
     on_open: OnOpen,
-    counts: Classes,
+    /// The longest that items wait, in nanoseconds; `u64::MAX` for no limit.
+    hold: AtomicU64,
+    /// The classes that are failures.
+    counts: AtomicU32,
 }
 
 /// What may be done with items now.
@@ -145,9 +151,10 @@ pub(crate) enum TurnsAway {
 impl Guard {
     pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize) -> Self {
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
-            breaker: Breaker::of(&breaker.numbers),
+            breaker: Breaker::of(&breaker.numbers()),
             on_open: breaker.on_open,
-            counts: breaker.counts,
+            hold: AtomicU64::new(breaker.hold()),
+            counts: AtomicU32::new(breaker.counts.bits()),
         });
         let rate = settings.rate.map(|rate| {
             let limiter = RateLimiter::new(rate.items, Duration::from_nanos(rate.per_ns));
@@ -183,6 +190,23 @@ impl Guard {
             .is_some_and(|breaker| breaker.state() == State::HalfOpen)
     }
 
+    /// Takes other numbers over, which were checked; what waits is to ask again.
+    pub(crate) fn retune(&self, settings: &GuardSettings) {
+        if let (Some(timeout), Some(most)) = (&self.timeout, settings.timeout) {
+            timeout.retune(most);
+        }
+        if let (Some(rate), Some(RateInfo { items, per_ns })) = (&self.rate, settings.rate) {
+            rate.retune(items, Duration::from_nanos(per_ns));
+        }
+        if let (Some(retry), Some(numbers)) = (&self.retry, settings.retry) {
+            retry.retune(numbers);
+        }
+        if let (Some(fuse), Some(breaker)) = (&self.fuse, &settings.breaker) {
+            fuse.retune(breaker);
+        }
+        self.tell_news();
+    }
+
     /// Times that something has changed for those that wait.
     pub(crate) fn news(&self) -> u64 {
         // Acquire: who knows of news sees what they are about.
@@ -201,7 +225,7 @@ impl Guard {
             return;
         };
         let running = timeout.running(now);
-        if running > 0 && fuse.counts.has(ErrorClass::Timeout) {
+        if running > 0 && fuse.counts().has(ErrorClass::Timeout) {
             fuse.breaker.hang(running);
         }
     }
@@ -320,27 +344,40 @@ impl Guard {
     pub(crate) fn is_failure(&self, class: ErrorClass) -> bool {
         self.fuse
             .as_ref()
-            .is_some_and(|fuse| fuse.counts.has(class))
+            .is_some_and(|fuse| fuse.counts().has(class))
     }
 
     /// Does a panic count as a failure?
     pub(crate) fn counts_panics(&self) -> bool {
         self.fuse
             .as_ref()
-            .is_some_and(|fuse| fuse.counts.has_panics())
+            .is_some_and(|fuse| fuse.counts().has_panics())
     }
 }
 
 impl Fuse {
+    fn counts(&self) -> Classes {
+        Classes::of_bits(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// Takes other numbers over, which were checked.
+    fn retune(&self, settings: &BreakerSettings) {
+        // Of the same kind and in their ranges, which whoever retunes has seen to.
+        let _ = self.breaker.retune(&settings.numbers());
+        self.hold.store(settings.hold(), Ordering::Relaxed);
+        self.counts.store(settings.counts.bits(), Ordering::Relaxed);
+    }
+
     fn refuse(&self, refused: Refused, now: u64, since: u64) -> Admission<'static> {
-        let limit = match self.on_open {
-            OnOpen::Hold(limit) => limit,
+        match self.on_open {
+            OnOpen::Hold(_) => {}
             OnOpen::DeadLetter | OnOpen::Divert | OnOpen::Fallback => {
                 return Admission::Refuse(refused);
             }
             OnOpen::Drop => return Admission::Drop,
-        };
-        let end = limit.map_or(u64::MAX, |limit| since.saturating_add(limit));
+        }
+        // Relaxed: it stands for itself.
+        let end = since.saturating_add(self.hold.load(Ordering::Relaxed));
         if now >= end {
             return Admission::Refuse(refused);
         }

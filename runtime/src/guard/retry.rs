@@ -13,6 +13,7 @@ use std::time::Duration;
 use pipewright_spec::{
     guards::{BACKOFF_NS, MAX_BACKOFF_NS},
     info::{FieldInfo, FieldValue},
+    units,
 };
 
 use crate::{
@@ -61,6 +62,18 @@ impl RetrySettings {
         settings
     }
 
+    /// The numbers, as changes of them are told.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let time = |ns| units::Duration::from_ns(ns).to_string();
+        [
+            ("retry.max", self.max.to_string()),
+            ("retry.backoff", time(self.backoff)),
+            ("retry.max_backoff", time(self.max_backoff)),
+            ("retry.jitter_pct", self.jitter_pct.to_string()),
+        ]
+        .into_iter()
+    }
+
     /// Takes a field of `retry(..)` over.
     pub(crate) fn set(&mut self, name: &str, value: FieldValue<'_>) {
         let (FieldValue::Count(number) | FieldValue::Time(number)) = value else {
@@ -76,10 +89,31 @@ impl RetrySettings {
     }
 }
 
+/// The settings as they are now. Each number stands for itself.
+#[derive(Debug, Default)]
+struct Numbers {
+    max: AtomicU64,
+    backoff: AtomicU64,
+    max_backoff: AtomicU64,
+    jitter_pct: AtomicU64,
+}
+
+impl Numbers {
+    fn set(&self, settings: RetrySettings) {
+        // Relaxed, all of them: what they decide is decided by each alone, but the pause, which is between the old and the new.
+        self.max.store(settings.max.into(), Ordering::Relaxed);
+        self.backoff.store(settings.backoff, Ordering::Relaxed);
+        self.max_backoff
+            .store(settings.max_backoff, Ordering::Relaxed);
+        self.jitter_pct
+            .store(settings.jitter_pct, Ordering::Relaxed);
+    }
+}
+
 /// How a stage tries again.
 #[derive(Debug)]
 pub(crate) struct Retry {
-    settings: RetrySettings,
+    numbers: Numbers,
     /// What first tries have earned; a try again costs [`COST`].
     earned: AtomicU64,
     besides: RateLimiter,
@@ -91,13 +125,20 @@ pub(crate) struct Retry {
 impl Retry {
     pub(super) fn new(settings: RetrySettings, clock: &Clock, seed: u64) -> Self {
         let besides = RateLimiter::new(PER_SECOND, Duration::from_secs(1));
+        let numbers = Numbers::default();
+        numbers.set(settings);
         Self {
-            settings,
+            numbers,
             earned: AtomicU64::new(FIRST * COST),
             besides: besides.burst(PER_SECOND).clock(clock.clone()),
             drawn: AtomicU64::new(0),
             seed,
         }
+    }
+
+    /// Takes other numbers over.
+    pub(super) fn retune(&self, settings: RetrySettings) {
+        self.numbers.set(settings);
     }
 
     /// So many items were tried for the first time.
@@ -115,7 +156,7 @@ impl Retry {
             class,
             ErrorClass::Dependency | ErrorClass::Overload | ErrorClass::Timeout
         );
-        again && tries < self.settings.max
+        again && u64::from(tries) < self.numbers.max.load(Ordering::Relaxed)
     }
 
     /// Takes one try out of the budget; false if there is none left.
@@ -137,12 +178,9 @@ impl Retry {
 
     /// How long to wait before try number `tries` after the first one, counted from 1.
     pub(super) fn pause(&self, tries: u32) -> u64 {
-        let RetrySettings {
-            backoff,
-            max_backoff,
-            jitter_pct,
-            ..
-        } = self.settings;
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (backoff, max_backoff) = (of(&self.numbers.backoff), of(&self.numbers.max_backoff));
+        let jitter_pct = of(&self.numbers.jitter_pct);
         let factor = 1u64 << tries.saturating_sub(1).min(63);
         let most = backoff.saturating_mul(factor).min(max_backoff);
         let random = most / 100 * jitter_pct;

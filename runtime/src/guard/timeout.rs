@@ -16,7 +16,7 @@ const NONE: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct Timeout {
     /// The longest that a call may take, in nanoseconds.
-    most: u64,
+    most: AtomicU64,
     /// When the call of each worker began, in nanoseconds of the run and one more.
     since: Box<[CachePadded<AtomicU64>]>,
     /// Calls that took longer.
@@ -27,7 +27,7 @@ impl Timeout {
     pub(super) fn new(most: u64, workers: usize) -> Self {
         let nothing = |_| CachePadded::new(AtomicU64::new(NONE));
         Self {
-            most,
+            most: AtomicU64::new(most),
             since: (0..workers).map(nothing).collect(),
             over: AtomicU64::new(0),
         }
@@ -35,12 +35,21 @@ impl Timeout {
 
     /// The longest that a call may take, in nanoseconds.
     pub(super) fn limit(&self) -> u64 {
-        self.most
+        self.most()
     }
 
     /// A call was cancelled because it took longer.
     pub(super) fn cancelled(&self) {
         self.over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls may take another time from now on.
+    pub(super) fn retune(&self, most: u64) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// A call of this worker begins. Returns what [`Self::ends`] wants.
@@ -64,7 +73,7 @@ impl Timeout {
 
     /// Did a call take too long? If so, it is counted.
     pub(super) fn is_over(&self, began: u64, now: u64) -> bool {
-        let over = now.saturating_sub(began) > self.most;
+        let over = now.saturating_sub(began) > self.most();
         if over {
             self.over.fetch_add(1, Ordering::Relaxed);
         }
@@ -78,9 +87,10 @@ impl Timeout {
 
     /// Calls that have run for too long and run still.
     pub(super) fn running(&self, now: u64) -> u64 {
+        let most = self.most();
         let late = |since: &CachePadded<AtomicU64>| {
             let since = since.load(Ordering::Relaxed);
-            since != NONE && now.saturating_sub(since - 1) > self.most
+            since != NONE && now.saturating_sub(since - 1) > most
         };
         self.since.iter().map(|since| u64::from(late(since))).sum()
     }

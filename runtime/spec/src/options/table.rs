@@ -88,6 +88,15 @@ pub enum ValueType {
         /// The longest, in nanoseconds.
         max: u64,
     },
+    /// Either a time or one of a few words.
+    TimeOrWord {
+        /// The shortest, in nanoseconds.
+        min: u64,
+        /// The longest, in nanoseconds.
+        max: u64,
+        /// The words.
+        words: &'static [&'static str],
+    },
     /// Either a time or a number of items.
     TimeOrCount {
         /// The longest, in nanoseconds.
@@ -280,10 +289,10 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full: who sends waits, or gets the item back; or an item is dropped and counted, the new one, the oldest, or one of the lowest lane. Between pinned threads `block` and `drop_newest`."),
     key(Key::InFlight, "in_flight", READERS, count(IN_FLIGHT), "64", Change::Tuning, "How many futures of an `async fn` are under way at once, in the whole run."),
-    key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. A future that takes longer is cancelled, and its item leaves by `::Err`. Other calls cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs."),
-    key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once."),
-    key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries an item again that failed, if its error says that whom is called failed, is busy or took too long."),
-    key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile."),
+    live(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. A future that takes longer is cancelled, and its item leaves by `::Err`. Other calls cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs.")),
+    live(key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once.")),
+    live(key(Key::Retry, "retry", READERS, ValueType::Group(RETRY), "none", Change::Presence, "How it tries an item again that failed, if its error says that whom is called failed, is busy or took too long.")),
+    live(key(Key::Breaker, "breaker", READERS, ValueType::Group(BREAKER), "none", Change::Presence, "When it stops trying for a while, and what happens to its items meanwhile.")),
     key(Key::Prefetch, "prefetch", STAGE, ValueType::CountOrCode { max: 1024 }, "off", Change::Shape, "The memory that its items lead to is asked for ahead: a function that finds it, or, where items are handles, how many items ahead."),
     key(Key::Simd, "simd", READERS, ValueType::Words(TARGETS), "off", Change::Shape, "The vector levels that its loop is compiled for."),
 ];
@@ -336,7 +345,11 @@ const BREAKER: &[Field] = &[
     field("min_items", count(MILLION), "The fewest items that it decides on; 100."),
     field("failure_pct", SHARE, "It opens when so many percent of them fail; 50."),
     field("consecutive", ValueType::Count { min: 0, max: MILLION }, "It opens after so many failures in a row; 0, the default, is off."),
-    field("slow", ValueType::Time { min: US, max: HOUR }, "A call is slow when it takes longer; of the calls of a slice of up to 64 items, the average counts. Without it, calls are not timed."),
+    field("slow", ValueType::TimeOrWord { min: US, max: HOUR, words: &["adaptive"] }, "A call is slow when it takes longer, or with `adaptive` much longer than usual; of the calls of a slice of up to 64 items, the average counts. Without it, calls are not timed."),
+    field("slow_factor_x100", ValueType::Count { min: 110, max: 10_000 }, "With `slow = adaptive`: how much longer, in hundredths of the median; 300."),
+    field("slow_floor", ValueType::Time { min: US, max: HOUR }, "With `slow = adaptive`: a call is never slow that takes no longer; `\"50us\"`."),
+    field("slow_ceil", ValueType::Time { min: US, max: HOUR }, "With `slow = adaptive`: a call is always slow that takes longer, and only such a call until it is known how long they take; `\"1s\"`, or half of `open` if that is less."),
+    field("slow_warmup_items", ValueType::Count { min: 0, max: MILLION }, "With `slow = adaptive`: the calls until it is known how long they take; 10000."),
     field("slow_pct", SHARE, "It opens when so many percent of the calls are slow; 80."),
     field("open", ValueType::Time { min: 10 * MS, max: 600 * SEC }, "How long it stays open for the first time; `\"5s\"`."),
     field("open_backoff_x100", ValueType::Count { min: 100, max: 10_000 }, "How that grows each time, in hundredths; 200."),

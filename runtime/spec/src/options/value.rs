@@ -22,6 +22,10 @@ pub fn validate<P: Place>(
         ValueType::Words(words) => return list(&at, words, raw),
         ValueType::Count { min, max } => count(&at, min, max, &raw).map(Value::Count),
         ValueType::Time { min, max } => time(&at, min, max, &raw).map(Value::Time),
+        ValueType::TimeOrWord { min, max, words } => match &raw {
+            RawValue::Ident(_) => word(&at, words, &raw).map(Value::Word),
+            _ => time(&at, min, max, &raw).map(Value::Time),
+        },
         ValueType::TimeOrCount { max_ns, max } => match &raw {
             RawValue::Int(_) => count(&at, 1, max, &raw).map(Value::Count),
             _ => time(&at, 1, max_ns, &raw).map(Value::Time),

@@ -28,7 +28,9 @@ fn good(value: ValueType) -> Raw {
     match value {
         ValueType::Count { min, .. } => RawValue::Int(min.into()),
         ValueType::CountOrCode { .. } | ValueType::Code => RawValue::Code,
-        ValueType::Time { .. } | ValueType::TimeOrCount { .. } => text("20ms"),
+        ValueType::Time { .. } | ValueType::TimeOrWord { .. } | ValueType::TimeOrCount { .. } => {
+            text("20ms")
+        }
         ValueType::Size { .. } => text("64Mi"),
         ValueType::Rate => text("10k/s"),
         ValueType::Cores => text("0-3"),
