@@ -237,7 +237,7 @@ impl<P: Blueprint> Builder<P> {
             warnings,
             reactor,
         );
-        input.attach(&shared.idle);
+        input.attach(&shared.idle, &shared.deadlines);
         let watching = watched.map(|watched| watched.start(&shared)).transpose()?;
         shared
             .budget

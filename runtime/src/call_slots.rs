@@ -189,6 +189,28 @@ impl<A> Slots<A> {
 }
 
 impl<A> Answerer<A> {
+    /// Has the caller left?
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        // SAFETY: a slot is freed by whoever leaves it second, which is not before this end has.
+        let slot = unsafe { self.0.as_ref() };
+        // Relaxed: who acts on it goes on with `leave`.
+        slot.state.load(Ordering::Relaxed) == GONE
+    }
+
+    /// Leaves the slot of a caller that has left; else gives the end back, for an answer.
+    pub(crate) fn leave(self) -> Result<(), Self> {
+        // SAFETY: as in `is_gone`.
+        let slot = unsafe { self.0.as_ref() };
+        // Acquire: of an asker that is `GONE` everything is seen.
+        if slot.state.load(Ordering::Acquire) != GONE {
+            return Err(self);
+        }
+        // SAFETY: the asker has left, and this end does.
+        unsafe { put_back(self.0) };
+        Ok(())
+    }
+
     /// Gives the answer.
     pub(crate) fn answer(self, answer: A) {
         let slot = self.0;

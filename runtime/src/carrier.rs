@@ -25,7 +25,8 @@ use std::{
 
 use crate::{
     aside::Served,
-    diagnose::Crossing,
+    deadlines,
+    diagnose::{Crossing, Gone},
     drive::Watch,
     guard::Paused,
     load::Load,
@@ -135,10 +136,12 @@ pub(crate) struct Pool<T> {
     link: u16,
     /// Items that a new buffer has room for.
     room: usize,
+    /// How to see that the caller of an item has left.
+    gone: Option<Gone<T>>,
 }
 
 impl<T: 'static> Home<T> {
-    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, _: Crossing<T>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, link: u16, buffers: usize, items: Crossing<T>) -> Self {
         let nodes = shared.seating.nodes();
         let spare = |_| Spare::new(buffers.clamp(1, MOST_KEPT));
         let pool = Arc::new(Pool {
@@ -147,6 +150,7 @@ impl<T: 'static> Home<T> {
             shared: Arc::clone(shared),
             link,
             room: Self::room(shared),
+            gone: items.gone(),
         });
         let parts = shared.settings.parts_of(shared.info, link);
         shared.budget.needs(pool.room * size_of::<T>() * parts);
@@ -249,6 +253,11 @@ impl<T: 'static> Pool<T> {
         self.link
     }
 
+    /// How to see that the caller of an item has left.
+    pub(crate) fn gone(&self) -> Option<Gone<T>> {
+        self.gone
+    }
+
     #[cold]
     #[inline(never)]
     fn make(self: &Arc<Self>, node: u16) -> Box<Node<T>> {
@@ -327,6 +336,14 @@ impl<T: 'static> Carrier<T> {
     pub(crate) fn parts(&mut self) -> (&mut Vec<u32>, &mut Vec<T>) {
         let node = &mut **self.0;
         (&mut node.tags, &mut node.items)
+    }
+
+    /// Drops what is of no use any more (see [`crate::deadlines`]), before a loop over it begins.
+    #[inline(always)]
+    pub(crate) fn skip_expired(&mut self) {
+        if self.0.home.shared.deadlines.any() {
+            deadlines::skip(self);
+        }
     }
 
     /// What a loop over it needs.

@@ -55,6 +55,8 @@ struct Ticket {
     pieces: AtomicU32,
     /// The number of its batch among those of its source.
     batch: AtomicU64,
+    /// When all of its items are of no use any more, in nanoseconds of the run.
+    until: AtomicU64,
     /// Items that were pulled with it; 0 while that is not known, or where nobody learns from them.
     items: AtomicU64,
     /// How long was worked on them so far, in nanoseconds.
@@ -99,6 +101,7 @@ impl Credits {
                 place: AtomicU32::new(0),
                 pieces: AtomicU32::new(1),
                 batch: AtomicU64::new(NO_BATCH),
+                until: AtomicU64::new(u64::MAX),
                 items: AtomicU64::new(0),
                 ns: AtomicU64::new(0),
                 longest: AtomicU64::new(0),
@@ -156,6 +159,7 @@ impl Credits {
                     ticket.place.store(0, Ordering::Relaxed);
                     ticket.pieces.store(1, Ordering::Relaxed);
                     ticket.batch.store(NO_BATCH, Ordering::Relaxed);
+                    ticket.until.store(u64::MAX, Ordering::Relaxed);
                     ticket.items.store(0, Ordering::Relaxed);
                     ticket.ns.store(0, Ordering::Relaxed);
                     ticket.longest.store(0, Ordering::Relaxed);
@@ -207,6 +211,18 @@ impl Credits {
 
     pub(crate) fn batch(&self, ticket: u32) -> u64 {
         self.tickets[ticket as usize].batch.load(Ordering::Relaxed)
+    }
+
+    /// When all of its items are of no use any more. The caller holds a reference.
+    pub(crate) fn set_until(&self, ticket: u32, until: u64) {
+        // Relaxed: as in `divide`.
+        self.tickets[ticket as usize]
+            .until
+            .store(until, Ordering::Relaxed);
+    }
+
+    pub(crate) fn until(&self, ticket: u32) -> u64 {
+        self.tickets[ticket as usize].until.load(Ordering::Relaxed)
     }
 
     /// The place of the first item of `tail`, which was just taken, in the batch of `ticket`, of which it is no piece.

@@ -218,19 +218,29 @@ impl<T: Send + 'static> CrossesThreads for T {}
 
 /// Shows that items of type `T` can move from one worker to another. Whatever holds items in flight asks for it when it is
 /// made and states no bound of its own, so that a type which cannot move is one error.
-pub struct Crossing<T>(PhantomData<fn() -> T>);
+///
+/// It also knows how to see that nobody waits for an item any more, where that can be.
+pub struct Crossing<T>(Option<Gone<T>>);
+
+/// Has the caller of an item left?
+pub(crate) type Gone<T> = fn(&T) -> bool;
 
 impl<T> Crossing<T> {
     /// The same with a number beside each item.
     pub(crate) const fn hashed(self) -> Crossing<Hashed<T>> {
-        Crossing(PhantomData)
+        Crossing(None)
+    }
+
+    /// How to see that the caller of an item has left.
+    pub(crate) const fn gone(self) -> Option<Gone<T>> {
+        self.0
     }
 
     /// The same with a call of pipeline `P`, which hands over an answer or an error.
     pub const fn called<P: Answers>(self) -> Crossing<Called<T, P>> {
         // The pipeline shows that these can cross threads.
         let (_, _) = (P::REPLY, P::FAILURE);
-        Crossing(PhantomData)
+        Crossing(Some(Called::is_gone))
     }
 }
 
@@ -250,7 +260,7 @@ impl<T> fmt::Debug for Crossing<T> {
 
 /// Refuses item types that cannot move from one worker to another.
 pub const fn crosses_threads<T: CrossesThreads>() -> Crossing<T> {
-    Crossing(PhantomData)
+    Crossing(None)
 }
 
 /// An environment that all workers can share.

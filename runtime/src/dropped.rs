@@ -16,10 +16,12 @@ pub(crate) enum Why {
     Breaker,
     /// A queue is full, and says so in its `overflow`.
     Overflow,
+    /// Its time is up, or its caller has left.
+    Expired,
 }
 
 impl Why {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 
     fn index(self) -> usize {
         self as usize
@@ -36,6 +38,8 @@ pub struct Dropped {
     pub breaker: u64,
     /// Because a queue was full, as its `overflow` says.
     pub overflow: u64,
+    /// Because their deadline had passed, or their caller had left.
+    pub expired: u64,
 }
 
 impl Dropped {
@@ -46,7 +50,7 @@ impl Dropped {
 
     /// Those that were dropped while the run went on.
     pub fn lost(&self) -> u64 {
-        self.breaker + self.overflow
+        self.breaker + self.overflow + self.expired
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
@@ -54,6 +58,7 @@ impl Dropped {
             stopped: self.stopped + other.stopped,
             breaker: self.breaker + other.breaker,
             overflow: self.overflow + other.overflow,
+            expired: self.expired + other.expired,
         }
     }
 }
@@ -64,6 +69,7 @@ impl fmt::Display for Dropped {
             (self.stopped, "when the run stopped"),
             (self.breaker, "by an open breaker"),
             (self.overflow, "by a full queue"),
+            (self.expired, "after their deadline"),
         ];
         let told = parts.iter().filter(|(items, _)| *items > 0);
         let told: Vec<String> = told
@@ -99,6 +105,7 @@ impl Losses {
             stopped: of(Why::Stopped),
             breaker: of(Why::Breaker),
             overflow: of(Why::Overflow),
+            expired: of(Why::Expired),
         }
     }
 

@@ -25,13 +25,17 @@ use std::sync::TryLockError;
 
 use crossbeam_utils::CachePadded;
 
+use self::buffer::Buffer;
 use crate::{
     lane::{LANES, Lane},
     sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, spin_loop},
 };
 
+mod buffer;
 #[cfg(all(test, loom))]
 mod models;
+
+pub(crate) use self::buffer::NEVER;
 
 /// Shards of a queue. With its lanes they fill a word of bits.
 pub(crate) const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
@@ -64,13 +68,27 @@ pub(crate) struct Intake<T> {
 }
 
 /// Items by lane.
-type Lined<T> = [Vec<T>; LANES];
+type Lined<T> = [Buffer<T>; LANES];
 
 struct Shard<T> {
     open: bool,
     /// Room taken in advance.
     room: u64,
     lanes: Lined<T>,
+}
+
+/// How an item is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) lane: Lane,
+    /// When it is of no use any more, in nanoseconds of the run, or [`NEVER`].
+    pub(crate) until: u64,
+}
+
+impl From<Lane> for Sent {
+    fn from(lane: Lane) -> Self {
+        Self { lane, until: NEVER }
+    }
 }
 
 /// How items are divided among workers that take them.
@@ -182,7 +200,7 @@ impl<T> Intake<T> {
     }
 
     /// Pushes the item that `item` holds, and takes it out of there if there was room.
-    pub(crate) fn push(&self, shard: usize, lane: Lane, item: &mut Option<T>) -> Pushed {
+    pub(crate) fn push(&self, shard: usize, how: impl Into<Sent>, item: &mut Option<T>) -> Pushed {
         let mut slot = self.shard(shard);
         if !slot.open {
             return Pushed::Closed;
@@ -190,7 +208,7 @@ impl<T> Intake<T> {
         if self.find_room(&mut slot, 1) == 0 {
             return Pushed::Full;
         }
-        self.push_into(slot, shard, lane, item)
+        self.push_into(slot, shard, how.into(), item)
     }
 
     /// Pushes into a shard that has room.
@@ -199,16 +217,16 @@ impl<T> Intake<T> {
         &self,
         mut slot: MutexGuard<'_, Shard<T>>,
         shard: usize,
-        lane: Lane,
+        how: Sent,
         item: &mut Option<T>,
     ) -> Pushed {
-        let items = &mut slot.lanes[lane.index()];
+        let into = &mut slot.lanes[how.lane.index()];
         if let Some(item) = item.take() {
-            self.make_room(items, 1);
-            items.push(item);
+            self.make_room(&mut into.items, 1);
+            into.push(item, how.until);
         }
         slot.room -= 1;
-        self.announce(slot, shard, lane)
+        self.announce(slot, shard, how.lane)
     }
 
     /// Pushes the item that `item` holds into the room of one that waits, of the first of the lanes `victims` that has any, and
@@ -217,16 +235,16 @@ impl<T> Intake<T> {
     pub(crate) fn displace<L: Iterator<Item = Lane>>(
         &self,
         shard: usize,
-        lane: Lane,
+        how: Sent,
         victims: impl Fn() -> L,
         item: &mut Option<T>,
     ) -> (Pushed, Option<T>) {
         loop {
             let (pushed, victim) = match self.take_one(victims()) {
-                Victim::One(victim) => (self.push_instead(shard, lane, item), Some(victim)),
-                Victim::Others => (self.push(shard, lane, item), None),
+                Victim::One(victim) => (self.push_instead(shard, how, item), Some(victim)),
+                Victim::Others => (self.push(shard, how, item), None),
                 // Whoever has taken the items has made room, or pushes others there.
-                Victim::None => match self.push(shard, lane, item) {
+                Victim::None => match self.push(shard, how, item) {
                     Pushed::Full => {
                         spin_loop();
                         continue;
@@ -239,13 +257,13 @@ impl<T> Intake<T> {
     }
 
     /// As [`push`](Self::push), with the room of an item that was taken out.
-    fn push_instead(&self, shard: usize, lane: Lane, item: &mut Option<T>) -> Pushed {
+    fn push_instead(&self, shard: usize, how: Sent, item: &mut Option<T>) -> Pushed {
         let mut slot = self.shard(shard);
         if !slot.open {
             return Pushed::Closed;
         }
         slot.room += 1;
-        self.push_into(slot, shard, lane, item)
+        self.push_into(slot, shard, how, item)
     }
 
     /// Takes out the item that a worker would take next, of the first of these lanes that has any. Its room is the caller's.
@@ -283,19 +301,15 @@ impl<T> Intake<T> {
             return Pushed::Full;
         }
         let into = &mut slot.lanes[lane.index()];
-        self.make_room(into, many as usize);
-        if many as usize == items.len() {
-            into.append(items);
-        } else {
-            into.extend(items.drain(..many as usize));
-        }
+        self.make_room(&mut into.items, many as usize);
+        into.take_over(items, many as usize, NEVER);
         slot.room -= many;
         self.announce(slot, shard, lane)
     }
 
     /// Moves at most `most` items of a lane into `into`, which is empty, and leaves some for other workers as `shares` says.
-    /// Returns how many there are. If it takes all, `into` may become one of the queue's
-    /// buffers, and the queue has the other, where `buffers` says so.
+    /// Returns how many there are. If it takes all, `into` may become one of the queue's buffers, and the queue has the other,
+    /// where `buffers` says so. `until`, which is empty, has the times then at which they expire, if that is known of any.
     pub(crate) fn take(
         &self,
         lane: Lane,
@@ -303,6 +317,7 @@ impl<T> Intake<T> {
         shares: Shares,
         buffers: Buffers,
         into: &mut Vec<T>,
+        until: &mut Vec<u64>,
     ) -> usize {
         let mut taken = lock(&self.taken);
         let rest = &mut taken[lane.index()];
@@ -311,16 +326,14 @@ impl<T> Intake<T> {
             self.gather(lane, rest);
         }
         let many = most.min(shares.of(rest.len()));
-        match buffers {
-            Buffers::Exchanged if fresh && many == rest.len() => std::mem::swap(rest, into),
-            Buffers::Kept if fresh && many == rest.len() => into.append(rest),
-            _ => {
-                if fresh {
-                    rest.reverse();
-                }
-                self.make_room(into, many);
-                into.extend(rest.drain(rest.len() - many..).rev());
+        if fresh && many == rest.len() {
+            rest.hand_all(buffers == Buffers::Exchanged, into, until);
+        } else {
+            if fresh {
+                rest.reverse();
             }
+            self.make_room(into, many);
+            rest.hand_last(many, into, until);
         }
         self.tell_left(lane, rest.is_empty());
         let given = self.given.load(Ordering::Relaxed);
@@ -358,10 +371,11 @@ impl<T> Intake<T> {
     pub(crate) fn empty_all(&self) -> Vec<Vec<T>> {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
-            all.extend(self.shard(shard).lanes.each_mut().map(std::mem::take));
+            let mut slot = self.shard(shard);
+            all.extend(slot.lanes.each_mut().map(|lane| std::mem::take(lane).items));
         }
         let mut taken = lock(&self.taken);
-        all.extend(taken.each_mut().map(std::mem::take));
+        all.extend(taken.each_mut().map(|lane| std::mem::take(lane).items));
         self.left.store(0, Ordering::Release);
         self.pending.store(0, Ordering::Release);
         all
@@ -373,7 +387,7 @@ impl<T> Intake<T> {
     }
 
     /// Swaps or appends what the shards hold in this lane.
-    fn gather(&self, lane: Lane, items: &mut Vec<T>) {
+    fn gather(&self, lane: Lane, items: &mut Buffer<T>) {
         let waiting = self.pending.load(Ordering::Acquire) >> (lane.index() * SHARDS) & ALL_SHARDS;
         if waiting == 0 {
             return;
@@ -404,7 +418,7 @@ impl<T> Intake<T> {
         mut slot: MutexGuard<'_, Shard<T>>,
         shard: usize,
         lane: Lane,
-        items: &mut Vec<T>,
+        items: &mut Buffer<T>,
     ) {
         self.pending
             .fetch_and(!bit_of(shard, lane), Ordering::Release);
@@ -476,7 +490,7 @@ fn bit_of(shard: usize, lane: Lane) -> u64 {
 }
 
 fn count<T>(lanes: &Lined<T>) -> usize {
-    lanes.iter().map(Vec::len).sum()
+    lanes.iter().map(Buffer::len).sum()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -80,6 +80,7 @@ built_on_them! {
     mod diagnose;
     mod drive;
     mod each;
+    mod deadlines;
     mod dropped;
     mod dry_run;
     mod emit;

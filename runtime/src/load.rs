@@ -112,6 +112,7 @@ impl<T: 'static> Load for Carrier<T> {
     type Item = T;
 
     fn open(&mut self) -> impl Rest<Item = T> {
+        self.skip_expired();
         let (ticket, part) = (self.ticket(), self.part());
         let Opened { home, items, .. } = self.opened();
         let end = end(home, ticket, items);
@@ -126,10 +127,12 @@ impl<T: 'static> Load for Carrier<T> {
     }
 
     fn feed(&mut self) -> impl Feed<Item = T> {
+        self.skip_expired();
         self.items().drain(..)
     }
 
     fn open_tagged(&mut self) -> impl Rest<Item = (u32, T)> {
+        self.skip_expired();
         let (ticket, part) = (self.ticket(), self.part());
         let Opened { home, tags, items } = self.opened();
         // Untagged carriers come from sources: their items are tagged by position here.

@@ -329,10 +329,24 @@ fn loom_a_closing_input_loses_no_item() {
             let intake = Arc::clone(&intake);
             thread::spawn(move || {
                 let mut taken = Vec::new();
-                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
+                intake.take(
+                    Lane::NORMAL,
+                    8,
+                    ALL,
+                    Buffers::Kept,
+                    &mut taken,
+                    &mut Vec::new(),
+                );
                 // After the end nothing comes.
                 let ended = intake.has_ended();
-                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
+                intake.take(
+                    Lane::NORMAL,
+                    8,
+                    ALL,
+                    Buffers::Kept,
+                    &mut taken,
+                    &mut Vec::new(),
+                );
                 (taken, ended)
             })
         };
@@ -340,7 +354,14 @@ fn loom_a_closing_input_loses_no_item() {
         let sent = sender.join().unwrap();
         let (mut taken, ended) = taker.join().unwrap();
         let before = taken.len();
-        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
+        intake.take(
+            Lane::NORMAL,
+            8,
+            ALL,
+            Buffers::Kept,
+            &mut taken,
+            &mut Vec::new(),
+        );
         assert!(
             !ended || before == taken.len(),
             "an item came after the end"
@@ -372,7 +393,15 @@ fn loom_a_pushed_item_never_waits_beside_a_sleeping_worker() {
         // Two items, however they come: the model fails if the worker sleeps for ever.
         let mut taken = Vec::new();
         while taken.len() < 2 {
-            if intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken) == 0 {
+            if intake.take(
+                Lane::NORMAL,
+                8,
+                ALL,
+                Buffers::Kept,
+                &mut taken,
+                &mut Vec::new(),
+            ) == 0
+            {
                 idle.park(0, None, || !intake.is_empty());
             }
         }

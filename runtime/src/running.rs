@@ -90,6 +90,38 @@ impl<P: Blueprint> Running<P> {
         send(&self.input, Lane::of(priority), item, None)
     }
 
+    /// Pushes an item that is of no use after `deadline`; waits for room until then at most. If its time is up before a stage has
+    /// begun with it, or before a further one has, it is dropped and counted (`dropped_by.expired`).
+    ///
+    /// Once items were taken out of the input together, they expire together, with the last of them.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use pipewright::pipeline;
+    ///
+    /// #[pipeline]
+    /// mod quotes {
+    ///     #[sink(from = input)]
+    ///     pub fn show(price: u64) {
+    ///         println!("{price}");
+    ///     }
+    /// }
+    ///
+    /// let run = quotes::pipeline().start(())?;
+    /// run.send_by(Instant::now() + Duration::from_secs(10), 42)?;
+    /// // Too late already.
+    /// run.send_by(Instant::now(), 43)?;
+    /// assert_eq!(run.drain()?.ledger().dropped_by.expired, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if there was no room in time, or if the pipeline takes no more.
+    pub fn send_by(&self, deadline: Instant, item: P::Input) -> Result<(), SendError<P::Input>> {
+        send_by(&self.input, deadline, item)
+    }
+
     /// Pushes an item without waiting.
     ///
     /// # Errors
@@ -437,6 +469,15 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
         send(&self.queue, Lane::NORMAL, item, deadline)
     }
 
+    /// Pushes an item that is of no use after `deadline`, as [`Running::send_by`].
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if there was no room in time, or if the pipeline takes no more.
+    pub fn send_by(&self, deadline: Instant, item: T) -> Result<(), SendError<T>> {
+        send_by(&self.queue, deadline, item)
+    }
+
     /// Pushes an item without waiting.
     ///
     /// # Errors
@@ -502,6 +543,15 @@ fn send<T, Q: Entry<T>>(
     until: Option<Instant>,
 ) -> Result<(), SendError<T>> {
     taken(input, input.send(lane, Q::sent(item), until))
+}
+
+fn send_by<T, Q: Entry<T>>(
+    input: &Ingress<Q>,
+    deadline: Instant,
+    item: T,
+) -> Result<(), SendError<T>> {
+    let how = input.until(Lane::NORMAL, Some(deadline));
+    taken(input, input.send(how, Q::sent(item), Some(deadline)))
 }
 
 fn try_send<T, Q: Entry<T>>(input: &Ingress<Q>, item: T) -> Result<(), SendError<T>> {

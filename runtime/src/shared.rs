@@ -17,6 +17,7 @@ use crate::{
     carrier::{Carrier, Task},
     counts::Counts,
     credit::{Credits, NO_BATCH},
+    deadlines::Deadlines,
     drive::AfterPanic,
     dropped::{Losses, Why},
     ending::Bell,
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) idle: Arc<Idle>,
     /// What stages have forked.
     pub(crate) forks: Forks,
+    /// Until when items are of use.
+    pub(crate) deadlines: Arc<Deadlines>,
     /// Answers whose callers had gone.
     pub(crate) late_answers: Arc<AtomicU64>,
     /// The segments with threads of their own.
@@ -162,6 +165,7 @@ impl Shared {
             budget: Budget::new(settings.memory, settings.credits),
             forks: Forks::new(workers, Arc::clone(&idle), epoch),
             idle,
+            deadlines: Arc::new(Deadlines::new(epoch)),
             late_answers: Arc::default(),
             counts: (0..workers + pins.threads())
                 .map(|_| Counts::new(info))

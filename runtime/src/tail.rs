@@ -115,6 +115,7 @@ pub(crate) fn begin<T: 'static>(
     let credits = &w.shared.credits;
     let tail = credits.take(credits.source(ticket), credits.lane(ticket))?;
     credits.set_batch(tail, credits.batch(ticket));
+    credits.set_until(tail, credits.until(ticket));
     if w.shared.division(home.link()) == Division::Regrouped {
         credits.divide(ticket, tail, place);
     } else {

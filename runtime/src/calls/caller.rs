@@ -186,7 +186,10 @@ impl<P: Answers> Counter<'_, P> {
         let called = Called::new(request, Call::of(answerer));
         let sent = match room {
             Room::Now => self.input.send_now(Lane::NORMAL, called),
-            Room::Until(until) => self.input.send(Lane::NORMAL, called, until),
+            Room::Until(until) => {
+                let how = self.input.until(Lane::NORMAL, until);
+                self.input.send(how, called, until)
+            }
         };
         let refused = match sent {
             Ok(()) => return Ok(asker),
@@ -208,6 +211,8 @@ impl<P: Answers> Counter<'_, P> {
 #[cfg(feature = "async")]
 impl<'c, P: Answers> Counter<'c, P> {
     fn begin(&self, request: P::Input) -> Calling<'c, P> {
+        // Its future may be dropped.
+        self.input.may_be_left();
         let state = match self.ask(request, Room::Now) {
             Ok(asker) => State::Asked(asker),
             Err(error) => State::Refused(error),
@@ -236,6 +241,7 @@ fn replied<P: Answers>(answer: Answer<P>) -> Replied<P> {
             error,
         },
         Refusal::Panicked(stage) => CallError::Panicked { stage: name(stage) },
+        Refusal::Expired => CallError::Deadline(None),
         Refusal::BreakerOpen => CallError::BreakerOpen,
         Refusal::Overloaded => CallError::Overloaded(None),
         Refusal::ShutDown => CallError::ShutDown(None),

@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | yes | no | `Filtered` by this stage |
 //! | yes | yes | `Panicked` in this stage |
-//! | no | | `ShutDown`, or `Overloaded` and `BreakerOpen` where a full queue or an open breaker drops it: between two stages an item is lost only when it is dropped, and who drops it says why ([`crate::dropped`]) |
+//! | no | | `ShutDown`; or `Overloaded`, `BreakerOpen` or `Expired`, where a full queue or an open breaker drops it or its time is up: between two stages an item is lost only when it is dropped, and who drops it says why ([`crate::dropped`]) |
 
 mod caller;
 mod error;
@@ -62,6 +62,7 @@ pub(crate) enum Refusal<E> {
     Panicked(u16),
     Overloaded,
     BreakerOpen,
+    Expired,
     ShutDown,
 }
 
@@ -180,9 +181,16 @@ impl<P: Answers> Drop for Call<P> {
 #[cold]
 #[inline(never)]
 fn refuse<P: Answers>(answerer: Answerer<Answer<P>>, at: u16) {
+    let left = match dropped::why() {
+        // Nobody waits for that, and nothing was done in vain.
+        Why::Expired => answerer.leave(),
+        _ => Err(answerer),
+    };
+    let Err(answerer) = left else { return };
     answerer.answer(Err(match at {
         BETWEEN => match dropped::why() {
             Why::Overflow => Refusal::Overloaded,
+            Why::Expired => Refusal::Expired,
             Why::Breaker => Refusal::BreakerOpen,
             Why::Stopped => Refusal::ShutDown,
         },
@@ -192,6 +200,12 @@ fn refuse<P: Answers>(answerer: Answerer<Answer<P>>, at: u16) {
 }
 
 impl<T, P: Answers> Called<T, P> {
+    /// Has its caller left, because the time was up or the future was dropped?
+    pub(crate) fn is_gone(&self) -> bool {
+        let answerer = self.call.answerer.as_ref();
+        answerer.is_some_and(Answerer::is_gone)
+    }
+
     /// An item that leaves a stage with its call.
     #[inline(always)]
     pub fn new(item: T, call: Call<P>) -> Self {

@@ -28,6 +28,7 @@ use crate::{
     dropped::Dropped,
     error::RunError,
     flights::TimedOut,
+    intake::NEVER,
     metrics::against_the_stream,
     reactor::Reactor,
     settings::{BATCH, Settings, StageSettings},
@@ -129,6 +130,8 @@ pub(super) struct When {
     pub(super) from: Option<(&'static str, u32)>,
     /// Calls with the item, where it failed.
     pub(super) calls: u32,
+    /// When it is of no use any more.
+    pub(super) until: u64,
 }
 
 impl When {
@@ -192,14 +195,15 @@ impl<'s, E> Engine<'s, E> {
         node.sent.push(item);
     }
 
-    /// Pushes an item; gives it back if the input is full and says so.
-    pub(super) fn feed_input(&mut self, item: Item) -> Option<Item> {
+    /// Pushes an item that is of no use after `until`; gives it back if the input is full and says so.
+    pub(super) fn feed_input(&mut self, item: Item, until: u64) -> Option<Item> {
         let full = self.input.waiting.len() >= self.settings.input_queue(self.info) as usize;
         let overflow = self.info.overflow_of_input();
         if full && overflow == Overflow::Reject {
             return Some(item);
         }
-        let item = self.timed(item, Some(("input", self.input.count as u32)));
+        let mut item = self.timed(item, Some(("input", self.input.count as u32)));
+        item.when.until = until;
         self.input.count += 1;
         if full && overflow.is_lossy() {
             self.drop_before_input_readers();
@@ -287,6 +291,10 @@ impl<'s, E> Engine<'s, E> {
         let mut queue = queue.into_iter();
         while self.error.is_none() {
             let Some(item) = queue.next() else { break };
+            if item.when.until <= item.when.at {
+                self.nodes[stage].tally.dropped.expired += 1;
+                continue;
+            }
             if self.nodes[stage].guard.is_some() {
                 let limit = self.limit.max(self.now);
                 if let Some(waits) = self.call_guarded(stage, item, limit) {
@@ -355,6 +363,7 @@ impl<'s, E> Engine<'s, E> {
             place: last.when.place,
             from: None,
             calls: 1,
+            until: NEVER,
         };
         let items = held.into_iter().map(|item| item.item).collect();
         self.call(stage, items, when);
@@ -484,6 +493,7 @@ impl<'s, E> Engine<'s, E> {
             place: self.fed,
             from,
             calls: 1,
+            until: NEVER,
         };
         self.fed += 1;
         Timed {

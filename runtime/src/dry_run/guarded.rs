@@ -128,16 +128,22 @@ impl<E> Engine<'_, E> {
             own.last |= ends && own.tries > 0;
             if own.not_before > own.at && !ends {
                 own.waits_from_now_on();
-                if own.not_before > limit {
+                let due = own.not_before.min(item.when.until);
+                if due > limit {
                     return Some(item);
                 }
-                own.go_to(own.not_before);
+                own.go_to(due);
+            }
+            if item.when.until <= own.at {
+                own.is_done();
+                self.nodes[stage].tally.dropped.expired += 1;
+                return None;
             }
             let guard = Rc::clone(&own.guard);
             let last_call = ends.then_some(item.when.at.saturating_add(HELD_AT_END_NS));
             match guard.admit(1, 1, own.at, Some(item.when.at), last_call) {
                 Admission::Later(wait) => {
-                    let due = own.at.saturating_add(wait);
+                    let due = own.at.saturating_add(wait).min(item.when.until);
                     own.waits_from_now_on();
                     if due > limit {
                         return Some(item);
@@ -145,6 +151,7 @@ impl<E> Engine<'_, E> {
                     own.go_to(due);
                 }
                 Admission::Wait(due) => {
+                    let due = due.min(item.when.until);
                     own.waits_from_now_on();
                     if due > limit {
                         return Some(item);

@@ -25,6 +25,7 @@ use crate::{
     diagnose::StageOf,
     error::TuningError,
     graph::{Blueprint, States},
+    intake::NEVER,
     live::{self, Change},
     metrics::Metrics,
     report::{Failed, Report},
@@ -108,8 +109,28 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
     /// meanwhile, more than `queue` of them do with the input what its `overflow` says; with `block`, which would wait, all are
     /// pushed. Returns those that `reject` gives back.
     pub fn feed_input(&mut self, items: impl IntoIterator<Item = P::Input>) -> Vec<P::Input> {
+        self.feed_until(NEVER, items)
+    }
+
+    /// Pushes items that are of no use after a time of the run's clock, as [`Running::send_by`](crate::Running::send_by) does: such as
+    /// `run.elapsed() + Duration::from_millis(5)`. Items that have to wait for so long in a guarded stage, or that come from there to
+    /// a stage, are dropped and counted.
+    pub fn feed_input_by(
+        &mut self,
+        deadline: Duration,
+        items: impl IntoIterator<Item = P::Input>,
+    ) -> Vec<P::Input> {
+        let until = u64::try_from(deadline.as_nanos()).unwrap_or(NEVER);
+        self.feed_until(until, items)
+    }
+
+    fn feed_until(
+        &mut self,
+        until: u64,
+        items: impl IntoIterator<Item = P::Input>,
+    ) -> Vec<P::Input> {
         let boxed = items.into_iter().map(|item| Box::new(item) as Item);
-        let refused = boxed.filter_map(|item| self.engine.feed_input(item));
+        let refused = boxed.filter_map(|item| self.engine.feed_input(item, until));
         refused.map(open).collect()
     }
 

@@ -274,8 +274,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
             since: self.since.get(),
             items,
         }));
+        // Nothing waits for longer than it is of use.
+        let until = self.w.shared.credits.until(load.ticket());
         Parked {
-            due: pause.due,
+            due: pause.due.min(until),
             stage: self.stage,
             collapses: pause.collapses,
             news: self.news.get(),
@@ -288,6 +290,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
     /// Turns the items into a stack, unless they are one. `tagged`: they need their positions.
     pub(super) fn begin(&self, load: &mut Carrier<T>, tagged: bool) {
         self.tagged.set(tagged);
+        load.skip_expired();
         if self.begun.replace(true) {
             return;
         }

@@ -21,7 +21,7 @@ fn displace(intake: &Intake<u32>, shard: usize, n: u32) -> Vec<u32> {
     if intake.push(shard, Lane::NORMAL, &mut item) != Pushed::Full {
         return item.into_iter().collect();
     }
-    let (pushed, victim) = intake.displace(shard, Lane::NORMAL, lanes, &mut item);
+    let (pushed, victim) = intake.displace(shard, Lane::NORMAL.into(), lanes, &mut item);
     assert!(
         pushed != Pushed::Full,
         "something of its lane waits, or there is room"
@@ -42,7 +42,14 @@ fn loom_an_item_that_is_displaced_is_nowhere_else() {
             let intake = Arc::clone(&intake);
             thread::spawn(move || {
                 let mut taken = Vec::new();
-                intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut taken);
+                intake.take(
+                    Lane::NORMAL,
+                    8,
+                    ALL,
+                    Buffers::Kept,
+                    &mut taken,
+                    &mut Vec::new(),
+                );
                 taken
             })
         };
@@ -51,7 +58,14 @@ fn loom_an_item_that_is_displaced_is_nowhere_else() {
         all.extend(taker.join().unwrap());
         let waiting = intake.len();
         assert!(waiting <= 1, "a queue of one holds {waiting}");
-        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut all);
+        intake.take(
+            Lane::NORMAL,
+            8,
+            ALL,
+            Buffers::Kept,
+            &mut all,
+            &mut Vec::new(),
+        );
         all.sort_unstable();
         assert_eq!(all, [1, 2, 3]);
         assert!(intake.is_empty());
@@ -75,11 +89,25 @@ fn loom_a_closing_queue_takes_no_item_in_the_place_of_another() {
         let mut all = Vec::new();
         let ended = intake.has_ended();
         let mut rest = Vec::new();
-        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut rest);
+        intake.take(
+            Lane::NORMAL,
+            8,
+            ALL,
+            Buffers::Kept,
+            &mut rest,
+            &mut Vec::new(),
+        );
         assert!(!ended || rest.is_empty(), "an item came after the end");
         all.extend(rest);
         all.extend(sender.join().unwrap());
-        intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, &mut all);
+        intake.take(
+            Lane::NORMAL,
+            8,
+            ALL,
+            Buffers::Kept,
+            &mut all,
+            &mut Vec::new(),
+        );
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
     });

@@ -32,8 +32,8 @@ pub use self::{
 use pipewright_spec::options::Overflow;
 
 use crate::{
-    credit::Credits, diagnose::crosses_threads, idle::Idle, lane::Lane, ring::Ring,
-    source::Ingress, token::Token,
+    credit::Credits, deadlines::Deadlines, diagnose::crosses_threads, idle::Idle, lane::Lane,
+    ring::Ring, source::Ingress, token::Token,
 };
 
 /// Batches of the gate's measurements.
@@ -182,7 +182,7 @@ pub fn gate_held(n: u64) -> Duration {
 /// One thread sends `n` items one by one to an input; adds the time of each, in nanoseconds with the clock, to `each`.
 pub fn sends(n: u64, each: &mut Vec<u64>) {
     let input = Ingress::new(4096, Overflow::Block, crosses_threads::<u64>());
-    input.attach(&Arc::new(Idle::new(2)));
+    attach(&input);
     let mut taken = Vec::with_capacity(SENT as usize);
     for item in 0..n {
         let time = timed(|| input.send(Lane::NORMAL, item, None).expect("there is room"));
@@ -198,7 +198,7 @@ pub fn sends(n: u64, each: &mut Vec<u64>) {
 pub fn send_batches(n: u64) -> [Duration; 2] {
     const AT_ONCE: u64 = 16;
     let input = Ingress::new(64 * 1024, Overflow::Block, crosses_threads::<u64>());
-    input.attach(&Arc::new(Idle::new(2)));
+    attach(&input);
     let mut batches: Vec<Vec<u64>> = (0..AT_ONCE)
         .map(|_| Vec::with_capacity(SENT as usize))
         .collect();
@@ -341,4 +341,10 @@ mod tests {
         assert_eq!(scattered.items, 4);
         assert!(scattered.parts >= 2, "{scattered:?}");
     }
+}
+
+/// Two workers sleep behind it.
+fn attach(input: &Ingress<u64>) {
+    let deadlines = Arc::new(Deadlines::new(Instant::now()));
+    input.attach(&Arc::new(Idle::new(2)), &deadlines);
 }

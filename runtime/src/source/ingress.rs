@@ -20,13 +20,14 @@ use pipewright_spec::options::Overflow;
 use super::{Place, Pulled, SourceCtl, Waiting};
 use crate::{
     carrier::{Carrier, Home},
-    diagnose::Crossing,
+    deadlines::{Deadlines, take_gone},
+    diagnose::{Crossing, Gone},
     drive::{HANDED, Segment},
     dropped::{Losses, Why, drop_for},
     error::{SendBatchError, SendError},
     graph::Site,
     idle::Idle,
-    intake::{Buffers, Intake, Pushed, Shares, own_shard},
+    intake::{Buffers, Intake, NEVER, Pushed, Sent, Shares, own_shard},
     lane::Lane,
     senders::{Senders, Wait},
     sync::{AtomicU64, Instant, Ordering},
@@ -41,16 +42,16 @@ const SHARED_NS: u64 = 4_000;
 pub(crate) struct Ingress<T> {
     intake: Intake<T>,
     senders: Senders,
-    /// The workers that take the items, once the run has begun.
-    run: OnceLock<Arc<Idle>>,
+    /// The workers that take the items, and what they know of deadlines, once the run has begun.
+    run: OnceLock<(Arc<Idle>, Arc<Deadlines>)>,
     /// Items that were left when the run was over.
     left: AtomicU64,
     /// What happens when it is full.
     overflow: Overflow,
     /// What was dropped because it was.
     losses: Losses,
-    /// When it was made, which is when the run begins.
-    begun: Instant,
+    /// How to see that the caller of an item has left.
+    gone: Option<Gone<T>>,
 }
 
 // SAFETY: an input is made with a `Crossing<T>`, which exists for `T: Send` only, and hands each item to one thread.
@@ -59,7 +60,7 @@ unsafe impl<T> Send for Ingress<T> {}
 unsafe impl<T> Sync for Ingress<T> {}
 
 impl<T: 'static> Ingress<T> {
-    pub(crate) fn new(capacity: u32, overflow: Overflow, _: Crossing<T>) -> Arc<Self> {
+    pub(crate) fn new(capacity: u32, overflow: Overflow, items: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             intake: Intake::new(capacity.max(1).into()),
             senders: Senders::new(),
@@ -67,13 +68,33 @@ impl<T: 'static> Ingress<T> {
             left: AtomicU64::new(0),
             overflow,
             losses: Losses::default(),
-            begun: Instant::now(),
+            gone: items.gone(),
         })
     }
 
-    pub(crate) fn attach(&self, run: &Arc<Idle>) {
+    pub(crate) fn attach(&self, workers: &Arc<Idle>, deadlines: &Arc<Deadlines>) {
         // A queue belongs to one run, whose start calls this once.
-        let _ = self.run.set(Arc::clone(run));
+        let _ = self.run.set((Arc::clone(workers), Arc::clone(deadlines)));
+    }
+
+    /// For an item that is of no use after a time, if there is one.
+    pub(crate) fn until(&self, lane: Lane, time: Option<Instant>) -> Sent {
+        let until = match (time, self.run.get()) {
+            (Some(time), Some((_, deadlines))) => {
+                deadlines.see();
+                deadlines.of(time)
+            }
+            _ => NEVER,
+        };
+        Sent { lane, until }
+    }
+
+    /// Somebody may stop waiting for an answer.
+    #[cfg(feature = "async")]
+    pub(crate) fn may_be_left(&self) {
+        if let Some((_, deadlines)) = self.run.get() {
+            deadlines.see();
+        }
     }
 
     /// Items that workers were given so far, or that were dropped because it was full.
@@ -100,9 +121,9 @@ impl<T: 'static> Ingress<T> {
     }
 
     #[inline]
-    pub(crate) fn try_send(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
+    fn try_send(&self, how: Sent, item: T) -> Result<(), SendError<T>> {
         let mut item = Some(item);
-        let pushed = self.intake.push(own_shard(), lane, &mut item);
+        let pushed = self.intake.push(own_shard(), how, &mut item);
         match item {
             None => {
                 self.tell(pushed);
@@ -118,45 +139,42 @@ impl<T: 'static> Ingress<T> {
     #[inline]
     pub(crate) fn send(
         &self,
-        lane: Lane,
+        how: impl Into<Sent>,
         item: T,
         deadline: Option<Instant>,
     ) -> Result<(), SendError<T>> {
-        match self.try_send(lane, item) {
-            Err(SendError::Full(item)) => self.send_full(lane, item, deadline),
+        let how = how.into();
+        match self.try_send(how, item) {
+            Err(SendError::Full(item)) => self.send_full(how, item, deadline),
             done => done,
         }
     }
 
     /// As [`send`](Self::send), without waiting.
     #[inline]
-    pub(crate) fn send_now(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
-        match self.try_send(lane, item) {
-            Err(SendError::Full(item)) if self.drops() => self.displace(lane, item),
+    pub(crate) fn send_now(&self, how: impl Into<Sent>, item: T) -> Result<(), SendError<T>> {
+        let how = how.into();
+        match self.try_send(how, item) {
+            Err(SendError::Full(item)) if self.drops() => self.displace(how, item),
             done => done,
         }
     }
 
     #[cold]
-    fn send_full(
-        &self,
-        lane: Lane,
-        item: T,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError<T>> {
+    fn send_full(&self, how: Sent, item: T, deadline: Option<Instant>) -> Result<(), SendError<T>> {
         match self.overflow {
-            Overflow::Block => self.send_later(lane, item, deadline),
+            Overflow::Block => self.send_later(how, item, deadline),
             Overflow::Reject => Err(SendError::Full(item)),
-            _ => self.displace(lane, item),
+            _ => self.displace(how, item),
         }
     }
 
     /// Drops an item that waits and pushes this one in its place; gives it back if it is itself the one that is to be dropped.
     #[cold]
-    fn displace(&self, lane: Lane, item: T) -> Result<(), SendError<T>> {
+    fn displace(&self, how: Sent, item: T) -> Result<(), SendError<T>> {
         let mut item = Some(item);
-        let victims = || victims(self.overflow, lane);
-        let (pushed, victim) = self.intake.displace(own_shard(), lane, victims, &mut item);
+        let victims = || victims(self.overflow, how.lane);
+        let (pushed, victim) = self.intake.displace(own_shard(), how, victims, &mut item);
         if let Some(victim) = victim {
             self.lose(victim);
         }
@@ -173,7 +191,7 @@ impl<T: 'static> Ingress<T> {
     /// Drops an item because the input is full.
     #[cold]
     pub(crate) fn lose(&self, item: T) {
-        let now = self.begun.elapsed().as_nanos() as u64;
+        let now = self.run.get().map_or(0, |(_, deadlines)| deadlines.now());
         self.losses.add(Why::Overflow, 1, now);
         drop_for(Why::Overflow, item);
     }
@@ -181,7 +199,7 @@ impl<T: 'static> Ingress<T> {
     #[cold]
     fn send_later(
         &self,
-        lane: Lane,
+        how: Sent,
         mut item: T,
         deadline: Option<Instant>,
     ) -> Result<(), SendError<T>> {
@@ -192,7 +210,7 @@ impl<T: 'static> Ingress<T> {
                 break Err(SendError::Full(item));
             }
             self.wait(&mut wait, left.unwrap_or(Duration::MAX));
-            match self.try_send(lane, item) {
+            match self.try_send(how, item) {
                 Err(SendError::Full(back)) => item = back,
                 sent => break sent,
             }
@@ -243,9 +261,9 @@ impl<T: 'static> Ingress<T> {
     #[inline]
     fn tell(&self, pushed: Pushed) {
         if pushed == (Pushed::Some { news: true })
-            && let Some(run) = self.run.get()
+            && let Some((workers, _)) = self.run.get()
         {
-            run.wake_one();
+            workers.wake_one();
         }
     }
 
@@ -257,8 +275,9 @@ impl<T: 'static> Ingress<T> {
         shares: Shares,
         buffers: Buffers,
         into: &mut Vec<T>,
+        until: &mut Vec<u64>,
     ) -> usize {
-        let taken = self.intake.take(lane, most, shares, buffers, into);
+        let taken = self.intake.take(lane, most, shares, buffers, into, until);
         if taken > 0 {
             self.senders.serve(|| self.has_plenty());
         }
@@ -277,6 +296,7 @@ impl<T: 'static> Ingress<T> {
             },
             Buffers::Exchanged,
             into,
+            &mut Vec::new(),
         )
     }
 
@@ -338,6 +358,8 @@ struct End<T> {
     queue: Arc<Ingress<T>>,
     /// Items of one quantum, for the exclusive loop.
     taken: Vec<T>,
+    /// When they expire, where that is known of any.
+    until: Vec<u64>,
 }
 
 // SAFETY: the source of an input is made with a `Crossing<T>`, which exists for `T: Send` only.
@@ -364,6 +386,7 @@ impl<T: 'static> IngressSource<T> {
             end: Token::new(End {
                 queue: Arc::clone(queue),
                 taken: Vec::new(),
+                until: Vec::new(),
             }),
             home,
             place: Place {
@@ -380,14 +403,14 @@ impl<T: 'static> IngressSource<T> {
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
-            take(
-                &end.queue,
-                w,
-                self.place.ctl(w),
-                Buffers::Kept,
-                carrier.items(),
-                limit,
-            );
+            let (queue, until) = (&end.queue, &mut end.until);
+            let how = (self.place.ctl(w), Buffers::Kept);
+            take(queue, w, how, carrier.items(), until, limit);
+            if w.shared.deadlines.any() {
+                let source = w.shared.source_link(self.place.source);
+                let last = skip(queue, w, source, carrier.items(), until);
+                w.shared.credits.set_until(carrier.ticket(), last);
+            }
         };
         self.place
             .pull(w, &self.end, &self.home, fill, |_, _| {}, run)
@@ -414,15 +437,18 @@ impl<T: 'static> IngressSource<T> {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
-        take(
-            &end.queue,
-            w,
-            ctl,
-            Buffers::Exchanged,
-            &mut end.taken,
-            ctl.limit(false),
-        );
-        run(&self.place, w, end.taken.drain(..), begun)
+        let End {
+            queue,
+            taken,
+            until,
+        } = end;
+        let how = (ctl, Buffers::Exchanged);
+        take(queue, w, how, taken, until, ctl.limit(false));
+        if w.shared.deadlines.any() {
+            let source = w.shared.source_link(self.place.source);
+            skip(queue, w, source, taken, until);
+        }
+        run(&self.place, w, taken.drain(..), begun)
     }
 }
 
@@ -446,9 +472,9 @@ fn victims(overflow: Overflow, lane: Lane) -> impl Iterator<Item = Lane> {
 fn take<T: 'static>(
     queue: &Ingress<T>,
     w: &Worker<'_>,
-    ctl: &SourceCtl,
-    buffers: Buffers,
+    (ctl, buffers): (&SourceCtl, Buffers),
     into: &mut Vec<T>,
+    until: &mut Vec<u64>,
     limit: u64,
 ) {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -459,10 +485,43 @@ fn take<T: 'static>(
     } else {
         1
     };
-    let taken = queue.take(w.lane(), most, Shares { sharers, least }, buffers, into);
+    let taken = queue.take(
+        w.lane(),
+        most,
+        Shares { sharers, least },
+        buffers,
+        into,
+        until,
+    );
     if taken == 0 && queue.intake.has_ended() {
         ctl.end();
     }
+}
+
+/// Drops what is of no use any more of the items that were just taken, which expire at `until` if that is known of any. Returns
+/// when all of the others will have; `until` is empty then.
+#[cold]
+fn skip<T: 'static>(
+    queue: &Ingress<T>,
+    w: &Worker<'_>,
+    source: u16,
+    items: &mut Vec<T>,
+    until: &mut Vec<u64>,
+) -> u64 {
+    let now = w.shared.now();
+    let mut times = until.iter();
+    let late = items.extract_if(.., |_| times.next().is_some_and(|time| *time <= now));
+    let mut out: Vec<T> = late.collect();
+    if let Some(gone) = queue.gone {
+        out.extend(take_gone(&mut Vec::new(), items, gone));
+    }
+    if !out.is_empty() {
+        w.shared.lost(source, Why::Expired, out.len() as u64);
+        drop_for(Why::Expired, out);
+    }
+    // Those that were dropped come before all others.
+    let last = until.drain(..).max();
+    last.unwrap_or(NEVER)
 }
 
 impl<T> fmt::Debug for Ingress<T> {

@@ -29,6 +29,7 @@ impl<T: 'static> Part<T> {
     }
 
     fn ahead(&mut self) -> Ahead<'_, T> {
+        self.carrier.skip_expired();
         let items = self.carrier.items().drain(..);
         let Some(lines) = self.lines else {
             return Ahead {
