@@ -230,17 +230,18 @@ impl<T> Intake<T> {
     }
 
     /// Pushes the item that `item` holds into the room of one that waits, of the first of the lanes `victims` that has any, and
-    /// returns that one; into other room, if others have made some. It is [`Pushed::Full`] of items that stay.
+    /// returns that one, counted; into other room, if others have made some. It is [`Pushed::Full`] of items that stay.
     #[cold]
     pub(crate) fn displace<L: Iterator<Item = Lane>>(
         &self,
         shard: usize,
         how: Sent,
         victims: impl Fn() -> L,
+        count: impl Fn(),
         item: &mut Option<T>,
     ) -> (Pushed, Option<T>) {
         loop {
-            let (pushed, victim) = match self.take_one(victims()) {
+            let (pushed, victim) = match self.take_one(victims(), &count) {
                 Victim::One(victim) => (self.push_instead(shard, how, item), Some(victim)),
                 Victim::Others => (self.push(shard, how, item), None),
                 // Whoever has taken the items has made room, or pushes others there.
@@ -256,6 +257,16 @@ impl<T> Intake<T> {
         }
     }
 
+    /// Counts an item that is not pushed, unless nothing is taken any more; true if it was counted.
+    pub(crate) fn count_out(&self, shard: usize, count: impl FnOnce()) -> bool {
+        // Under the lock: whoever has closed the queue finds it counted.
+        let slot = self.shard(shard);
+        if slot.open {
+            count();
+        }
+        slot.open
+    }
+
     /// As [`push`](Self::push), with the room of an item that was taken out.
     fn push_instead(&self, shard: usize, how: Sent, item: &mut Option<T>) -> Pushed {
         let mut slot = self.shard(shard);
@@ -267,7 +278,7 @@ impl<T> Intake<T> {
     }
 
     /// Takes out the item that a worker would take next, of the first of these lanes that has any. Its room is the caller's.
-    fn take_one(&self, lanes: impl Iterator<Item = Lane>) -> Victim<T> {
+    fn take_one(&self, lanes: impl Iterator<Item = Lane>, count: impl Fn()) -> Victim<T> {
         let mut taken = lock(&self.taken);
         // What waits now waits as long as the lock is held.
         let any = !self.is_empty();
@@ -280,6 +291,8 @@ impl<T> Intake<T> {
             let one = rest.pop();
             self.tell_left(lane, rest.is_empty());
             if let Some(one) = one {
+                // Under the lock: whoever finds the queue empty finds it counted.
+                count();
                 return Victim::One(one);
             }
         }

@@ -90,13 +90,13 @@ impl<P: Blueprint> Running<P> {
         send(&self.input, Lane::of(priority), item, None)
     }
 
-    /// Pushes an item that is of no use after `deadline`; waits for room until then at most. If its time is up before a stage has
-    /// begun with it, or before a further one has, it is dropped and counted (`dropped_by.expired`).
+    /// Pushes an item that is of no use after a time, and waits for room for as long. If its time is up before a stage has begun with
+    /// it, or before a further one has, it is dropped and counted (`dropped_by.expired`).
     ///
     /// Once items were taken out of the input together, they expire together, with the last of them.
     ///
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     /// use pipewright::pipeline;
     ///
     /// #[pipeline]
@@ -108,9 +108,9 @@ impl<P: Blueprint> Running<P> {
     /// }
     ///
     /// let run = quotes::pipeline().start(())?;
-    /// run.send_by(Instant::now() + Duration::from_secs(10), 42)?;
+    /// run.send_within(42, Duration::from_secs(10))?;
     /// // Too late already.
-    /// run.send_by(Instant::now(), 43)?;
+    /// run.send_within(43, Duration::ZERO)?;
     /// assert_eq!(run.drain()?.ledger().dropped_by.expired, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -118,8 +118,8 @@ impl<P: Blueprint> Running<P> {
     /// # Errors
     ///
     /// Gives the item back if there was no room in time, or if the pipeline takes no more.
-    pub fn send_by(&self, deadline: Instant, item: P::Input) -> Result<(), SendError<P::Input>> {
-        send_by(&self.input, deadline, item)
+    pub fn send_within(&self, item: P::Input, within: Duration) -> Result<(), SendError<P::Input>> {
+        send_within(&self.input, item, within)
     }
 
     /// Pushes an item without waiting.
@@ -469,13 +469,13 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
         send(&self.queue, Lane::NORMAL, item, deadline)
     }
 
-    /// Pushes an item that is of no use after `deadline`, as [`Running::send_by`].
+    /// Pushes an item that is of no use after a time, as [`Running::send_within`].
     ///
     /// # Errors
     ///
     /// Gives the item back if there was no room in time, or if the pipeline takes no more.
-    pub fn send_by(&self, deadline: Instant, item: T) -> Result<(), SendError<T>> {
-        send_by(&self.queue, deadline, item)
+    pub fn send_within(&self, item: T, within: Duration) -> Result<(), SendError<T>> {
+        send_within(&self.queue, item, within)
     }
 
     /// Pushes an item without waiting.
@@ -545,13 +545,15 @@ fn send<T, Q: Entry<T>>(
     taken(input, input.send(lane, Q::sent(item), until))
 }
 
-fn send_by<T, Q: Entry<T>>(
+fn send_within<T, Q: Entry<T>>(
     input: &Ingress<Q>,
-    deadline: Instant,
     item: T,
+    within: Duration,
 ) -> Result<(), SendError<T>> {
-    let how = input.until(Lane::NORMAL, Some(deadline));
-    taken(input, input.send(how, Q::sent(item), Some(deadline)))
+    // A time that the clock cannot tell is none.
+    let deadline = Instant::now().checked_add(within);
+    let how = input.until(Lane::NORMAL, deadline);
+    taken(input, input.send(how, Q::sent(item), deadline))
 }
 
 fn try_send<T, Q: Entry<T>>(input: &Ingress<Q>, item: T) -> Result<(), SendError<T>> {
@@ -564,14 +566,11 @@ fn taken<T, Q: Entry<T>>(
     input: &Ingress<Q>,
     sent: Result<(), SendError<Q>>,
 ) -> Result<(), SendError<T>> {
-    match sent {
-        Ok(()) => Ok(()),
-        Err(SendError::Full(item)) if input.drops() => {
-            input.lose(item);
-            Ok(())
-        }
-        Err(refused) => Err(refused.map(Q::into_item)),
-    }
+    let sent = match sent {
+        Err(SendError::Full(item)) if input.drops() => input.lose(item),
+        sent => sent,
+    };
+    sent.map_err(|refused| refused.map(Q::into_item))
 }
 
 /// Sends each item as soon as the iterator has made it. Nothing is held meanwhile: the iterator may take its time, or wait for

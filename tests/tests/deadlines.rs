@@ -75,12 +75,12 @@ fn items_whose_time_is_up_in_the_input_are_not_worked_on() {
             .unwrap();
         run.send(0).unwrap();
         env.gate.reached();
-        let soon = Instant::now() + Duration::from_millis(1);
-        run.send_by(Instant::now() + LONG, 1).unwrap();
-        run.send_by(soon, 2).unwrap();
+        let short = Duration::from_millis(1);
+        run.send_within(1, LONG).unwrap();
+        run.send_within(2, short).unwrap();
         run.send(3).unwrap();
-        run.input().send_by(soon, 4).unwrap();
-        pass(soon);
+        run.input().send_within(4, short).unwrap();
+        pass(Instant::now() + short);
         env.gate.open();
         let report = run.drain().unwrap();
         let mut seen = env.seen.take();
@@ -122,8 +122,7 @@ fn a_batch_that_waits_in_front_of_a_stage_is_dropped_when_its_time_is_up() {
         .unwrap();
     run.send(1).unwrap();
     eventually(|| env.seen.len() == 2);
-    run.send_by(Instant::now() + Duration::from_millis(20), 2)
-        .unwrap();
+    run.send_within(2, Duration::from_millis(20)).unwrap();
     // The rate would keep it for a minute.
     eventually(|| run.metrics().stage::<guarded::last>().dropped_by.expired == 1);
     let report = run.drain().unwrap();
@@ -136,9 +135,9 @@ fn a_dry_run_drops_what_waits_for_too_long() {
     let env = Env::default();
     env.gate.open();
     let mut run = guarded::pipeline().dry_run(Arc::clone(&env));
-    run.feed_input_by(Duration::from_secs(10), [1, 2]);
+    run.feed_input_within([1, 2], Duration::from_secs(10));
     run.advance("1s");
-    run.feed_input_by(Duration::from_secs(1), [3]);
+    run.feed_input_within([3], Duration::ZERO);
     run.run();
     run.advance("9s");
     run.run();

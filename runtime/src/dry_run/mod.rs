@@ -112,16 +112,15 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
         self.feed_until(NEVER, items)
     }
 
-    /// Pushes items that are of no use after a time of the run's clock, as [`Running::send_by`](crate::Running::send_by) does: such as
-    /// `run.elapsed() + Duration::from_millis(5)`. Items that have to wait for so long in a guarded stage, or that come from there to
-    /// a stage, are dropped and counted.
-    pub fn feed_input_by(
+    /// Pushes items that are of no use after a time, as [`Running::send_within`](crate::Running::send_within) does. Those that have to
+    /// wait for so long in front of a guarded stage are dropped and counted.
+    pub fn feed_input_within(
         &mut self,
-        deadline: Duration,
         items: impl IntoIterator<Item = P::Input>,
+        within: Duration,
     ) -> Vec<P::Input> {
-        let until = u64::try_from(deadline.as_nanos()).unwrap_or(NEVER);
-        self.feed_until(until, items)
+        let within = u64::try_from(within.as_nanos()).unwrap_or(NEVER);
+        self.feed_until(self.engine.now.saturating_add(within), items)
     }
 
     fn feed_until(

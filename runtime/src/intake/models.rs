@@ -21,7 +21,7 @@ fn displace(intake: &Intake<u32>, shard: usize, n: u32) -> Vec<u32> {
     if intake.push(shard, Lane::NORMAL, &mut item) != Pushed::Full {
         return item.into_iter().collect();
     }
-    let (pushed, victim) = intake.displace(shard, Lane::NORMAL.into(), lanes, &mut item);
+    let (pushed, victim) = intake.displace(shard, Lane::NORMAL.into(), lanes, || {}, &mut item);
     assert!(
         pushed != Pushed::Full,
         "something of its lane waits, or there is room"

@@ -174,9 +174,12 @@ impl<T: 'static> Ingress<T> {
     fn displace(&self, how: Sent, item: T) -> Result<(), SendError<T>> {
         let mut item = Some(item);
         let victims = || victims(self.overflow, how.lane);
-        let (pushed, victim) = self.intake.displace(own_shard(), how, victims, &mut item);
+        let count = || self.count_lost();
+        let (pushed, victim) = self
+            .intake
+            .displace(own_shard(), how, victims, count, &mut item);
         if let Some(victim) = victim {
-            self.lose(victim);
+            drop_for(Why::Overflow, victim);
         }
         match item {
             None => {
@@ -188,12 +191,19 @@ impl<T: 'static> Ingress<T> {
         }
     }
 
-    /// Drops an item because the input is full.
+    /// Drops an item that a full input does not take, and counts it.
     #[cold]
-    pub(crate) fn lose(&self, item: T) {
+    pub(crate) fn lose(&self, item: T) -> Result<(), SendError<T>> {
+        if !self.intake.count_out(own_shard(), || self.count_lost()) {
+            return Err(SendError::Closed(item));
+        }
+        drop_for(Why::Overflow, item);
+        Ok(())
+    }
+
+    fn count_lost(&self) {
         let now = self.run.get().map_or(0, |(_, deadlines)| deadlines.now());
         self.losses.add(Why::Overflow, 1, now);
-        drop_for(Why::Overflow, item);
     }
 
     #[cold]
@@ -244,14 +254,15 @@ impl<T: 'static> Ingress<T> {
     fn displace_all(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
         let mut rest = items.drain(..);
         while let Some(item) = rest.next() {
-            match self.send_now(lane, item) {
-                Ok(()) => {}
+            let sent = match self.send_now(lane, item) {
                 Err(SendError::Full(item)) => self.lose(item),
-                Err(SendError::Closed(item)) => {
-                    let left: Vec<T> = std::iter::once(item).chain(rest).collect();
-                    *items = left;
-                    return Err(SendBatchError::closed(items.len()));
-                }
+                sent => sent,
+            };
+            if let Err(refused) = sent {
+                let item = refused.into_inner();
+                let left: Vec<T> = std::iter::once(item).chain(rest).collect();
+                *items = left;
+                return Err(SendBatchError::closed(items.len()));
             }
         }
         Ok(())
