@@ -102,6 +102,9 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
             // The table keeps it below 50.
             stage.realtime = u8::try_from(realtime.value).ok();
         }
+        if let (Some(workers), Some(guard)) = (&tuned.workers, &mut stage.guard) {
+            guard.workers = Some(workers.value);
+        }
         if let (Some(timeout), Some(guard)) = (&tuned.timeout_ns, &mut stage.guard) {
             guard.timeout = Some(timeout.value);
         }

@@ -66,27 +66,27 @@ fn every_pipeline_of_a_file_is_found() {
 #[test]
 fn problems_have_a_place_and_a_snippet() {
     check(
-        "#[pipeline] mod a {
+        "#[pipeline(jemalloc(arenas = 2))] mod a {
     #[source] fn decode() -> impl Iterator<Item = u8> { 0..9 }
-    #[sink(from = decod, workers = 2)] fn z(x: u8) {}
+    #[sink(from = decod)] fn z(x: u8) {}
 }",
         "",
         &["a: decode z"],
         &["error[E_UNKNOWN_STAGE]: no stage is called `decod`
  --> src/mempool.rs:3:19
   |
-3 |     #[sink(from = decod, workers = 2)] fn z(x: u8) {}
+3 |     #[sink(from = decod)] fn z(x: u8) {}
   |                   ^^^^^
   |
   = help: did you mean `decode`?"],
         &[
-            "error[E_UNBUILT]: `workers` is not available in pipewright 0.1
- --> src/mempool.rs:3:26
+            "error[E_UNBUILT]: `jemalloc` is not available in pipewright 0.1
+ --> src/mempool.rs:1:12
   |
-3 |     #[sink(from = decod, workers = 2)] fn z(x: u8) {}
-  |                          ^^^^^^^
+1 | #[pipeline(jemalloc(arenas = 2))] mod a {
+  |            ^^^^^^^^
   |
-  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`",
+  = help: remove it; set the allocator up in `main`",
         ],
     );
 }

@@ -41,25 +41,32 @@ pub type Misfit = (&'static str, &'static str, &'static str);
 
 /// What does not fit in a breaker with the fields that `find` finds.
 pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Option<Misfit> {
-    let number = |name: &str| match find(name)? {
+    window_misfit(&find)
+        .or_else(|| slow_misfit(&find))
+        .or_else(|| on_open_misfit(&find))
+}
+
+/// The fields of a group.
+type Find<'f, 'v> = &'f dyn Fn(&str) -> Option<FieldValue<'v>>;
+
+fn number(find: Find<'_, '_>, name: &str) -> Option<u64> {
+    match find(name)? {
         FieldValue::Count(number) | FieldValue::Time(number) => Some(number),
         _ => None,
-    };
-    let open = number("open").unwrap_or(OPEN_NS);
-    let min_items = number("min_items").unwrap_or(MIN_ITEMS.into());
+    }
+}
+
+fn first<const N: usize>(rules: [(bool, Misfit); N]) -> Option<Misfit> {
+    let (_, misfit) = rules.into_iter().find(|(wrong, _)| *wrong)?;
+    Some(misfit)
+}
+
+/// How far it looks back, and how long it is open.
+fn window_misfit(find: Find<'_, '_>) -> Option<Misfit> {
+    let open = number(find, "open").unwrap_or(OPEN_NS);
+    let min_items = number(find, "min_items").unwrap_or(MIN_ITEMS.into());
     let window = find("window");
-    let on_open = match find("on_open") {
-        Some(FieldValue::Word(word)) => Some(word),
-        _ => None,
-    };
-    let falls_back = find("fallback").is_some();
-    let held = matches!(on_open, None | Some("hold")) && !falls_back;
-    let follows = matches!(find("slow"), Some(FieldValue::Word("adaptive")));
-    let alone = SLOW_FIELDS
-        .into_iter()
-        .find(|name| !follows && find(name).is_some());
-    let (floor, ceil) = (number("slow_floor"), number("slow_ceil"));
-    let rules: [(bool, Misfit); 11] = [
+    first([
         (
             matches!(window, Some(FieldValue::Time(window)) if window < SHORTEST_WINDOW_NS),
             (
@@ -85,27 +92,31 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
             ),
         ),
         (
-            number("open_max").is_some_and(|most| most < open),
+            number(find, "open_max").is_some_and(|most| most < open),
             (
                 "open_max",
                 "it is shorter than `open`",
                 "give it at least as long",
             ),
         ),
+    ])
+}
+
+/// Which calls are slow.
+fn slow_misfit(find: Find<'_, '_>) -> Option<Misfit> {
+    let open = number(find, "open").unwrap_or(OPEN_NS);
+    let follows = matches!(find("slow"), Some(FieldValue::Word("adaptive")));
+    let alone = SLOW_FIELDS
+        .into_iter()
+        .find(|name| !follows && find(name).is_some());
+    let (floor, ceil) = (number(find, "slow_floor"), number(find, "slow_ceil"));
+    first([
         (
-            number("slow").is_some_and(|slow| slow.saturating_mul(2) > open),
+            number(find, "slow").is_some_and(|slow| slow.saturating_mul(2) > open),
             (
                 "slow",
                 "one slow call takes as long as the breaker is open, so that every call is a probe",
                 "let `open` be at least twice as long",
-            ),
-        ),
-        (
-            number("hold").is_some() && !held,
-            (
-                "hold",
-                "items wait only with `on_open = hold`",
-                "remove it, or write `on_open = hold`",
             ),
         ),
         (
@@ -132,6 +143,26 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
                 "let `open` be at least twice as long",
             ),
         ),
+    ])
+}
+
+/// What becomes of items meanwhile.
+fn on_open_misfit(find: Find<'_, '_>) -> Option<Misfit> {
+    let on_open = match find("on_open") {
+        Some(FieldValue::Word(word)) => Some(word),
+        _ => None,
+    };
+    let falls_back = find("fallback").is_some();
+    let held = matches!(on_open, None | Some("hold")) && !falls_back;
+    first([
+        (
+            number(find, "hold").is_some() && !held,
+            (
+                "hold",
+                "items wait only with `on_open = hold`",
+                "remove it, or write `on_open = hold`",
+            ),
+        ),
         (
             falls_back && !matches!(on_open, None | Some("fallback")),
             (
@@ -148,11 +179,7 @@ pub fn breaker_misfit<'v>(find: impl Fn(&str) -> Option<FieldValue<'v>>) -> Opti
                 "add `fallback = ..` with the name of a function",
             ),
         ),
-    ];
-    rules
-        .into_iter()
-        .find(|(wrong, _)| *wrong)
-        .map(|(_, misfit)| misfit)
+    ])
 }
 
 /// How long a stage waits before it tries for the second time, if nothing else is said: 10 ms.

@@ -262,6 +262,8 @@ pub struct SourceInfo {
 pub struct GuardInfo {
     /// The stage.
     pub stage: u16,
+    /// `workers`, where given.
+    pub workers: Option<u32>,
     /// `timeout`, where given.
     pub timeout_ns: Option<u64>,
     /// `rate`, where given.

@@ -234,10 +234,11 @@ impl<P> Stage<P> {
             rate,
             retry,
             timeout,
+            workers,
             ..
         } = &self.options;
         let guards = breaker.is_some() || rate.is_some() || retry.is_some() || timeout.is_some();
-        guards && !self.is_source()
+        (guards || workers.is_some()) && !self.is_source()
     }
 
     /// Do its items leave by [`DIVERTED`] while its breaker is open?

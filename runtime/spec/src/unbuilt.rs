@@ -25,9 +25,6 @@ pub fn problem<P>(what: &str, key: Key, place: P) -> Problem<P> {
 /// What to do instead.
 fn instead(key: Key) -> &'static str {
     match key {
-        Key::Workers => {
-            "remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"
-        }
         Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
@@ -119,7 +116,7 @@ mod tests {
             "a: source
              b: stage | a | workers=2
              @ jemalloc=group",
-            &["b.workers workers", "@jemalloc jemalloc"],
+            &["@jemalloc jemalloc"],
         );
     }
 }

@@ -9,7 +9,8 @@ use std::{
 use pipewright_spec::info::LinkKindInfo;
 
 use super::{
-    Admission, Guard, SLICE,
+    ASK_AT_LEAST_NS, Admission, Guard, SLICE,
+    bulkhead::Permit,
     slice::{Failures, Laps},
 };
 use crate::{
@@ -330,14 +331,29 @@ impl<'r, T: 'static> Guarding<'r, T> {
             } else {
                 load.len()
             };
-            match self.guard.admit(
+            let Ok(permit) = self.guard.enter() else {
+                // Who leaves the stage tells, and in any case it looks again.
+                return Some(Pause {
+                    collapses: true,
+                    ..Pause::held(shared.now().saturating_add(ASK_AT_LEAST_NS))
+                });
+            };
+            let admission = self.guard.admit(
                 wanted,
                 self.batch.unwrap_or(SLICE),
                 asked,
                 self.since.get(),
                 shared.last_call(),
-            ) {
-                Admission::Call(ticket, items) => self.call(load, ticket, items, &mut run),
+            );
+            let permit = match admission {
+                Admission::Call(..) => permit,
+                _ => self.leave(permit),
+            };
+            match admission {
+                Admission::Call(ticket, items) => {
+                    self.call(load, ticket, items, &mut run);
+                    self.leave(permit);
+                }
                 Admission::Later(wait) => {
                     return Some(Pause {
                         collapses: true,
@@ -357,6 +373,15 @@ impl<'r, T: 'static> Guarding<'r, T> {
                 Admission::Drop => self.drop_all(load),
             }
         }
+    }
+
+    /// Lets another worker in, which may have a batch that waits for that.
+    fn leave<'b>(&self, permit: Option<Permit<'b>>) -> Option<Permit<'b>> {
+        if permit.is_some_and(Permit::leave) {
+            self.guard.tell_news();
+            self.w.shared.release_aside(self.stage);
+        }
+        None
     }
 
     /// Calls a slice, and records what came of it.

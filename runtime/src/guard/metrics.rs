@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Guard, timeout::Timeout};
+use super::{Guard, bulkhead::Bulkhead, timeout::Timeout};
 use crate::{
     breaker::{BreakerMetrics, State},
     sync::{AtomicU64, Ordering},
@@ -16,6 +16,8 @@ pub struct GuardMetrics {
     pub state: Option<State>,
     /// What the breaker has counted; zeros without `breaker`. Its calls are items.
     pub breaker: BreakerMetrics,
+    /// Workers that are in the stage; 0 without `workers`.
+    pub inside: u32,
     /// Times that a batch was put aside.
     pub waits: u64,
     /// Items that had to wait, once for each wait.
@@ -77,6 +79,7 @@ impl Guard {
         GuardMetrics {
             state: breaker.map(|breaker| breaker.state()),
             breaker: breaker.map(|breaker| breaker.metrics()).unwrap_or_default(),
+            inside: self.bulkhead.as_ref().map_or(0, Bulkhead::inside),
             waits: of(waits),
             held,
             waiting: held.saturating_sub(resumed),

@@ -1,4 +1,4 @@
-//! Guarded stages: those with `breaker`, `rate`, `retry` or `timeout`.
+//! Guarded stages: those with `breaker`, `rate`, `retry`, `timeout` or `workers`.
 //!
 //! A guarded stage is a segment of its own, so that the time of a batch is the stage's own, and a batch can wait as a whole.
 //! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
@@ -22,6 +22,9 @@
 //! are called whatever the breaker says, and leave by what their calls give. So a drain ends, and each item has an error of its
 //! own stage.
 //!
+//! **A worker that may not come in**, because as many as may are in the stage already, leaves its batch waiting until one of those has
+//! done a slice (see `bulkhead.rs`), also when the run is drained.
+//!
 //! **What is beyond the rate** waits until there is room for half of a slice, or a burst; a batch goes on with as many as there is room for.
 //! When the run is drained, nothing waits for that any more.
 //!
@@ -33,6 +36,7 @@
 //! **What an error says** tells its class (see [`crate::Classify`]). Classes that are not in `counts` are no failures, nor is ever an
 //! error that is about the item. A fatal one ends the run after its slice.
 
+mod bulkhead;
 mod guarding;
 mod metrics;
 mod retry;
@@ -44,17 +48,18 @@ use std::time::Duration;
 
 use pipewright_spec::info::RateInfo;
 
+use self::{
+    bulkhead::{Bulkhead, Permit},
+    metrics::Tallies,
+    retry::Retry,
+    rules::{BreakerSettings, Classes, OnOpen},
+    timeout::Timeout,
+};
 pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
     slice::{drive_guarded, drive_guarded_batch, drive_guarded_tagged, drive_guarded_tagged_batch},
-};
-use self::{
-    metrics::Tallies,
-    retry::Retry,
-    rules::{BreakerSettings, Classes, OnOpen},
-    timeout::Timeout,
 };
 use crate::{
     breaker::{Breaker, Refused, State, Ticket},
@@ -102,6 +107,7 @@ impl Guards {
 /// What guards a stage.
 #[derive(Debug)]
 pub(crate) struct Guard {
+    bulkhead: Option<Bulkhead>,
     timeout: Option<Timeout>,
     rate: Option<RateLimiter>,
     retry: Option<Retry>,
@@ -163,6 +169,7 @@ impl Guard {
         let retry = |retry| Retry::new(retry, &settings.clock, seed);
         let timeout = |most| Timeout::new(most, workers);
         Self {
+            bulkhead: settings.workers.map(Bulkhead::new),
             timeout: settings.timeout.map(timeout),
             rate,
             retry: settings.retry.map(retry),
@@ -217,6 +224,14 @@ impl Guard {
     pub(crate) fn tell_news(&self) {
         // Release: passes on what came of the slice.
         self.news.fetch_add(1, Ordering::Release);
+    }
+
+    /// Lets a worker in; with a permit, where only so many may be in the stage. An error: there are too many.
+    pub(crate) fn enter(&self) -> Result<Option<Permit<'_>>, ()> {
+        match &self.bulkhead {
+            Some(bulkhead) => bulkhead.enter().map(Some).ok_or(()),
+            None => Ok(None),
+        }
     }
 
     /// The calls of other workers that have run for too long are failures while they run.

@@ -18,6 +18,8 @@ use crate::{
 /// What guards a stage.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardSettings {
+    /// The most workers at once.
+    pub(crate) workers: Option<u32>,
     /// The longest that a call may take, in nanoseconds.
     pub(crate) timeout: Option<u64>,
     pub(crate) rate: Option<RateInfo>,
@@ -175,6 +177,7 @@ impl GuardSettings {
             breaker
         });
         Self {
+            workers: info.workers,
             timeout: info.timeout_ns,
             rate: info.rate,
             breaker,
@@ -219,6 +222,11 @@ impl GuardSettings {
     /// Its numbers by their keys, as they are written; those that were not given have no text.
     pub(crate) fn listed(&self) -> Vec<(Key, &'static str, Option<String>)> {
         let mut all = vec![
+            (
+                Key::Workers,
+                "workers",
+                self.workers.map(|most| most.to_string()),
+            ),
             (
                 Key::Timeout,
                 "timeout",

@@ -2,14 +2,14 @@
 
 use pipewright::pipeline;
 
-#[pipeline]
+#[pipeline(pool(workers = 4, cores = "0-1"))]
 mod shop {
     #[source]
     pub fn numbers() -> impl Iterator<Item = u8> {
         0..9
     }
 
-    #[sink(from = numbers, workers = 4, cores = "0-1", order = any)]
+    #[sink(from = numbers)]
     pub fn print(n: u8) {
         println!("{n}");
     }

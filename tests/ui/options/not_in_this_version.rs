@@ -2,14 +2,14 @@
 
 use pipewright::pipeline;
 
-#[pipeline]
+#[pipeline(jemalloc(arenas = 4))]
 mod shop {
     #[source]
     pub fn numbers() -> impl Iterator<Item = u8> {
         0..9
     }
 
-    #[sink(from = numbers, workers = 2)]
+    #[sink(from = numbers)]
     pub fn print(n: u8) {
         println!("{n}");
     }

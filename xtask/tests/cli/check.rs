@@ -56,25 +56,28 @@ fn a_topology_alone_is_checked_without_signatures() {
     );
     check(
         "line.ron",
-        &LINE.replace("from: \"parse\"", "from: \"pasre\", workers: 2"),
+        &LINE.replace(
+            "from: \"parse\"",
+            "from: \"pasre\", breaker: (on_open: nack)",
+        ),
         1,
         &format!(
             "{ALONE}\
 error[E_UNKNOWN_STAGE]: no stage is called `pasre`
  --> line.ron:5:24
   |
-5 |         \"out\": (from: \"pasre\", workers: 2),
+5 |         \"out\": (from: \"pasre\", breaker: (on_open: nack)),
   |                        ^^^^^
   |
   = help: did you mean `parse`?
 
-error[E_UNBUILT]: `workers` is not available in pipewright 0.1
- --> line.ron:5:32
+error[E_UNBUILT]: `nack` is not available in pipewright 0.1
+ --> line.ron:5:51
   |
-5 |         \"out\": (from: \"pasre\", workers: 2),
-  |                                ^^^^^^^
+5 |         \"out\": (from: \"pasre\", breaker: (on_open: nack)),
+  |                                                   ^^^^
   |
-  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`
+  = help: write `hold`, which keeps them until the breaker lets them through
 
 1 file, 2 problems
 "

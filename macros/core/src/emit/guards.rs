@@ -29,6 +29,9 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
         let breaker = breaker.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
         let retry = stage.options.retry.as_ref();
         let retry = retry.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
+        let workers = stage.options.workers.as_ref();
+        let workers = workers.map(|given| Literal::u32_unsuffixed(given.value));
+        let workers = workers.map_or_else(|| quote!(None), |most| quote!(Some(#most)));
         let timeout = stage.options.timeout.as_ref();
         let timeout = timeout.map(|given| Literal::u64_unsuffixed(given.value.ns()));
         let timeout = timeout.map_or_else(|| quote!(None), |ns| quote!(Some(#ns)));
@@ -43,7 +46,7 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
                 quote!(Some(#rt::RateInfo { items: #items, per_ns: #per_ns }))
             }
         };
-        quote!(#rt::GuardInfo { stage: #id, timeout_ns: #timeout, rate: #rate, retry: #retry, breaker: #breaker })
+        quote!(#rt::GuardInfo { stage: #id, workers: #workers, timeout_ns: #timeout, rate: #rate, retry: #retry, breaker: #breaker })
     };
     guarded.map(info).collect()
 }

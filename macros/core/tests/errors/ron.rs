@@ -170,28 +170,28 @@ fn the_text_of_the_file_is_checked() {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink] fn z(x: u8) {}
      }"#,
-        r#"(stages: {"a": (), "z": (from: "a", workers: 2)})"#,
-        &[r#"`workers` is not available in pipewright 0.1
- --> m.ron:1:37
+        r#"(jemalloc: (arenas: 2), stages: {"a": (), "z": (from: "a")})"#,
+        &[r#"`jemalloc` is not available in pipewright 0.1
+ --> m.ron:1:2
   |
-1 | (stages: {"a": (), "z": (from: "a", workers: 2)})
-  |                                     ^^^^^^^
+1 | (jemalloc: (arenas: 2), stages: {"a": (), "z": (from: "a")})
+  |  ^^^^^^^^
   |
-  = help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
+  = help: remove it; set the allocator up in `main`"#],
     );
     check_ron(
         r#"#[pipeline("m.ron")] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink] fn z(x: u8) {}
      }"#,
-        r#"(stages: {"a": (), "z": (from: "a", workers: 4, cores: "1")})"#,
-        &[r#"`z` has 4 workers on 1 core
- --> m.ron:1:56
+        r#"(pool: (workers: 4, cores: "1"), stages: {"a": (), "z": (from: "a")})"#,
+        &[r#"the pool has 4 workers on 1 core
+ --> m.ron:1:28
   |
-1 | (stages: {"a": (), "z": (from: "a", workers: 4, cores: "1")})
-  |                                              -         ^^^
-  |                                              |
-  |                                              the workers
+1 | (pool: (workers: 4, cores: "1"), stages: {"a": (), "z": (from: "a")})
+  |                  -         ^^^
+  |                  |
+  |                  the workers
   |
   = help: give 4 cores, or at most 1 workers"#],
     );

@@ -7,26 +7,12 @@ fn what_this_version_does_not_have_is_said() {
     check(
         r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, workers = 2)] fn z(x: u8) {}
-     }"#,
-        &[r#"`workers` is not available in pipewright 0.1
-help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
-    );
-    check(
-        r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, workers = 4, cores = "1-2", order = any)] fn z(x: u8) {}
      }"#,
-        &[r#"`z` has 4 workers on 2 cores
-help: give 4 cores, or at most 2 workers"#],
-    );
-    check(
-        r#"#[pipeline] mod m {
-     #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
-     #[sink(from = a, workers = 2)] fn z(x: u8) {}
-     }"#,
-        &[r#"`workers` is not available in pipewright 0.1
-help: remove it; every worker of the pool can run the stage, see `pool(workers = ..)`"#],
+        &[
+            r#"`workers` of `z` needs the workers of the pool, which go on with others while its items wait
+help: remove it; with `cores` there is a thread for each core"#,
+        ],
     );
     check(
         r#"#[pipeline] mod m {

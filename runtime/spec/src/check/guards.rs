@@ -6,7 +6,13 @@ use crate::options::{Key, Value, info};
 use crate::report::{Problem, Problems};
 
 /// The keys that guard a stage.
-const GUARDS: [Key; 4] = [Key::Timeout, Key::Rate, Key::Retry, Key::Breaker];
+const GUARDS: [Key; 5] = [
+    Key::Timeout,
+    Key::Rate,
+    Key::Retry,
+    Key::Breaker,
+    Key::Workers,
+];
 
 /// A guarded stage is called by the workers of the pool, in a loop that can stop anywhere; one that tries again, item by item.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
@@ -36,9 +42,17 @@ fn misfit<P: Place>(stage: &Stage<P>, key: Key) -> Option<(&'static str, &'stati
             "take one item, or put the call that can fail on a stage of its own",
         ),
         (
+            stage.is_async() && key == Key::Workers,
+            "a function that holds a worker while it waits",
+            "write `in_flight`, which is how many futures are under way at once",
+        ),
+        (
             options.cores.is_some(),
             "the workers of the pool, which go on with others while its items wait",
-            "remove `cores`, or put the call that can fail on a stage without",
+            match key {
+                Key::Workers => "remove it; with `cores` there is a thread for each core",
+                _ => "remove `cores`, or put the call that can fail on a stage without",
+            },
         ),
         (
             options.simd.is_some(),

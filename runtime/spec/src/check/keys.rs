@@ -152,41 +152,23 @@ pub(crate) fn panic_misfit(
     }
 }
 
-/// There are cores for all workers.
+/// There are cores for all workers of the pool.
 pub(super) fn cores<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
-    let pool = (
-        &model.options.pool.workers,
-        &model.options.pool.cores,
-        "the pool",
-    );
-    let stages = model.stages.iter().map(|stage| {
-        (
-            &stage.options.workers,
-            &stage.options.cores,
-            stage.name.text.as_str(),
-        )
-    });
-    for (workers, cores, name) in stages.chain([pool]) {
-        let (Some(workers), Some(cores)) = (workers, cores) else {
-            continue;
-        };
-        let (threads, count) = (workers.value as usize, cores.value.len());
-        if threads > count {
-            let name = if name == "the pool" {
-                name.to_owned()
-            } else {
-                format!("`{name}`")
-            };
-            let message = format!(
-                "{name} has {threads} workers on {count} {}",
-                if count == 1 { "core" } else { "cores" }
-            );
-            problems.push(
-                Problem::new("E_FEW_CORES", message, cores.place.clone())
-                    .help(format!("give {threads} cores, or at most {count} workers"))
-                    .related(workers.place.clone(), "the workers"),
-            );
-        }
+    let pool = &model.options.pool;
+    let (Some(workers), Some(cores)) = (&pool.workers, &pool.cores) else {
+        return;
+    };
+    let (threads, count) = (workers.value as usize, cores.value.len());
+    if threads > count {
+        let message = format!(
+            "the pool has {threads} workers on {count} {}",
+            if count == 1 { "core" } else { "cores" }
+        );
+        problems.push(
+            Problem::new("E_FEW_CORES", message, cores.place.clone())
+                .help(format!("give {threads} cores, or at most {count} workers"))
+                .related(workers.place.clone(), "the workers"),
+        );
     }
 }
 

@@ -81,22 +81,26 @@ sketch
 ╭ 3 keyed
 │ dedup [keyed] ─▶ verify [batch 64] ─▶ classify
 │   ├─ Swap ═▶ 4 price (as they arrive)
-│   └─ Lookup ─▶ enrich [2 workers]
-│      ├═▶ 5 publish (to any worker, by 2 paths)
-│      └─ Err ═▶ 6 reject (as they arrive, by 2 paths)
+│   └─ Lookup ═▶ 5 enrich (as they arrive)
 ╰
 
 ╭ 4 serial
 │ price [serial, critical lane]
-│   ├═▶ 5 publish (to any worker, by 2 paths)
-│   └─ Err ═▶ 6 reject (as they arrive, by 2 paths)
+│   ├═▶ 6 publish (to any worker, by 2 paths)
+│   └─ Err ═▶ 7 reject (as they arrive, by 2 paths)
 ╰
 
-╭ 5 parallel
+╭ 5 serial
+│ enrich [2 workers]
+│   ├═▶ 6 publish (to any worker, by 2 paths)
+│   └─ Err ═▶ 7 reject (as they arrive, by 2 paths)
+╰
+
+╭ 6 parallel
 │ publish [any order]
 ╰
 
-╭ 6 serial
+╭ 7 serial
 │ reject
 ╰
 ",

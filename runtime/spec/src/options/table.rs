@@ -278,7 +278,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     key(Key::OnError, "on_error", ALL, ValueType::Word(OnError::NAMES), "must be handled", Change::Shape, "What happens to an `Err` that no stage reads."),
     live(key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics.")),
     key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first."),
-    later(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Tuning, "How many workers run it at once.")),
+    key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Presence, "The most workers that run it at once (a bulkhead), so that it does not take all of them; batches for which there is none wait."),
     key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on, one thread for each."),
     key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive; park with `realtime`", Change::Tuning, "How its pinned threads wait."),
     key(Key::Realtime, "realtime", ALL, PRIORITY, "off", Change::Tuning, "The real-time priority (`SCHED_FIFO`, 1 to 49) of its pinned threads, which sleep whenever they have nothing to do."),

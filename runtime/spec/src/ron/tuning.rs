@@ -63,6 +63,8 @@ pub struct StageTuning {
     pub wait: Option<Given<Wait, Span>>,
     /// `realtime`.
     pub realtime: Option<Given<u32, Span>>,
+    /// `workers`.
+    pub workers: Option<Given<u32, Span>>,
     /// `timeout`, in nanoseconds.
     pub timeout_ns: Option<Given<u64, Span>>,
     /// `rate`.
@@ -215,6 +217,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         cores: options.cores,
         wait: options.wait,
         realtime: options.realtime,
+        workers: options.workers,
         timeout_ns: options.timeout.map(nanoseconds),
         rate: options.rate,
         retry: options.retry,
@@ -253,6 +256,7 @@ impl TuningFile {
             Key::Breaker => place(&stage.breaker),
             Key::Rate => place(&stage.rate),
             Key::Retry => place(&stage.retry),
+            Key::Workers => place(&stage.workers),
             Key::Timeout => place(&stage.timeout_ns),
             _ => None,
         }
@@ -334,6 +338,11 @@ impl StageTuning {
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
         self.check_retry(info, guard, problems);
+        if let Some(given) = &self.workers
+            && guard.is_none_or(|guard| guard.workers.is_none())
+        {
+            problems.push(without("workers", info, &given.key));
+        }
         if let Some(given) = &self.timeout_ns
             && guard.is_none_or(|guard| guard.timeout_ns.is_none())
         {

@@ -25,6 +25,13 @@ fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
         "remove `cores`, or put the call that can fail on a stage without",
     );
     check(
+        "a: source\nb: stage async | a | workers=1\nc: sink | b",
+        &[
+            "E_GUARD at b.workers: `workers` of `b` needs a function that holds a worker while it waits",
+        ],
+        "write `in_flight`, which is how many futures are under way at once",
+    );
+    check(
         "a: source\nb: stage result | a | breaker=group prefetch=8 order=any\nc: sink | b | order=any\nd: sink | b::Err | order=any",
         &["E_GUARD at b.breaker: `breaker` of `b` needs a loop that can stop at any item"],
         "put `prefetch` on a stage of its own in front",

@@ -136,8 +136,10 @@ fn items_of_an_acknowledged_source_are_followed_and_not_lost() {
 fn there_are_cores_for_all_workers() {
     check(
         "a: source\nb: stage | a | workers=4 cores=\"0,2\"\nc: sink | b",
-        &["E_FEW_CORES at b.cores=: `b` has 4 workers on 2 cores"],
-        "give 4 cores, or at most 2 workers",
+        &[
+            "E_GUARD at b.workers: `workers` of `b` needs the workers of the pool, which go on with others while its items wait",
+        ],
+        "remove it; with `cores` there is a thread for each core",
     );
     check(
         "a: source\nb: sink | a\n@ pool workers=2 cores=\"3\"",

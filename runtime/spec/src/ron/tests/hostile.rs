@@ -188,8 +188,8 @@ fn depth_and_size_are_bounded() {
 fn a_name_of_a_megabyte_is_shown_in_part() {
     let long = "x".repeat(1_000_000);
     let source = Source::new("t.ron", format!("({long}: 1)"));
-    let problems = topology(&source).expect_err("an unknown key");
-    assert_eq!(codes(&problems, &source), "E_UNKNOWN_KEY 1:2");
+    let problems = topology(&source).expect_err("too long");
+    assert_eq!(codes(&problems, &source), "E_TOO_LONG 1:2");
     assert!(problems.render(&source).len() < 2_000);
 }
 

@@ -191,12 +191,6 @@ fn shape_and_missing_options_are_refused() {
         &shape("overflow"),
     );
     check(r#"(reply: "a")"#, "E_SHAPE 1:2", &shape("reply"));
-    let unbuilt = |key: &str| format!("`{key}` is not available in pipewright {}", crate::VERSION);
-    check(
-        r#"(stages: {"a": (workers: 4)})"#,
-        "E_UNBUILT 1:17",
-        &unbuilt("workers"),
-    );
     check(
         r#"(stages: {"a": (in_flight: 0)})"#,
         "E_RANGE 1:28",
