@@ -1,5 +1,7 @@
 //! Rate limits: so many calls in a time, evenly, with room for a burst.
 //!
+//! [`KeyedRateLimiter`] has a rate for each key.
+//!
 //! A [`RateLimiter`] is one number: the time at which all that was taken would have been taken at the rate, the *theoretical
 //! arrival time* of the generic cell rate algorithm (ITU-T I.371, "Traffic control and congestion control in B-ISDN",
 //! annex A). Whoever takes moves it on; who would move it further ahead of the clock than a burst takes has to wait. So there is
@@ -18,7 +20,11 @@
 //! assert_eq!(limiter.try_take(1), Ok(()));
 //! ```
 
+mod keyed;
+
 use std::{fmt, time::Duration};
+
+pub use self::keyed::KeyedRateLimiter;
 
 use crate::{
     breaker::Clock,
@@ -35,10 +41,18 @@ const BURST: Duration = Duration::from_millis(10);
 pub struct RateLimiter {
     /// The theoretical arrival time, in parts of a nanosecond of the clock.
     arrival: AtomicU64,
-    /// Between two calls at the rate, in parts of a nanosecond.
+    /// Its pace: between two calls, in parts of a nanosecond, and how many may come at once.
     interval: AtomicU64,
     burst: AtomicU64,
     clock: Clock,
+}
+
+/// A rate, and how much of it may come at once.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Between two calls at the rate, in parts of a nanosecond.
+    interval: u64,
+    burst: u64,
 }
 
 /// So many calls may not be made now.
@@ -54,7 +68,7 @@ impl RateLimiter {
     /// `calls` calls in a time; one in that time if `calls` is 0. As many as come in 10 ms may come at once, and one in any case:
     /// see [`burst`](Self::burst).
     pub fn new(calls: u64, per: Duration) -> Self {
-        let (interval, burst) = numbers(calls, per);
+        let Pace { interval, burst } = Pace::new(calls, per);
         Self {
             arrival: AtomicU64::new(0),
             interval: AtomicU64::new(interval),
@@ -66,7 +80,7 @@ impl RateLimiter {
     /// Another rate from now on, with its own burst. Of what was taken until now, no more counts than a burst.
     #[cfg_attr(loom, allow(dead_code, reason = "its users are not there"))]
     pub(crate) fn retune(&self, calls: u64, per: Duration) {
-        let (interval, burst) = numbers(calls, per);
+        let Pace { interval, burst } = Pace::new(calls, per);
         // Relaxed, all of it: whoever takes with one of the old ones waits a little too long or too short, once.
         self.interval.store(interval, Ordering::Relaxed);
         self.burst.store(burst, Ordering::Relaxed);
@@ -92,7 +106,7 @@ impl RateLimiter {
     ///
     /// If they may not be made yet.
     pub fn try_take(&self, calls: u64) -> Result<(), Late> {
-        let wanted = calls.min(self.burst.load(Ordering::Relaxed));
+        let wanted = calls.min(self.pace().burst);
         self.take(|left| if left >= wanted { calls } else { 0 }, wanted)
             .map(|_| ())
     }
@@ -109,34 +123,18 @@ impl RateLimiter {
     /// As many as may be made now, at most `most`; or none, unless there are `least` or a whole burst.
     #[cfg_attr(loom, allow(dead_code, reason = "its users are not there"))]
     pub(crate) fn take_between(&self, least: u64, most: u64) -> Result<u64, Late> {
-        let least = least.clamp(1, self.burst.load(Ordering::Relaxed));
+        let least = least.clamp(1, self.pace().burst);
         self.take(|left| if left >= least { left.min(most) } else { 0 }, least)
     }
 
     /// Takes what `of` says of the calls that are left; for none, tells when there are `wanted`.
     fn take(&self, of: impl Fn(u64) -> u64, wanted: u64) -> Result<u64, Late> {
         let now = parts(self.clock.now());
-        // Relaxed, all of it: each number stands for itself.
-        let (interval, burst) = (
-            self.interval.load(Ordering::Relaxed),
-            self.burst.load(Ordering::Relaxed),
-        );
+        // Relaxed: the number is all that is shared.
+        let pace = self.pace();
         let mut before = self.arrival.load(Ordering::Relaxed);
         loop {
-            let arrival = before.max(now);
-            let ahead = arrival - now;
-            let whole = interval.saturating_mul(burst);
-            let left = whole.saturating_sub(ahead) / interval;
-            let taken = of(left);
-            if taken == 0 {
-                let room = interval.saturating_mul(wanted);
-                let wait = ahead.saturating_add(room).saturating_sub(whole);
-                // Whoever waits for so long finds them.
-                return Err(Late {
-                    retry_after: Duration::from_nanos(wait.div_ceil(PARTS).max(1)),
-                });
-            }
-            let after = arrival.saturating_add(interval.saturating_mul(taken));
+            let (after, taken) = pace.take(before, now, &of, wanted)?;
             match self.arrival.compare_exchange_weak(
                 before,
                 after,
@@ -148,13 +146,52 @@ impl RateLimiter {
             }
         }
     }
+
+    fn pace(&self) -> Pace {
+        // Relaxed: each number stands for itself.
+        Pace {
+            interval: self.interval.load(Ordering::Relaxed),
+            burst: self.burst.load(Ordering::Relaxed),
+        }
+    }
 }
 
-/// The interval of a rate, in parts of a nanosecond, and its burst.
-fn numbers(calls: u64, per: Duration) -> (u64, u64) {
-    let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
-    let interval = (per.saturating_mul(PARTS) / calls.max(1)).max(1);
-    (interval, (parts(BURST) / interval).max(1))
+impl Pace {
+    fn new(calls: u64, per: Duration) -> Self {
+        let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+        let interval = (per.saturating_mul(PARTS) / calls.max(1)).max(1);
+        let burst = parts(BURST) / interval;
+        Self {
+            interval,
+            burst: burst.max(1),
+        }
+    }
+
+    /// The theoretical arrival time after what `of` takes of the calls that are left, and how many that are; for none, tells when
+    /// there are `wanted`. Times in parts of a nanosecond.
+    fn take(
+        self,
+        before: u64,
+        now: u64,
+        of: impl Fn(u64) -> u64,
+        wanted: u64,
+    ) -> Result<(u64, u64), Late> {
+        let arrival = before.max(now);
+        let ahead = arrival - now;
+        let whole = self.interval.saturating_mul(self.burst);
+        let left = whole.saturating_sub(ahead) / self.interval;
+        let taken = of(left);
+        if taken == 0 {
+            let room = self.interval.saturating_mul(wanted);
+            let wait = ahead.saturating_add(room).saturating_sub(whole);
+            // Whoever waits for so long finds them.
+            return Err(Late {
+                retry_after: Duration::from_nanos(wait.div_ceil(PARTS).max(1)),
+            });
+        }
+        let after = arrival.saturating_add(self.interval.saturating_mul(taken));
+        Ok((after, taken))
+    }
 }
 
 fn parts(time: Duration) -> u64 {
@@ -166,12 +203,17 @@ fn parts(time: Duration) -> u64 {
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter")
-            .field(
-                "interval",
-                &Duration::from_nanos(self.interval.load(Ordering::Relaxed) / PARTS),
-            )
-            .field("burst", &self.burst.load(Ordering::Relaxed))
+            .field("pace", &self.pace())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pace")
+            .field("interval", &Duration::from_nanos(self.interval / PARTS))
+            .field("burst", &self.burst)
+            .finish()
     }
 }
 
