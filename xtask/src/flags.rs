@@ -76,6 +76,26 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE", requires = "test", conflicts_with_all = ["iterations", "seed"])]
         replay: Option<PathBuf>,
     },
+    /// Look for input that breaks what reads topologies, tuning files, tokens and dead letters
+    Fuzz {
+        /// Only this one: `topology`, `tuning`, `tokens` or `dead_letters`
+        target: Option<String>,
+        /// How long each is fuzzed
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
+        /// Put what reached new code into the corpus in `tests/fuzz/corpus`
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Plant bugs in a copy of the repository, and see that a test fails for each of them
+    Planted {
+        /// Only bugs that have this in their name
+        #[arg(default_value = "", hide_default_value = true)]
+        name: String,
+        /// Only see whether every patch still fits
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure pipewright against its peers, in a build of its own; `--list` shows the cases, `--help` the options
     #[command(disable_help_flag = true)]
     Peers {

@@ -13,8 +13,10 @@ mod read;
 mod budgets;
 mod chaos;
 mod ci;
+mod fuzz;
 mod loom;
 mod peers;
+mod planted;
 mod shuttle;
 mod tidy;
 mod ui;
@@ -68,6 +70,12 @@ fn run(flags: Flags) -> Outcome {
             seed,
             ..
         } => shuttle::run(&test, iterations, seed),
+        Command::Fuzz {
+            target,
+            seconds,
+            keep,
+        } => fuzz::run(target.as_deref(), seconds, keep),
+        Command::Planted { name, check } => planted::run(&name, check),
         Command::Peers { args } => peers::run(&args),
         Command::Budgets {
             ids,

@@ -21,7 +21,7 @@ mod one {
 #[pipeline]
 mod two {
     #[sink(from = input)]
-    fn out(n: u64) {}
+    pub fn out(n: u64) {}
 }
 ";
 

@@ -82,6 +82,8 @@ fn without_arguments_the_commands_are_listed() {
             "loom",
             "chaos",
             "shuttle",
+            "fuzz",
+            "planted",
             "peers",
             "budgets",
             "ui",

@@ -1,0 +1,5 @@
+//! `cargo xtask fuzz tokens`
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pipewright_fuzz::tokens(data));

@@ -1,0 +1,7 @@
+//! What the fuzzers call, and what an ordinary test replays their corpora with.
+
+#![forbid(unsafe_code)]
+
+mod targets;
+
+pub use targets::{TARGETS, dead_letters, tokens, topology, tuning};

@@ -1,0 +1,272 @@
+//! One function for each target. It takes any bytes, and panics where a promise is broken.
+
+use std::fmt::Write;
+
+use pipewright::dead_letters;
+use pipewright_macros_core::{Kind, Source, expand_pipeline, expand_stage, read_pipelines};
+use pipewright_spec::{
+    info::{
+        DoorInfo, FieldInfo, FieldValue, GuardInfo, RateInfo, StageInfo, StateKind, TopologyInfo,
+    },
+    model::Model,
+    report::{Problems, Span},
+    ron,
+};
+use proc_macro2::{TokenStream, TokenTree};
+
+/// Each target by its name.
+pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+    ("topology", topology),
+    ("tuning", tuning),
+    ("tokens", tokens),
+    ("dead_letters", dead_letters),
+];
+
+/// A topology is read, checked, planned and made into code; or what is wrong is told, with places.
+pub fn topology(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let source = Source::new("m.ron", text);
+    let model = match ron::topology(&source) {
+        Ok(model) => model,
+        Err(problems) => return told(&problems, &source),
+    };
+    let problems = pipewright_spec::check(&model);
+    if !problems.is_empty() {
+        return told(&problems, &source);
+    }
+    let files = |_: &str, _| Ok(source.clone());
+    let module: Result<TokenStream, _> = module(&model).parse();
+    if let Ok(module) = module {
+        let expanded = expand_pipeline(quote::quote!("m.ron"), module, &files);
+        if !says_an_error(expanded.clone()) {
+            let parsed = syn::parse2::<syn::File>(expanded);
+            assert!(parsed.is_ok(), "what is generated is Rust");
+        }
+    }
+    forget_spans();
+}
+
+/// A tuning file fits a pipeline, or what does not is told.
+pub fn tuning(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let source = Source::new("m.tuning.ron", text);
+        if let Err(problems) = ron::tuning_of(&source, &TOPOLOGY) {
+            told(&problems, &source);
+        }
+    }
+}
+
+/// Any text of Rust that tokens can be made of: as a stage, as a pipeline, and as a file.
+pub fn tokens(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    // rustc's own parsers recurse with the text, as syn does.
+    if text
+        .matches(['(', '[', '{', '<', '&', '*', '!', '-'])
+        .count()
+        > 200
+    {
+        return;
+    }
+    let files = |path: &str, _: proc_macro2::Span| Ok(Source::new(path, "(stages: {\"a\": ()})"));
+    drop(read_pipelines(&Source::new("a.rs", text), &files));
+    // What stands in front of the first line's end is the argument.
+    let (attr, item) = text.split_once('\n').unwrap_or(("", text));
+    if let (Ok(attr), Ok(item)) = (attr.parse::<TokenStream>(), item.parse::<TokenStream>()) {
+        for kind in [Kind::Source, Kind::Stage, Kind::Sink] {
+            drop(expand_stage(kind, attr.clone(), item.clone()));
+        }
+        drop(expand_pipeline(attr.clone(), item.clone(), &files));
+        drop(expand_pipeline(
+            attr,
+            quote::quote!(mod m { #item }),
+            &files,
+        ));
+    }
+    forget_spans();
+}
+
+/// A segment of dead letters: what is whole is found, and all other bytes are said to be damaged. The same bytes are tried as
+/// the body of a letter, because nobody finds a checksum by chance.
+pub fn dead_letters(data: &[u8]) {
+    segment(data);
+    let length = (data.len() as u32).to_le_bytes();
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&length), data).to_le_bytes();
+    segment(
+        &[
+            b"PWDEADL1",
+            &[0xD1, 0xEA, 0xD1, 0x37][..],
+            &length,
+            &crc,
+            data,
+        ]
+        .concat(),
+    );
+}
+
+fn segment(data: &[u8]) {
+    let mut damaged = 0;
+    let mut last = 0;
+    let mut tail = false;
+    for letter in dead_letters::letters(data) {
+        assert!(!tail, "nothing comes behind the tail");
+        match letter {
+            Ok(record) => drop(format!("{record:?}")),
+            Err(damage) => {
+                assert!(damage.bytes.start >= last && damage.bytes.start < damage.bytes.end);
+                assert!(damage.bytes.end <= data.len());
+                damaged += damage.bytes.len();
+                last = damage.bytes.end;
+                tail = damage.is_tail;
+            }
+        }
+    }
+    assert!(damaged <= data.len());
+}
+
+/// Each problem has a place in the text and words.
+fn told(problems: &Problems<Span>, source: &Source) {
+    assert!(!problems.is_empty());
+    for problem in problems {
+        assert!(!problem.message.is_empty() && !problem.message.contains('\n'));
+        assert!(problem.place.start <= source.text.len());
+    }
+    assert!(problems.render(source).len() < 100_000);
+}
+
+/// The functions of a pipeline: a source for what reads nothing, a sink for what nobody reads.
+fn module(model: &Model<Span>) -> String {
+    let mut text = String::from("mod m {");
+    for stage in &model.stages {
+        let name = stage.run.as_ref().unwrap_or(&stage.name).text.as_str();
+        let mut doors = model.stages.iter().flat_map(|reader| &reader.from);
+        let read = doors.any(|door| door.stage.text == stage.name.text && !door.is_err());
+        let fails = model.stages.iter().flat_map(|reader| &reader.from);
+        let fails = fails
+            .into_iter()
+            .any(|door| door.stage.text == stage.name.text && door.is_err());
+        let function = match (stage.from.is_empty(), read, fails) {
+            (true, ..) => {
+                format!("#[source] pub fn {name}() -> impl Iterator<Item = u8> {{ 0..9 }}")
+            }
+            (_, true, true) => {
+                format!("#[stage] pub fn {name}(x: u8) -> Result<u8, E> {{ Ok(x) }}")
+            }
+            (_, true, false) => format!("#[stage] pub fn {name}(x: u8) -> u8 {{ x }}"),
+            (_, false, true) => {
+                format!("#[sink] pub fn {name}(x: u8) -> Result<(), E> {{ Ok(()) }}")
+            }
+            (_, false, false) => format!("#[sink] pub fn {name}(x: u8) {{}}"),
+        };
+        write!(text, "{function}\n").expect("text grows");
+    }
+    text + "}"
+}
+
+fn says_an_error(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "compile_error",
+        TokenTree::Group(group) => says_an_error(group.stream()),
+        _ => false,
+    })
+}
+
+/// Outside of a compiler every text that was made into tokens is kept for its places.
+fn forget_spans() {
+    proc_macro2::extra::invalidate_current_thread_spans();
+}
+
+const SOURCE: StageInfo = StageInfo {
+    name: "ingest",
+    kind: Kind::Source,
+    file: "src/m.rs",
+    line: 1,
+    state: StateKind::Serial,
+    fallible: false,
+    many: false,
+    is_poll: true,
+    is_batch: false,
+    is_async: false,
+    in_flight: None,
+    batch: None,
+    linger_ns: None,
+    budget_ns: None,
+    idle_ns: None,
+    queue: None,
+    priority: None,
+    on_panic: None,
+    cores: None,
+    wait: None,
+    realtime: None,
+    on_error: None,
+    inputs: &[],
+};
+
+const STAGE: StageInfo = StageInfo {
+    kind: Kind::Stage,
+    state: StateKind::None,
+    is_poll: false,
+    inputs: &[DoorInfo {
+        stage: 0,
+        door: None,
+    }],
+    ..SOURCE
+};
+
+/// A pipeline that can be tuned in every way.
+static TOPOLOGY: TopologyInfo = TopologyInfo {
+    name: "m",
+    stages: &[
+        SOURCE,
+        StageInfo {
+            name: "verify",
+            is_batch: true,
+            ..STAGE
+        },
+        StageInfo {
+            name: "dedup",
+            state: StateKind::Keyed,
+            ..STAGE
+        },
+        StageInfo {
+            name: "call",
+            fallible: true,
+            ..STAGE
+        },
+        StageInfo {
+            name: "pinned",
+            cores: Some(&[1]),
+            ..STAGE
+        },
+        StageInfo {
+            name: "parse",
+            kind: Kind::Sink,
+            inputs: &[DoorInfo {
+                stage: DoorInfo::INPUT,
+                door: None,
+            }],
+            ..STAGE
+        },
+    ],
+    guards: &[GuardInfo {
+        stage: 3,
+        workers: Some(2),
+        timeout_ns: Some(1_000_000_000),
+        rate: Some(RateInfo {
+            items: 10,
+            per_ns: 1_000_000_000,
+        }),
+        retry: Some(&[FieldInfo {
+            name: "max",
+            value: FieldValue::Count(3),
+        }]),
+        breaker: Some(&[FieldInfo {
+            name: "failure_pct",
+            value: FieldValue::Count(50),
+        }]),
+    }],
+    ..TopologyInfo::EMPTY
+};
