@@ -14,6 +14,7 @@
 //! | `tuning` | numbers that change without compiling, and what a wrong file says |
 //! | `push` | threads send items in, and wait while the input is full |
 //! | `dry_run` | a test without threads, with a clock of its own |
+//! | `async_stage` | functions that wait for others without holding a worker |
 //! | `errors` | errors, panics, and a run that fails |
 
 #![forbid(unsafe_code)]
