@@ -1,6 +1,6 @@
 //! A pipeline for each kind of source and link that [`crate::heavy`] has not.
 
-use std::ops::Range;
+use std::{ops::Range, task::Poll};
 
 use pipewright::{Emit, Flow, pipeline};
 
@@ -36,6 +36,48 @@ pub mod direct {
         *count += 1;
         env.probe.at(*count);
     }
+}
+
+/// Futures, of which some wait for others to be polled, in order.
+#[pipeline(env = Env)]
+pub mod futures {
+    use super::*;
+
+    /// The numbers.
+    #[source]
+    pub fn numbers(env: &Env) -> impl Iterator<Item = u64> {
+        0..env.items
+    }
+
+    /// The work, a part of which is done when the future is polled again.
+    #[stage(from = numbers)]
+    pub async fn heavy(n: u64) -> u64 {
+        if n.is_multiple_of(3) {
+            turn().await;
+        }
+        work(n)
+    }
+
+    /// Counts, in order.
+    #[sink(from = heavy)]
+    pub fn count(_: u64, env: &Env, count: &mut u64) {
+        *count += 1;
+        env.probe.at(*count);
+    }
+}
+
+/// Is pending once, and wakes itself.
+async fn turn() {
+    let mut turned = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut turned, true) {
+            return Poll::Ready(());
+        }
+        // As whoever keeps a waker does.
+        context.waker().clone().wake();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Two readers of one output, which meet again in order.

@@ -12,7 +12,7 @@ use pipewright::{Blueprint, Builder, Running};
 
 use crate::{
     heavy::{Env, Probe, keyed, ordered},
-    links::{CALL, broadcast, called, direct, polled, pushed, routed},
+    links::{CALL, broadcast, called, direct, futures, polled, pushed, routed},
 };
 
 /// How many items are warm-up, and how many are counted.
@@ -54,8 +54,11 @@ macro_rules! run {
     };
 }
 
+/// An `async fn`.
+pub const FUTURES: Case = ("futures, in order", run!(futures));
+
 /// All kinds.
-pub const CASES: [Case; 8] = [
+pub const CASES: [Case; 9] = [
     ("ordered, from an iterator", run!(ordered)),
     ("keyed, from a range", run!(keyed)),
     ("serial, then direct", run!(direct)),
@@ -64,6 +67,7 @@ pub const CASES: [Case; 8] = [
     ("polled, by `Emit`", run!(polled)),
     ("pushed, prefetch, batches", push),
     ("called by two, keyed, serial", call),
+    FUTURES,
 ];
 
 /// Two workers hand batches over from the beginning, so that all that is made when a run turns parallel is there before it

@@ -8,7 +8,7 @@ use super::{
     Plan, Reading, nanoseconds,
     pipelines::{
         broadcast, carried, carried_64, carried_64_by_hand, carried_by_hand, chain, chain_by_hand,
-        compute, empty, route, route_by_hand,
+        compute, empty, ready, route, route_by_hand,
     },
 };
 use crate::{
@@ -99,6 +99,22 @@ pub(super) fn carried(plan: &Plan) -> Vec<Reading> {
         Reading::new("B3.8", over(&of_8, 1, n)),
         Reading::new("B3.64", over(&of_64, 1, n)),
     ]
+}
+
+pub(super) fn ready(plan: &Plan) -> Reading {
+    let n = black_box(plan.n(2_000_000));
+    let sum = carried_by_hand(0..n);
+    let outcomes = compare(
+        plan.rounds,
+        Contender::new("loop by hand", || {
+            assert_eq!(carried_by_hand(0..black_box(n)), sum)
+        }),
+        vec![Contender::new("futures", || {
+            let mut report = run(ready::pipeline().workers(1), n);
+            assert_eq!(report.take_state::<ready::add>(), Some(Sum(sum)));
+        })],
+    );
+    Reading::new("B17.ready", over(&outcomes, 1, n))
 }
 
 pub(super) fn arms(plan: &Plan) -> Vec<Reading> {

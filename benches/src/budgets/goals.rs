@@ -12,7 +12,7 @@ use crate::{
     cached::Shelf,
     idle,
     load::{Load, rounds_of},
-    steady::{self, CASES, Items},
+    steady::{self, CASES, FUTURES, Items},
     tasks::{Pool, send_together},
 };
 
@@ -47,6 +47,18 @@ pub(super) fn allocations(plan: &Plan) -> Vec<Reading> {
         }
     }
     vec![Reading::new("B19", vec![count as f64])]
+}
+
+pub(super) fn futures(plan: &Plan) -> Vec<Reading> {
+    let items = Items {
+        warm: plan.n(200_000),
+        steady: plan.n(1_000_000),
+    };
+    let of = |workers| steady::allocations(FUTURES, workers, items, plan.allocations);
+    let count = of(1) + of(2);
+    let allocations = Reading::new("B17.allocations", vec![count as f64]);
+    let ready = super::fused::ready(plan);
+    vec![ready, allocations]
 }
 
 pub(super) fn tasks(plan: &Plan) -> Vec<Reading> {

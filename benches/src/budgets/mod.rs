@@ -102,7 +102,7 @@ pub const GROUPS: &[Group] = &[
     ("B14", waking::urgent),
     ("B15", pieces::keyed),
     ("B16", fused::arms),
-    ("B17", nothing),
+    ("B17", goals::futures),
     ("B18", goals::idle),
     ("B19", goals::allocations),
     ("B20", fused::scaling),
@@ -121,11 +121,6 @@ pub const GROUPS: &[Group] = &[
 
 /// Groups that run only when they are named, because they take minutes.
 pub const ON_REQUEST: &[&str] = &["compile"];
-
-/// Of budgets that are not built: the table says so.
-fn nothing(_: &Plan) -> Vec<Reading> {
-    Vec::new()
-}
 
 fn nanoseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9

@@ -126,6 +126,30 @@ pub mod carried {
     }
 }
 
+/// Futures that are ready at once.
+#[pipeline(env = u64)]
+pub mod ready {
+    use super::*;
+
+    /// The numbers.
+    #[source]
+    pub fn numbers(env: &u64) -> impl Iterator<Item = u64> {
+        0..*env
+    }
+
+    /// Waits for nothing.
+    #[stage(from = numbers)]
+    pub async fn mix(n: u64) -> u64 {
+        mixed::<1>(n)
+    }
+
+    /// Adds it up.
+    #[sink(from = mix, order = any, per_worker)]
+    pub fn add(n: u64, sum: &mut Sum) {
+        sum.0 = sum.0.wrapping_add(n);
+    }
+}
+
 /// A record of a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
