@@ -5,7 +5,15 @@
 #[test]
 fn every_mistake_is_told_once_and_in_words() {
     let cases = trybuild::TestCases::new();
-    for theme in ["wiring", "types", "options", "signature", "ron", "files"] {
+    for theme in [
+        "wiring",
+        "types",
+        "options",
+        "signature",
+        "futures",
+        "ron",
+        "files",
+    ] {
         cases.compile_fail(format!("ui/{theme}/*.rs"));
     }
 }
