@@ -5,6 +5,7 @@ use std::{error::Error, fmt, hash::Hash, marker::PhantomData};
 use crate::{
     breaker::Refused,
     calls::{Answers, Called},
+    error::Panicked,
     flights::TimedOut,
     letter::DeadLetter,
     link::Hashed,
@@ -409,6 +410,23 @@ pub trait TellsRefusal {
 impl<E: From<Refused>> TellsRefusal for E {
     fn refused(refused: Refused) -> Self {
         refused.into()
+    }
+}
+
+/// An error that can say that a stage panicked.
+#[diagnostic::on_unimplemented(
+    message = "items that panic leave by `::Err`, but `{Self}` cannot say that they did",
+    label = "does not implement `From<pipewright::Panicked>`",
+    note = "implement `From<pipewright::Panicked>`, or write `on_panic = isolate`"
+)]
+pub trait TellsPanic {
+    /// The error.
+    fn panicked(panicked: Panicked) -> Self;
+}
+
+impl<E: From<Panicked>> TellsPanic for E {
+    fn panicked(panicked: Panicked) -> Self {
+        panicked.into()
     }
 }
 

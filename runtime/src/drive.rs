@@ -15,7 +15,7 @@ use std::{
 use crate::{
     batch::Due,
     counts::Counts,
-    error::{InitError, RunError},
+    error::{InitError, Panicked, RunError},
     lane::Lane,
     lent::Lent,
     load::{Load, Rest},
@@ -49,6 +49,11 @@ pub trait Segment {
     fn reset(&mut self, stage: u16) -> Result<(), InitError>;
     /// Calls the batch stages whose partial batches are due.
     fn flush(&mut self, tally: &mut Self::Tally, due: Due);
+    /// Lets the item with which `stage` has panicked leave by its `Err`; false if it is lost.
+    fn panicked(&mut self, stage: u16, panicked: Panicked, tally: &mut Self::Tally) -> bool {
+        let _ = (stage, panicked, tally);
+        false
+    }
 }
 
 /// A worker's view of the run that generated code hands from call to call.
@@ -386,25 +391,58 @@ pub(crate) fn caught<C: Segment>(w: Watch<'_>, cx: &mut C, payload: Box<dyn Any 
         return Next::Stop;
     }
     let stage = w.counts.at();
-    w.counts.panicked(stage, 1);
     let message = panic_message(payload);
     match w.shared.after_panic(stage, message) {
-        AfterPanic::GoOn => Next::GoOn,
-        AfterPanic::Stop => Next::Stop,
-        AfterPanic::Reset => match cx.reset(stage) {
-            Ok(()) => Next::GoOn,
-            Err(error) => {
-                w.shared.fail(RunError::state(error));
-                Next::Stop
+        AfterPanic::Letter(panicked) => leaves(w, cx, stage, panicked),
+        other => {
+            w.counts.panicked(stage, 1);
+            match other {
+                AfterPanic::Stop => Next::Stop,
+                AfterPanic::Reset => reset(w, cx, stage),
+                AfterPanic::GoOn | AfterPanic::Letter(_) => Next::GoOn,
             }
-        },
+        }
+    }
+}
+
+fn reset<C: Segment>(w: Watch<'_>, cx: &mut C, stage: u16) -> Next {
+    match cx.reset(stage) {
+        Ok(()) => Next::GoOn,
+        Err(error) => {
+            w.shared.fail(RunError::state(error));
+            Next::Stop
+        }
+    }
+}
+
+/// The item with which `stage` has panicked leaves by its `Err`. Whoever takes it there may panic, too.
+fn leaves<C: Segment>(w: Watch<'_>, cx: &mut C, stage: u16, panicked: Panicked) -> Next {
+    if reset(w, cx, stage) == Next::Stop {
+        w.counts.panicked(stage, 1);
+        return Next::Stop;
+    }
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut guard = Guard::<(), C::Tally>::new(None, 0, HANDED, w.counts);
+        let left = cx.panicked(stage, panicked, &mut guard.tally);
+        finish(guard);
+        left
+    }));
+    match attempt {
+        Ok(left) => {
+            if !left {
+                w.counts.panicked(stage, 1);
+            }
+            Next::GoOn
+        }
+        Err(payload) => caught(w, cx, payload),
     }
 }
 
 /// What a stage's `on_panic` comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AfterPanic {
     GoOn,
+    Letter(Panicked),
     Reset,
     Stop,
 }

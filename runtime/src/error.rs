@@ -246,3 +246,15 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T> Error for SendError<T> {}
+
+/// A stage panicked with an item, which leaves by its `Err` (`on_panic = dead_letter`): what the error of the stage is made
+/// `From`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{stage}` panicked: {message}")]
+#[non_exhaustive]
+pub struct Panicked {
+    /// The stage.
+    pub stage: &'static str,
+    /// What the panic said.
+    pub message: String,
+}

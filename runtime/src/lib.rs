@@ -164,7 +164,7 @@ built_on_them! {
         dry_run::{DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{
-            InitError, RunError, SendBatchError, SendError, StartError, TrySendError, TuningError,
+            InitError, Panicked, RunError, SendBatchError, SendError, StartError, TrySendError, TuningError,
         },
         fork::join,
         graph::{Blueprint, NoInput},

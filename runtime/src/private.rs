@@ -28,7 +28,7 @@ pub use crate::{
         apart, at_once, each, each_ahead, each_called, each_emitted, each_judged, each_left,
         each_verdict, one_for_each,
     },
-    error::InitError,
+    error::{InitError, Panicked},
     flights::{Ahead as LeavesAhead, Answered, Beside, Flying, Futures, Waiting, drive_async},
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{
@@ -54,7 +54,7 @@ pub use crate::{
     stage::{
         ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
         ask_target, class_of, copy, diverted_link, env_for, err_link, fallback, found_by, found_in,
-        found_of, key_of, link, make_state, refused, saved, shown, slice_link, timed_out,
+        found_of, key_of, link, make_state, panicked, refused, saved, shown, slice_link, timed_out,
     },
     worker::Worker,
 };

@@ -21,7 +21,7 @@ use crate::{
     drive::AfterPanic,
     dropped::{Losses, Why},
     ending::Bell,
-    error::RunError,
+    error::{Panicked, RunError},
     flights::Flights,
     fork::Forks,
     guard::{Guards, HELD_AT_END_NS},
@@ -407,10 +407,11 @@ impl Shared {
     /// Decides what follows a panic in `stage` and notes it.
     pub(crate) fn after_panic(&self, stage: u16, message: String) -> AfterPanic {
         let name = self.stage_name(stage);
-        // The item that panicked is lost, and what is lost is not acknowledged.
-        let on_panic = match self.has_acks {
-            true => OnPanic::Stop,
-            false => self.live.on_panic(stage),
+        // What is lost is not acknowledged.
+        let on_panic = match (self.live.on_panic(stage), self.has_acks) {
+            (OnPanic::DeadLetter, _) => OnPanic::DeadLetter,
+            (_, true) => OnPanic::Stop,
+            (given, false) => given,
         };
         {
             let mut outcome = self.outcome();
@@ -423,6 +424,10 @@ impl Shared {
         }
         match on_panic {
             OnPanic::Isolate | OnPanic::Keep => AfterPanic::GoOn,
+            OnPanic::DeadLetter => AfterPanic::Letter(Panicked {
+                stage: name,
+                message,
+            }),
             OnPanic::Reset => AfterPanic::Reset,
             OnPanic::Stop => {
                 self.fail(RunError::Panicked {

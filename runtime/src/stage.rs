@@ -7,9 +7,9 @@ use crate::{
     classify::{Classify, ErrorClass},
     diagnose::{
         Copies, FallsBack, FindsMemory, IsEnv, Key, MakesState, Receives, ReceivesError,
-        ReceivesOne, Saves, Shown, StageKey, TellsRefusal, TellsTimeout,
+        ReceivesOne, Saves, Shown, StageKey, TellsPanic, TellsRefusal, TellsTimeout,
     },
-    error::InitError,
+    error::{InitError, Panicked},
     flights::TimedOut,
     graph::States,
     link::Merge,
@@ -155,6 +155,11 @@ pub fn class_of<E: Classify>(error: &E) -> (ErrorClass, String) {
 /// The error of an item that a breaker turned away.
 pub fn refused<E: TellsRefusal>(refused: Refused) -> E {
     E::refused(refused)
+}
+
+/// The error of an item with which its stage panicked.
+pub fn panicked<E: TellsPanic>(panicked: Panicked) -> E {
+    E::panicked(panicked)
 }
 
 /// What the function makes of an item that takes the place of stage `S`.

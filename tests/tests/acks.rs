@@ -14,7 +14,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
 };
 
-use pipewright::{Acknowledge, Batch, Builder, Commit, DeadLetter, Emit, Flow, RunError, pipeline};
+use pipewright::{
+    Acknowledge, Batch, Builder, Commit, DeadLetter, Emit, Flow, Panicked, RunError, pipeline,
+};
 
 const ITEMS: u64 = 60_000;
 
@@ -388,6 +390,38 @@ pub mod diverted {
 #[test]
 fn what_a_breaker_diverts_is_done_at_the_end_of_its_way() {
     check!(diverted, |_| 1);
+}
+
+/// What panics is done when its error is.
+#[pipeline(env = Arc<World>)]
+pub mod letters {
+    use super::*;
+
+    #[source(state = begin, acks, batch = 50)]
+    pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+        send(from, out)
+    }
+
+    #[stage(from = numbers, on_panic = dead_letter)]
+    pub fn ask(n: u64) -> Result<u64, Panicked> {
+        assert!(n % 5_000 != 77, "{n}");
+        Ok(work(n))
+    }
+
+    #[sink(from = ask, order = any, on_panic = stop)]
+    pub fn store(n: u64, env: &Arc<World>) {
+        env.got(n);
+    }
+
+    #[sink(from = ask::Err, order = any, on_panic = stop)]
+    pub fn reject(letter: DeadLetter<Panicked, u64>, env: &Arc<World>) {
+        env.got(letter.item);
+    }
+}
+
+#[test]
+fn an_item_that_panics_and_leaves_as_an_error_is_done_when_that_is() {
+    check!(letters, |_| 1);
 }
 
 /// Something goes wrong with one item.

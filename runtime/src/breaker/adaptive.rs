@@ -167,8 +167,8 @@ impl Adaptive {
         let baseline = f64::from_bits(self.baseline.load(Ordering::Relaxed));
         let seen = self.seen.load(Ordering::Relaxed);
         let next = match seen < limits.warmup {
-            true => bucket.into_mean(baseline, seen),
-            false => bucket.into_baseline(baseline, elapsed),
+            true => bucket.mean_with(baseline, seen),
+            false => bucket.next_after(baseline, elapsed),
         };
         self.baseline.store(next.to_bits(), Ordering::Relaxed);
         self.seen
@@ -207,12 +207,12 @@ impl Bucket {
             || too_many(self.failed, limits.failure_pct)
     }
 
-    fn into_mean(&self, baseline: f64, seen: u64) -> f64 {
+    fn mean_with(&self, baseline: f64, seen: u64) -> f64 {
         let (seen, calls) = (seen as f64, self.calls as f64);
         (baseline * seen + self.median * calls) / (seen + calls)
     }
 
-    fn into_baseline(&self, baseline: f64, elapsed: u64) -> f64 {
+    fn next_after(&self, baseline: f64, elapsed: u64) -> f64 {
         if self.median * 2.0 < baseline {
             return baseline * FALL;
         }

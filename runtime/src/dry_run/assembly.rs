@@ -8,7 +8,7 @@ use crate::{
     call::{Call, CallBatch, CopyFn, Item, Outlet, Routed, copier, open, wrong_type},
     classify::ErrorClass,
     diagnose::StageKey,
-    error::InitError,
+    error::{InitError, Panicked},
     flights::TimedOut,
     graph::{Blueprint, States},
     letter::Whence,
@@ -29,6 +29,7 @@ pub(super) type LetterFn = Box<dyn Fn(Item, Option<Item>, Whence) -> Item>;
 type ClassFn = Box<dyn Fn(&dyn Any) -> (ErrorClass, String)>;
 type LateFn = Box<dyn Fn(TimedOut) -> Item>;
 type RefusalFn = Box<dyn Fn(Refused) -> Item>;
+type PanicFn = Box<dyn Fn(Panicked) -> Item>;
 type FallbackFn<E> = Box<dyn Fn(Item, &E) -> Item>;
 type TextFn = Box<dyn Fn(&dyn Any) -> String>;
 
@@ -50,6 +51,8 @@ pub(super) struct Part<'s, E> {
     pub(super) class: Option<ClassFn>,
     /// The error of an item that is turned away.
     pub(super) refusal: Option<RefusalFn>,
+    /// The error of an item with which the stage panicked.
+    pub(super) panic: Option<PanicFn>,
     /// What another function makes of an item that is turned away.
     pub(super) fallback: Option<FallbackFn<E>>,
     /// The error of an item whose future takes too long.
@@ -230,6 +233,11 @@ impl<P: Blueprint> DryAssembly<P> {
         self.part(id).refusal = Some(Box::new(move |why| Box::new(refused(why))));
     }
 
+    /// Items with which the stage panics leave by its `Err`.
+    pub fn panics<S: StageFn>(&mut self, id: u16, panicked: fn(Panicked) -> S::Err) {
+        self.part(id).panic = Some(Box::new(move |why| Box::new(panicked(why))));
+    }
+
     /// Where the guard of the stage turns items away, another function takes its place.
     pub fn falls_back<S: StageFn>(&mut self, id: u16, call: fn(S::In, &P::Env) -> S::Out) {
         self.part(id).fallback = Some(Box::new(move |item, env| Box::new(call(open(item), env))));
@@ -283,6 +291,7 @@ impl<E> Default for Part<'_, E> {
             letters: Vec::new(),
             class: None,
             refusal: None,
+            panic: None,
             fallback: None,
             late: None,
         }

@@ -26,7 +26,7 @@ use crate::{
     call::{CopyFn, Item, PATIENCE},
     drive::panic_message,
     dropped::Dropped,
-    error::RunError,
+    error::{Panicked, RunError},
     flights::TimedOut,
     intake::NEVER,
     metrics::against_the_stream,
@@ -429,7 +429,40 @@ impl<'s, E> Engine<'s, E> {
                 self.nodes[stage].tally.dropped_inside += came;
                 self.fail(RunError::state(error));
             }
-            Err(payload) => self.panicked(stage, came, payload),
+            Err(payload) => match kept.into_iter().next() {
+                kept if self.leaves(stage) => self.panicked_out(stage, kept, when, payload),
+                _ => self.panicked(stage, came, payload),
+            },
+        }
+    }
+
+    /// Do items with which a stage panics leave by its `Err`?
+    fn leaves(&self, stage: usize) -> bool {
+        self.settings.stages[stage].on_panic == OnPanic::DeadLetter
+            && self.nodes[stage].part.panic.is_some()
+    }
+
+    /// The item with which a stage panicked leaves by its `Err`.
+    fn panicked_out(
+        &mut self,
+        stage: usize,
+        kept: Option<Item>,
+        when: When,
+        payload: Box<dyn Any + Send>,
+    ) {
+        let panicked = Panicked {
+            stage: self.info.stages[stage].name,
+            message: panic_message(payload),
+        };
+        self.note(panicked.stage, &panicked.message);
+        let node = &mut self.nodes[stage];
+        if let Some(machine) = &mut node.part.machine {
+            machine.reset();
+        }
+        if let Some(make) = &node.part.panic {
+            let item = make(panicked);
+            node.tally.failed += 1;
+            node.failed.push(Timed { item, when, kept });
         }
     }
 
@@ -460,7 +493,7 @@ impl<'s, E> Engine<'s, E> {
         let node = &mut self.nodes[stage];
         node.tally.panicked += items;
         match self.settings.stages[stage].on_panic {
-            OnPanic::Isolate | OnPanic::Keep => {}
+            OnPanic::Isolate | OnPanic::DeadLetter | OnPanic::Keep => {}
             OnPanic::Reset => {
                 if let Some(machine) = &mut node.part.machine {
                     machine.reset();

@@ -36,6 +36,8 @@ pub(crate) enum Field {
     Ahead(usize),
     /// What the guard of a stage knows about the batch.
     Guard(usize),
+    /// A copy of the item that a stage is called with, for the letter that it becomes if it panics.
+    Kept(usize),
     /// The carrier for the link to a stage.
     Out(usize),
 }
@@ -55,6 +57,7 @@ pub(crate) struct Names {
     whence: Ident,
     stages: Vec<[Ident; 6]>,
     calls: Vec<Ident>,
+    kept: Vec<Ident>,
 }
 
 impl Names {
@@ -79,13 +82,19 @@ impl Names {
                 ]
             })
             .collect();
-        let calls = stages.iter().map(|stage| name(&format!("{stage}_calls")));
+        let calls: Vec<Ident> = stages
+            .iter()
+            .map(|stage| name(&format!("{stage}_calls")))
+            .collect();
+        let kept = stages.iter().map(|stage| name(&format!("{stage}_kept")));
+        let kept = kept.collect();
         Names {
+            kept,
             watch,
             env,
             tag,
             whence,
-            calls: calls.collect(),
+            calls,
             stages: names,
         }
     }
@@ -103,6 +112,7 @@ impl Names {
             Field::Ahead(stage) => &self.stages[stage][3],
             Field::Calls(stage) => &self.calls[stage],
             Field::Guard(stage) => &self.stages[stage][4],
+            Field::Kept(stage) => &self.kept[stage],
         }
     }
 
@@ -176,6 +186,10 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
                 true => hygienic!(&'a #rt::Flying<'a, #item>),
                 false => hygienic!(&'a #rt::Guarding<'a, #item>),
             }
+        }
+        Field::Kept(stage) => {
+            let item = pipe.projection(stage, "In");
+            hygienic!(Option<#item>)
         }
         Field::Out(stage) => {
             let item = link_item(pipe, stage);

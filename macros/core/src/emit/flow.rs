@@ -308,7 +308,7 @@ impl<'p> Flow<'p> {
         }
         let id = &node.id;
         let (keep, save) = (
-            letter::keep(self.pipe, stage),
+            self.keep_for_letters(stage, me),
             guards::save(self.pipe, stage),
         );
         let turned_away = self.pipe.model.stages[stage].diverts() || falls_back(self.pipe, stage);

@@ -296,6 +296,7 @@ impl Glue<'_, '_> {
             | Field::Env
             | Field::Tag
             | Field::Whence
+            | Field::Kept(_)
             | Field::Guard(_)
             | Field::Out(_) => None,
         }

@@ -317,6 +317,17 @@ impl Flow<'_> {
     }
 }
 
+/// Tells the guard of a stage, if it has one, of the error `x` of an item that will not be tried again.
+pub(crate) fn tell(flow: &mut Flow<'_>, stage: usize, me: &Ident) -> TokenStream {
+    let pipe = flow.pipe;
+    if !tells(pipe, stage) {
+        return TokenStream::new();
+    }
+    let guard = flow.fields.use_of(pipe, Field::Guard(stage));
+    let class = class(pipe, stage);
+    hygienic!(#me.#guard.failed(&x, #class);)
+}
+
 /// What a letter says about an error of a guarded stage, besides where its item came from.
 pub(crate) fn told(
     flow: &mut Flow<'_>,
@@ -412,7 +423,7 @@ fn class(pipe: &Pipe<'_>, stage: usize) -> Ident {
 }
 
 /// `rt::class_of::<<enrich as rt::StageFn>::Err>`, for errors that are shown at the error type of the stage.
-pub(super) fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
+pub(crate) fn of_error(pipe: &Pipe<'_>, stage: usize, what: &str) -> TokenStream {
     let err = &pipe.nodes[stage].sig.err;
     let span = err
         .as_ref()

@@ -57,6 +57,7 @@ pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
         .collect();
     let (flush, flushes) = flush(&mut flow, &stages);
     let reset = reset(&mut flow, &stages);
+    let panicked = flow.panicked(&stages);
     let tally = flow.tally.emit(pipe, mode, &stages);
     let definition = definition(&flow, mode);
     let (rt, name, tally_name) = (pipe.rt(), context(pipe, mode), flow.tally.ident());
@@ -83,6 +84,7 @@ pub(crate) fn emit(pipe: &Pipe<'_>, mode: Mode) -> Loop {
             type Tally = #tally_name;
             #reset
             #flush
+            #panicked
         }
 
         #(#vectors)*
@@ -331,7 +333,7 @@ fn generics(pipe: &Pipe<'_>, _: Mode, fields: &Fields) -> (TokenStream, TokenStr
 fn needs_lifetime(fields: &Fields) -> bool {
     fields
         .iter()
-        .any(|field| !matches!(field, Field::Tag | Field::Whence))
+        .any(|field| !matches!(field, Field::Tag | Field::Whence | Field::Kept(_)))
 }
 
 /// `true` if a word occurs in the tokens.

@@ -69,7 +69,8 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             push(&overflow.place, "E_ACKS_DROP", message, help);
         }
         let on_panic = stage.options.on_panic.as_ref();
-        if let Some(on_panic) = on_panic.filter(|given| given.value != OnPanic::Stop) {
+        let loses = |on_panic: OnPanic| !matches!(on_panic, OnPanic::Stop | OnPanic::DeadLetter);
+        if let Some(on_panic) = on_panic.filter(|given| loses(given.value)) {
             let message = format!(
                 "`{name}` is acknowledged, and an item that panics in `{}` would be lost",
                 stage.name.text

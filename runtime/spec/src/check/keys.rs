@@ -129,6 +129,50 @@ pub(super) fn panic<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
+/// An item that panics leaves by an `Err` that somebody reads, from a stage that was called with it alone.
+pub(super) fn panic_letters<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for (stage, signature) in known(model) {
+        let Some(given) = &stage.options.on_panic else {
+            continue;
+        };
+        if given.value != OnPanic::DeadLetter {
+            continue;
+        }
+        let name = &stage.name.text;
+        let need = [
+            (
+                signature.fallible(),
+                "a function that returns a `Result`",
+                "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or write `isolate`",
+            ),
+            (
+                !signature.is_batch(),
+                "a function that takes one item",
+                "take one item, or write `isolate`",
+            ),
+            (
+                !signature.is_async,
+                "a function that does not wait",
+                "write `isolate`, which counts the panic and goes on with the next item",
+            ),
+        ]
+        .into_iter()
+        .find(|(fits, ..)| !fits);
+        if let Some((_, what, help)) = need {
+            let message = format!("`on_panic = dead_letter` of `{name}` needs {what}");
+            problems.push(problem(message, &given.place).help(help));
+            continue;
+        }
+        let mut doors = model.stages.iter().flat_map(|reader| &reader.from);
+        if !doors.any(|door| door.is_err() && door.stage.text == *name) {
+            let message = format!("nothing reads `{name}::Err`, where items go that panic");
+            problems.push(problem(message, &given.place).help(format!(
+                "add a sink with `from = {name}::Err`, or write `isolate`"
+            )));
+        }
+    }
+}
+
 /// What is wrong with `on_panic` on a stage with such a state, and what to write.
 pub(crate) fn panic_misfit(
     given: OnPanic,
@@ -140,7 +184,7 @@ pub(crate) fn panic_misfit(
             let message = format!("`on_panic = {given}` needs a state, and `{name}` has none");
             Some((message, "write `isolate` or `stop`"))
         }
-        OnPanic::Isolate if !isolate_fits(state) => {
+        OnPanic::Isolate | OnPanic::DeadLetter if !isolate_fits(state) => {
             let message =
                 format!("a panic may leave the state of `{name}` broken for the items behind it");
             Some((

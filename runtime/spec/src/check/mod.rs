@@ -85,7 +85,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 21] {
+fn key_rules<P: Place>() -> [Rule<P>; 22] {
     [
         keys::kind,
         keys::conflict,
@@ -99,6 +99,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 21] {
         pinned::one_thread,
         pinned::many_threads,
         keys::panic,
+        keys::panic_letters,
         acks::polled,
         acks::followed,
         keys::cores,

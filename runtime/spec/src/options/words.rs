@@ -73,8 +73,10 @@ words! {
 words! {
     /// What happens when a stage panics.
     OnPanic {
-        /// The item leaves as a dead letter, and the rest goes on.
+        /// The item is lost and counted, and the rest goes on.
         Isolate = "isolate",
+        /// The item leaves by the stage's `Err`, and the rest goes on.
+        DeadLetter = "dead_letter",
         /// The run stops.
         Stop = "stop",
         /// The state is made anew, and the rest goes on.

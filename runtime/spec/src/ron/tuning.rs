@@ -358,11 +358,22 @@ impl StageTuning {
         {
             problems.push(Problem::new("E_NEEDS", message, given.place.clone()).help(help));
         }
+        if let Some(given) = &self.on_panic
+            && given.value == OnPanic::DeadLetter
+            && info.on_panic != Some(OnPanic::DeadLetter)
+        {
+            let message = format!(
+                "`on_panic = dead_letter` of `{}` was not compiled in",
+                info.name
+            );
+            let help = "give it where the pipeline is written, and compile again";
+            problems.push(Problem::new("E_SHAPE", message, given.place.clone()).help(help));
+        }
         let acked = topology.sources.iter().any(|source| source.acks);
         if let Some(given) = self
             .on_panic
             .as_ref()
-            .filter(|given| acked && given.value != OnPanic::Stop)
+            .filter(|given| acked && !matches!(given.value, OnPanic::Stop | OnPanic::DeadLetter))
         {
             let message = format!(
                 "`{}` has a source with `acks`, and an item that panics in `{}` would be lost",

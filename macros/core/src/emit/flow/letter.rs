@@ -1,6 +1,9 @@
 //! Dead letters: how a loop knows where its items come from, what it keeps of them, and how an error becomes a letter.
 
-use pipewright_spec::plan::{Head, INPUT};
+use pipewright_spec::{
+    options::OnPanic,
+    plan::{Head, INPUT},
+};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
@@ -103,6 +106,64 @@ impl Flow<'_> {
         quote_spanned!(span=> let kept = #rt::keep_all::<_, #producer>(&xs);)
     }
 
+    /// As [`keep`], with another copy for the letter of an item that panics, because what is on the stack is gone then.
+    pub(super) fn keep_for_letters(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let keep = keep(self.pipe, stage);
+        let keeper = keeper(self.pipe, stage).filter(|_| leaves(self.pipe, stage));
+        let Some(keeper) = keeper else { return keep };
+        let (rt, span) = (self.pipe.rt(), at_item_of(self.pipe, keeper.stage));
+        let slot = self.fields.use_of(self.pipe, Field::Kept(stage));
+        let producer = self.pipe.marker_at(stage, span);
+        quote_spanned!(span=> #keep #me.#slot = Some(#rt::keep::<_, #producer>(&kept));)
+    }
+
+    /// `panicked`, by which items leave with which the stages of this loop panic; nothing where none of them does.
+    pub(crate) fn panicked(&mut self, stages: &[usize]) -> TokenStream {
+        let (pipe, rt, me) = (self.pipe, self.pipe.rt(), super::mixed("self"));
+        let leaving = stages.iter().copied().filter(|at| leaves(pipe, *at));
+        let leaving: Vec<TokenStream> = leaving.map(|at| self.leaves(at, &me)).collect();
+        if leaving.is_empty() {
+            return TokenStream::new();
+        }
+        let tally = self.tally.ident();
+        hygienic! {
+            fn panicked(&mut self, stage: u16, panicked: #rt::Panicked, t: &mut #tally) -> bool {
+                #(#leaving)*
+                false
+            }
+        }
+    }
+
+    /// What happens to the item with which a stage has panicked.
+    fn leaves(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let pipe = self.pipe;
+        let (rt, id, output) = (pipe.rt(), &pipe.nodes[stage].id, err(stage));
+        let kept = keeper(pipe, stage).map(|_| {
+            let slot = self.fields.use_of(pipe, Field::Kept(stage));
+            hygienic!(let Some(kept) = #me.#slot.take() else { return false };)
+        });
+        // Whoever called has been told already.
+        let mut readers = pipe.readers(output).into_iter();
+        let call = readers
+            .any(|reader| pipe.calls.pass(reader.stage))
+            .then(|| hygienic!(let call = #rt::Asked::none();));
+        let told = guards::tell(self, stage, me);
+        let count = self.tally.failed(pipe, stage);
+        let after = self.counted(output, count, me);
+        let error = guards::of_error(pipe, stage, "panicked");
+        hygienic! {
+            if stage == #id {
+                t.at = #id;
+                #kept
+                #call
+                let x = #error(panicked);
+                #told
+                #after
+                return true;
+            }
+        }
+    }
+
     /// The letter that a reader takes, of the error `error`.
     pub(super) fn letter(
         &mut self,
@@ -185,7 +246,7 @@ pub(crate) fn keep(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
 pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let rt = pipe.rt();
     let id = &pipe.nodes[stage].id;
-    let mut lines = TokenStream::new();
+    let mut lines = dry_panics(pipe, stage);
     for reader in pipe.readers(err(stage)) {
         let span = at_item_of(pipe, reader.stage);
         let (producer, consumer) = (
@@ -211,6 +272,22 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
         });
     }
     lines
+}
+
+/// `true` if items with which a stage panics leave by its `Err`.
+fn leaves(pipe: &Pipe<'_>, stage: usize) -> bool {
+    let on_panic = pipe.model.stages[stage].options.on_panic.as_ref();
+    on_panic.is_some_and(|given| given.value == OnPanic::DeadLetter)
+}
+
+/// Tells a dry run which stages these are.
+fn dry_panics(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    if !leaves(pipe, stage) {
+        return TokenStream::new();
+    }
+    let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);
+    let error = guards::of_error(pipe, stage, "panicked");
+    hygienic!(a.panics::<#ident>(#id, #error);)
 }
 
 fn err(stage: usize) -> Output<'static> {

@@ -46,6 +46,7 @@ impl Glue<'_, '_> {
             Field::Watch => hygienic!(w.watch()),
             Field::Env => hygienic!(self.env.get()),
             Field::Whence => letter::whence_alone(pipe),
+            Field::Kept(_) => hygienic!(None),
             Field::State(stage) if pipe.nodes[stage].state == StateKind::Keyed => {
                 hygienic!(self.#name.solo())
             }

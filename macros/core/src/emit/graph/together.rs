@@ -312,6 +312,7 @@ impl Glue<'_, '_> {
             Field::Watch => hygienic!(watch),
             Field::Env => hygienic!(self.env.get()),
             Field::Tag => hygienic!(0),
+            Field::Kept(_) => hygienic!(None),
             Field::Out(_) => hygienic!(&mut #name),
             Field::Guard(stage) if pipe.nodes[stage].is_async() => hygienic!(&flight),
             Field::Guard(_) => hygienic!(&guard),

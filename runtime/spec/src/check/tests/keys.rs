@@ -205,3 +205,41 @@ fn prefetch_goes_where_ways_do_not_meet_again_or_all_of_them_wait() {
          l: sink | g, e | order=any",
     );
 }
+
+#[test]
+fn items_that_panic_leave_by_an_error_that_is_read() {
+    check(
+        "a: source\nb: stage | a | on_panic=dead_letter\nc: sink | b",
+        &[
+            "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that returns a `Result`",
+        ],
+        "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or write `isolate`",
+    );
+    check(
+        "a: source\nb: stage verdicts | a | on_panic=dead_letter\nc: sink | b, b::Err",
+        &[
+            "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that takes one item",
+        ],
+        "take one item, or write `isolate`",
+    );
+    check(
+        "a: source\nb: stage async result | a | on_panic=dead_letter\nc: sink | b, b::Err",
+        &[
+            "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that does not wait",
+        ],
+        "write `isolate`, which counts the panic and goes on with the next item",
+    );
+    check(
+        "a: source\nb: stage result | a | on_panic=dead_letter on_error=drop\nc: sink | b",
+        &["E_NEEDS at b.on_panic=: nothing reads `b::Err`, where items go that panic"],
+        "add a sink with `from = b::Err`, or write `isolate`",
+    );
+    check(
+        "a: source\nb: stage serial result | a | on_panic=dead_letter\nc: sink | b, b::Err",
+        &[
+            "E_NEEDS at b.on_panic=: a panic may leave the state of `b` broken for the items behind it",
+        ],
+        "write `reset` for a new state, `keep` to go on with the old one, or `stop`",
+    );
+    good("a: source\nb: stage per_worker result | a | on_panic=dead_letter\nc: sink | b, b::Err");
+}
