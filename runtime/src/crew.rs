@@ -20,6 +20,7 @@ use crate::{
     error::{InitError, StartError},
     fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
+    guard::Watching,
     pin,
     pressure::Sampler,
     reserve::Own,
@@ -112,6 +113,7 @@ fn run_workers<G: Graph>(
     let go = Go(Mutex::new(None), Condvar::new());
     let (over, committed) = (AtomicBool::new(false), AtomicBool::new(false));
     let ready = Answers::default();
+    let unguarded = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
@@ -137,6 +139,7 @@ fn run_workers<G: Graph>(
         // Ends when this is left, in whatever way.
         let sampler = or_problem(Sampler::start(scope, shared, &over), &mut problem);
         let committing = or_problem(Committing::start(scope, shared, &committed), &mut problem);
+        let watching = or_problem(Watching::start(scope, shared, &unguarded), &mut problem);
         for _ in 0..crew.started {
             if let Some(Err(error)) = ready.hear() {
                 problem.get_or_insert(error);
@@ -172,6 +175,7 @@ fn run_workers<G: Graph>(
         }
         drop(sampler);
         drop(committing);
+        drop(watching);
     });
     if shared.has_acks {
         // The last batches were done when their workers ended.

@@ -7,12 +7,13 @@ use std::process::Command;
 use crate::{Outcome, cargo};
 
 /// Tests of which there is a full form.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     "chaos",
     "crash",
     "dead_letter_file",
     "limited",
     "overload",
+    "stopped",
     "terminated",
 ];
 /// The one of a ready-made pipeline, which is a unit test because stages are brought in from its crate.

@@ -147,6 +147,16 @@ impl Flights {
         self.looks.missed(since, now)
     }
 
+    /// For how long the process was not stopped, in nanoseconds; without end if nobody knows.
+    pub(super) fn awake_for(&self, now: u64) -> u64 {
+        let stopped = self.looks.stopped.load(Ordering::Acquire);
+        match (self.looks.is_late(now), stopped) {
+            (true, _) => 0,
+            (false, 0) => u64::MAX,
+            (false, stopped) => now.saturating_sub(stopped),
+        }
+    }
+
     /// Somebody looks.
     pub(super) fn look(&self, now: u64) {
         let Looks { last, stopped, .. } = &self.looks;

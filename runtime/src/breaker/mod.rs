@@ -254,6 +254,11 @@ impl Breaker {
         self.judge(Word(self.word.load(Ordering::Acquire)), now, 0);
     }
 
+    /// For how long the process was not stopped, in nanoseconds; without end if nobody looks.
+    pub(crate) fn awake_for(&self) -> u64 {
+        self.flights.awake_for(self.clock.ns())
+    }
+
     /// So many calls that have not returned are failures already, which are not counted yet.
     pub(crate) fn hang(&self, calls: u64) {
         let word = Word(self.word.load(Ordering::Acquire));

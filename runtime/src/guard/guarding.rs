@@ -548,7 +548,7 @@ impl<T> Laps for Guarding<'_, T> {
         }
         let now = self.w.shared.now();
         let failures = self.failures.get();
-        let is_over = timeout.is_over(self.began.replace(now), now);
+        let is_over = timeout.is_over(self.began.replace(now), now, || self.guard.awake_for());
         if is_over && self.guard.is_failure(ErrorClass::Timeout) {
             self.failures.set(match self.batch {
                 // One call, and its items share what came of it.

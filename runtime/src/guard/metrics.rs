@@ -87,7 +87,7 @@ impl Guard {
             overdue: self
                 .timeout
                 .as_ref()
-                .map_or(0, |timeout| timeout.running(now)),
+                .map_or(0, |timeout| timeout.running(now, self.awake_for())),
             retried: of(retried),
             over_budget: of(over_budget),
             refused: of(refused),

@@ -43,6 +43,7 @@ mod retry;
 mod rules;
 mod slice;
 mod timeout;
+mod watch;
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ use self::{
     rules::{BreakerSettings, Classes, OnOpen},
     timeout::Timeout,
 };
-pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures};
+pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures, watch::Watching};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
@@ -87,10 +88,11 @@ impl Guards {
     pub(crate) fn new(settings: &Settings) -> Self {
         let stages = settings.stages.iter().enumerate();
         let guard = |(at, stage): (usize, &StageSettings)| {
-            let guard = stage.guard.as_ref()?;
+            let mut guard = stage.guard.clone()?;
+            guard.is_watched = true;
             // Futures are cancelled, so nobody looks for calls that hang.
             let callers = if stage.is_async { 0 } else { settings.workers };
-            Some(Guard::new(guard, at as u64, callers))
+            Some(Guard::new(&guard, at as u64, callers))
         };
         Self(stages.map(guard).collect())
     }
@@ -157,7 +159,10 @@ pub(crate) enum TurnsAway {
 impl Guard {
     pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize) -> Self {
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
-            breaker: Breaker::of(&breaker.numbers()),
+            breaker: Breaker::of(&match settings.is_watched() {
+                true => breaker.numbers().watched_every(watch::EVERY),
+                false => breaker.numbers(),
+            }),
             on_open: breaker.on_open,
             hold: AtomicU64::new(breaker.hold()),
             counts: AtomicU32::new(breaker.counts.bits()),
@@ -239,10 +244,23 @@ impl Guard {
         let (Some(timeout), Some(fuse)) = (&self.timeout, &self.fuse) else {
             return;
         };
-        let running = timeout.running(now);
+        let running = timeout.running(now, self.awake_for());
         if running > 0 && fuse.counts().has(ErrorClass::Timeout) {
             fuse.breaker.hang(running);
         }
+    }
+
+    /// For how long the process was not stopped, as far as somebody looks.
+    fn awake_for(&self) -> u64 {
+        self.breaker().map_or(u64::MAX, Breaker::awake_for)
+    }
+
+    /// Somebody looks, who promised to.
+    fn tick(&self, now: u64) {
+        if let Some(breaker) = self.breaker() {
+            breaker.look();
+        }
+        self.look(now);
     }
 
     /// So many items have to wait.

@@ -27,6 +27,8 @@ pub(crate) struct GuardSettings {
     pub(crate) retry: Option<RetrySettings>,
     /// The clock of all that guards it.
     pub(crate) clock: Clock,
+    /// Is there somebody who looks after calls that hang?
+    pub(crate) is_watched: bool,
 }
 
 /// A breaker's numbers, and what follows when it is open.
@@ -183,7 +185,14 @@ impl GuardSettings {
             breaker,
             retry: info.retry.map(RetrySettings::of),
             clock: Clock::new(),
+            is_watched: false,
         }
+    }
+
+    /// Is there a breaker that goes by how long calls take, and somebody who looks after them?
+    pub(crate) fn is_watched(&self) -> bool {
+        let timed = |breaker: &BreakerSettings| breaker.is_timed() || self.timeout.is_some();
+        self.is_watched && self.breaker.as_ref().is_some_and(timed)
     }
 
     /// The same, by another clock.
@@ -298,6 +307,11 @@ impl BreakerSettings {
             OnOpen::Hold(Some(limit)) => limit,
             _ => u64::MAX,
         }
+    }
+
+    /// Are calls timed?
+    fn is_timed(&self) -> bool {
+        self.given.contains_key("breaker.slow")
     }
 
     /// Its numbers, with the threshold of slow calls that follows from all of them.

@@ -71,9 +71,10 @@ impl Timeout {
         self.since[worker].store(outer, Ordering::Relaxed);
     }
 
-    /// Did a call take too long? If so, it is counted.
-    pub(super) fn is_over(&self, began: u64, now: u64) -> bool {
-        let over = now.saturating_sub(began) > self.most();
+    /// Did a call take too long, in a process that was awake for so long? If so, it is counted.
+    pub(super) fn is_over(&self, began: u64, now: u64, awake: impl FnOnce() -> u64) -> bool {
+        let took = now.saturating_sub(began);
+        let over = took > self.most() && took <= awake();
         if over {
             self.over.fetch_add(1, Ordering::Relaxed);
         }
@@ -85,12 +86,13 @@ impl Timeout {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Calls that have run for too long and run still.
-    pub(super) fn running(&self, now: u64) -> u64 {
+    /// Calls that have run for too long and run still, and began while the process was awake.
+    pub(super) fn running(&self, now: u64, awake: u64) -> u64 {
         let most = self.most();
         let late = |since: &CachePadded<AtomicU64>| {
             let since = since.load(Ordering::Relaxed);
-            since != NONE && now.saturating_sub(since - 1) > most
+            let took = now.saturating_sub(since.saturating_sub(1));
+            since != NONE && took > most && took <= awake
         };
         self.since.iter().map(|since| u64::from(late(since))).sum()
     }
