@@ -66,7 +66,7 @@ pub mod reserved {
     /// Takes long enough to be worth sharing.
     #[stage(from = numbers)]
     pub fn slow(n: u64) -> u64 {
-        for _ in 0..20_000 {
+        for _ in 0..2_000 {
             CALLS.fetch_add(1, Relaxed);
         }
         n
