@@ -27,7 +27,7 @@ use crate::{
     settings::Settings,
     shared::Shared,
     simd::Level,
-    source::{Ingress, Kind, SourceCtl, Waiting},
+    source::{Ingress, Kind, Rules, SourceCtl, Waiting},
     sync::thread,
     tuning,
     warnings::Warnings,
@@ -223,8 +223,11 @@ impl<P: Blueprint> Builder<P> {
         let short = placement.short.drain(..).chain(pins.short.drain(..));
         warnings.fell_short(short.collect::<Vec<_>>())?;
         let capacity = settings.input_queue(P::TOPOLOGY);
-        let overflow = P::TOPOLOGY.overflow_of_input();
-        let input = Ingress::new(capacity, overflow, P::CROSSING);
+        let rules = Rules {
+            overflow: P::TOPOLOGY.overflow_of_input(),
+            shed: settings.input_shed().map(|shed| (shed, P::SHED_KEY)),
+        };
+        let input = Ingress::new(capacity, rules, P::CROSSING);
         let env = Common::new(env, P::SHARED);
         let sources = source_ctls::<P>(&settings, &input);
         let reactor = Reactor::new(&settings).map_err(StartError::Thread)?;

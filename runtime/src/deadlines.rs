@@ -84,8 +84,8 @@ pub(crate) fn skip<T: 'static>(load: &mut Carrier<T>) {
     }
 }
 
-/// Takes out the items whose callers have left, with their tags, where they have some.
-pub(crate) fn take_gone<T>(tags: &mut Vec<u32>, items: &mut Vec<T>, gone: Gone<T>) -> Vec<T> {
+/// Takes out the items whose callers have left, and what lies beside them, such as their tags, where they have some.
+pub(crate) fn take_gone<T, U>(tags: &mut Vec<U>, items: &mut Vec<T>, gone: Gone<T>) -> Vec<T> {
     if !items.iter().any(gone) {
         return Vec::new();
     }

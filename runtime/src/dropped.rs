@@ -18,10 +18,12 @@ pub(crate) enum Why {
     Overflow,
     /// Its time is up, or its caller has left.
     Expired,
+    /// Items wait for too long.
+    Shed,
 }
 
 impl Why {
-    const COUNT: usize = 4;
+    const COUNT: usize = 5;
 
     fn index(self) -> usize {
         self as usize
@@ -40,6 +42,8 @@ pub struct Dropped {
     pub overflow: u64,
     /// Because their deadline had passed, or their caller had left.
     pub expired: u64,
+    /// Because items waited for too long, as `shed` says.
+    pub shed: u64,
 }
 
 impl Dropped {
@@ -50,7 +54,7 @@ impl Dropped {
 
     /// Those that were dropped while the run went on.
     pub fn lost(&self) -> u64 {
-        self.breaker + self.overflow + self.expired
+        self.breaker + self.overflow + self.expired + self.shed
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
@@ -59,6 +63,7 @@ impl Dropped {
             breaker: self.breaker + other.breaker,
             overflow: self.overflow + other.overflow,
             expired: self.expired + other.expired,
+            shed: self.shed + other.shed,
         }
     }
 }
@@ -70,6 +75,7 @@ impl fmt::Display for Dropped {
             (self.breaker, "by an open breaker"),
             (self.overflow, "by a full queue"),
             (self.expired, "after their deadline"),
+            (self.shed, "under overload"),
         ];
         let told = parts.iter().filter(|(items, _)| *items > 0);
         let told: Vec<String> = told
@@ -106,6 +112,7 @@ impl Losses {
             breaker: of(Why::Breaker),
             overflow: of(Why::Overflow),
             expired: of(Why::Expired),
+            shed: of(Why::Shed),
         }
     }
 

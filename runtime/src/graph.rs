@@ -40,6 +40,9 @@ pub trait Blueprint: Sized + 'static {
     /// What is pushed can go from thread to thread.
     #[doc(hidden)]
     const CROSSING: Crossing<Self::Queued>;
+    /// How the keys of what waits in its input are hashed, where it is shed by key.
+    #[doc(hidden)]
+    const SHED_KEY: Option<fn(&Self::Queued) -> u64> = None;
     /// Its shape.
     const TOPOLOGY: &'static TopologyInfo;
     /// Opens its sources and makes its states.

@@ -35,7 +35,7 @@ mod buffer;
 #[cfg(all(test, loom))]
 mod models;
 
-pub(crate) use self::buffer::NEVER;
+pub(crate) use self::buffer::{NEVER, Times};
 
 /// Shards of a queue. With its lanes they fill a word of bits.
 pub(crate) const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
@@ -81,13 +81,15 @@ struct Shard<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
     pub(crate) lane: Lane,
-    /// When it is of no use any more, in nanoseconds of the run, or [`NEVER`].
-    pub(crate) until: u64,
+    pub(crate) times: Times,
 }
 
 impl From<Lane> for Sent {
     fn from(lane: Lane) -> Self {
-        Self { lane, until: NEVER }
+        Self {
+            lane,
+            times: Times::NONE,
+        }
     }
 }
 
@@ -223,7 +225,7 @@ impl<T> Intake<T> {
         let into = &mut slot.lanes[how.lane.index()];
         if let Some(item) = item.take() {
             self.make_room(&mut into.items, 1);
-            into.push(item, how.until);
+            into.push(item, how.times);
         }
         slot.room -= 1;
         self.announce(slot, shard, how.lane)
@@ -303,7 +305,8 @@ impl<T> Intake<T> {
     }
 
     /// Pushes as many of the first items as there is room for, at most `most`, and takes them out of `items`.
-    pub(crate) fn push_all(&self, shard: usize, lane: Lane, items: &mut Vec<T>) -> Pushed {
+    pub(crate) fn push_all(&self, shard: usize, how: Sent, items: &mut Vec<T>) -> Pushed {
+        let Sent { lane, times } = how;
         let mut slot = self.shard(shard);
         if !slot.open {
             return Pushed::Closed;
@@ -315,14 +318,14 @@ impl<T> Intake<T> {
         }
         let into = &mut slot.lanes[lane.index()];
         self.make_room(&mut into.items, many as usize);
-        into.take_over(items, many as usize, NEVER);
+        into.take_over(items, many as usize, times);
         slot.room -= many;
         self.announce(slot, shard, lane)
     }
 
     /// Moves at most `most` items of a lane into `into`, which is empty, and leaves some for other workers as `shares` says.
     /// Returns how many there are. If it takes all, `into` may become one of the queue's buffers, and the queue has the other,
-    /// where `buffers` says so. `until`, which is empty, has the times then at which they expire, if that is known of any.
+    /// where `buffers` says so. `times`, which is empty, has theirs then, if they are known of any.
     pub(crate) fn take(
         &self,
         lane: Lane,
@@ -330,7 +333,7 @@ impl<T> Intake<T> {
         shares: Shares,
         buffers: Buffers,
         into: &mut Vec<T>,
-        until: &mut Vec<u64>,
+        times: &mut Vec<Times>,
     ) -> usize {
         let mut taken = lock(&self.taken);
         let rest = &mut taken[lane.index()];
@@ -340,13 +343,13 @@ impl<T> Intake<T> {
         }
         let many = most.min(shares.of(rest.len()));
         if fresh && many == rest.len() {
-            rest.hand_all(buffers == Buffers::Exchanged, into, until);
+            rest.hand_all(buffers == Buffers::Exchanged, into, times);
         } else {
             if fresh {
                 rest.reverse();
             }
             self.make_room(into, many);
-            rest.hand_last(many, into, until);
+            rest.hand_last(many, into, times);
         }
         self.tell_left(lane, rest.is_empty());
         let given = self.given.load(Ordering::Relaxed);

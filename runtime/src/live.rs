@@ -388,6 +388,8 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);
         }
+        let shed = both.map(|s| format!("{:?}", s.shed));
+        differ(Some(stage.name), Key::Shed, info(Key::Shed).name, shed);
         for (key, name, values) in guarded(both) {
             differ(Some(stage.name), key, name, values);
         }

@@ -54,7 +54,8 @@ pub use crate::{
     stage::{
         ClassFn, Held, Init, KeyFn, Keyed, Leave, LeaveDropped, LeaveMerged, LooksAhead, StageFn,
         ask_target, class_of, copy, diverted_link, env_for, err_link, fallback, found_by, found_in,
-        found_of, key_of, link, make_state, panicked, refused, saved, shown, slice_link, timed_out,
+        found_of, hash_of_key, key_of, link, make_state, panicked, refused, saved, shown,
+        slice_link, timed_out,
     },
     worker::Worker,
 };

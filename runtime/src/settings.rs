@@ -13,6 +13,7 @@ use crate::{
     lane::Lane,
     machine::{Machine, Placement, Wish},
     simd::Available,
+    source::ShedSettings,
 };
 
 /// How long a worker works before it looks around, by default: 64 us.
@@ -90,6 +91,8 @@ pub(crate) struct StageSettings {
     pub(crate) realtime: Option<u8>,
     /// What guards it.
     pub(crate) guard: Option<GuardSettings>,
+    /// When it drops what waits in the input.
+    pub(crate) shed: Option<ShedSettings>,
 }
 
 impl Settings {
@@ -115,6 +118,9 @@ impl Settings {
                 wait: stage.wait,
                 realtime: stage.realtime,
                 guard: info.guard_of(id as u16).map(GuardSettings::of),
+                shed: info
+                    .load_of(id as u16)
+                    .and_then(|load| Some(ShedSettings::of(load.shed?))),
                 on_panic: stage
                     .on_panic
                     .unwrap_or_else(|| default_on_panic(stage.kind, stage.state)),
@@ -192,6 +198,11 @@ impl Settings {
     pub(crate) fn has_waits(&self) -> bool {
         let waits = |stage: &StageSettings| stage.guard.is_some() || stage.is_async;
         self.stages.iter().any(waits)
+    }
+
+    /// When what waits in the input is dropped.
+    pub(crate) fn input_shed(&self) -> Option<ShedSettings> {
+        self.stages.iter().find_map(|stage| stage.shed)
     }
 
     /// Refuses numbers of guards that do not fit each other, and more batches on their way than gates can have slots for.

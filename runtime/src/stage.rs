@@ -1,6 +1,11 @@
 //! What `#[stage]`, `#[source]` and `#[sink]` add beside a function: a type of the same name, and its traits.
 
-use std::{hash::Hash, marker::PhantomData};
+use std::{
+    hash::{BuildHasher, Hash},
+    marker::PhantomData,
+};
+
+use foldhash::fast::FixedState;
 
 use crate::{
     breaker::Refused,
@@ -42,6 +47,11 @@ pub trait Init<E: ?Sized>: StageFn {
 pub trait Keyed: StageFn {
     /// The key of an item.
     fn key(item: &Self::In) -> impl StageKey + use<Self>;
+}
+
+/// The hash of a key, the same in every run.
+pub fn hash_of_key(key: &impl Hash) -> u64 {
+    FixedState::default().hash_one(key)
 }
 
 /// How a stage with `prefetch = ..` finds the memory that an item leads to.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pipewright_spec::{
     files,
-    info::TopologyInfo,
+    info::{FieldValue, TopologyInfo},
     report::Source,
     ron::{self, TuningFile},
 };
@@ -101,6 +101,13 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
         if let Some(realtime) = &tuned.realtime {
             // The table keeps it below 50.
             stage.realtime = u8::try_from(realtime.value).ok();
+        }
+        if let (Some(tuned), Some(shed)) = (&tuned.shed, &mut stage.shed) {
+            for field in &tuned.value.fields {
+                if let Some(FieldValue::Time(ns)) = field.value.as_field() {
+                    shed.set(field.name, ns);
+                }
+            }
         }
         if let (Some(workers), Some(guard)) = (&tuned.workers, &mut stage.guard) {
             guard.workers = Some(workers.value);

@@ -298,3 +298,28 @@ fn a_dry_run_overflows_at_the_items_that_are_fed_at_once() {
     fed!(oldest, [], 2, [2, 3, 4, 5, 6]);
     fed!(lowest, [], 2, [2, 3, 4, 5, 6]);
 }
+
+#[pipeline(reply = answer)]
+mod shed_by_key {
+    #[stage(from = input, key = |n| n % 3, shed())]
+    pub fn answer(n: u64, _seen: &mut u64) -> u64 {
+        n
+    }
+}
+
+#[test]
+fn what_sheds_answers_as_long_as_nothing_waits() {
+    let tuning = r#"(stages: { "answer": (shed: (target: "1s", interval: "1s")) })"#;
+    let pipeline = shed_by_key::pipeline().workers(1);
+    let run = pipeline
+        .tuning("by hand", tuning)
+        .unwrap()
+        .start(())
+        .unwrap();
+    for n in 0..100 {
+        assert_eq!(run.call(n), Ok(n));
+    }
+    let report = run.drain().unwrap();
+    lost(report.ledger(), 100, 0);
+    assert_eq!(report.ledger().dropped_by.shed, 0);
+}

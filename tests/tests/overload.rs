@@ -236,3 +236,114 @@ fn c19_sources_that_are_acknowledged_wait_and_nothing_is_shed() {
     // There are eight tickets for two workers.
     assert!(ahead <= 8 * PULL + 1, "{ahead} items ahead");
 }
+
+#[pipeline(env = Done)]
+mod shedding {
+    use super::*;
+
+    #[sink(from = input, queue = "4Ki", shed(target = "1ms", interval = "5ms"), order = any)]
+    pub fn last(item: Item, seen: &mut Seen, env: &Done) {
+        seen.see((0..4).fold(item, |item, _| work(item)));
+        env.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn what_waits_too_long_is_shed_from_the_lowest_lane_on() {
+    let items = faults(1_000_000);
+    let done = Done::default();
+    let run = shedding::pipeline()
+        .workers(1)
+        .start(Arc::clone(&done))
+        .unwrap();
+    let mut sent = [0; 3];
+    let (mut credit, mut known) = (BURST, 0);
+    for n in 0..items {
+        while credit == 0 {
+            std::thread::yield_now();
+            let now = done.load(SeqCst);
+            // Of what is shed nothing is done.
+            let least = u64::from(run.input().is_empty());
+            credit = (3 * (now - known)).clamp(least, BURST);
+            known = now;
+        }
+        credit -= 1;
+        let lane = lane_of(7, n);
+        run.send_at(LANES[lane], (lane, sent[lane])).unwrap();
+        sent[lane] += 1;
+    }
+    let mut report = run.drain().unwrap();
+    let seen = report.take_state::<shedding::last>().unwrap();
+    let lost: Vec<u64> = (0..3).map(|lane| sent[lane] - seen.items[lane]).collect();
+    println!("shed of high, normal, low: {lost:?} of {sent:?}");
+    let ledger = report.ledger();
+    assert!(ledger.is_balanced(), "{report}");
+    assert_eq!(ledger.dropped_by.shed, lost.iter().sum::<u64>(), "{report}");
+    assert_eq!(
+        (ledger.dropped, seen.twice),
+        (ledger.dropped_by.shed, 0),
+        "{report}"
+    );
+    // Whatever the machine does besides: the lanes one after the other.
+    let share = |lane: usize| lost[lane] * 100 / sent[lane];
+    let shares = [share(0), share(1), share(2)];
+    assert!(shares[0] < 20 && shares[2] > 50, "{shares:?} %: {report}");
+    assert!(shares.is_sorted(), "{shares:?} %: {report}");
+}
+
+/// Keys, which are shed or kept as a whole.
+const KEYS: u64 = 64;
+
+/// Items that are done, by key.
+type PerKey = Arc<Vec<AtomicU64>>;
+
+#[pipeline(env = PerKey)]
+mod by_key {
+    use super::*;
+
+    #[sink(
+        from = input,
+        queue = "4Ki",
+        shed(target = "1ms", interval = "5ms"),
+        key = |n| n % KEYS
+    )]
+    pub fn last(n: u64, _seen: &mut u64, env: &PerKey) {
+        (0..4).fold(n, |n, _| work(n));
+        env[(n % KEYS) as usize].fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn keys_are_shed_or_kept_as_a_whole() {
+    let items = faults(1_000_000);
+    let done: PerKey = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());
+    let by_key = || done.iter().map(|done| done.load(SeqCst));
+    let run = by_key::pipeline()
+        .workers(1)
+        .start(Arc::clone(&done))
+        .unwrap();
+    let (mut credit, mut known) = (BURST, 0);
+    for n in 0..items {
+        while credit == 0 {
+            std::thread::yield_now();
+            let now = by_key().sum::<u64>();
+            let least = u64::from(run.input().is_empty());
+            credit = (3 * (now - known)).clamp(least, BURST);
+            known = now;
+        }
+        credit -= 1;
+        run.send(n).unwrap();
+    }
+    let report = run.drain().unwrap();
+    let shed = report.ledger().dropped_by.shed;
+    assert!(
+        report.ledger().is_balanced() && shed > items / 10,
+        "{report}"
+    );
+    // By chance, each key would lose as much as any other.
+    let all = items / KEYS;
+    let (least, most) = (by_key().min(), by_key().max());
+    let most = most.unwrap_or_default();
+    assert!(most >= all * 3 / 4, "{most} of {all}: {report}");
+    assert!(least < Some(all / 2), "{least:?} of {all}: {report}");
+}

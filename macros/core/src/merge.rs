@@ -235,6 +235,7 @@ fn join_options(ron: StageOptions<Place>, rust: StageOptions<Place>) -> StageOpt
         in_flight: ron.in_flight.or(rust.in_flight),
         timeout: ron.timeout.or(rust.timeout),
         rate: ron.rate.or(rust.rate),
+        shed: ron.shed.or(rust.shed),
         retry: ron.retry.or(rust.retry),
         breaker: ron.breaker.or(rust.breaker),
         prefetch: ron.prefetch.or(rust.prefetch),

@@ -281,6 +281,8 @@ pub struct LoadInfo {
     pub stage: u16,
     /// `overflow`, where given.
     pub overflow: Option<Overflow>,
+    /// `shed(..)`, where given.
+    pub shed: Option<&'static [FieldInfo]>,
 }
 
 /// So many items in a time.

@@ -9,7 +9,7 @@ use std::{error::Error, fmt};
 #[non_exhaustive]
 pub enum CallError<T, E> {
     /// The input is full, and the call was not to wait, or the input says `overflow = reject`; or, without the request, it was
-    /// dropped from a full queue, as its `overflow` says.
+    /// dropped from the input, as its `overflow` or `shed` says.
     Overloaded(Option<T>),
     /// The breaker of a stage was open, and the stage says `on_open = drop`.
     BreakerOpen,
@@ -93,7 +93,9 @@ impl<T, E: fmt::Display> fmt::Display for CallError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overloaded(Some(_)) => f.write_str("calling a pipeline with a full input"),
-            Self::Overloaded(None) => f.write_str("the request was dropped from a full queue"),
+            Self::Overloaded(None) => {
+                f.write_str("the request was dropped from the input, because there was too much")
+            }
             Self::BreakerOpen => f.write_str("the request was dropped before an open breaker"),
             Self::Deadline(Some(_)) => f.write_str("there was no room in the input in time"),
             Self::Deadline(None) => f.write_str("there was no answer in time"),

@@ -189,7 +189,7 @@ fn refuse<P: Answers>(answerer: Answerer<Answer<P>>, at: u16) {
     let Err(answerer) = left else { return };
     answerer.answer(Err(match at {
         BETWEEN => match dropped::why() {
-            Why::Overflow => Refusal::Overloaded,
+            Why::Overflow | Why::Shed => Refusal::Overloaded,
             Why::Expired => Refusal::Expired,
             Why::Breaker => Refusal::BreakerOpen,
             Why::Stopped => Refusal::ShutDown,

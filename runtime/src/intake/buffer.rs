@@ -1,21 +1,38 @@
-//! Items that wait, and until when each is of use, where that is known of any.
+//! Items that wait, and when each was pushed and until when it is of use, where that is known of any.
 
 use std::{mem, vec};
 
 /// An item is of use for ever.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// Items, and beside them the times at which they expire, in nanoseconds of the run: one for each, or none at all.
+/// The times of an item, in nanoseconds of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// When it was pushed, where that is of interest.
+    pub(crate) pushed: u64,
+    /// When it is of no use any more, or [`NEVER`].
+    pub(crate) until: u64,
+}
+
+impl Times {
+    /// Nothing is known.
+    pub(crate) const NONE: Self = Self {
+        pushed: 0,
+        until: NEVER,
+    };
+}
+
+/// Items, and beside them their times: those of each, or none at all.
 pub(super) struct Buffer<T> {
     pub(super) items: Vec<T>,
-    until: Vec<u64>,
+    times: Vec<Times>,
 }
 
 impl<T> Default for Buffer<T> {
     fn default() -> Self {
         Self {
             items: Vec::new(),
-            until: Vec::new(),
+            times: Vec::new(),
         }
     }
 }
@@ -30,77 +47,77 @@ impl<T> Buffer<T> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, item: T, until: u64) {
+    pub(super) fn push(&mut self, item: T, times: Times) {
         self.items.push(item);
-        self.note(1, until);
+        self.note(1, times);
     }
 
     /// Takes over the first `many` of `items`.
-    pub(super) fn take_over(&mut self, items: &mut Vec<T>, many: usize, until: u64) {
+    pub(super) fn take_over(&mut self, items: &mut Vec<T>, many: usize, times: Times) {
         if many == items.len() {
             self.items.append(items);
         } else {
             self.items.extend(items.drain(..many));
         }
-        self.note(many, until);
+        self.note(many, times);
     }
 
     pub(super) fn append(&mut self, other: &mut Self) {
         if self.is_timed() || other.is_timed() {
             self.pad(0);
             other.pad(0);
-            self.until.append(&mut other.until);
+            self.times.append(&mut other.times);
         }
         self.items.append(&mut other.items);
     }
 
     pub(super) fn reverse(&mut self) {
         self.items.reverse();
-        self.until.reverse();
+        self.times.reverse();
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.until.pop();
+        self.times.pop();
         self.items.pop()
     }
 
-    /// Hands all items on: by exchanging buffers, or else by copying them. `until` is empty, and has their times then, if any is
+    /// Hands all items on: by exchanging buffers, or else by copying them. `times` is empty, and has theirs then, if any is
     /// known.
-    pub(super) fn hand_all(&mut self, exchange: bool, into: &mut Vec<T>, until: &mut Vec<u64>) {
+    pub(super) fn hand_all(&mut self, exchange: bool, into: &mut Vec<T>, times: &mut Vec<Times>) {
         match exchange {
             true => mem::swap(&mut self.items, into),
             false => into.append(&mut self.items),
         }
-        mem::swap(&mut self.until, until);
+        mem::swap(&mut self.times, times);
     }
 
     /// Hands the last `many` items on, from the last one on.
-    pub(super) fn hand_last(&mut self, many: usize, into: &mut Vec<T>, until: &mut Vec<u64>) {
+    pub(super) fn hand_last(&mut self, many: usize, into: &mut Vec<T>, times: &mut Vec<Times>) {
         into.extend(last(&mut self.items, many).rev());
         if self.is_timed() {
-            until.extend(last(&mut self.until, many).rev());
+            times.extend(last(&mut self.times, many).rev());
         }
     }
 
     fn is_timed(&self) -> bool {
-        !self.until.is_empty()
+        !self.times.is_empty()
     }
 
-    /// The time of the last `many` items.
+    /// The times of the last `many` items.
     #[inline]
-    fn note(&mut self, many: usize, until: u64) {
-        if until != NEVER || self.is_timed() {
+    fn note(&mut self, many: usize, times: Times) {
+        if times != Times::NONE || self.is_timed() {
             self.pad(many);
-            self.until.resize(self.items.len(), until);
+            self.times.resize(self.items.len(), times);
         }
     }
 
-    /// All items but the last `but`, which have no time yet, have one.
+    /// All items but the last `but`, which have none yet, have theirs.
     #[cold]
     fn pad(&mut self, but: usize) {
         let len = self.items.len() - but;
-        if self.until.len() < len {
-            self.until.resize(len, NEVER);
+        if self.times.len() < len {
+            self.times.resize(len, Times::NONE);
         }
     }
 }
@@ -113,18 +130,25 @@ fn last<U>(of: &mut Vec<U>, many: usize) -> vec::Drain<'_, U> {
 mod tests {
     use super::*;
 
+    fn at(until: u64) -> Times {
+        Times {
+            until,
+            ..Times::NONE
+        }
+    }
+
     #[test]
     fn times_stay_beside_their_items() {
         let mut one = Buffer::default();
-        one.push('a', NEVER);
-        one.push('b', NEVER);
+        one.push('a', at(NEVER));
+        one.push('b', at(NEVER));
         assert!(!one.is_timed());
-        one.push('c', 3);
-        one.take_over(&mut vec!['d', 'e', 'x'], 2, 4);
+        one.push('c', at(3));
+        one.take_over(&mut vec!['d', 'e', 'x'], 2, at(4));
         let mut two = Buffer::default();
-        two.push('f', NEVER);
+        two.push('f', at(NEVER));
         one.append(&mut two);
-        assert_eq!(one.until, [NEVER, NEVER, 3, 4, 4, NEVER]);
+        assert_eq!(one.times, [NEVER, NEVER, 3, 4, 4, NEVER].map(at));
         assert!(two.is_empty() && !two.is_timed());
         one.reverse();
         assert_eq!(one.pop(), Some('a'));
@@ -132,12 +156,12 @@ mod tests {
         one.hand_last(2, &mut items, &mut until);
         assert_eq!(
             (items.as_slice(), until.as_slice()),
-            (&['b', 'c'][..], &[NEVER, 3][..])
+            (&['b', 'c'][..], &[NEVER, 3].map(at)[..])
         );
         let (mut items, mut until) = (Vec::new(), Vec::new());
         one.hand_all(true, &mut items, &mut until);
         assert_eq!(items, ['f', 'e', 'd']);
-        assert_eq!(until, [NEVER, 4, 4]);
+        assert_eq!(until, [NEVER, 4, 4].map(at));
         assert!(one.is_empty() && !one.is_timed());
     }
 }

@@ -32,8 +32,14 @@ pub use self::{
 use pipewright_spec::options::Overflow;
 
 use crate::{
-    credit::Credits, deadlines::Deadlines, diagnose::crosses_threads, idle::Idle, lane::Lane,
-    ring::Ring, source::Ingress, token::Token,
+    credit::Credits,
+    deadlines::Deadlines,
+    diagnose::crosses_threads,
+    idle::Idle,
+    lane::Lane,
+    ring::Ring,
+    source::{Ingress, Rules},
+    token::Token,
 };
 
 /// Batches of the gate's measurements.
@@ -181,7 +187,7 @@ pub fn gate_held(n: u64) -> Duration {
 
 /// One thread sends `n` items one by one to an input; adds the time of each, in nanoseconds with the clock, to `each`.
 pub fn sends(n: u64, each: &mut Vec<u64>) {
-    let input = Ingress::new(4096, Overflow::Block, crosses_threads::<u64>());
+    let input = Ingress::new(4096, RULES, crosses_threads::<u64>());
     attach(&input);
     let mut taken = Vec::with_capacity(SENT as usize);
     for item in 0..n {
@@ -197,7 +203,7 @@ pub fn sends(n: u64, each: &mut Vec<u64>) {
 /// Time to send `n` items in batches of 64, and to take them, all that are there at once.
 pub fn send_batches(n: u64) -> [Duration; 2] {
     const AT_ONCE: u64 = 16;
-    let input = Ingress::new(64 * 1024, Overflow::Block, crosses_threads::<u64>());
+    let input = Ingress::new(64 * 1024, RULES, crosses_threads::<u64>());
     attach(&input);
     let mut batches: Vec<Vec<u64>> = (0..AT_ONCE)
         .map(|_| Vec::with_capacity(SENT as usize))
@@ -342,6 +348,12 @@ mod tests {
         assert!(scattered.parts >= 2, "{scattered:?}");
     }
 }
+
+/// Who sends waits.
+const RULES: Rules<u64> = Rules {
+    overflow: Overflow::Block,
+    shed: None,
+};
 
 /// Two workers sleep behind it.
 fn attach(input: &Ingress<u64>) {

@@ -10,14 +10,17 @@
 //! the lowest one, or the one at hand. No item is dropped for the sake of a less urgent one.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use pipewright_spec::options::Overflow;
 
-use super::{Place, Pulled, SourceCtl, Waiting};
+use super::{
+    Place, Pulled, SourceCtl, Waiting,
+    shed::{KeyHash, Shed, ShedSettings},
+};
 use crate::{
     carrier::{Carrier, Home},
     deadlines::{Deadlines, take_gone},
@@ -27,7 +30,7 @@ use crate::{
     error::{SendBatchError, SendError},
     graph::Site,
     idle::Idle,
-    intake::{Buffers, Intake, NEVER, Pushed, Sent, Shares, own_shard},
+    intake::{Buffers, Intake, NEVER, Pushed, Sent, Shares, Times, own_shard},
     lane::Lane,
     senders::{Senders, Wait},
     sync::{AtomicU64, Instant, Ordering},
@@ -38,6 +41,14 @@ use crate::{
 /// Work that is not divided among workers: 4 us.
 const SHARED_NS: u64 = 4_000;
 
+/// What becomes of items of which there are too many.
+pub(crate) struct Rules<T> {
+    /// What happens when the input is full.
+    pub(crate) overflow: Overflow,
+    /// When items have waited for too long, if that is of interest, and how their keys are hashed, if they have any.
+    pub(crate) shed: Option<(ShedSettings, Option<KeyHash<T>>)>,
+}
+
 /// The queue of an input, and those who wait for room in it.
 pub(crate) struct Ingress<T> {
     intake: Intake<T>,
@@ -46,8 +57,8 @@ pub(crate) struct Ingress<T> {
     run: OnceLock<(Arc<Idle>, Arc<Deadlines>)>,
     /// Items that were left when the run was over.
     left: AtomicU64,
-    /// What happens when it is full.
-    overflow: Overflow,
+    /// What becomes of items of which there are too many.
+    rules: Rules<T>,
     /// What was dropped because it was.
     losses: Losses,
     /// How to see that the caller of an item has left.
@@ -60,19 +71,23 @@ unsafe impl<T> Send for Ingress<T> {}
 unsafe impl<T> Sync for Ingress<T> {}
 
 impl<T: 'static> Ingress<T> {
-    pub(crate) fn new(capacity: u32, overflow: Overflow, items: Crossing<T>) -> Arc<Self> {
+    pub(crate) fn new(capacity: u32, rules: Rules<T>, items: Crossing<T>) -> Arc<Self> {
         Arc::new(Self {
             intake: Intake::new(capacity.max(1).into()),
             senders: Senders::new(),
             run: OnceLock::new(),
             left: AtomicU64::new(0),
-            overflow,
+            rules,
             losses: Losses::default(),
             gone: items.gone(),
         })
     }
 
     pub(crate) fn attach(&self, workers: &Arc<Idle>, deadlines: &Arc<Deadlines>) {
+        if self.rules.shed.is_some() {
+            // What is taken out is looked at, item by item.
+            deadlines.see();
+        }
         // A queue belongs to one run, whose start calls this once.
         let _ = self.run.set((Arc::clone(workers), Arc::clone(deadlines)));
     }
@@ -86,7 +101,27 @@ impl<T: 'static> Ingress<T> {
             }
             _ => NEVER,
         };
-        Sent { lane, until }
+        let times = Times {
+            until,
+            ..Times::NONE
+        };
+        Sent { lane, times }
+    }
+
+    /// The same, at the present time, where that is of interest.
+    #[inline]
+    fn timed(&self, how: impl Into<Sent>) -> Sent {
+        let how = how.into();
+        match (&self.rules.shed, self.run.get()) {
+            (Some(_), Some((_, deadlines))) => Sent {
+                times: Times {
+                    pushed: deadlines.now(),
+                    ..how.times
+                },
+                ..how
+            },
+            _ => how,
+        }
     }
 
     /// Somebody may stop waiting for an answer.
@@ -104,12 +139,12 @@ impl<T: 'static> Ingress<T> {
 
     /// Does who finds it full wait for room?
     pub(crate) fn waits(&self) -> bool {
-        self.overflow == Overflow::Block
+        self.rules.overflow == Overflow::Block
     }
 
     /// Is an item dropped when it is full?
     pub(crate) fn drops(&self) -> bool {
-        self.overflow.is_lossy()
+        self.rules.overflow.is_lossy()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -143,7 +178,7 @@ impl<T: 'static> Ingress<T> {
         item: T,
         deadline: Option<Instant>,
     ) -> Result<(), SendError<T>> {
-        let how = how.into();
+        let how = self.timed(how);
         match self.try_send(how, item) {
             Err(SendError::Full(item)) => self.send_full(how, item, deadline),
             done => done,
@@ -153,7 +188,7 @@ impl<T: 'static> Ingress<T> {
     /// As [`send`](Self::send), without waiting.
     #[inline]
     pub(crate) fn send_now(&self, how: impl Into<Sent>, item: T) -> Result<(), SendError<T>> {
-        let how = how.into();
+        let how = self.timed(how);
         match self.try_send(how, item) {
             Err(SendError::Full(item)) if self.drops() => self.displace(how, item),
             done => done,
@@ -162,7 +197,7 @@ impl<T: 'static> Ingress<T> {
 
     #[cold]
     fn send_full(&self, how: Sent, item: T, deadline: Option<Instant>) -> Result<(), SendError<T>> {
-        match self.overflow {
+        match self.rules.overflow {
             Overflow::Block => self.send_later(how, item, deadline),
             Overflow::Reject => Err(SendError::Full(item)),
             _ => self.displace(how, item),
@@ -173,7 +208,7 @@ impl<T: 'static> Ingress<T> {
     #[cold]
     fn displace(&self, how: Sent, item: T) -> Result<(), SendError<T>> {
         let mut item = Some(item);
-        let victims = || victims(self.overflow, how.lane);
+        let victims = || victims(self.rules.overflow, how.lane);
         let count = || self.count_lost();
         let (pushed, victim) = self
             .intake
@@ -220,7 +255,7 @@ impl<T: 'static> Ingress<T> {
                 break Err(SendError::Full(item));
             }
             self.wait(&mut wait, left.unwrap_or(Duration::MAX));
-            match self.try_send(how, item) {
+            match self.try_send(self.timed(how), item) {
                 Err(SendError::Full(back)) => item = back,
                 sent => break sent,
             }
@@ -234,9 +269,9 @@ impl<T: 'static> Ingress<T> {
     pub(crate) fn send_batch(&self, lane: Lane, items: &mut Vec<T>) -> Result<(), SendBatchError> {
         let mut wait = Wait::new();
         while !items.is_empty() {
-            match self.intake.push_all(own_shard(), lane, items) {
+            match self.intake.push_all(own_shard(), self.timed(lane), items) {
                 Pushed::Closed => return Err(SendBatchError::closed(items.len())),
-                Pushed::Full => match self.overflow {
+                Pushed::Full => match self.rules.overflow {
                     Overflow::Block => self.wait(&mut wait, Duration::MAX),
                     Overflow::Reject => return Err(SendBatchError::full(items.len())),
                     _ => return self.displace_all(lane, items),
@@ -286,9 +321,9 @@ impl<T: 'static> Ingress<T> {
         shares: Shares,
         buffers: Buffers,
         into: &mut Vec<T>,
-        until: &mut Vec<u64>,
+        times: &mut Vec<Times>,
     ) -> usize {
-        let taken = self.intake.take(lane, most, shares, buffers, into, until);
+        let taken = self.intake.take(lane, most, shares, buffers, into, times);
         if taken > 0 {
             self.senders.serve(|| self.has_plenty());
         }
@@ -369,8 +404,10 @@ struct End<T> {
     queue: Arc<Ingress<T>>,
     /// Items of one quantum, for the exclusive loop.
     taken: Vec<T>,
-    /// When they expire, where that is known of any.
-    until: Vec<u64>,
+    /// Their times, where they are known of any.
+    times: Vec<Times>,
+    /// How long items wait, where that is of interest.
+    shed: Option<Shed<T>>,
 }
 
 // SAFETY: the source of an input is made with a `Crossing<T>`, which exists for `T: Send` only.
@@ -393,11 +430,13 @@ impl<T: 'static> IngressSource<T> {
         let queue = site
             .input
             .expect("a pipeline that reads `input` is opened with one");
+        let shed = queue.rules.shed;
         Self {
             end: Token::new(End {
                 queue: Arc::clone(queue),
                 taken: Vec::new(),
-                until: Vec::new(),
+                times: Vec::new(),
+                shed: shed.map(|(settings, key)| Shed::new(settings, key)),
             }),
             home,
             place: Place {
@@ -414,12 +453,11 @@ impl<T: 'static> IngressSource<T> {
         run: impl FnOnce(Carrier<T>, &mut Worker<'w>),
     ) -> Pulled {
         let fill = |w: &Worker<'_>, end: &mut End<T>, carrier: &mut Carrier<T>, limit| {
-            let (queue, until) = (&end.queue, &mut end.until);
             let how = (self.place.ctl(w), Buffers::Kept);
-            take(queue, w, how, carrier.items(), until, limit);
+            take(&end.queue, w, how, carrier.items(), &mut end.times, limit);
             if w.shared.deadlines.any() {
                 let source = w.shared.source_link(self.place.source);
-                let last = skip(queue, w, source, carrier.items(), until);
+                let last = skip(end, w, source, carrier.items());
                 w.shared.credits.set_until(carrier.ticket(), last);
             }
         };
@@ -448,18 +486,22 @@ impl<T: 'static> IngressSource<T> {
         let begun = w.now();
         let ctl = self.place.ctl(w);
         let end = self.end.get_mut();
-        let End {
-            queue,
-            taken,
-            until,
-        } = end;
+        let mut taken = mem::take(&mut end.taken);
         let how = (ctl, Buffers::Exchanged);
-        take(queue, w, how, taken, until, ctl.limit(false));
+        take(
+            &end.queue,
+            w,
+            how,
+            &mut taken,
+            &mut end.times,
+            ctl.limit(false),
+        );
         if w.shared.deadlines.any() {
             let source = w.shared.source_link(self.place.source);
-            skip(queue, w, source, taken, until);
+            skip(end, w, source, &mut taken);
         }
-        run(&self.place, w, taken.drain(..), begun)
+        end.taken = taken;
+        run(&self.place, w, end.taken.drain(..), begun)
     }
 }
 
@@ -485,7 +527,7 @@ fn take<T: 'static>(
     w: &Worker<'_>,
     (ctl, buffers): (&SourceCtl, Buffers),
     into: &mut Vec<T>,
-    until: &mut Vec<u64>,
+    times: &mut Vec<Times>,
     limit: u64,
 ) {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -502,37 +544,51 @@ fn take<T: 'static>(
         Shares { sharers, least },
         buffers,
         into,
-        until,
+        times,
     );
     if taken == 0 && queue.intake.has_ended() {
         ctl.end();
     }
 }
 
-/// Drops what is of no use any more of the items that were just taken, which expire at `until` if that is known of any. Returns
-/// when all of the others will have; `until` is empty then.
+/// Drops of the items that were just taken what is of no use any more, and what is too much. Returns when all of the others
+/// are of no use; their times are forgotten then.
 #[cold]
-fn skip<T: 'static>(
-    queue: &Ingress<T>,
-    w: &Worker<'_>,
-    source: u16,
-    items: &mut Vec<T>,
-    until: &mut Vec<u64>,
-) -> u64 {
-    let now = w.shared.now();
-    let mut times = until.iter();
-    let late = items.extract_if(.., |_| times.next().is_some_and(|time| *time <= now));
-    let mut out: Vec<T> = late.collect();
+fn skip<T: 'static>(end: &mut End<T>, w: &Worker<'_>, source: u16, items: &mut Vec<T>) -> u64 {
+    let (now, lane) = (w.shared.now(), w.lane());
+    let End {
+        queue, times, shed, ..
+    } = end;
+    let mut last = times.iter();
+    let late = |_: &mut T| last.next().is_some_and(|times| times.until <= now);
+    let mut out: Vec<T> = items.extract_if(.., late).collect();
+    let until = times.iter().map(|times| times.until).max();
+    times.retain(|times| times.until > now);
     if let Some(gone) = queue.gone {
-        out.extend(take_gone(&mut Vec::new(), items, gone));
+        out.extend(take_gone(times, items, gone));
     }
+    drop_all(w, source, Why::Expired, out);
+    if let Some(shed) = shed {
+        if items.is_empty() && !queue.intake.waits_in(lane) {
+            shed.is_empty(lane);
+        }
+        let mut of = times.iter();
+        let too_much = |item: &mut T| {
+            let times = of.next();
+            times.is_some_and(|times| shed.sheds(item, lane, *times, now))
+        };
+        let out = items.extract_if(.., too_much).collect();
+        drop_all(w, source, Why::Shed, out);
+    }
+    times.clear();
+    until.unwrap_or(NEVER)
+}
+
+fn drop_all<T>(w: &Worker<'_>, source: u16, why: Why, out: Vec<T>) {
     if !out.is_empty() {
-        w.shared.lost(source, Why::Expired, out.len() as u64);
-        drop_for(Why::Expired, out);
+        w.shared.lost(source, why, out.len() as u64);
+        drop_for(why, out);
     }
-    // Those that were dropped come before all others.
-    let last = until.drain(..).max();
-    last.unwrap_or(NEVER)
 }
 
 impl<T> fmt::Debug for Ingress<T> {

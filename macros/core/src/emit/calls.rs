@@ -119,6 +119,22 @@ pub(crate) fn key_fn(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     }
 }
 
+/// How the keys of what waits in the input are hashed, where what waits is shed and has keys.
+pub(crate) fn shed_key(pipe: &Pipe<'_>, queued: &TokenStream) -> Option<TokenStream> {
+    let stages = pipe.model.stages.iter().zip(&pipe.nodes);
+    let mut sheds = stages.filter(|(stage, _)| stage.options.shed.is_some());
+    let (_, node) = sheds.find(|(_, node)| node.state == StateKind::Keyed)?;
+    let (rt, ident) = (pipe.rt(), &node.ident);
+    let item = match pipe.calls.reply {
+        Some(_) => hygienic!(&x.item),
+        None => hygienic!(x),
+    };
+    Some(hygienic! {
+        const SHED_KEY: Option<fn(&#queued) -> u64> =
+            Some(|x| #rt::hash_of_key(&<#ident as #rt::Keyed>::key(#item)));
+    })
+}
+
 /// `let call = ..;` for an item that comes to a stage on the way by an output that may have none.
 pub(crate) fn bound(pipe: &Pipe<'_>, output: Output<'_>, reader: usize) -> TokenStream {
     if !pipe.calls.pass(reader) || pipe.calls.leave_by(output) {

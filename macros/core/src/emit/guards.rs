@@ -51,7 +51,7 @@ pub(crate) fn infos(pipe: &Pipe<'_>) -> Vec<TokenStream> {
     guarded.map(info).collect()
 }
 
-fn group(rt: &Ident, group: &Group<Place>) -> TokenStream {
+pub(crate) fn group(rt: &Ident, group: &Group<Place>) -> TokenStream {
     let fields = group.fields.iter().filter_map(|field| one(rt, field));
     quote!(Some(&[#(#fields),*]))
 }

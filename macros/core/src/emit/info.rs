@@ -9,7 +9,10 @@ use pipewright_spec::{
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::pipe::{Node, Output, Pipe};
+use super::{
+    guards::group,
+    pipe::{Node, Output, Pipe},
+};
 use crate::place::Place;
 
 /// `const PARSE: u16 = 1;` for each stage.
@@ -72,9 +75,16 @@ fn loads<'p>(pipe: &'p Pipe<'p>) -> impl Iterator<Item = TokenStream> + 'p {
     let rt = pipe.rt();
     let stages = pipe.model.stages.iter().zip(&pipe.nodes);
     stages.filter_map(move |(stage, node)| {
-        let (id, overflow) = (&node.id, stage.options.overflow.as_ref()?);
-        let word = variant(pipe, "Overflow", overflow.value.name());
-        Some(quote!(#rt::LoadInfo { stage: #id, overflow: Some(#word) }))
+        let (id, options) = (&node.id, &stage.options);
+        let overflow = options.overflow.as_ref();
+        let word = overflow.map(|given| variant(pipe, "Overflow", given.value.name()));
+        let shed = options.shed.as_ref();
+        let shed = shed.map_or_else(|| quote!(None), |given| group(&rt, &given.value));
+        if options.overflow.is_none() && options.shed.is_none() {
+            return None;
+        }
+        let word = option(word);
+        Some(quote!(#rt::LoadInfo { stage: #id, overflow: #word, shed: #shed }))
     })
 }
 

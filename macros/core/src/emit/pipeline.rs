@@ -122,6 +122,7 @@ fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
         Some(_) => calls::crossing(&crossing),
         None => crossing,
     };
+    let shed_key = calls::shed_key(pipe, &queued);
     let env_name = if segment::mentions(&open, "common") {
         hygienic!(common)
     } else {
@@ -135,6 +136,7 @@ fn blueprint(pipe: &Pipe<'_>, glue: &Glue<'_, '_>) -> TokenStream {
             const SHARED: #rt::Shareable<#env> = #shared;
             const CROSSING: #rt::Crossing<#queued> = #crossing;
             const TOPOLOGY: &'static #rt::TopologyInfo = &#topology;
+            #shed_key
 
             fn open<'e>(
                 #env_name: &'e #rt::Common<#env>,

@@ -12,7 +12,7 @@ help: did you mean `workers`?"#],
     check(
         "#[stage(banana = 2)] fn f(x: u8) -> u8 { x }",
         &[r#"`#[stage]` has no option `banana`
-help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `workers`, `cores`, `wait`, `realtime`, `batch`, `linger`, `budget`, `queue`, `overflow`, `in_flight`, `timeout`, `rate`, `retry`, `breaker`, `prefetch`, `simd`"#],
+help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `workers`, `cores`, `wait`, `realtime`, `batch`, `linger`, `budget`, `queue`, `overflow`, `shed`, `in_flight`, `timeout`, `rate`, `retry`, `breaker`, `prefetch`, `simd`"#],
     );
     check(
         "#[stage(batch = 2, batch = 3)] fn f(x: u8) -> u8 { x }",

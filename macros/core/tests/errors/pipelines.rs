@@ -328,7 +328,7 @@ help: add a stage or sink with `from = b`, or make it a `#[sink]` that returns n
      #[sink(from = nowhere)] fn z(x: u8) {}
      }"#,
         &[r#"`#[stage]` has no option `banana`
-help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `workers`, `cores`, `wait`, `realtime`, `batch`, `linger`, `budget`, `queue`, `overflow`, `in_flight`, `timeout`, `rate`, `retry`, `breaker`, `prefetch`, `simd`"#],
+help: its options: `from`, `key`, `per_worker`, `state`, `order`, `on_error`, `on_panic`, `priority`, `workers`, `cores`, `wait`, `realtime`, `batch`, `linger`, `budget`, `queue`, `overflow`, `shed`, `in_flight`, `timeout`, `rate`, `retry`, `breaker`, `prefetch`, `simd`"#],
     );
 }
 

@@ -68,6 +68,14 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             let help = "let who sends wait (`overflow = block`) or take the item back (`reject`), or remove `acks`";
             push(&overflow.place, "E_ACKS_DROP", message, help);
         }
+        if let Some(shed) = &stage.options.shed {
+            let message = format!(
+                "`{name}` is acknowledged, and `{}` would drop items that wait for too long",
+                stage.name.text
+            );
+            let help = "remove `shed`, or remove `acks`";
+            push(&shed.key, "E_ACKS_DROP", message, help);
+        }
         let on_panic = stage.options.on_panic.as_ref();
         let loses = |on_panic: OnPanic| !matches!(on_panic, OnPanic::Stop | OnPanic::DeadLetter);
         if let Some(on_panic) = on_panic.filter(|given| loses(given.value)) {

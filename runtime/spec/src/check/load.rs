@@ -1,8 +1,9 @@
 //! Rules about items of which there are too many: who says what becomes of them, and where they may be lost.
 
+use super::keys::needs;
 use super::pinned::reads_ring;
 use crate::model::{Given, Model, Place, Stage};
-use crate::options::Overflow;
+use crate::options::{Key, Overflow};
 use crate::report::{Problem, Problems};
 
 /// There is one input, so its readers say the same of it.
@@ -20,6 +21,34 @@ pub(super) fn one_input<P: Place>(model: &Model<P>, problems: &mut Problems<P>) 
             .help("say `overflow` once, or the same at both")
             .related(word.place.clone(), "said here");
         problems.push(problem);
+    }
+}
+
+/// Only what is pushed waits in a queue whose length says something, and one reader says what becomes of it.
+pub(super) fn shed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    let mut first: Option<(&Stage<P>, &P)> = None;
+    for stage in &model.stages {
+        let Some(given) = &stage.options.shed else {
+            continue;
+        };
+        let name = &stage.name.text;
+        if stage.is_source() {
+            // It is told that the key is for others.
+            continue;
+        }
+        if !reads_input(stage) {
+            let message = needs(Key::Shed, "a stage that reads `input`", name);
+            let problem = Problem::new("E_NEEDS", message, given.key.clone());
+            problems.push(problem.help("remove it; what sources give waits in no queue"));
+        } else if let Some((other, at)) = first {
+            let other = &other.name.text;
+            let message =
+                format!("`{name}` reads the same `input` as `{other}`, which says `shed`, too");
+            let problem = Problem::new("E_ONE_INPUT", message, given.key.clone());
+            problems.push(problem.help("say it once").related(at.clone(), "said here"));
+        } else {
+            first = Some((stage, &given.key));
+        }
     }
 }
 
@@ -110,6 +139,28 @@ mod tests {
                 ],
             );
         }
+    }
+
+    #[test]
+    fn what_is_shed_waits_in_the_input_of_which_one_reader_says_it() {
+        is("a: stage keyed | input | shed=group\nb: sink | a", &[]);
+        is(
+            "a: source
+             b: stage | a | shed=group
+             c: sink | b, input | shed=group
+             d: sink | input | shed=group",
+            &[
+                "E_NEEDS at b.shed: `shed` of `b` needs a stage that reads `input`",
+                "E_ONE_INPUT at d.shed: `d` reads the same `input` as `c`, which says `shed`, too",
+            ],
+        );
+        is(
+            "a: source poll serial | | acks
+             b: sink | a, input | shed=group",
+            &[
+                "E_ACKS_DROP at b.shed: `a` is acknowledged, and `b` would drop items that wait for too long",
+            ],
+        );
     }
 
     #[test]

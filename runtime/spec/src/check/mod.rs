@@ -85,7 +85,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 22] {
+fn key_rules<P: Place>() -> [Rule<P>; 23] {
     [
         keys::kind,
         keys::conflict,
@@ -94,6 +94,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 22] {
         keys::behind_input,
         load::one_input,
         load::at_ring,
+        load::shed,
         pinned::needs_cores,
         pinned::threads,
         pinned::one_thread,

@@ -46,6 +46,8 @@ pub struct StageOptions<P> {
     pub queue: Option<Given<u32, P>>,
     /// What happens when its queue is full.
     pub overflow: Option<Given<Overflow, P>>,
+    /// When it drops what waits.
+    pub shed: Option<Given<Group<P>, P>>,
     /// Its lane.
     pub priority: Option<Given<Priority, P>>,
     /// Whether it sees source order.
@@ -112,6 +114,7 @@ impl<P> Default for StageOptions<P> {
             idle: None,
             queue: None,
             overflow: None,
+            shed: None,
             priority: None,
             order: None,
             on_error: None,
@@ -164,6 +167,7 @@ impl<P: Place> StageOptions<P> {
             (Key::Idle, Value::Time(time)) => self.idle = given(time, at, place),
             (Key::Timeout, Value::Time(time)) => self.timeout = given(time, at, place),
             (Key::Rate, Value::Rate(rate)) => self.rate = given(rate, at, place),
+            (Key::Shed, Value::Group(group)) => self.shed = given(group, at, place),
             (Key::Retry, Value::Group(group)) => self.retry = given(group, at, place),
             (Key::Breaker, Value::Group(group)) => self.breaker = given(group, at, place),
             (Key::Simd, Value::Words(words)) => self.simd = given(words, at, place),
@@ -222,6 +226,7 @@ impl<P> StageOptions<P> {
             Key::Idle => key_of(&self.idle),
             Key::Queue => key_of(&self.queue),
             Key::Overflow => key_of(&self.overflow),
+            Key::Shed => key_of(&self.shed),
             Key::Priority => key_of(&self.priority),
             Key::Order => key_of(&self.order),
             Key::OnError => key_of(&self.on_error),
@@ -269,6 +274,7 @@ impl<P> StageOptions<P> {
             in_flight: self.in_flight.map(|given| given.map_place(f)),
             timeout: self.timeout.map(|given| given.map_place(f)),
             rate: self.rate.map(|given| given.map_place(f)),
+            shed: self.shed.map(|given| map_group(given, f)),
             retry: self.retry.map(|given| map_group(given, f)),
             breaker: self.breaker.map(|given| map_group(given, f)),
             prefetch: self.prefetch.map(|given| given.map_place(f)),

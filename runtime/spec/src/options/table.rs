@@ -33,6 +33,7 @@ pub enum Key {
     Idle,
     Queue,
     Overflow,
+    Shed,
     InFlight,
     Timeout,
     Rate,
@@ -288,6 +289,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     live(key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing.")),
     key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full: who sends waits, or gets the item back; or an item is dropped and counted, the new one, the oldest, or one of the lowest lane. Between pinned threads `block` and `drop_newest`."),
+    key(Key::Shed, "shed", READERS, ValueType::Group(SHED), "off", Change::Presence, "Items of a lane that keep waiting in the `input` for too long are dropped and counted, the lowest lane first and all of a key together, until the others wait no longer."),
     key(Key::InFlight, "in_flight", READERS, count(IN_FLIGHT), "64", Change::Tuning, "How many futures of an `async fn` are under way at once, in the whole run."),
     live(key(Key::Timeout, "timeout", READERS, time(HOUR), "none", Change::Presence, "How long a call may take. A future that takes longer is cancelled, and its item leaves by `::Err`. Other calls cannot be cancelled: one that takes longer is counted, and is a failure for the breaker while it runs.")),
     live(key(Key::Rate, "rate", READERS, ValueType::Rate, "none", Change::Presence, "The most items that it takes in a time, such as `\"10k/s\"`; the others wait. As many as come in 10 ms may come at once.")),
@@ -329,6 +331,12 @@ const POOL: &[Field] = &[
     field("cores", ValueType::Cores, "The cores that they run on, each on its own."),
     field("smt", ValueType::Word(Smt::NAMES), "Whether they share physical cores: `auto` shares them when all have a worker."),
     field("numa", ValueType::Count { min: 0, max: 1023 }, "The memory node that they run on."),
+];
+
+#[rustfmt::skip]
+const SHED: &[Field] = &[
+    field("target", time(HOUR), "How long items may wait; `\"5ms\"`."),
+    field("interval", time(HOUR), "For how long they must have waited longer, all of them, before anything is dropped; `\"100ms\"`."),
 ];
 
 #[rustfmt::skip]

@@ -69,6 +69,8 @@ pub struct StageTuning {
     pub timeout_ns: Option<Given<u64, Span>>,
     /// `rate`.
     pub rate: Option<Given<Rate, Span>>,
+    /// `shed: (..)`.
+    pub shed: Option<Given<Group<Span>, Span>>,
     /// `retry: (..)`.
     pub retry: Option<Given<Group<Span>, Span>>,
     /// `breaker: (..)`.
@@ -220,6 +222,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         workers: options.workers,
         timeout_ns: options.timeout.map(nanoseconds),
         rate: options.rate,
+        shed: options.shed,
         retry: options.retry,
         breaker: options.breaker,
     }
@@ -256,6 +259,7 @@ impl TuningFile {
             Key::Breaker => place(&stage.breaker),
             Key::Rate => place(&stage.rate),
             Key::Retry => place(&stage.retry),
+            Key::Shed => place(&stage.shed),
             Key::Workers => place(&stage.workers),
             Key::Timeout => place(&stage.timeout_ns),
             _ => None,
@@ -338,6 +342,12 @@ impl StageTuning {
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
         self.check_retry(info, guard, problems);
+        let load = topology.load_of(found as u16);
+        if let Some(given) = &self.shed
+            && load.is_none_or(|load| load.shed.is_none())
+        {
+            problems.push(without("shed", info, &given.key));
+        }
         if let Some(given) = &self.workers
             && guard.is_none_or(|guard| guard.workers.is_none())
         {
