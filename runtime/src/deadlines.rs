@@ -73,7 +73,10 @@ pub(crate) fn skip<T: 'static>(load: &mut Carrier<T>) {
     let out: Vec<T> = match (is_over, gone) {
         (true, _) => {
             tags.clear();
-            items.drain(..).collect()
+            // Its buffer stays where it is.
+            let mut all = Vec::with_capacity(items.len());
+            all.append(items);
+            all
         }
         (false, Some(gone)) => take_gone(tags, items, gone),
         (false, None) => return,

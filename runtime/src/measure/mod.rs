@@ -312,6 +312,18 @@ fn together_with<A: Send, B: Send>(
     })
 }
 
+/// Who sends waits.
+const RULES: Rules<u64> = Rules {
+    overflow: Overflow::Block,
+    shed: None,
+};
+
+/// Two workers sleep behind it.
+fn attach(input: &Ingress<u64>) {
+    let deadlines = Arc::new(Deadlines::new(Instant::now()));
+    input.attach(&Arc::new(Idle::new(2)), &deadlines);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,16 +359,4 @@ mod tests {
         assert_eq!(scattered.items, 4);
         assert!(scattered.parts >= 2, "{scattered:?}");
     }
-}
-
-/// Who sends waits.
-const RULES: Rules<u64> = Rules {
-    overflow: Overflow::Block,
-    shed: None,
-};
-
-/// Two workers sleep behind it.
-fn attach(input: &Ingress<u64>) {
-    let deadlines = Arc::new(Deadlines::new(Instant::now()));
-    input.attach(&Arc::new(Idle::new(2)), &deadlines);
 }

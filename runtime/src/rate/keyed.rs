@@ -127,7 +127,7 @@ impl<K: Hash + ?Sized> KeyedRateLimiter<K> {
         let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match set.iter_mut().position(|place| place.hash == hash) {
             Some(at) => at,
-            None => self.place_for(&*set, now),
+            None => self.place_for(&set, now),
         };
         let place = &mut set[place];
         if place.hash != hash {

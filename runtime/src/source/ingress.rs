@@ -570,7 +570,7 @@ fn skip<T: 'static>(end: &mut End<T>, w: &Worker<'_>, source: u16, items: &mut V
     drop_all(w, source, Why::Expired, out);
     if let Some(shed) = shed {
         if items.is_empty() && !queue.intake.waits_in(lane) {
-            shed.is_empty(lane);
+            shed.found_empty(lane);
         }
         let mut of = times.iter();
         let too_much = |item: &mut T| {

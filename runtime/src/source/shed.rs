@@ -107,11 +107,12 @@ impl<T> Shed<T> {
             }
         };
         let below = (LANES - 1 - lane.index()) as u32;
-        below * CLASSES + (class % u64::from(CLASSES)) as u32 <= self.level - 1
+        let class = below * CLASSES + (class % u64::from(CLASSES)) as u32;
+        class < self.level
     }
 
     /// Nothing waits in a lane.
-    pub(crate) fn is_empty(&mut self, lane: Lane) {
+    pub(crate) fn found_empty(&mut self, lane: Lane) {
         self.due[lane.index()] = 0;
     }
 
@@ -182,7 +183,7 @@ mod tests {
         }
         assert!((600..1000).contains(&level), "{level}");
         // It is over, and what was shed comes back slowly.
-        shed.is_empty(Lane::LOW);
+        shed.found_empty(Lane::LOW);
         let after = of_1000(&mut shed, Lane::LOW, 0, 4_000);
         assert!((1..=level).contains(&after), "{after}");
         assert_eq!(of_1000(&mut shed, Lane::LOW, 0, 40_000), 0);
