@@ -4,6 +4,8 @@ use super::{Door, Form, Shape, Stage, State};
 
 /// Most stages with keys in one pipeline: each multiplies the batches that may be on their way.
 const MOST_KEYED: usize = 2;
+/// One shape in so many has stages that are `async fn`s.
+const AWAITING: u64 = 3;
 /// One pipeline of so many has stages with threads of their own.
 const PINNED: u64 = 4;
 /// Most ways from a source to a stage.
@@ -16,6 +18,8 @@ pub fn shapes(seed: u64, count: usize) -> Vec<Shape> {
         let mut shape = shape(dice.clone());
         if n % PINNED == PINNED - 1 {
             pin(&mut shape, dice.fork(PINNED));
+        } else if n % AWAITING == AWAITING - 1 {
+            wait(&mut shape, dice.fork(AWAITING));
         }
         shape
     };
@@ -42,6 +46,19 @@ fn pin(shape: &mut Shape, mut dice: Dice) {
             false => dice.pick(&[None, Some("0"), Some("1"), Some("0,1")]),
         };
         stage.cores = cores.filter(|cores| !one || cores.len() == 1);
+    }
+}
+
+/// Makes about half of the stages that can be it an `async fn`. Sinks stay, because they would see no order.
+fn wait(shape: &mut Shape, mut dice: Dice) {
+    for stage in &mut shape.stages {
+        let fits = matches!(
+            stage.form,
+            Form::Map | Form::Opt | Form::Res | Form::ResOpt | Form::Route(_)
+        );
+        if fits && stage.state == State::None && dice.chance(50) {
+            stage.futures = Some(dice.pick(&[1, 3, 64]));
+        }
     }
 }
 
@@ -179,6 +196,7 @@ impl Maker {
             batch: None,
             bad_keys: false,
             cores: None,
+            futures: None,
         }
     }
 

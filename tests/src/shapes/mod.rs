@@ -36,6 +36,8 @@ pub struct Stage {
     pub bad_keys: bool,
     /// The cores of its own threads, if it has such.
     pub cores: Option<&'static str>,
+    /// Is it an `async fn`, with how many futures at once?
+    pub futures: Option<u32>,
 }
 
 /// An output that is read.

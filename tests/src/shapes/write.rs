@@ -66,7 +66,12 @@ fn stage(at: usize, shape: &Shape) -> String {
             };
             let args = arguments(at, shape).join(", ");
             format!(
-                "    #[{kind}({args})]\n    pub fn s{at}{}\n",
+                "    #[{kind}({args})]\n    pub {}fn s{at}{}\n",
+                if stage.futures.is_some() {
+                    "async "
+                } else {
+                    ""
+                },
                 function(at, stage)
             )
         }
@@ -137,6 +142,9 @@ fn arguments(at: usize, shape: &Shape) -> Vec<String> {
     }
     if stage.form.is_fallible() && shape.readers(Door::Err(at)).next().is_none() {
         args.push("on_error = drop".to_owned());
+    }
+    if let Some(futures) = stage.futures {
+        args.push(format!("in_flight = {futures}"));
     }
     args.extend(numbers(stage));
     args
@@ -212,7 +220,11 @@ fn function(at: usize, stage: &Stage) -> String {
         ),
         _ => ("batch: &[Item]", "", "", "take_all(call, batch)"),
     };
+    let waits = match stage.futures {
+        Some(_) => "        user::turn(item.tag).await;\n",
+        None => "",
+    };
     format!(
-        "({item}{out}{state}, env: &Env){returns} {{\n        let call = env.call({at}, {given});\n        user::{call}\n    }}"
+        "({item}{out}{state}, env: &Env){returns} {{\n{waits}        let call = env.call({at}, {given});\n        user::{call}\n    }}"
     )
 }

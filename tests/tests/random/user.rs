@@ -1,5 +1,7 @@
 //! The bodies of the stages of random pipelines.
 
+use std::{future::poll_fn, task::Poll};
+
 use pipewright::{Batch, Emit};
 use pipewright_tests::{shapes::State, work};
 
@@ -22,6 +24,20 @@ pub enum Route3 {
     A(Item),
     B(Item),
     C(Item),
+}
+
+/// Is pending up to three times, and wakes itself.
+pub async fn turn(tag: u64) {
+    let mut left = tag % 4;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Call<'_> {

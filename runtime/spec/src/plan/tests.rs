@@ -548,3 +548,23 @@ fn a_guarded_stage_has_a_segment_of_its_own_and_order_is_kept_around_it() {
          link 3 Arrival: c::Err -> e in 4, [1], 1",
     );
 }
+
+#[test]
+fn an_async_stage_has_a_segment_of_its_own_and_any_worker_runs_its_batches() {
+    check(
+        "a: source
+         b: stage async | a
+         c: stage | b
+         d: sink | c
+         e: sink async | b",
+        "0 Parallel ordered: source a: -> 0+0
+         1 Parallel ordered: link 0: b -> 1+0 3+0
+         2 Parallel ordered: link 1: c -> 2+0
+         3 Serial ordered: link 2: d ->
+         4 Parallel ordered: link 3: e ->
+         link 0 Direct: a -> b in 1, [1], 1
+         link 1 Direct: b -> c in 2, [1], 1
+         link 2 Ordered: c -> d in 3, [1], 1
+         link 3 Direct: b -> e in 4, [1], 1",
+    );
+}
