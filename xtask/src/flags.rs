@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{ci::Step, dead_letters, graph::Format, shuttle};
+use crate::{ci::Step, dead_letters, graph::Format, sanitize::Sanitizer, shuttle};
 
 /// The commands of pipewright's developers
 #[derive(Debug, Parser)]
@@ -95,6 +95,11 @@ pub(crate) enum Command {
         /// Only see whether every patch still fits
         #[arg(long)]
         check: bool,
+    },
+    /// Run the runtime's tests with every access to memory watched
+    Sanitize {
+        /// What is watched [default: one after the other]
+        sanitizer: Option<Sanitizer>,
     },
     /// Measure pipewright against its peers, in a build of its own; `--list` shows the cases, `--help` the options
     #[command(disable_help_flag = true)]

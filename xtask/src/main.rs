@@ -17,6 +17,7 @@ mod fuzz;
 mod loom;
 mod peers;
 mod planted;
+mod sanitize;
 mod shuttle;
 mod tidy;
 mod ui;
@@ -75,6 +76,7 @@ fn run(flags: Flags) -> Outcome {
             seconds,
             keep,
         } => fuzz::run(target.as_deref(), seconds, keep),
+        Command::Sanitize { sanitizer } => sanitize::run(sanitizer),
         Command::Planted { name, check } => planted::run(&name, check),
         Command::Peers { args } => peers::run(&args),
         Command::Budgets {

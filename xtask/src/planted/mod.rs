@@ -20,7 +20,7 @@ use self::patch::{Caught, Planted};
 use crate::{Outcome, cargo};
 
 /// A test that takes longer hangs, which is a way to fail.
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Schedules of each whole pipeline.
 const SCHEDULES: &str = "2000";

@@ -84,6 +84,7 @@ fn without_arguments_the_commands_are_listed() {
             "shuttle",
             "fuzz",
             "planted",
+            "sanitize",
             "peers",
             "budgets",
             "ui",
