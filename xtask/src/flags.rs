@@ -89,9 +89,9 @@ pub(crate) enum Command {
     },
     /// Plant bugs in a copy of the repository, and see that a test fails for each of them
     Planted {
-        /// Only bugs that have this in their name
-        #[arg(default_value = "", hide_default_value = true)]
-        name: String,
+        /// Only bugs that have one of these in their name
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
         /// Only see whether every patch still fits
         #[arg(long)]
         check: bool,

@@ -77,7 +77,7 @@ fn run(flags: Flags) -> Outcome {
             keep,
         } => fuzz::run(target.as_deref(), seconds, keep),
         Command::Sanitize { sanitizer } => sanitize::run(sanitizer),
-        Command::Planted { name, check } => planted::run(&name, check),
+        Command::Planted { names, check } => planted::run(&names, check),
         Command::Peers { args } => peers::run(&args),
         Command::Budgets {
             ids,

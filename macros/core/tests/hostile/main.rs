@@ -26,6 +26,9 @@ type Told = Vec<String>;
 /// No file may take longer, even where nothing is optimised and other work goes on; optimised, none takes 100 ms.
 const SOON: Duration = Duration::from_secs(10);
 
+/// What is told about a text.
+type Look = fn(&Source) -> Told;
+
 /// The longest that a message may be. Lines of the file are a part of it.
 const LONGEST: usize = 4_000;
 
@@ -123,7 +126,7 @@ fn tuning(source: &Source) -> Told {
 }
 
 /// Reads a file as the macros do and gives it to `look`.
-fn told(name: &str, path: &Path, look: fn(&Source) -> Told) -> Told {
+fn told(name: &str, path: &Path, look: Look) -> Told {
     let begun = Instant::now();
     let told = match files::read(path, ron::MAX_BYTES as u64) {
         Ok(text) => look(&Source::new(format!("{name}.ron"), text)),
@@ -135,7 +138,7 @@ fn told(name: &str, path: &Path, look: fn(&Source) -> Told) -> Told {
 
 #[test]
 fn every_hostile_file_has_its_codes_and_places() {
-    let kinds: [(&str, fn(&Source) -> Told); 3] = [
+    let kinds: [(&str, Look); 3] = [
         ("pipeline", pipeline),
         ("topology", topology),
         ("tuning", tuning),
