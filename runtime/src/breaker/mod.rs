@@ -267,8 +267,8 @@ impl Breaker {
 
     /// Changes its numbers, all of them or, if one is out of its range, none. It stays in its state, which begins anew: what was
     /// counted in the window is forgotten, half open it begins to try again, and open it stays no longer than it would with
-    /// the new numbers. Results of calls that are being made are late. The clock and the seed stay; whether calls are
-    /// timed, and how, is fixed.
+    /// the new numbers. Results of calls that are being made are late. The clock, the seed and
+    /// `watched_every` stay; whether calls are timed, and how, is fixed.
     ///
     /// ```
     /// use pipewright::breaker::{Breaker, Reason};

@@ -4,27 +4,24 @@ use std::time::Duration;
 
 use loom::{sync::Arc, thread};
 
-use super::{Breaker, Class, Clock, Hand, State};
+use super::{Breaker, BreakerBuilder, Class, Clock, Hand, State};
 use crate::loom_models::check;
 
 const OPEN: Duration = Duration::from_millis(10);
 
 /// Opens by one failure, for `OPEN`; closes by so many probes.
-fn breaker(probes: u32) -> (Arc<Breaker>, Hand) {
-    let (clock, hand) = Clock::manual();
+fn numbers(probes: u32) -> BreakerBuilder {
     let builder = Breaker::builder()
         .min_items(1)
         .probes(probes)
         .probe_concurrency(2);
-    let builder = builder
-        .open(OPEN)
-        .open_jitter_pct(0)
-        .ramp(Duration::ZERO)
-        .clock(clock);
-    (
-        Arc::new(builder.build().expect("numbers in their ranges")),
-        hand,
-    )
+    builder.open(OPEN).open_jitter_pct(0).ramp(Duration::ZERO)
+}
+
+fn breaker(probes: u32) -> (Arc<Breaker>, Hand) {
+    let (clock, hand) = Clock::manual();
+    let breaker = numbers(probes).clock(clock).build();
+    (Arc::new(breaker.expect("numbers in their ranges")), hand)
 }
 
 fn open(breaker: &Breaker) {
@@ -87,6 +84,28 @@ fn loom_breaker_two_probes_close_it_or_open_it_again_once() {
             true => assert_eq!((state, changes), (State::Closed, 3)),
             false => assert_eq!((state, changes), (State::HalfOpen, 2)),
         }
+    });
+}
+
+#[test]
+fn loom_breaker_a_probe_counts_by_the_numbers_that_it_was_admitted_under_or_not_at_all() {
+    check(2, || {
+        let (breaker, hand) = breaker(1);
+        open(&breaker);
+        hand.advance(OPEN);
+        let other = Arc::clone(&breaker);
+        let caller = thread::spawn(move || other.admit().map(|probe| probe.passed()).is_ok());
+        breaker
+            .retune(&numbers(2))
+            .expect("numbers in their ranges");
+        let admitted = caller.join().unwrap();
+        let (state, late) = (breaker.state(), breaker.metrics().late);
+        // Admitted before, it closes the breaker, or is late; admitted behind, it is one of two.
+        let expected = matches!(
+            (admitted, state, late),
+            (true, State::Closed, 0) | (true, State::HalfOpen, 0 | 1) | (false, State::Open, 0)
+        );
+        assert!(expected, "{admitted} {state} {late}");
     });
 }
 
