@@ -74,7 +74,8 @@ async fn turn() {
             return Poll::Ready(());
         }
         // As whoever keeps a waker does.
-        context.waker().clone().wake();
+        let waker = context.waker().clone();
+        waker.wake();
         Poll::Pending
     })
     .await;

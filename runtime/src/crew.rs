@@ -111,9 +111,8 @@ fn run_workers<G: Graph>(
 ) {
     let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
-    let (over, committed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let ends = [(); 3].map(|()| AtomicBool::new(false));
     let ready = Answers::default();
-    let unguarded = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
         let first = queues.next();
@@ -136,10 +135,8 @@ fn run_workers<G: Graph>(
             pinned: Vec::new(),
         };
         let mut problem = crew.start(others).err();
-        // Ends when this is left, in whatever way.
-        let sampler = or_problem(Sampler::start(scope, shared, &over), &mut problem);
-        let committing = or_problem(Committing::start(scope, shared, &committed), &mut problem);
-        let watching = or_problem(Watching::start(scope, shared, &unguarded), &mut problem);
+        // They end when this is left, in whatever way.
+        let beside = beside(scope, shared, &ends, &mut problem);
         for _ in 0..crew.started {
             if let Some(Err(error)) = ready.hear() {
                 problem.get_or_insert(error);
@@ -173,9 +170,7 @@ fn run_workers<G: Graph>(
             // What a pinned thread panics with it has told the run.
             let _ = thread.join();
         }
-        drop(sampler);
-        drop(committing);
-        drop(watching);
+        drop(beside);
     });
     if shared.has_acks {
         // The last batches were done when their workers ended.
@@ -183,6 +178,27 @@ fn run_workers<G: Graph>(
     }
     // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
     while shared.injector.pop().is_some() {}
+}
+
+/// The threads beside the workers, each until this is dropped: one looks at memory, one commits, one looks after guards.
+type Beside<'scope> = (
+    Option<Sampler<'scope>>,
+    Option<Committing<'scope>>,
+    Option<Watching<'scope>>,
+);
+
+fn beside<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    shared: &'scope Shared,
+    ends: &'scope [AtomicBool; 3],
+    problem: &mut Option<StartError>,
+) -> Beside<'scope> {
+    let [sampled, committed, watched] = ends;
+    (
+        or_problem(Sampler::start(scope, shared, sampled), problem),
+        or_problem(Committing::start(scope, shared, committed), problem),
+        or_problem(Watching::start(scope, shared, watched), problem),
+    )
 }
 
 /// A thread beside the workers, if there is one; notes why it could not be started.

@@ -6,10 +6,13 @@ use pipewright_spec::{
     files,
     info::{FieldValue, TopologyInfo},
     report::Source,
-    ron::{self, TuningFile},
+    ron::{self, StageTuning, TuningFile},
 };
 
-use crate::{error::TuningError, settings::Settings};
+use crate::{
+    error::TuningError,
+    settings::{Settings, StageSettings},
+};
 
 /// The environment variable that names a tuning file.
 pub(crate) const VARIABLE: &str = "PIPEWRIGHT_TUNING";
@@ -67,65 +70,76 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
         settings.enforce = enforce.value;
     }
     for tuned in &file.stages {
-        let Some(id) = info.find(&tuned.name.text) else {
-            continue;
-        };
-        let stage = &mut settings.stages[id];
-        if let Some(batch) = &tuned.batch {
-            stage.batch = Some(batch.value);
+        if let Some(id) = info.find(&tuned.name.text) {
+            let stage = &mut settings.stages[id];
+            change_stage(stage, tuned);
+            change_guard(stage, tuned);
         }
-        if let Some(linger) = &tuned.linger_ns {
-            stage.linger = linger.value;
-        }
-        if let Some(budget) = &tuned.budget_ns {
-            stage.budget = budget.value;
-        }
-        if let Some(idle) = &tuned.idle_ns {
-            stage.idle = idle.value;
-        }
-        if let Some(queue) = &tuned.queue {
-            stage.queue = queue.value;
-        }
-        if let Some(in_flight) = &tuned.in_flight {
-            stage.in_flight = in_flight.value;
-        }
-        if let Some(priority) = &tuned.priority {
-            stage.priority = Some(priority.value);
-        }
-        if let Some(cores) = &tuned.cores {
-            stage.cores = Some(cores.value.clone());
-        }
-        if let Some(wait) = &tuned.wait {
-            stage.wait = Some(wait.value);
-        }
-        if let Some(realtime) = &tuned.realtime {
-            // The table keeps it below 50.
-            stage.realtime = u8::try_from(realtime.value).ok();
-        }
-        if let (Some(tuned), Some(shed)) = (&tuned.shed, &mut stage.shed) {
-            for field in &tuned.value.fields {
-                if let Some(FieldValue::Time(ns)) = field.value.as_field() {
-                    shed.set(field.name, ns);
-                }
+    }
+}
+
+fn change_stage(stage: &mut StageSettings, tuned: &StageTuning) {
+    if let Some(batch) = &tuned.batch {
+        stage.batch = Some(batch.value);
+    }
+    if let Some(linger) = &tuned.linger_ns {
+        stage.linger = linger.value;
+    }
+    if let Some(budget) = &tuned.budget_ns {
+        stage.budget = budget.value;
+    }
+    if let Some(idle) = &tuned.idle_ns {
+        stage.idle = idle.value;
+    }
+    if let Some(queue) = &tuned.queue {
+        stage.queue = queue.value;
+    }
+    if let Some(in_flight) = &tuned.in_flight {
+        stage.in_flight = in_flight.value;
+    }
+    if let Some(priority) = &tuned.priority {
+        stage.priority = Some(priority.value);
+    }
+    if let Some(cores) = &tuned.cores {
+        stage.cores = Some(cores.value.clone());
+    }
+    if let Some(wait) = &tuned.wait {
+        stage.wait = Some(wait.value);
+    }
+    if let Some(realtime) = &tuned.realtime {
+        // The table keeps it below 50.
+        stage.realtime = u8::try_from(realtime.value).ok();
+    }
+    if let (Some(tuned), Some(shed)) = (&tuned.shed, &mut stage.shed) {
+        for field in &tuned.value.fields {
+            if let Some(FieldValue::Time(ns)) = field.value.as_field() {
+                shed.set(field.name, ns);
             }
         }
-        if let (Some(workers), Some(guard)) = (&tuned.workers, &mut stage.guard) {
-            guard.workers = Some(workers.value);
-        }
-        if let (Some(timeout), Some(guard)) = (&tuned.timeout_ns, &mut stage.guard) {
-            guard.timeout = Some(timeout.value);
-        }
-        if let (Some(rate), Some(guard)) = (&tuned.rate, &mut stage.guard) {
-            guard.rate = Some(rate.value.info());
-        }
-        if let (Some(retry), Some(guard)) = (&tuned.retry, &mut stage.guard) {
-            guard.tune_retry(&retry.value);
-        }
-        if let (Some(breaker), Some(guard)) = (&tuned.breaker, &mut stage.guard) {
-            guard.tune_breaker(&breaker.value);
-        }
-        if let Some(on_panic) = &tuned.on_panic {
-            stage.on_panic = on_panic.value;
-        }
+    }
+    if let Some(on_panic) = &tuned.on_panic {
+        stage.on_panic = on_panic.value;
+    }
+}
+
+/// The numbers of guards that the stage has.
+fn change_guard(stage: &mut StageSettings, tuned: &StageTuning) {
+    let Some(guard) = &mut stage.guard else {
+        return;
+    };
+    if let Some(workers) = &tuned.workers {
+        guard.workers = Some(workers.value);
+    }
+    if let Some(timeout) = &tuned.timeout_ns {
+        guard.timeout = Some(timeout.value);
+    }
+    if let Some(rate) = &tuned.rate {
+        guard.rate = Some(rate.value.info());
+    }
+    if let Some(retry) = &tuned.retry {
+        guard.tune_retry(&retry.value);
+    }
+    if let Some(breaker) = &tuned.breaker {
+        guard.tune_breaker(&breaker.value);
     }
 }

@@ -339,6 +339,13 @@ impl StageTuning {
         );
         self.check_cores(info, problems);
         self.check_realtime(info, problems);
+        self.check_guards(topology, found, problems);
+        self.check_panic(topology, info, problems);
+    }
+
+    /// Guards that are not there cannot be tuned.
+    fn check_guards(&self, topology: &TopologyInfo, found: usize, problems: &mut Problems<Span>) {
+        let info = &topology.stages[found];
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
         self.check_retry(info, guard, problems);
@@ -363,6 +370,14 @@ impl StageTuning {
         {
             problems.push(without("rate", info, &given.key));
         }
+    }
+
+    fn check_panic(
+        &self,
+        topology: &TopologyInfo,
+        info: &StageInfo,
+        problems: &mut Problems<Span>,
+    ) {
         if let Some(given) = &self.on_panic
             && let Some((message, help)) = panic_misfit(given.value, info.state, info.name)
         {
