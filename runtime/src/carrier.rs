@@ -272,8 +272,10 @@ impl<T: 'static> Pool<T> {
             node,
             flight: 0,
         };
-        // Where links are tagged, whoever takes a buffer may need its tags; without, nobody does.
-        let tagged = self.shared.info.links.iter().any(|link| link.tagged);
+        // Where links are tagged, or futures end in any order, whoever takes a buffer may need its tags; without, nobody does.
+        let info = self.shared.info;
+        let tagged = info.links.iter().any(|link| link.tagged)
+            || info.stages.iter().any(|stage| stage.is_async);
         let room = self.room;
         let mut node = Box::new(Node {
             header,

@@ -44,6 +44,14 @@ macro_rules! __needs_async {
 }
 
 /// Generated beside an `async fn`: an error where the feature is missing.
+///
+/// ```compile_fail
+/// #[pipewright::stage]
+/// async fn wait(n: u64) -> u64 {
+///     n
+/// }
+/// # fn main() {}
+/// ```
 #[cfg(not(feature = "async"))]
 #[doc(hidden)]
 #[macro_export]
