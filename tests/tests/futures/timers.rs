@@ -1,54 +1,49 @@
 //! Timers and sockets of tokio in futures of a run, and futures in dry runs.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 use pipewright::{TimedOut, pipeline};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Barrier,
 };
 
 use crate::{faults::Failure, world::Env};
 
-#[pipeline]
+/// All of them are under way before one goes on.
+const AT_ONCE: usize = 64;
+
+#[pipeline(env = Barrier)]
 mod sleeping {
-    use std::time::Duration;
+    use super::{AT_ONCE, Barrier, Duration};
 
     #[source]
-    pub fn numbers() -> impl Iterator<Item = u64> {
-        0..64
+    pub fn numbers() -> impl Iterator<Item = usize> {
+        0..AT_ONCE
     }
 
     #[stage(from = numbers, in_flight = 64)]
-    pub async fn sleep(n: u64) -> u64 {
-        tokio::time::sleep(Duration::from_millis(20 + n % 3)).await;
+    pub async fn sleep(n: usize, all: &Barrier) -> usize {
+        all.wait().await;
+        tokio::time::sleep(Duration::from_millis(1 + n as u64 % 3)).await;
         n
     }
 
     #[sink(from = sleep)]
-    pub fn see(n: u64, seen: &mut Vec<u64>) {
+    pub fn see(n: usize, seen: &mut Vec<usize>) {
         seen.push(n);
     }
 }
 
 #[test]
 fn sleepers_sleep_at_once_and_hold_no_worker() {
-    let begun = Instant::now();
-    let run = sleeping::pipeline().workers(1).start(()).unwrap();
-    let mut report = run.wait().unwrap();
-    let all: Vec<u64> = (0..64).collect();
+    let run = sleeping::pipeline().workers(1);
+    let mut report = run.start(Barrier::new(AT_ONCE)).unwrap().wait().unwrap();
+    let all: Vec<usize> = (0..AT_ONCE).collect();
     assert_eq!(report.take_state::<sleeping::see>(), Some(all));
-    // One after the other it would be 1.3 s.
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
-    );
     let sleep = report.metrics().stage::<sleeping::sleep>();
-    assert!(sleep.flights.as_ref().unwrap().peak > 8, "{sleep:?}");
+    assert_eq!(sleep.flights.as_ref().unwrap().peak, AT_ONCE as u64);
 }
 
 #[test]
@@ -58,10 +53,11 @@ fn a_run_uses_the_runtime_that_it_is_given_or_started_in() {
         .enable_time()
         .build()
         .unwrap();
+    let all = || Barrier::new(AT_ONCE);
     let given = sleeping::pipeline().tokio(runtime.handle().clone());
-    assert!(given.start(()).unwrap().wait().is_ok());
+    assert!(given.start(all()).unwrap().wait().is_ok());
     let _entered = runtime.enter();
-    assert!(sleeping::pipeline().start(()).unwrap().wait().is_ok());
+    assert!(sleeping::pipeline().start(all()).unwrap().wait().is_ok());
 }
 
 /// Where the echo is.
