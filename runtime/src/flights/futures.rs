@@ -72,7 +72,9 @@ where
                 flights: (0..flights as u32).rev().collect(),
                 listed: VecDeque::with_capacity(flights),
             }),
-            logs: (0..flights).map(|_| Mutex::new(Log::new())).collect(),
+            logs: (0..flights)
+                .map(|_| Mutex::new(Log::new(hub.most as usize)))
+                .collect(),
         }
     }
 

@@ -135,6 +135,9 @@ pub(super) struct Limit {
     number: u32,
 }
 
+/// Seats for which a flight has room from the beginning.
+const MADE_AHEAD: usize = 64;
+
 /// The seats of a flight, and what waits beside them.
 pub(super) struct Log<T, F, B, O> {
     /// By the place that the flight knows them by; `None` for a seat that went back.
@@ -162,11 +165,13 @@ pub(super) struct Log<T, F, B, O> {
 }
 
 impl<T, F: Future, B, O> Log<T, F, B, O> {
-    pub(super) fn new() -> Self {
+    /// Of a stage with so many seats.
+    pub(super) fn new(most: usize) -> Self {
+        let room = most.min(MADE_AHEAD);
         Self {
-            seats: Vec::new(),
-            vacant: Vec::new(),
-            idle: Vec::new(),
+            seats: Vec::with_capacity(room),
+            vacant: Vec::with_capacity(room),
+            idle: Vec::with_capacity(room),
             flying: 0,
             number: 0,
             again: BinaryHeap::new(),
@@ -174,7 +179,7 @@ impl<T, F: Future, B, O> Log<T, F, B, O> {
             since: None,
             held: 0,
             outs: None,
-            woken: Vec::new(),
+            woken: Vec::with_capacity(most.div_ceil(64)),
         }
     }
 
