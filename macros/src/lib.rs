@@ -36,6 +36,9 @@ use proc_macro::TokenStream;
 /// The module gets a type `Pipeline` and a function `pipeline()`. Its functions stay what they are, so they can be
 /// called and tested as before.
 ///
+/// One of the stages that read `input`, the stage that answers calls, and the last whose errors callers see are `pub`: they say
+/// what goes in and what comes out.
+///
 /// A stage may stand in another module of the same crate, under its attribute; the pipeline brings it in by name:
 /// `use crate::stages::{decode, publish as deliver};`. Types such as `Env` are those that the module sees.
 ///

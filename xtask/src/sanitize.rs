@@ -7,7 +7,9 @@
 //! The standard library stays as it came, because its source, to build it again, is not a part of the toolchain. What of it is
 //! generic is compiled with us and watched; the rest is not. AddressSanitizer misses wrong accesses there, and reports none that
 //! is right. ThreadSanitizer does not see how the rest orders threads, and it knows no fences at all, neither ours nor those of
-//! `Arc`; what it reports because of that is left out by `tests/tsan.supp`, which says why of each line.
+//! `Arc`; what it reports because of that is left out by `tests/tsan.supp`, which says why of each line. How a `Mutex` is waited for
+//! is in that rest: where threads wait for each other it reports races of what the lock protects. So it runs the unit tests alone,
+//! in which the pieces without locks are; what whole pipelines do under locks it cannot tell until its own standard library is there.
 
 use std::{path::PathBuf, process::Command};
 
@@ -56,6 +58,12 @@ pub(crate) fn run(which: Option<Sanitizer>) -> Outcome {
         );
         let lib = ["--package", "pipewright", "--lib", "--features", "durable"].map(str::to_owned);
         passed &= test(sanitizer, &lib)?;
+        if sanitizer == Sanitizer::Thread {
+            println!(
+                "the tests of whole pipelines are left out: it does not see how std's `Mutex` is waited for"
+            );
+            continue;
+        }
         let mut tests = ["--package", "pipewright-tests"]
             .map(str::to_owned)
             .to_vec();

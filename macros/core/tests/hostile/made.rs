@@ -120,7 +120,7 @@ fn length_is_bounded() {
         ),
         (
             "one line",
-            stages(5_000, |_| "bacth: 3".into()).replace('\n', ""),
+            stages(1_000, |_| "bacth: 3".into()).replace('\n', ""),
             "E_UNKNOWN_KEY 1:30 of 12",
         ),
     ]);
@@ -158,8 +158,11 @@ fn the_number_of_stages_is_bounded() {
             "(stages: {".to_owned() + &"\"a\": (), ".repeat(256) + "})",
             "E_DUPLICATE_STAGE 1:21 of 12",
         ),
-        // It is a pipeline that could be.
-        ("each reads all before it", stages(100, from), "none of 0"),
+        (
+            "each reads all before it",
+            stages(100, from),
+            "E_TOO_MANY_INPUTS 48:253 of 1",
+        ),
         (
             "a circle",
             stages(256, |n| format!("from: \"s{}\"", (n + 255) % 256)),

@@ -1,6 +1,6 @@
 //! Rules about the graph: what feeds what.
 
-use super::{MAX_INPUTS, MAX_PATHS, MAX_STAGES};
+use super::{MAX_INPUTS, MAX_PATHS, MAX_READS, MAX_STAGES};
 use crate::model::{Gives, Kind, Model, Place, Stage, Takes};
 use crate::plan;
 use crate::report::{Problem, Problems};
@@ -38,6 +38,17 @@ pub(super) fn size<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
                     .help("merge some of them in a stage before it"),
             );
         }
+    }
+    let mut reads = model.stages.iter().flat_map(|stage| &stage.from);
+    let count = reads.clone().count();
+    if let Some(door) = reads.nth(MAX_READS).filter(|_| problems.is_empty()) {
+        let message = format!(
+            "the stages of a pipeline read at most {MAX_READS} outputs together, and these read {count}"
+        );
+        problems.push(
+            Problem::new("E_TOO_MANY_INPUTS", message, door.stage.place.clone())
+                .help("split it into several pipelines"),
+        );
     }
 }
 

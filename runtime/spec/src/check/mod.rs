@@ -36,6 +36,9 @@ pub const MAX_STAGES: usize = 256;
 /// A stage reads at most so many outputs.
 pub const MAX_INPUTS: usize = 256;
 
+/// All stages together read at most so many outputs.
+pub const MAX_READS: usize = 1024;
+
 /// A batch reaches a stage by at most so many paths.
 pub const MAX_PATHS: usize = 64;
 
