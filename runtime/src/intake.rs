@@ -35,6 +35,10 @@ mod buffer;
 #[cfg(all(test, loom))]
 mod models;
 
+#[cfg_attr(
+    loom,
+    allow(unused_imports, reason = "not all of their users are there")
+)]
 pub(crate) use self::buffer::{NEVER, Times};
 
 /// Shards of a queue. With its lanes they fill a word of bits.

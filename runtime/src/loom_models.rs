@@ -314,64 +314,6 @@ fn loom_parts_meet_once() {
 }
 
 #[test]
-fn loom_a_closing_input_loses_no_item() {
-    check(3, || {
-        let intake = Arc::new(Intake::new(8));
-        let sender = {
-            let intake = Arc::clone(&intake);
-            thread::spawn(move || {
-                let mut item = Some(1);
-                let _ = intake.push(0, Lane::NORMAL, &mut item);
-                item.is_none()
-            })
-        };
-        let taker = {
-            let intake = Arc::clone(&intake);
-            thread::spawn(move || {
-                let mut taken = Vec::new();
-                intake.take(
-                    Lane::NORMAL,
-                    8,
-                    ALL,
-                    Buffers::Kept,
-                    &mut taken,
-                    &mut Vec::new(),
-                );
-                // After the end nothing comes.
-                let ended = intake.has_ended();
-                intake.take(
-                    Lane::NORMAL,
-                    8,
-                    ALL,
-                    Buffers::Kept,
-                    &mut taken,
-                    &mut Vec::new(),
-                );
-                (taken, ended)
-            })
-        };
-        intake.close();
-        let sent = sender.join().unwrap();
-        let (mut taken, ended) = taker.join().unwrap();
-        let before = taken.len();
-        intake.take(
-            Lane::NORMAL,
-            8,
-            ALL,
-            Buffers::Kept,
-            &mut taken,
-            &mut Vec::new(),
-        );
-        assert!(
-            !ended || before == taken.len(),
-            "an item came after the end"
-        );
-        assert_eq!(taken.len(), usize::from(sent));
-        assert!(intake.has_ended());
-    });
-}
-
-#[test]
 fn loom_a_pushed_item_never_waits_beside_a_sleeping_worker() {
     check(3, || {
         let intake = Arc::new(Intake::new(8));

@@ -29,6 +29,47 @@ fn displace(intake: &Intake<u32>, shard: usize, n: u32) -> Vec<u32> {
     victim.into_iter().chain(item).collect()
 }
 
+fn take(intake: &Intake<u32>, into: &mut Vec<u32>) -> usize {
+    intake.take(Lane::NORMAL, 8, ALL, Buffers::Kept, into, &mut Vec::new())
+}
+
+#[test]
+fn loom_a_closing_input_loses_no_item() {
+    check(3, || {
+        let intake = Arc::new(Intake::new(8));
+        let sender = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut item = Some(1);
+                let _ = intake.push(0, Lane::NORMAL, &mut item);
+                item.is_none()
+            })
+        };
+        let taker = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                take(&intake, &mut taken);
+                // After the end nothing comes.
+                let ended = intake.has_ended();
+                take(&intake, &mut taken);
+                (taken, ended)
+            })
+        };
+        intake.close();
+        let sent = sender.join().unwrap();
+        let (mut taken, ended) = taker.join().unwrap();
+        let before = taken.len();
+        take(&intake, &mut taken);
+        assert!(
+            !ended || before == taken.len(),
+            "an item came after the end"
+        );
+        assert_eq!(taken.len(), usize::from(sent));
+        assert!(intake.has_ended());
+    });
+}
+
 #[test]
 fn loom_an_item_that_is_displaced_is_nowhere_else() {
     check(2, || {

@@ -19,7 +19,8 @@ use pipewright_spec::options::Overflow;
 
 use super::{
     Place, Pulled, SourceCtl, Waiting,
-    shed::{KeyHash, Shed, ShedSettings},
+    rules::{Rules, victims},
+    shed::Shed,
 };
 use crate::{
     carrier::{Carrier, Home},
@@ -40,14 +41,6 @@ use crate::{
 
 /// Work that is not divided among workers: 4 us.
 const SHARED_NS: u64 = 4_000;
-
-/// What becomes of items of which there are too many.
-pub(crate) struct Rules<T> {
-    /// What happens when the input is full.
-    pub(crate) overflow: Overflow,
-    /// When items have waited for too long, if that is of interest, and how their keys are hashed, if they have any.
-    pub(crate) shed: Option<(ShedSettings, Option<KeyHash<T>>)>,
-}
 
 /// The queue of an input, and those who wait for room in it.
 pub(crate) struct Ingress<T> {
@@ -503,22 +496,6 @@ impl<T: 'static> IngressSource<T> {
         end.taken = taken;
         run(&self.place, w, end.taken.drain(..), begun)
     }
-}
-
-/// The lanes of which an item is dropped for one of this lane, the first that has any.
-fn victims(overflow: Overflow, lane: Lane) -> impl Iterator<Item = Lane> {
-    let lower = Lane::ALL
-        .into_iter()
-        .rev()
-        .take_while(move |low| *low > lane);
-    let (first, last) = match overflow {
-        Overflow::DropOldest => (Some(lane), None),
-        Overflow::ShedLowest => (None, Some(lane)),
-        _ => (None, None),
-    };
-    let displaces = overflow != Overflow::DropNewest;
-    let all = first.into_iter().chain(lower).chain(last);
-    all.filter(move |_| displaces)
 }
 
 /// Takes at most `limit` items of the lane that the worker serves.

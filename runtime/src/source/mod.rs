@@ -7,6 +7,7 @@ mod ingress;
 mod iter;
 mod pieces;
 mod poll;
+mod rules;
 mod shed;
 mod split;
 
@@ -16,16 +17,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+pub(crate) use self::{ingress::Ingress, rules::Rules, shed::ShedSettings};
 pub use self::{
     ingress::IngressSource,
     iter::IterSource,
     pieces::Pieces,
     poll::PollSource,
     split::{ArcPieces, IntoSplittable, Morsel, SplitSource, Splittable},
-};
-pub(crate) use self::{
-    ingress::{Ingress, Rules},
-    shed::ShedSettings,
 };
 use crate::{
     acks::Acks,

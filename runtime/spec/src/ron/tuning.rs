@@ -349,27 +349,7 @@ impl StageTuning {
         let guard = topology.guard_of(found as u16);
         self.check_breaker(info, guard, problems);
         self.check_retry(info, guard, problems);
-        let load = topology.load_of(found as u16);
-        if let Some(given) = &self.shed
-            && load.is_none_or(|load| load.shed.is_none())
-        {
-            problems.push(without("shed", info, &given.key));
-        }
-        if let Some(given) = &self.workers
-            && guard.is_none_or(|guard| guard.workers.is_none())
-        {
-            problems.push(without("workers", info, &given.key));
-        }
-        if let Some(given) = &self.timeout_ns
-            && guard.is_none_or(|guard| guard.timeout_ns.is_none())
-        {
-            problems.push(without("timeout", info, &given.key));
-        }
-        if let Some(given) = &self.rate
-            && guard.is_none_or(|guard| guard.rate.is_none())
-        {
-            problems.push(without("rate", info, &given.key));
-        }
+        self.check_presence(topology, found, problems);
     }
 
     fn check_panic(
@@ -413,6 +393,33 @@ impl StageTuning {
 }
 
 impl StageTuning {
+    /// Whether a stage has them at all is shape.
+    fn check_presence(&self, topology: &TopologyInfo, found: usize, problems: &mut Problems<Span>) {
+        let info = &topology.stages[found];
+        let guard = topology.guard_of(found as u16);
+        let load = topology.load_of(found as u16);
+        if let Some(given) = &self.shed
+            && load.is_none_or(|load| load.shed.is_none())
+        {
+            problems.push(without("shed", info, &given.key));
+        }
+        if let Some(given) = &self.workers
+            && guard.is_none_or(|guard| guard.workers.is_none())
+        {
+            problems.push(without("workers", info, &given.key));
+        }
+        if let Some(given) = &self.timeout_ns
+            && guard.is_none_or(|guard| guard.timeout_ns.is_none())
+        {
+            problems.push(without("timeout", info, &given.key));
+        }
+        if let Some(given) = &self.rate
+            && guard.is_none_or(|guard| guard.rate.is_none())
+        {
+            problems.push(without("rate", info, &given.key));
+        }
+    }
+
     /// Whether a stage has threads of its own, and whether it has one or several, is shape.
     fn check_cores(&self, info: &StageInfo, problems: &mut Problems<Span>) {
         let Some(given) = &self.cores else { return };
