@@ -301,6 +301,38 @@ fn a_call_whose_request_is_diverted_from_the_answer_is_told_so() {
     assert_eq!(env.spooled(), [2], "{report}");
 }
 
+/// Nothing here takes an environment.
+#[pipeline]
+pub mod without_env {
+    use pipewright_tests::dependency::Failure;
+
+    #[stage(from = input, breaker(fallback = twice), on_error = drop)]
+    pub fn guarded(n: u64) -> Result<u64, Failure> {
+        Ok(n)
+    }
+
+    fn twice(n: u64) -> u64 {
+        2 * n
+    }
+
+    #[sink(from = guarded)]
+    pub fn end(n: u64) {
+        assert!(n.is_multiple_of(2), "it is doubled");
+    }
+}
+
+#[test]
+fn a_fallback_needs_no_environment() {
+    let run = without_env::pipeline().workers(2).start(()).unwrap();
+    run.breaker::<without_env::guarded>().unwrap().force_open();
+    for n in 0..10 {
+        run.send(n).unwrap();
+    }
+    let report = run.drain().expect("nothing stops it");
+    let (ledger, seen) = (report.ledger(), guard(&report));
+    assert_eq!((ledger.delivered, seen.fell_back), (10, 10), "{report}");
+}
+
 #[test]
 fn what_becomes_of_items_is_part_of_the_shape() {
     for (field, says) in [

@@ -19,6 +19,7 @@ use super::{
     fields::Field,
     flow::{Mode, ahead, hygienic},
     futures,
+    guards::falls_back,
     pinned::{has_all_keys, is_divided},
     pipe::{Pipe, mixed},
     segment::{Loop, head_type, mentions},
@@ -72,10 +73,10 @@ impl Glue<'_, '_> {
 
     /// `true` if anything uses the environment.
     fn has_env(&self) -> bool {
-        self.pipe
-            .nodes
-            .iter()
-            .any(|node| node.sig.env.is_some() || node.sig.has_state())
+        let mut nodes = self.pipe.nodes.iter().enumerate();
+        nodes.any(|(at, node)| {
+            node.sig.env.is_some() || node.sig.has_state() || falls_back(self.pipe, at)
+        })
     }
 
     /// The stages of a segment whose states its link holds.

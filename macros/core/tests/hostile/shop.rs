@@ -61,8 +61,11 @@ const SOURCE: StageInfo = StageInfo {
     many: false,
     is_poll: true,
     is_batch: false,
+    is_async: false,
+    in_flight: None,
     batch: None,
     linger_ns: None,
+    budget_ns: None,
     idle_ns: None,
     queue: None,
     priority: None,
@@ -127,6 +130,7 @@ pub(crate) static TOPOLOGY: TopologyInfo = TopologyInfo {
     ],
     guards: &[GuardInfo {
         stage: 3,
+        workers: Some(2),
         timeout_ns: Some(1_000_000_000),
         rate: Some(RateInfo {
             items: 10,
