@@ -64,6 +64,8 @@ fn cargo_test(args: &[&str]) -> Command {
         "--package",
         "pipewright",
         "--release",
+        "--features",
+        "async",
         "--test",
         "shuttle",
     ];

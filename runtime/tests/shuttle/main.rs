@@ -20,6 +20,7 @@
 mod harness;
 
 mod calls;
+mod futures;
 mod guards;
 mod memory;
 mod order;
