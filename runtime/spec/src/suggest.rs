@@ -67,7 +67,7 @@ pub fn help<'a>(
 }
 
 /// Longer lists are cut.
-const MAX_LISTED: usize = 24;
+const MAX_LISTED: usize = 32;
 
 #[cfg(test)]
 mod tests {
