@@ -22,9 +22,6 @@ use crate::{Outcome, cargo};
 /// A test that takes longer hangs, which is a way to fail.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Schedules of each whole pipeline.
-const SCHEDULES: &str = "2000";
-
 /// Plants all bugs, or those with one of `names` in their names; `check`: only sees whether the patches fit.
 pub(crate) fn run(names: &[String], check: bool) -> Outcome {
     let root = cargo::root();
@@ -130,8 +127,6 @@ fn try_out(copy: &Path, caught: &Caught) -> Result<Tried, String> {
     command
         .arg(filter)
         .current_dir(copy.join(folder(caught)))
-        .env("PIPEWRIGHT_SHUTTLE_SCHEDULES", SCHEDULES)
-        .env("PIPEWRIGHT_SHUTTLE_SEED", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -174,7 +169,7 @@ fn folder(caught: &Caught) -> &'static str {
     match caught {
         Caught::Tests(..) => "tests",
         Caught::Macros(..) => "macros/core",
-        Caught::Lib(_) | Caught::Loom(_) | Caught::Shuttle(_) => "runtime",
+        Caught::Lib(_) | Caught::Loom(_) => "runtime",
     }
 }
 
@@ -188,10 +183,6 @@ fn build<'c>(copy: &Path, caught: &'c Caught) -> Result<(PathBuf, &'c str), Stri
             None,
         ),
         Caught::Loom(filter) => (lib.to_vec(), filter, Some("loom")),
-        Caught::Shuttle(filter) => {
-            let args = vec!["--package", "pipewright", "--test", "shuttle"];
-            (args, filter, Some("shuttle"))
-        }
         Caught::Tests(binary, filter) => (
             vec!["--package", "pipewright-tests", "--test", binary],
             filter,

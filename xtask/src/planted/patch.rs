@@ -28,8 +28,6 @@ pub(super) enum Caught {
     Macros(String, String),
     /// Loom models with this in their names.
     Loom(String),
-    /// Whole pipelines in random interleavings, with this in their names.
-    Shuttle(String),
 }
 
 /// A planted bug.
@@ -117,9 +115,8 @@ impl Caught {
             ["tests", _, _] => Ok(Self::Tests(word(1), word(2))),
             ["macros", _, _] => Ok(Self::Macros(word(1), word(2))),
             ["loom", _] => Ok(Self::Loom(word(1))),
-            ["shuttle", _] => Ok(Self::Shuttle(word(1))),
             _ => Err(format!(
-                "`caught-by: {text}` is not `lib NAME`, `tests BINARY NAME`, `macros BINARY NAME`, `loom NAME` or `shuttle NAME`"
+                "`caught-by: {text}` is not `lib NAME`, `tests BINARY NAME`, `macros BINARY NAME` or `loom NAME`"
             )),
         }
     }
