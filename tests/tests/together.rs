@@ -374,24 +374,6 @@ mod pushed {
 }
 
 #[test]
-fn numbers_of_guards_are_fixed_when_a_run_starts() {
-    let run = tried_again::pipeline().start(Remote::down(0..0)).unwrap();
-    let as_it_is = r#"(stages: { "ask": (retry: (max: 2), breaker: (min_items: 100)) })"#;
-    assert_eq!(run.retune("by hand", as_it_is).unwrap(), []);
-    for text in [
-        r#"(stages: { "ask": (retry: (max: 3)) })"#,
-        r#"(stages: { "ask": (breaker: (open: "20ms")) })"#,
-    ] {
-        let error = run.retune("by hand", text).unwrap_err().to_string();
-        assert!(
-            error.contains("error[E_FIXED]") && error.contains("by hand:1:"),
-            "{error}"
-        );
-    }
-    let _ = run.wait().unwrap();
-}
-
-#[test]
 fn an_item_that_failed_again_and_again_becomes_one_dead_letter_with_the_item() {
     let hundreds: Vec<(u64, Failure)> = (0..10).map(|n| (n * 100, Failure::Down)).collect();
     let env = Remote::down(0..0);

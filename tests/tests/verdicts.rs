@@ -318,7 +318,9 @@ fn batches_wait_in_front_of_a_stage_while_its_breaker_is_open() {
         let seen = guard(&report);
         assert_eq!(seen.state, Some(State::Closed), "{report}");
         assert!(seen.held > 0 && seen.breaker.changes >= 3, "{report}");
-        assert_eq!(seen.breaker.failed, 200, "{report}");
+        // What was called before a change of its state counts as late.
+        let (failed, late) = (seen.breaker.failed, seen.breaker.late);
+        assert!(failed <= 200 && failed + late >= 200, "{report}");
         assert!(env.published().is_sorted());
         each_once(&[env.published(), env.rejected()]);
     }

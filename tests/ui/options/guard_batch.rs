@@ -1,4 +1,4 @@
-//! A rate on a function that takes many items.
+//! Tries again of a function that takes many items.
 
 use pipewright::{Batch, pipeline};
 
@@ -11,9 +11,9 @@ mod shop {
         0..9
     }
 
-    #[sink(from = numbers, rate = "10k/s")]
-    pub fn print(batch: &mut Batch<u8>) {
-        batch.retain(|n| *n > 0);
+    #[sink(from = numbers, on_error = drop, retry(max = 3))]
+    pub fn print(batch: &mut Batch<u8>) -> Vec<Result<(), std::fmt::Error>> {
+        batch.iter().map(|_| Ok(())).collect()
     }
 }
 
