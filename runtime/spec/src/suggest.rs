@@ -106,7 +106,9 @@ mod tests {
             "stages here: `decode`, `verify`"
         );
         assert_eq!(help("banana", "stages here", []), "stages here: none");
-        let many: Vec<String> = (0..MAX_LISTED + 6).map(|n| format!("stage_number_{n}")).collect();
+        let many: Vec<String> = (0..MAX_LISTED + 6)
+            .map(|n| format!("stage_number_{n}"))
+            .collect();
         assert!(
             help("banana", "stages here", many.iter().map(String::as_str)).ends_with("and 6 more")
         );

@@ -14,8 +14,11 @@ use pipewright_spec::{
 };
 use proc_macro2::{TokenStream, TokenTree};
 
+/// Takes any bytes, and must not panic.
+pub type Target = fn(&[u8]);
+
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub const TARGETS: [(&str, Target); 4] = [
     ("topology", topology),
     ("tuning", tuning),
     ("tokens", tokens),
@@ -161,7 +164,7 @@ fn module(model: &Model<Span>) -> String {
             }
             (_, false, false) => format!("#[sink] pub fn {name}(x: u8) {{}}"),
         };
-        write!(text, "{function}\n").expect("text grows");
+        writeln!(text, "{function}").expect("text grows");
     }
     text + "}"
 }
