@@ -10,8 +10,9 @@
 //! * **It held something**: a batch, a ticket, the right to pass a gate, a source, or the clock of a source that rests. What became
 //!   of it is not known, and others may wait for it, so the run ends with the panic as its error. What is left is dropped and counted.
 //!
-//! A worker that does this [`MOST`] times without having done anything in between will do nothing else, so then the run ends as
-//! well.
+//! A worker that does this more than [`MOST`] times and for longer than [`LONGEST_NS`] without having done anything in between will
+//! do nothing else, so then the run ends as well. Times alone would not tell: whoever waits for a worker that the system has put
+//! aside looks for work very often meanwhile.
 
 use std::any::Any;
 
@@ -19,6 +20,8 @@ use crate::{drive::panic_message, error::RunError, worker::Worker};
 
 /// Times that a worker begins anew without having done a piece of work in between.
 const MOST: u32 = 100;
+/// How long it does so: 200 ms.
+const LONGEST_NS: u64 = 200_000_000;
 
 /// How often a worker has begun anew.
 #[derive(Debug, Default)]
@@ -27,16 +30,22 @@ pub(crate) struct Lives {
     done: u64,
     /// Times since it last did one.
     in_vain: u32,
+    /// When it was the first of them.
+    since: u64,
 }
 
 impl Lives {
-    /// One more, when it has done so many pieces of work; false if it gets nowhere.
-    fn begin(&mut self, done: u64) -> bool {
-        if done > self.done {
-            *self = Self { done, in_vain: 0 };
+    /// One more at the time `now`, when it has done so many pieces of work; false if it gets nowhere.
+    fn begin(&mut self, done: u64, now: u64) -> bool {
+        if done > self.done || self.in_vain == 0 {
+            *self = Self {
+                done,
+                in_vain: 0,
+                since: now,
+            };
         }
-        self.in_vain += 1;
-        self.in_vain <= MOST
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.in_vain <= MOST || now.saturating_sub(self.since) <= LONGEST_NS
     }
 }
 
@@ -57,7 +66,7 @@ impl Worker<'_> {
         let message = panic_message(payload);
         let stats = self.stats();
         let done = stats.executed.get() + stats.pulled.get() + stats.helped.get();
-        if !self.holds && self.lives.begin(done) {
+        if !self.holds && self.lives.begin(done, shared.now()) {
             stats.revived.add(1);
             shared.warnings.add(format!(
                 "a worker panicked between two batches and went on, which is a bug of pipewright: {message}"
@@ -82,9 +91,11 @@ mod tests {
     #[test]
     fn a_worker_that_does_something_in_between_goes_on_for_ever_and_one_that_does_not_ends() {
         let mut lives = Lives::default();
-        assert!((1..10_000).all(|done| lives.begin(done)));
+        assert!((1..10_000).all(|done| lives.begin(done, done * LONGEST_NS)));
+        let first = 9_999 * LONGEST_NS;
         // The last of them was one already.
-        let in_vain = (0..200).take_while(|_| lives.begin(9_999)).count();
-        assert_eq!(in_vain as u32, MOST - 1);
+        assert!((1..MOST).all(|_| lives.begin(9_999, first + 2 * LONGEST_NS)));
+        assert!(lives.begin(9_999, first + LONGEST_NS));
+        assert!(!lives.begin(9_999, first + LONGEST_NS + 1));
     }
 }
