@@ -80,7 +80,10 @@ fn it_counts_and_delivers_what_a_run_with_threads_does() {
         .iter()
         .zip(with_threads.metrics().stages())
     {
-        assert_eq!(a, b);
+        // How long a batch took is the machine's, not the pipeline's.
+        let mut b = b.clone();
+        (b.late_batches, b.longest_batch) = (a.late_batches, a.longest_batch);
+        assert_eq!(*a, b);
     }
     let (mut a, mut b) = (alone.take(), threads.take());
     a.sort_unstable();
