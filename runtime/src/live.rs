@@ -27,6 +27,7 @@ use crate::{
     error::TuningError,
     settings::{BATCH, Settings, StageSettings},
     shared::Shared,
+    source::ShedSettings,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
     tuning,
 };
@@ -330,6 +331,12 @@ fn misfits(
     problems
 }
 
+/// The numbers of `shed(..)`, in nanoseconds.
+const SHED: [(&str, fn(ShedSettings) -> u64); 2] = [
+    ("shed.target", |shed| shed.target),
+    ("shed.interval", |shed| shed.interval),
+];
+
 /// What differs, in the order of the table of the keys.
 fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<(Key, Change)> {
     let mut changes = Vec::new();
@@ -388,8 +395,11 @@ fn changes(before: &Settings, after: &Settings, topology: &TopologyInfo) -> Vec<
         for (key, values) in values {
             differ(Some(stage.name), key, info(key).name, values);
         }
-        let shed = both.map(|s| format!("{:?}", s.shed));
-        differ(Some(stage.name), Key::Shed, info(Key::Shed).name, shed);
+        let shed = both.map(|s| s.shed);
+        for (name, part) in SHED {
+            let value = |shed: Option<ShedSettings>| or_none(shed.map(|shed| time(part(shed))));
+            differ(Some(stage.name), Key::Shed, name, shed.map(value));
+        }
         for (key, name, values) in guarded(both) {
             differ(Some(stage.name), key, name, values);
         }
