@@ -200,6 +200,33 @@ pub struct StageInfo {
 }
 
 impl StageInfo {
+    /// A stage without a name that reads nothing: what others are described from.
+    pub const EMPTY: Self = Self {
+        name: "",
+        kind: Kind::Stage,
+        file: "",
+        line: 0,
+        state: StateKind::None,
+        fallible: false,
+        many: false,
+        is_poll: false,
+        is_batch: false,
+        is_async: false,
+        in_flight: None,
+        batch: None,
+        linger_ns: None,
+        budget_ns: None,
+        idle_ns: None,
+        queue: None,
+        priority: None,
+        cores: None,
+        wait: None,
+        realtime: None,
+        on_panic: None,
+        on_error: None,
+        inputs: &[],
+    };
+
     /// Does it read the push input?
     pub fn reads_input(&self) -> bool {
         self.inputs.iter().any(|door| door.stage == DoorInfo::INPUT)

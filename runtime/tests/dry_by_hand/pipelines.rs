@@ -71,25 +71,8 @@ const fn plain(
         kind,
         file: file!(),
         line: line!(),
-        state: rt::StateKind::None,
-        fallible: false,
-        many: false,
-        is_poll: false,
-        is_batch: false,
-        is_async: false,
-        in_flight: None,
-        batch: None,
-        linger_ns: None,
-        budget_ns: None,
-        idle_ns: None,
-        queue: None,
-        priority: None,
-        cores: None,
-        wait: None,
-        realtime: None,
-        on_panic: None,
-        on_error: None,
         inputs,
+        ..rt::StageInfo::EMPTY
     }
 }
 

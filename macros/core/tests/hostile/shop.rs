@@ -57,24 +57,8 @@ const SOURCE: StageInfo = StageInfo {
     file: "src/mempool.rs",
     line: 1,
     state: StateKind::Serial,
-    fallible: false,
-    many: false,
     is_poll: true,
-    is_batch: false,
-    is_async: false,
-    in_flight: None,
-    batch: None,
-    linger_ns: None,
-    budget_ns: None,
-    idle_ns: None,
-    queue: None,
-    priority: None,
-    on_panic: None,
-    cores: None,
-    wait: None,
-    realtime: None,
-    on_error: None,
-    inputs: &[],
+    ..StageInfo::EMPTY
 };
 
 const STAGE: StageInfo = StageInfo {

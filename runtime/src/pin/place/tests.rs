@@ -1,7 +1,7 @@
 //! Pinned threads on machines that are large enough and on others.
 
 use pipewright_spec::{
-    info::{Kind, StageInfo, StateKind},
+    info::StageInfo,
     options::Priority,
 };
 
@@ -10,28 +10,9 @@ use super::*;
 const fn stage(name: &'static str, cores: &'static [u32], wait: Wait) -> StageInfo {
     StageInfo {
         name,
-        kind: Kind::Stage,
-        file: "",
-        line: 0,
-        state: StateKind::None,
-        fallible: false,
-        many: false,
-        is_poll: false,
-        is_batch: false,
-        is_async: false,
-        in_flight: None,
-        batch: None,
-        linger_ns: None,
-        budget_ns: None,
-        idle_ns: None,
-        queue: None,
-        priority: None,
         cores: Some(cores),
         wait: Some(wait),
-        realtime: None,
-        on_panic: None,
-        on_error: None,
-        inputs: &[],
+        ..StageInfo::EMPTY
     }
 }
 
