@@ -19,15 +19,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::{
-    ack_ring::AckRing,
-    error::RunError,
-    shared::Shared,
-    sync::{
-        AtomicBool, Mutex, Ordering,
-        thread::{self, Scope, ScopedJoinHandle},
-    },
-};
+use crate::{ack_ring::AckRing, beside::Chore, error::RunError, shared::Shared, sync::Mutex};
 
 /// Batches of a source that may be on their way, or wait for one that is, before the source is not asked any more.
 pub(crate) const ROOM: usize = 1024;
@@ -227,40 +219,13 @@ pub(crate) fn commit(shared: &Shared) -> bool {
     true
 }
 
-/// The thread that commits while a run goes on; it ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Committing<'s> {
-    over: &'s AtomicBool,
-    thread: ScopedJoinHandle<'s, ()>,
-}
-
-impl<'s> Committing<'s> {
-    /// Starts it, if there is a source to commit for.
-    pub(crate) fn start(
-        scope: &'s Scope<'s, '_>,
-        shared: &'s Shared,
-        over: &'s AtomicBool,
-    ) -> std::io::Result<Option<Self>> {
-        if !shared.has_acks {
-            return Ok(None);
-        }
-        let thread = thread::Builder::new()
-            .name(format!("{}-commits", shared.info.name))
-            .spawn_scoped(scope, move || {
-                // Acquire: pairs with the Release below; this sleeps only after it has looked.
-                while !over.load(Ordering::Acquire) && commit(shared) {
-                    thread::park_timeout(EVERY);
-                }
-            })?;
-        Ok(Some(Self { over, thread }))
-    }
-}
-
-impl Drop for Committing<'_> {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-    }
+/// Commits while a run goes on, if there is a source to commit for.
+pub(crate) fn chore(shared: &Shared) -> Option<Chore<'_>> {
+    shared.has_acks.then(|| Chore {
+        name: "commits",
+        every: EVERY,
+        look: Box::new(|| commit(shared)),
+    })
 }
 
 /// Notes the position of a state behind a batch.

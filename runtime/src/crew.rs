@@ -3,7 +3,6 @@
 
 use std::{
     cell::RefCell,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
 };
@@ -12,17 +11,16 @@ use crossbeam_deque::Worker as Queue;
 use pipewright_spec::info::{Enforce, StateKind};
 
 use crate::{
-    acks::{self, Committing},
+    acks,
     answers::{Answers, spawn_scoped},
+    beside::Beside,
     carrier::Task,
     diagnose::Common,
     drive::panic_message,
     error::{InitError, StartError},
     fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
-    guard::Watching,
     pin,
-    pressure::Sampler,
     reserve::Own,
     shared::Shared,
     shelf::Shelf,
@@ -111,7 +109,7 @@ fn run_workers<G: Graph>(
 ) {
     let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
-    let ends = [(); 3].map(|()| AtomicBool::new(false));
+    let over = AtomicBool::new(false);
     let ready = Answers::default();
     thread::scope(|scope| {
         let mut queues = queues.into_iter().enumerate();
@@ -136,7 +134,9 @@ fn run_workers<G: Graph>(
         };
         let mut problem = crew.start(others).err();
         // They end when this is left, in whatever way.
-        let beside = beside(scope, shared, &ends, &mut problem);
+        let beside = Beside::start(scope, shared, &over).map_err(|error| {
+            problem.get_or_insert(StartError::Thread(error));
+        });
         for _ in 0..crew.started {
             if let Some(Err(error)) = ready.hear() {
                 problem.get_or_insert(error);
@@ -178,35 +178,6 @@ fn run_workers<G: Graph>(
     }
     // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
     while shared.injector.pop().is_some() {}
-}
-
-/// The threads beside the workers, each until this is dropped: one looks at memory, one commits, one looks after guards.
-type Beside<'scope> = (
-    Option<Sampler<'scope>>,
-    Option<Committing<'scope>>,
-    Option<Watching<'scope>>,
-);
-
-fn beside<'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
-    shared: &'scope Shared,
-    ends: &'scope [AtomicBool; 3],
-    problem: &mut Option<StartError>,
-) -> Beside<'scope> {
-    let [sampled, committed, watched] = ends;
-    (
-        or_problem(Sampler::start(scope, shared, sampled), problem),
-        or_problem(Committing::start(scope, shared, committed), problem),
-        or_problem(Watching::start(scope, shared, watched), problem),
-    )
-}
-
-/// A thread beside the workers, if there is one; notes why it could not be started.
-fn or_problem<T>(started: io::Result<Option<T>>, problem: &mut Option<StartError>) -> Option<T> {
-    started.unwrap_or_else(|error| {
-        problem.get_or_insert(StartError::Thread(error));
-        None
-    })
 }
 
 /// The queues of the workers, of which all know where to steal.

@@ -75,6 +75,7 @@ built_on_them! {
     mod answers;
     mod aside;
     mod batch;
+    mod beside;
     mod budget;
     mod builder;
     mod call;

@@ -18,7 +18,9 @@ use crate::{
     breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
     error::RunError,
-    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway},
+    guard::{
+        Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway, Watch,
+    },
     settings::Settings,
 };
 
@@ -42,7 +44,12 @@ impl DryGuard {
     pub(super) fn new(settings: &GuardSettings) -> Self {
         let (clock, hand) = Clock::manual();
         Self {
-            guard: Rc::new(Guard::new(&settings.clone().with_clock(&clock), 0, 1)),
+            guard: Rc::new(Guard::new(
+                &settings.clone().with_clock(&clock),
+                0,
+                1,
+                Watch::No,
+            )),
             hand,
             at: 0,
             since: None,

@@ -56,7 +56,7 @@ use self::{
     rules::{BreakerSettings, Classes, OnOpen},
     timeout::Timeout,
 };
-pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures, watch::Watching};
+pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures, watch::chore};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
@@ -88,11 +88,10 @@ impl Guards {
     pub(crate) fn new(settings: &Settings) -> Self {
         let stages = settings.stages.iter().enumerate();
         let guard = |(at, stage): (usize, &StageSettings)| {
-            let mut guard = stage.guard.clone()?;
-            guard.is_watched = true;
+            let guard = stage.guard.as_ref()?;
             // Futures are cancelled, so nobody looks for calls that hang.
             let callers = if stage.is_async { 0 } else { settings.workers };
-            Some(Guard::new(&guard, at as u64, callers))
+            Some(Guard::new(guard, at as u64, callers, Watch::ByThread))
         };
         Self(stages.map(guard).collect())
     }
@@ -104,6 +103,15 @@ impl Guards {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
+}
+
+/// Who looks after calls that hang?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// A thread beside the workers.
+    ByThread,
+    /// Nobody; there are no threads.
+    No,
 }
 
 /// What guards a stage.
@@ -157,11 +165,13 @@ pub(crate) enum TurnsAway {
 }
 
 impl Guard {
-    pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize) -> Self {
+    pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize, watch: Watch) -> Self {
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
-            breaker: Breaker::of(&match settings.is_watched() {
-                true => breaker.numbers().watched_every(watch::EVERY),
-                false => breaker.numbers(),
+            breaker: Breaker::of(&match watch {
+                Watch::ByThread if settings.goes_by_time() => {
+                    breaker.numbers().watched_every(watch::EVERY)
+                }
+                _ => breaker.numbers(),
             }),
             on_open: breaker.on_open,
             hold: AtomicU64::new(breaker.hold()),

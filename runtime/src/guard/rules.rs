@@ -27,8 +27,6 @@ pub(crate) struct GuardSettings {
     pub(crate) retry: Option<RetrySettings>,
     /// The clock of all that guards it.
     pub(crate) clock: Clock,
-    /// Is there somebody who looks after calls that hang?
-    pub(crate) is_watched: bool,
 }
 
 /// A breaker's numbers, and what follows when it is open.
@@ -185,14 +183,13 @@ impl GuardSettings {
             breaker,
             retry: info.retry.map(RetrySettings::of),
             clock: Clock::new(),
-            is_watched: false,
         }
     }
 
-    /// Is there a breaker that goes by how long calls take, and somebody who looks after them?
-    pub(crate) fn is_watched(&self) -> bool {
+    /// Is there a breaker that goes by how long calls take?
+    pub(crate) fn goes_by_time(&self) -> bool {
         let timed = |breaker: &BreakerSettings| breaker.is_timed() || self.timeout.is_some();
-        self.is_watched && self.breaker.as_ref().is_some_and(timed)
+        self.breaker.as_ref().is_some_and(timed)
     }
 
     /// The same, by another clock.

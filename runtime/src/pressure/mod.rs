@@ -35,7 +35,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::{gauge::Gauge, sampler::Sampler};
+pub(crate) use self::{gauge::Gauge, sampler::chore};
 use crate::{
     machine::Files,
     sync::{AtomicU8, AtomicU64, Ordering},

@@ -1,60 +1,28 @@
-//! The thread that looks at memory for a run and tells its workers the level.
+//! Looks at memory for a run, beside its workers, and tells them the level.
 
-use super::{Gauge, Level, MemoryWatch, state::Hysteresis};
-use crate::{
-    shared::Shared,
-    sync::{
-        AtomicBool, Ordering,
-        thread::{self, Scope, ScopedJoinHandle},
-    },
-};
+use std::thread;
 
-/// A sampler that runs; it ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Sampler<'s> {
-    over: &'s AtomicBool,
-    thread: ScopedJoinHandle<'s, ()>,
-}
+use super::{Level, state::Hysteresis};
+use crate::{beside::Chore, shared::Shared};
 
-impl<'s> Sampler<'s> {
-    /// Starts a thread of its own, if there is something to look at; `over` tells it when to end.
-    pub(crate) fn start(
-        scope: &'s Scope<'s, '_>,
-        shared: &'s Shared,
-        over: &'s AtomicBool,
-    ) -> std::io::Result<Option<Self>> {
-        let Some((watch, gauge)) = &shared.memory else {
-            return Ok(None);
-        };
-        let name = format!("{}-memory", shared.info.name);
-        let thread = thread::Builder::new()
-            .name(name)
-            .spawn_scoped(scope, move || sample(shared, watch, gauge, over))?;
-        Ok(Some(Self { over, thread }))
-    }
-}
-
-impl Drop for Sampler<'_> {
-    fn drop(&mut self) {
-        // Release: pairs with the Acquire of the sampler, which sleeps only after it has looked.
-        self.over.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-    }
-}
-
-fn sample(shared: &Shared, watch: &MemoryWatch, gauge: &Gauge, over: &AtomicBool) {
+/// Looks at memory while a run goes on, if it was asked to. The level stays in the report as it was at the end.
+pub(crate) fn chore(shared: &Shared) -> Option<Chore<'_>> {
+    let (watch, gauge) = shared.memory.as_ref()?;
     let calm = Calm(shared);
     let mut state = Hysteresis::new(watch.hold);
-    while !over.load(Ordering::Acquire) {
-        let level = state.step(shared.elapsed(), gauge.read());
-        tell(shared, level);
+    let look = move || {
+        let level = state.step(calm.0.elapsed(), gauge.read());
+        tell(calm.0, level);
         if level >= Level::High {
-            shared.free_spares();
+            calm.0.free_spares();
         }
-        thread::park_timeout(watch.every);
-    }
-    // The level stays in the report as it was at the end.
-    std::mem::forget(calm);
+        true
+    };
+    Some(Chore {
+        name: "memory",
+        every: watch.every,
+        look: Box::new(look),
+    })
 }
 
 fn tell(shared: &Shared, level: Level) {
@@ -65,12 +33,14 @@ fn tell(shared: &Shared, level: Level) {
     }
 }
 
-/// A sampler that panics, which would be a bug, must not leave the sources paused.
+/// A look that panics, which would be a bug, must not leave the sources paused.
 struct Calm<'s>(&'s Shared);
 
 impl Drop for Calm<'_> {
     fn drop(&mut self) {
-        tell(self.0, Level::None);
+        if thread::panicking() {
+            tell(self.0, Level::None);
+        }
     }
 }
 
@@ -101,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_panics_leaves_no_source_paused() {
+    fn a_look_that_panics_leaves_no_source_paused() {
         let shared = shared("1x1");
         let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _calm = Calm(&shared);
