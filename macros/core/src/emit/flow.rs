@@ -266,18 +266,26 @@ impl<'p> Flow<'p> {
 
     /// The method of a stage that several outputs reach.
     fn method(&mut self, stage: usize) -> Ident {
-        let name = format_ident!(
-            "to_{}",
-            self.pipe.nodes[stage].field,
-            span = Span::mixed_site()
-        );
-        if self.done.insert(Method::Enter(stage)) {
+        self.item_method("to", Method::Enter(stage), stage, Self::call)
+    }
+
+    /// A method that takes an item of the stage; `body` emits what it does with it.
+    fn item_method(
+        &mut self,
+        prefix: &str,
+        method: Method,
+        stage: usize,
+        body: fn(&mut Self, usize, TokenStream, &Ident) -> TokenStream,
+    ) -> Ident {
+        let field = &self.pipe.nodes[stage].field;
+        let name = format_ident!("{prefix}_{field}", span = Span::mixed_site());
+        if self.done.insert(method) {
             let (input, call) = (
                 self.pipe.projection(stage, "In"),
                 calls::param(self.pipe, stage),
             );
             let tally = self.tally.ident();
-            let body = self.call(stage, hygienic!(x), &mixed("self"));
+            let body = body(self, stage, hygienic!(x), &mixed("self"));
             self.methods.push(hygienic! {
                 #[inline(always)]
                 fn #name(&mut self, x: #input, #call t: &mut #tally) {

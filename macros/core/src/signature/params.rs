@@ -135,16 +135,7 @@ impl Params {
             return;
         }
         if let Some(at) = open_type(&reference.elem) {
-            errors
-                .at(
-                    "E_OPEN_TYPE",
-                    at,
-                    format!(
-                        "the state of a stage has one concrete type, and `{}` is open",
-                        shown(&reference.elem)
-                    ),
-                )
-                .help("name the type");
+            open("the state of a stage", &reference.elem, at, errors);
             return;
         }
         if let Some(at) = borrowed_part(&reference.elem) {
@@ -176,16 +167,7 @@ impl Params {
             return;
         }
         if let Some(at) = open_type(&reference.elem) {
-            errors
-                .at(
-                    "E_OPEN_TYPE",
-                    at,
-                    format!(
-                        "the environment has one concrete type, and `{}` is open",
-                        shown(&reference.elem)
-                    ),
-                )
-                .help("name the type");
+            open("the environment", &reference.elem, at, errors);
             return;
         }
         self.roles.push(Role::Env);
@@ -261,6 +243,17 @@ pub(crate) fn borrowed(ty: &Type, at: Span, errors: &mut Errors) {
             ),
         )
         .help("own it, or share it with `Arc`");
+}
+
+fn open(what: &str, ty: &Type, at: Span, errors: &mut Errors) {
+    let shown = shown(ty);
+    errors
+        .at(
+            "E_OPEN_TYPE",
+            at,
+            format!("{what} has one concrete type, and `{shown}` is open"),
+        )
+        .help("name the type");
 }
 
 /// The place of an `impl Trait` or `_`.

@@ -83,26 +83,7 @@ impl Flow<'_> {
 
     /// The method that calls the stage with an item whose turn it is.
     fn ahead_method(&mut self, stage: usize) -> Ident {
-        let name = format_ident!(
-            "now_{}",
-            self.pipe.nodes[stage].field,
-            span = Span::mixed_site()
-        );
-        if self.done.insert(Method::Ahead(stage)) {
-            let (input, call) = (
-                self.pipe.projection(stage, "In"),
-                calls::param(self.pipe, stage),
-            );
-            let tally = self.tally.ident();
-            let body = self.call_now(stage, hygienic!(x), &mixed("self"));
-            self.methods.push(hygienic! {
-                #[inline(always)]
-                fn #name(&mut self, x: #input, #call t: &mut #tally) {
-                    #body
-                }
-            });
-        }
-        name
+        self.item_method("now", Method::Ahead(stage), stage, Self::call_now)
     }
 
     /// The method that calls the stage with every item that waits in front of it.
