@@ -5,11 +5,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{Flow, Method, hygienic};
-use crate::emit::{
-    calls,
-    fields::Field,
-    pipe::{Pipe, mixed},
-};
+use crate::emit::{calls, fields::Field, pipe::Pipe};
 
 /// How many items wait in front of the stage.
 pub(crate) fn distance(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
