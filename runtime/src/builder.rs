@@ -27,7 +27,7 @@ use crate::{
     settings::Settings,
     shared::Shared,
     simd::Level,
-    source::{Ingress, Kind, Rules, SourceCtl, Waiting},
+    source::{Ingress, Kind, Rules, ShedRule, SourceCtl, Waiting},
     sync::thread,
     tuning,
     warnings::Warnings,
@@ -225,7 +225,9 @@ impl<P: Blueprint> Builder<P> {
         let capacity = settings.input_queue(P::TOPOLOGY);
         let rules = Rules {
             overflow: P::TOPOLOGY.overflow_of_input(),
-            shed: settings.input_shed().map(|shed| (shed, P::SHED_KEY)),
+            shed: settings
+                .input_shed()
+                .map(|shed| ShedRule::new(shed, P::SHED_KEY)),
         };
         let input = Ingress::new(capacity, rules, P::CROSSING);
         let env = Common::new(env, P::SHARED);

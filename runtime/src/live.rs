@@ -251,6 +251,7 @@ impl Shared {
         self.budget.set_limit(after.memory);
         for (ctl, source) in self.sources.iter().zip(self.info.sources) {
             let Some(stage) = source.stage.map(usize::from) else {
+                ctl.retune_input(after);
                 continue;
             };
             ctl.set_batch(after.stages[stage].batch);
@@ -288,11 +289,12 @@ pub(crate) fn changed(
     let mut after = before.clone();
     tuning::change(&mut after, topology, &file);
     let changes: Vec<(Key, Change)> = changes(before, &after, topology);
-    let fixed = changes.iter().filter(|(key, _)| !info(*key).live);
     let mut problems = Problems::new();
-    for (key, change) in fixed {
-        if let Some(place) = file.place_of(change.stage, *key) {
-            let message = format!("`{}` is fixed when a run starts", change.key);
+    for (key, change) in &changes {
+        if let Some(why) = why_fixed(*key, change.key)
+            && let Some(place) = file.place_of(change.stage, change.key)
+        {
+            let message = format!("`{}` is fixed when a run starts: {why}", change.key);
             let help = format!("leave it at {}, or start the run again", change.from);
             problems.push(Problem::new("E_FIXED", message, place.clone()).help(help));
         }
@@ -305,6 +307,21 @@ pub(crate) fn changed(
         after,
         changes.into_iter().map(|(_, change)| change).collect(),
     ))
+}
+
+/// Why a number cannot change while a run goes on; `None` if it can.
+fn why_fixed(key: Key, name: &str) -> Option<&'static str> {
+    if info(key).live {
+        return None;
+    }
+    Some(match (key, name) {
+        (Key::Pool, "pool.workers") => "its threads are made then",
+        (Key::Pool, _) => "its threads take their seats then",
+        (Key::Hw, _) => "what the machine gives is looked at then",
+        (Key::Cores, _) => "its threads are made then, and each has its part of the items",
+        (Key::Realtime, _) => "its threads take their priority then",
+        _ => "what it bounds is made then",
+    })
 }
 
 /// Numbers of guards that do not fit each other, or that cannot change while a run goes on.
@@ -321,7 +338,7 @@ fn misfits(
             continue;
         };
         if let Some((key, why)) = before.misfit(after)
-            && let Some(place) = file.place_of(Some(stage.name), key)
+            && let Some(place) = file.place_of(Some(stage.name), info(key).name)
         {
             let message = format!("`{}` of `{}`: {why}", info(key).name, stage.name);
             let help = "leave what it does not fit, or start the run again";

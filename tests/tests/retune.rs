@@ -73,6 +73,12 @@ fn what_does_not_fit_is_refused_whole_and_the_running_numbers_stay() {
             "leave it at 1, or start the run again",
         ),
         (
+            r#"(pool: (workers: 1, numa: 0), stages: { "pack": (batch: 25) })"#,
+            "`pool.numa` is fixed when a run starts: its threads take their seats then",
+            "bad.tuning.ron:1:27",
+            "leave it at its default, or start the run again",
+        ),
+        (
             r#"(stages: { "pack": (batch: 25), "lost": (batch: 1) })"#,
             "E_UNKNOWN_STAGE",
             "bad.tuning.ron:1:34",
@@ -97,7 +103,7 @@ fn what_does_not_fit_is_refused_whole_and_the_running_numbers_stay() {
     }
     assert_eq!(largest(&run, &seen), 10);
     let report = run.drain().unwrap();
-    assert_eq!(report.retunings().len(), 4);
+    assert_eq!(report.retunings().len(), 5);
     assert!(
         report
             .to_string()

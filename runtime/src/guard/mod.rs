@@ -214,6 +214,9 @@ impl Guard {
 
     /// Takes other numbers over, which were checked; what waits is to ask again.
     pub(crate) fn retune(&self, settings: &GuardSettings) {
+        if let (Some(bulkhead), Some(most)) = (&self.bulkhead, settings.workers) {
+            bulkhead.retune(most);
+        }
         if let (Some(timeout), Some(most)) = (&self.timeout, settings.timeout) {
             timeout.retune(most);
         }

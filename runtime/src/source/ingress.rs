@@ -20,7 +20,7 @@ use pipewright_spec::options::Overflow;
 use super::{
     Place, Pulled, SourceCtl, Waiting,
     rules::{Rules, victims},
-    shed::Shed,
+    shed::{Shed, ShedSettings},
 };
 use crate::{
     carrier::{Carrier, Home},
@@ -384,6 +384,12 @@ impl<T: 'static> Waiting for Ingress<T> {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+
+    fn retune(&self, shed: Option<ShedSettings>) {
+        if let (Some(rule), Some(settings)) = (&self.rules.shed, shed) {
+            rule.retune(settings);
+        }
+    }
 }
 
 /// The input as a source.
@@ -423,13 +429,13 @@ impl<T: 'static> IngressSource<T> {
         let queue = site
             .input
             .expect("a pipeline that reads `input` is opened with one");
-        let shed = queue.rules.shed;
+        let shed = queue.rules.shed.as_ref();
         Self {
             end: Token::new(End {
                 queue: Arc::clone(queue),
                 taken: Vec::new(),
                 times: Vec::new(),
-                shed: shed.map(|(settings, key)| Shed::new(settings, key)),
+                shed: shed.map(|rule| Shed::new(rule.settings(), rule.key)),
             }),
             home,
             place: Place {
@@ -545,7 +551,8 @@ fn skip<T: 'static>(end: &mut End<T>, w: &Worker<'_>, source: u16, items: &mut V
         out.extend(take_gone(times, items, gone));
     }
     drop_all(w, source, Why::Expired, out);
-    if let Some(shed) = shed {
+    if let (Some(shed), Some(rule)) = (shed, &queue.rules.shed) {
+        shed.retune(rule.settings(), now);
         if items.is_empty() && !queue.intake.waits_in(lane) {
             shed.found_empty(lane);
         }

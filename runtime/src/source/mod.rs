@@ -17,7 +17,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-pub(crate) use self::{ingress::Ingress, rules::Rules, shed::ShedSettings};
+pub(crate) use self::{
+    ingress::Ingress,
+    rules::{Rules, ShedRule},
+    shed::ShedSettings,
+};
 pub use self::{
     ingress::IngressSource,
     iter::IterSource,
@@ -33,7 +37,7 @@ use crate::{
     dropped::Losses,
     error::RunError,
     lane::Lane,
-    settings::PULL,
+    settings::{PULL, Settings},
     shared::Shared,
     sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop},
     token::Token,
@@ -108,6 +112,8 @@ pub(crate) trait Waiting: Send + Sync {
     fn close(&self);
     /// What was dropped before it was pulled.
     fn losses(&self) -> &Losses;
+    /// Goes by these numbers from now on.
+    fn retune(&self, shed: Option<ShedSettings>);
 }
 
 impl fmt::Debug for Kind {
@@ -146,6 +152,13 @@ impl SourceCtl {
     /// The most items of a pull from now on, where it is said.
     pub(crate) fn set_batch(&self, batch: Option<u32>) {
         self.batch.store(batch.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Goes by the numbers of those that read the input, if it is one.
+    pub(crate) fn retune_input(&self, settings: &Settings) {
+        if let Kind::Input(input) = &self.kind {
+            input.retune(settings.input_shed());
+        }
     }
 
     /// Whether threads of its own pull from it.

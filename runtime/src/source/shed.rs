@@ -95,6 +95,15 @@ impl<T> Shed<T> {
         }
     }
 
+    /// Goes by these numbers from `now` on. What is shed stays shed until the next interval is over.
+    pub(crate) fn retune(&mut self, settings: ShedSettings, now: u64) {
+        if self.settings != settings {
+            self.settings = settings;
+            self.due = [0; LANES];
+            self.next = self.next.min(now.saturating_add(settings.interval));
+        }
+    }
+
     /// Is an item of a lane shed that is taken out at the time `now`?
     pub(crate) fn sheds(&mut self, item: &T, lane: Lane, times: Times, now: u64) -> bool {
         self.learn(lane, now.saturating_sub(times.pushed), now);

@@ -229,22 +229,17 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
 }
 
 impl TuningFile {
-    /// Where a key of the pipeline, or of one of its stages, stands.
-    pub fn place_of(&self, stage: Option<&str>, key: Key) -> Option<&Span> {
-        let Some(name) = stage else {
-            return match key {
-                Key::Quantum => place(&self.quantum_ns),
-                Key::Memory => place(&self.memory),
-                Key::Hw => place(&self.enforce),
-                Key::Pool => place(&self.pool.workers)
-                    .or(place(&self.pool.cores))
-                    .or(place(&self.pool.smt))
-                    .or(place(&self.pool.numa)),
-                _ => None,
-            };
+    /// Where a number of the pipeline, or of one of its stages, stands: a key such as `batch`, or a field of one such as
+    /// `pool.workers` or `breaker.open`.
+    pub fn place_of(&self, stage: Option<&str>, name: &str) -> Option<&Span> {
+        let (key, field) = name
+            .split_once('.')
+            .map_or((name, None), |(key, field)| (key, Some(field)));
+        let Some(stage) = stage else {
+            return self.place_in_pipeline(key, field);
         };
-        let stage = self.stages.iter().find(|stage| stage.name.text == name)?;
-        match key {
+        let stage = self.stages.iter().find(|tuned| tuned.name.text == stage)?;
+        match options::find(key)?.key {
             Key::Batch => place(&stage.batch),
             Key::Linger => place(&stage.linger_ns),
             Key::Budget => place(&stage.budget_ns),
@@ -256,12 +251,25 @@ impl TuningFile {
             Key::Cores => place(&stage.cores),
             Key::Wait => place(&stage.wait),
             Key::Realtime => place(&stage.realtime),
-            Key::Breaker => place(&stage.breaker),
+            Key::Breaker => place_in(&stage.breaker, field),
             Key::Rate => place(&stage.rate),
-            Key::Retry => place(&stage.retry),
-            Key::Shed => place(&stage.shed),
+            Key::Retry => place_in(&stage.retry, field),
+            Key::Shed => place_in(&stage.shed, field),
             Key::Workers => place(&stage.workers),
             Key::Timeout => place(&stage.timeout_ns),
+            _ => None,
+        }
+    }
+
+    fn place_in_pipeline(&self, key: &str, field: Option<&str>) -> Option<&Span> {
+        match (key, field) {
+            ("quantum", _) => place(&self.quantum_ns),
+            ("memory", _) => place(&self.memory),
+            ("hw", _) => place(&self.enforce),
+            ("pool", Some("workers")) => place(&self.pool.workers),
+            ("pool", Some("cores")) => place(&self.pool.cores),
+            ("pool", Some("smt")) => place(&self.pool.smt),
+            ("pool", Some("numa")) => place(&self.pool.numa),
             _ => None,
         }
     }
@@ -281,6 +289,16 @@ impl TuningFile {
 
 fn place<T>(given: &Option<Given<T, Span>>) -> Option<&Span> {
     given.as_ref().map(|given| &given.place)
+}
+
+/// Where a field of a group stands, or else the group.
+fn place_in<'g>(
+    given: &'g Option<Given<Group<Span>, Span>>,
+    field: Option<&str>,
+) -> Option<&'g Span> {
+    let given = given.as_ref()?;
+    let found = field.and_then(|name| given.value.find(name));
+    Some(found.map_or(&given.place, |field| &field.place))
 }
 
 fn unknown(stage: &StageTuning, topology: &TopologyInfo) -> Problem<Span> {
