@@ -65,6 +65,15 @@ impl Lanes {
     pub(crate) const NORMAL: Self = Self(1 << Lane::NORMAL.0);
     pub(crate) const ALL: Self = Self((1 << LANES) - 1);
 
+    /// A bit for each lane, the most urgent first.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn of_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     pub(crate) fn has(self, lane: Lane) -> bool {
         self.0 & (1 << lane.0) != 0
     }

@@ -249,6 +249,11 @@ impl Shared {
     fn set_numbers(&self, before: &Settings, after: &Settings) {
         self.live.set(after);
         self.budget.set_limit(after.memory);
+        let (links, lanes) = after.lanes(self.info);
+        self.lanes.retune(self.info, &links, &lanes);
+        for (ctl, lane) in self.sources.iter().zip(lanes) {
+            ctl.set_lane(lane);
+        }
         for (ctl, source) in self.sources.iter().zip(self.info.sources) {
             let Some(stage) = source.stage.map(usize::from) else {
                 ctl.retune_input(after);

@@ -83,8 +83,7 @@ impl<'r> Worker<'r> {
     ) -> Self {
         let mut worker = Self::nested(shared, id, queue);
         worker.nested = false;
-        // Where all lanes are alike nothing has to be looked up for.
-        worker.urgent = urgent.filter(|_| shared.lanes.used() != Lanes::NORMAL);
+        worker.urgent = urgent;
         worker
     }
 
@@ -137,8 +136,14 @@ impl<'r> Worker<'r> {
             node: self.node(),
             lane: self.lane,
             id: self.id,
-            urgent: if self.alone { None } else { self.urgent },
+            urgent: self.urgent.filter(|_| self.may_be_interrupted()),
         }
+    }
+
+    /// Is there, or will there be, something more urgent in the middle of a batch? Not where all lanes are alike.
+    #[inline]
+    fn may_be_interrupted(&self) -> bool {
+        !self.alone && self.shared.lanes.used() != Lanes::NORMAL
     }
 
     /// Its memory node, by the count of its run.

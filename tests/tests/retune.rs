@@ -61,10 +61,10 @@ fn what_does_not_fit_is_refused_whole_and_the_running_numbers_stay() {
     let run = packs::pipeline().start(seen.clone()).unwrap();
     for (text, code, place, help) in [
         (
-            r#"(stages: { "pack": (batch: 25), "last": (priority: high) })"#,
+            r#"(hw: (enforce: off), stages: { "pack": (batch: 25) })"#,
             "E_FIXED",
-            "bad.tuning.ron:1:52",
-            "leave it at low, or start the run again",
+            "bad.tuning.ron:1:16",
+            "leave it at warn, or start the run again",
         ),
         (
             r#"(pool: (workers: 2), stages: { "pack": (batch: 25) })"#,

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use pipewright::{Blueprint, Priority, Running, pipeline};
-use pipewright_tests::{Gate, eventually};
+use pipewright_tests::{Gate, Seen, WORKERS, eventually, work};
 
 /// Changes the numbers of a stage; the changes, as they are told.
 #[track_caller]
@@ -101,4 +101,98 @@ fn what_waits_is_shed_by_the_times_of_the_moment() {
     assert!(ledger.is_balanced(), "{ledger}");
     assert!(ledger.delivered >= 600, "{ledger}");
     assert!(ledger.dropped_by.shed > 0, "{ledger}");
+}
+
+/// What came to the sink, which waits at the gate with its first item.
+type Order = Arc<(Gate, Seen<u64>)>;
+
+/// Two sources that always have something, and look by look one of them is asked.
+#[pipeline(env = Order, quantum = "1us")]
+mod lanes {
+    use super::*;
+
+    #[source]
+    pub fn one() -> impl Iterator<Item = u64> {
+        0..2000
+    }
+
+    #[source]
+    pub fn other() -> impl Iterator<Item = u64> {
+        1_000_000..1_002_000
+    }
+
+    #[stage(from = [one, other])]
+    pub fn count(n: u64, seen: &mut u64) -> u64 {
+        *seen += 1;
+        work(n)
+    }
+
+    #[sink(from = count, order = any)]
+    pub fn last(n: u64, env: &Order) {
+        if env.1.is_empty() {
+            env.0.pass();
+        }
+        for _ in 0..20 {
+            work(());
+        }
+        env.1.see(n);
+    }
+}
+
+#[test]
+fn a_source_that_becomes_urgent_is_asked_first() {
+    for workers in WORKERS {
+        let env = Order::default();
+        let run = lanes::pipeline()
+            .workers(workers)
+            .start(Arc::clone(&env))
+            .unwrap();
+        env.0.reached();
+        let changes = retune(&run, "other", "priority: critical");
+        assert_eq!(changes, ["other.priority its default -> critical"]);
+        retune(&run, "last", "priority: low");
+        env.0.open();
+        let mut report = run.wait().unwrap();
+        assert_eq!(report.take_state::<lanes::count>(), Some(4000));
+        let order = env.1.take();
+        assert_eq!(order.len(), 4000, "{report}");
+        // With more workers one of them asks the other source meanwhile. In turns it would be half of them.
+        let others = order[..1500].iter().filter(|n| **n < 1_000_000).count();
+        assert!(
+            workers > 1 || others < 600,
+            "{others} in the first 1,500: {report}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_priorities_change_all_the_time() {
+    for workers in WORKERS {
+        let env = Order::default();
+        env.0.open();
+        let run = lanes::pipeline()
+            .workers(workers)
+            .in_parallel()
+            .start(Arc::clone(&env))
+            .unwrap();
+        let words = ["critical", "high", "normal", "low"];
+        let mut rounds = 0;
+        while env.1.len() < 3_900 {
+            let word = |of: usize| words[(rounds / of) % 4];
+            let text = format!(
+                r#"(stages: {{ "one": (priority: {}), "count": (priority: {}), "last": (priority: {}) }})"#,
+                word(1),
+                word(4),
+                word(16)
+            );
+            run.retune("operator", &text).unwrap();
+            rounds += 1;
+        }
+        let report = run.wait().unwrap();
+        assert!(report.ledger().is_balanced(), "{report}");
+        let mut all = env.1.take();
+        all.sort_unstable();
+        let sent = (0..2000).chain(1_000_000..1_002_000);
+        assert!(all.into_iter().eq(sent), "{rounds} rounds: {report}");
+    }
 }

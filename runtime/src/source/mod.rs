@@ -39,7 +39,7 @@ use crate::{
     lane::Lane,
     settings::{PULL, Settings},
     shared::Shared,
-    sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop},
+    sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, spin_loop},
     token::Token,
     worker::Worker,
 };
@@ -86,7 +86,7 @@ pub(crate) struct SourceCtl {
     /// Batches that it has given.
     batches: AtomicU64,
     /// The lane of what it gives; an input has items of every lane.
-    lane: Lane,
+    lane: AtomicU8,
     kind: Kind,
     /// Can pieces be cut off and worked on without handing items over at all?
     free: AtomicBool,
@@ -137,7 +137,7 @@ impl SourceCtl {
             batch: AtomicU32::new(batch.unwrap_or(0)),
             batches: AtomicU64::new(0),
             acks: OnceLock::new(),
-            lane,
+            lane: AtomicU8::new(lane.index() as u8),
             kind,
             free: AtomicBool::new(false),
             pinned: false,
@@ -146,7 +146,13 @@ impl SourceCtl {
 
     /// The lane of what it gives.
     pub(crate) fn lane(&self) -> Lane {
-        self.lane
+        // Relaxed: it stands for itself.
+        Lane::from_index(self.lane.load(Ordering::Relaxed).into())
+    }
+
+    /// What it gives from now on is of this lane.
+    pub(crate) fn set_lane(&self, lane: Lane) {
+        self.lane.store(lane.index() as u8, Ordering::Relaxed);
     }
 
     /// The most items of a pull from now on, where it is said.
@@ -208,7 +214,7 @@ impl SourceCtl {
         }
         match &self.kind {
             Kind::Input(input) => input.is_ready(lane),
-            Kind::Pulled => lane == self.lane && self.retry_at.load(Ordering::Relaxed) <= now,
+            Kind::Pulled => lane == self.lane() && self.retry_at.load(Ordering::Relaxed) <= now,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Numbers change while the run goes on: a polled source with a long rest, batches that wait to be filled, and the memory limit.
+//! Numbers change while the run goes on: a polled source with a long rest, batches that wait to be filled, the memory limit, and who
+//! is served first.
 
 use pipewright::{Batch, Emit, Flow, Running, pipeline};
 
@@ -39,14 +40,20 @@ mod numbers {
     }
 }
 
+fn lane() -> &'static str {
+    ["critical", "high", "normal", "low"][any(4) as usize]
+}
+
 fn retune(run: &Running<numbers::Pipeline>) {
     let text = format!(
-        "(memory: \"{}Ki\", quantum: \"{}us\", stages: {{ \"poll\": (idle: \"{}ns\", batch: {}), \"pack\": (batch: {}) }})",
+        "(memory: \"{}Ki\", quantum: \"{}us\", stages: {{ \"poll\": (idle: \"{}ns\", batch: {}, priority: {}), \"pack\": (batch: {}), \"last\": (priority: {}) }})",
         1 << any(10),
         1 + any(8),
         1 + any(50),
         1 + any(8),
+        lane(),
         1 + any(8),
+        lane(),
     );
     run.retune("by the schedule", &text).unwrap();
 }
