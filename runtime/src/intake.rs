@@ -19,6 +19,10 @@
 //! that would be taken next of a lane, under the same lock, and pushes its own into that room. What was taken out gives its
 //! room back under that lock, so who finds nothing to take out has room.
 //!
+//! **Another capacity** changes the room by the difference, which may leave it below zero: then nothing is pushed until enough was
+//! taken. Where the queue becomes smaller, the shards give back what they have in advance, each under its lock; who has the lock
+//! afterwards knows the new capacity. So what the shards keep is a quarter of that again.
+//!
 //! **Closing** takes each shard's lock once. Afterwards nothing can be pushed, and what was pushed is announced.
 
 use std::sync::TryLockError;
@@ -28,7 +32,7 @@ use crossbeam_utils::CachePadded;
 use self::buffer::Buffer;
 use crate::{
     lane::{LANES, Lane},
-    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, spin_loop},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin_loop},
 };
 
 mod buffer;
@@ -55,12 +59,11 @@ const ROOMY_BYTES: usize = 64 << 10;
 pub(crate) struct Intake<T> {
     shards: Box<[CachePadded<Mutex<Shard<T>>>]>,
     pending: CachePadded<AtomicU64>,
+    /// Room that no shard has, as an `i64`.
     room: CachePadded<AtomicU64>,
-    /// Room that a shard takes at once.
-    ahead: u64,
-    capacity: u64,
+    capacity: AtomicU64,
     /// Items that a buffer has room for from the beginning.
-    roomy: usize,
+    roomy: AtomicUsize,
     closed: AtomicBool,
     /// What workers have taken out of the shards and did not want, the last item first, so that the next ones are taken from
     /// the end.
@@ -146,7 +149,6 @@ pub(crate) enum Pushed {
 
 impl<T> Intake<T> {
     pub(crate) fn new(capacity: u64) -> Self {
-        let ahead = (capacity / (4 * SHARDS as u64)).clamp(1, MOST_AHEAD);
         let shard = || Shard {
             open: true,
             room: 0,
@@ -158,9 +160,8 @@ impl<T> Intake<T> {
                 .collect(),
             pending: CachePadded::new(AtomicU64::new(0)),
             room: CachePadded::new(AtomicU64::new(capacity)),
-            ahead,
-            capacity,
-            roomy: (ROOMY_BYTES / size_of::<T>().max(1)).min(capacity as usize),
+            capacity: AtomicU64::new(capacity),
+            roomy: AtomicUsize::new(roomy::<T>(capacity)),
             closed: AtomicBool::new(false),
             taken: Mutex::new(Lined::default()),
             given: AtomicU64::new(0),
@@ -169,7 +170,24 @@ impl<T> Intake<T> {
     }
 
     pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Holds so many items from now on. If more of them wait, nothing is pushed until they do not. Whoever waits for room is to
+    /// look again.
+    pub(crate) fn resize(&self, capacity: u64) {
+        let before = self.capacity.swap(capacity, Ordering::Relaxed);
+        self.roomy.store(roomy::<T>(capacity), Ordering::Relaxed);
+        // Relaxed: as in `take_room`.
+        self.room
+            .fetch_add(capacity.wrapping_sub(before), Ordering::Relaxed);
+        if capacity < before {
+            for shard in 0..SHARDS {
+                let mut slot = self.shard(shard);
+                self.room
+                    .fetch_add(std::mem::take(&mut slot.room), Ordering::Relaxed);
+            }
+        }
     }
 
     /// Items that wait. Takes every lock for a moment.
@@ -187,7 +205,7 @@ impl<T> Intake<T> {
 
     /// Is there room that no shard has taken?
     pub(crate) fn room(&self) -> u64 {
-        self.room.load(Ordering::Relaxed)
+        below_zero_is_none(self.room.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -461,9 +479,10 @@ impl<T> Intake<T> {
 
     #[cold]
     fn take_room(&self, slot: &mut Shard<T>, wanted: u64) {
-        let wanted = (wanted - slot.room).max(self.ahead);
+        let ahead = (self.capacity() / (4 * SHARDS as u64)).clamp(1, MOST_AHEAD);
+        let wanted = (wanted - slot.room).max(ahead);
         let mut room = self.room.load(Ordering::Relaxed);
-        while room > 0 {
+        while below_zero_is_none(room) > 0 {
             let some = room.min(wanted);
             // Relaxed: it is a number; what it bounds is handed over under the locks.
             match self.room.compare_exchange_weak(
@@ -481,7 +500,8 @@ impl<T> Intake<T> {
     /// Room in a buffer for so many more items, and at once for all that it has room for from the beginning.
     #[inline]
     fn make_room(&self, items: &mut Vec<T>, more: usize) {
-        let least = self.roomy.max(items.len() + more);
+        let roomy = self.roomy.load(Ordering::Relaxed);
+        let least = roomy.max(items.len() + more);
         if items.capacity() < least {
             items.reserve(least - items.len());
         }
@@ -507,6 +527,16 @@ const ALL_SHARDS: u64 = (1 << SHARDS) - 1;
 
 fn bit_of(shard: usize, lane: Lane) -> u64 {
     1 << (lane.index() * SHARDS + shard % SHARDS)
+}
+
+/// Room that may be below zero.
+fn below_zero_is_none(room: u64) -> u64 {
+    (room as i64).max(0) as u64
+}
+
+/// Items that a buffer of such a queue has room for from the beginning.
+fn roomy<T>(capacity: u64) -> usize {
+    (ROOMY_BYTES / size_of::<T>().max(1)).min(capacity as usize)
 }
 
 fn count<T>(lanes: &Lined<T>) -> usize {

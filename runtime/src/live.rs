@@ -256,7 +256,10 @@ impl Shared {
         }
         for (ctl, source) in self.sources.iter().zip(self.info.sources) {
             let Some(stage) = source.stage.map(usize::from) else {
-                ctl.retune_input(after);
+                let (was, is) = ctl.retune_input(after, self.info);
+                self.budget.add(is.saturating_sub(was));
+                // Everybody is woken below.
+                let _ = self.budget.subtract(was.saturating_sub(is));
                 continue;
             };
             ctl.set_batch(after.stages[stage].batch);
@@ -296,7 +299,7 @@ pub(crate) fn changed(
     let changes: Vec<(Key, Change)> = changes(before, &after, topology);
     let mut problems = Problems::new();
     for (key, change) in &changes {
-        if let Some(why) = why_fixed(*key, change.key)
+        if let Some(why) = why_fixed(*key, change, topology)
             && let Some(place) = file.place_of(change.stage, change.key)
         {
             let message = format!("`{}` is fixed when a run starts: {why}", change.key);
@@ -315,11 +318,12 @@ pub(crate) fn changed(
 }
 
 /// Why a number cannot change while a run goes on; `None` if it can.
-fn why_fixed(key: Key, name: &str) -> Option<&'static str> {
-    if info(key).live {
-        return None;
-    }
-    Some(match (key, name) {
+fn why_fixed(key: Key, change: &Change, topology: &TopologyInfo) -> Option<&'static str> {
+    let stage = change.stage.and_then(|name| topology.find(name));
+    let reads_ring = || stage.is_some_and(|stage| topology.reads_ring(stage as u16));
+    Some(match (key, change.key) {
+        (Key::Queue, _) if reads_ring() => "the ring between two pinned threads is made then",
+        _ if info(key).live => return None,
         (Key::Pool, "pool.workers") => "its threads are made then",
         (Key::Pool, _) => "its threads take their seats then",
         (Key::Hw, _) => "what the machine gives is looked at then",

@@ -8,9 +8,9 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
-use pipewright::{Blueprint, Priority, Running, pipeline};
+use pipewright::{Blueprint, Priority, Running, SendError, pipeline};
 use pipewright_tests::{Gate, Seen, WORKERS, eventually, work};
 
 /// Changes the numbers of a stage; the changes, as they are told.
@@ -101,6 +101,135 @@ fn what_waits_is_shed_by_the_times_of_the_moment() {
     assert!(ledger.is_balanced(), "{ledger}");
     assert!(ledger.delivered >= 600, "{ledger}");
     assert!(ledger.dropped_by.shed > 0, "{ledger}");
+}
+
+macro_rules! queued {
+    ($name:ident, $($keys:tt)*) => {
+        #[pipeline(env = Env, pool(workers = 1))]
+        mod $name {
+            use super::*;
+
+            #[sink(from = input, $($keys)*)]
+            pub fn last(n: u64, sum: &mut u64, gate: &Env) {
+                if n == 0 {
+                    gate.pass();
+                }
+                *sum += n;
+            }
+        }
+    };
+}
+
+queued!(rejecting, queue = 4, overflow = reject);
+queued!(blocking, queue = 1);
+
+#[test]
+fn a_queue_holds_what_it_may_hold_at_the_moment() {
+    let gate = Env::default();
+    let run = rejecting::pipeline().start(Arc::clone(&gate)).unwrap();
+    run.send(0).unwrap();
+    gate.reached();
+    let before = run.metrics().buffers().bytes;
+    assert_eq!(run.send_all(1..9), Err(SendError::Full(5)));
+    assert_eq!(retune(&run, "last", "queue: 6"), ["last.queue 4 -> 6"]);
+    assert_eq!(run.metrics().buffers().bytes, before + 16);
+    assert_eq!(run.send_all(5..9), Err(SendError::Full(7)));
+    retune(&run, "last", "queue: 2");
+    assert_eq!(run.send(7), Err(SendError::Full(7)));
+    assert_eq!((run.input().len(), run.input().capacity()), (6, 2));
+    // Of what it has too much nothing is lost.
+    gate.open();
+    let mut report = run.drain().unwrap();
+    assert_eq!(report.take_state::<rejecting::last>(), Some(21));
+    assert!(report.ledger().is_balanced(), "{report}");
+}
+
+#[test]
+fn who_waits_for_room_goes_on_when_there_is_more() {
+    let gate = Env::default();
+    let run = blocking::pipeline().start(Arc::clone(&gate)).unwrap();
+    run.send(0).unwrap();
+    gate.reached();
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| run.send_all(1..=10).unwrap()))
+            .collect();
+        retune(&run, "last", "queue: 30");
+        // The worker takes nothing meanwhile.
+        senders
+            .into_iter()
+            .for_each(|sender| assert_eq!(sender.join().unwrap(), 10));
+        retune(&run, "last", "queue: 1");
+        let late = scope.spawn(|| run.send(1).unwrap());
+        gate.open();
+        late.join().unwrap();
+    });
+    let mut report = run.drain().unwrap();
+    assert_eq!(report.take_state::<blocking::last>(), Some(3 * 55 + 1));
+}
+
+#[test]
+fn nothing_is_lost_while_a_queue_becomes_larger_and_smaller() {
+    let gate = Env::default();
+    gate.open();
+    let run = blocking::pipeline().start(Arc::clone(&gate)).unwrap();
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| run.send_all(0..20_000).unwrap()))
+            .collect();
+        let mut sizes = [1, 4096, 3, 100].into_iter().cycle();
+        while !senders.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let size = sizes.next().unwrap_or(1);
+            run.retune(
+                "operator",
+                &format!("(stages: {{ \"last\": (queue: {size}) }})"),
+            )
+            .unwrap();
+        }
+    });
+    let mut report = run.drain().unwrap();
+    let sum = (0..20_000u64).sum::<u64>();
+    assert_eq!(report.take_state::<blocking::last>(), Some(3 * sum));
+    assert!(report.ledger().is_balanced(), "{report}");
+}
+
+/// Two threads with a ring between them.
+#[pipeline]
+mod ringed {
+    #[source(cores = "0")]
+    pub fn numbers() -> std::ops::Range<u64> {
+        0..1000
+    }
+
+    #[sink(from = numbers, cores = "1", queue = 64)]
+    pub fn last(_: u64) {}
+}
+
+#[test]
+fn what_was_made_when_the_run_started_says_so() {
+    let run = ringed::pipeline().start(()).unwrap();
+    for (numbers, why) in [
+        (
+            "queue: 65",
+            "`queue` is fixed when a run starts: the ring between two pinned threads is made then",
+        ),
+        (
+            r#"cores: "2""#,
+            "`cores` is fixed when a run starts: its threads are made then, and each has its part of the items",
+        ),
+        (
+            "realtime: 3, wait: park",
+            "`realtime` is fixed when a run starts: its threads take their priority then",
+        ),
+    ] {
+        let text = format!("( stages: {{ \"last\": ({numbers}) }} )");
+        let error = run.retune("operator", &text).unwrap_err().to_string();
+        assert!(
+            error.contains(why) && error.contains("operator:1:"),
+            "{error}"
+        );
+    }
+    let _ = run.wait().unwrap();
 }
 
 /// What came to the sink, which waits at the gate with its first item.

@@ -71,6 +71,34 @@ fn loom_a_closing_input_loses_no_item() {
 }
 
 #[test]
+fn loom_a_queue_that_becomes_smaller_has_room_again_when_it_was_emptied() {
+    check(3, || {
+        let intake = Arc::new(Intake::new(64));
+        let sender = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || {
+                let mut items = vec![1, 2];
+                let _ = intake.push_all(0, Lane::NORMAL.into(), &mut items);
+                2 - items.len()
+            })
+        };
+        let taker = {
+            let intake = Arc::clone(&intake);
+            thread::spawn(move || take(&intake, &mut Vec::new()))
+        };
+        intake.resize(1);
+        let sent = sender.join().unwrap();
+        let mut taken = taker.join().unwrap();
+        taken += take(&intake, &mut Vec::new());
+        assert_eq!(taken, sent);
+        // Nobody has room in advance of which others would need some.
+        assert_eq!(intake.room(), 1);
+        let _ = intake.push(1, Lane::NORMAL, &mut Some(3));
+        assert_eq!(intake.push(0, Lane::NORMAL, &mut Some(4)), Pushed::Full);
+    });
+}
+
+#[test]
 fn loom_an_item_that_is_displaced_is_nowhere_else() {
     check(2, || {
         let intake = Arc::new(Intake::new(1));

@@ -17,6 +17,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use pipewright_spec::info::TopologyInfo;
+
 pub(crate) use self::{
     ingress::Ingress,
     rules::{Rules, ShedRule},
@@ -112,8 +114,8 @@ pub(crate) trait Waiting: Send + Sync {
     fn close(&self);
     /// What was dropped before it was pulled.
     fn losses(&self) -> &Losses;
-    /// Goes by these numbers from now on.
-    fn retune(&self, shed: Option<ShedSettings>);
+    /// Goes by these numbers from now on; returns the bytes that it took at most before and takes now.
+    fn retune(&self, queue: u32, shed: Option<ShedSettings>) -> (usize, usize);
 }
 
 impl fmt::Debug for Kind {
@@ -160,10 +162,12 @@ impl SourceCtl {
         self.batch.store(batch.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Goes by the numbers of those that read the input, if it is one.
-    pub(crate) fn retune_input(&self, settings: &Settings) {
-        if let Kind::Input(input) = &self.kind {
-            input.retune(settings.input_shed());
+    /// Goes by the numbers of those that read the input, if it is one; returns the bytes that it took at most before and
+    /// takes now.
+    pub(crate) fn retune_input(&self, settings: &Settings, info: &TopologyInfo) -> (usize, usize) {
+        match &self.kind {
+            Kind::Input(input) => input.retune(settings.input_queue(info), settings.input_shed()),
+            Kind::Pulled => (0, 0),
         }
     }
 

@@ -151,6 +151,26 @@ fn what_was_pushed_before_a_drain_arrives_in_the_order_of_each_sender() {
 }
 
 #[test]
+fn a_queue_that_becomes_larger_and_smaller_keeps_its_items() {
+    check(|| {
+        let (seen, alive) = (Seen::new(), Arc::default());
+        let (report, taken) = pushing(&seen, &alive, |run| {
+            for _ in 0..3 {
+                let text = format!("(stages: {{ \"keep\": (queue: {}) }})", 1 + any(12));
+                run.retune("by the schedule", &text).unwrap();
+                pause(100);
+            }
+            ended(run.drain())
+        });
+        let ledger = report.ledger();
+        assert_eq!(ledger.received, taken.iter().sum::<u64>(), "{report}");
+        assert_eq!(ledger.delivered, seen.take().len() as u64, "{report}");
+        assert_eq!((ledger.dropped, ledger.panicked), (0, 0), "{report}");
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
 fn what_a_stop_drops_is_counted_and_freed() {
     check(|| {
         let (seen, alive) = (Seen::new(), Arc::default());

@@ -287,7 +287,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     live(key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled.")),
     live(key(Key::Budget, "budget", READERS, time(HOUR), "\"800us\"", Change::Tuning, "How long a batch may take from its first item until its stage has returned. Batches that take longer are counted and told.")),
     live(key(Key::Idle, "idle", SOURCE, time(HOUR), "\"50us\"", Change::Tuning, "How long a polled source rests when it has nothing.")),
-    key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it."),
+    live(key(Key::Queue, "queue", READERS, count(16 * MILLION), "\"4Ki\"; \"1Ki\" between pinned threads", Change::Tuning, "How many items wait in front of it.")),
     key(Key::Overflow, "overflow", READERS, ValueType::Word(Overflow::NAMES), "block", Change::Shape, "What happens when its queue is full: who sends waits, or gets the item back; or an item is dropped and counted, the new one, the oldest, or one of the lowest lane. Between pinned threads `block` and `drop_newest`."),
     live(key(Key::Shed, "shed", READERS, ValueType::Group(SHED), "off", Change::Presence, "Items of a lane that keep waiting in the `input` for too long are dropped and counted, the lowest lane first and all of a key together, until the others wait no longer.")),
     key(Key::InFlight, "in_flight", READERS, count(IN_FLIGHT), "64", Change::Tuning, "How many futures of an `async fn` are under way at once, in the whole run."),
