@@ -144,6 +144,8 @@ fn every_call_through_futures_is_answered() {
         eventually(|| env.begun() == 3);
         env.let_through(10);
         eventually(|| waiting[1].is_finished());
+        // The error goes on when its call is answered.
+        eventually(|| env.errors().len() == 1);
         let report = run.stop().unwrap();
         assert_eq!(report.ledger().dropped, 2, "{report}");
         let answers: Vec<_> = waiting.into_iter().map(|one| one.join().unwrap()).collect();
