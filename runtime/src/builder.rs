@@ -292,6 +292,7 @@ fn settle(
         placement = machine.place(&settings.pool)?;
     }
     settings.check(info)?;
+    settings.begin();
     Ok((settings, placement, pins))
 }
 

@@ -269,6 +269,12 @@ impl Shared {
             }
         }
         for (id, (before, after)) in before.stages.iter().zip(&after.stages).enumerate() {
+            if before.in_flight != after.in_flight
+                && let Some(hub) = self.flights.of(id)
+            {
+                hub.retune(after.in_flight);
+                self.release_aside(id as u16);
+            }
             if let (Some(settings), Some(guard)) = (&after.guard, self.guards.of(id))
                 && before
                     .guard
@@ -308,6 +314,7 @@ pub(crate) fn changed(
         }
     }
     problems.extend(misfits(before, &after, topology, &file));
+    problems.extend(too_many_futures(&after, topology, &file));
     if !problems.is_empty() {
         return Err(TuningError::Wrong(problems.render(&source)));
     }
@@ -331,6 +338,30 @@ fn why_fixed(key: Key, change: &Change, topology: &TopologyInfo) -> Option<&'sta
         (Key::Realtime, _) => "its threads take their priority then",
         _ => "what it bounds is made then",
     })
+}
+
+/// Futures for which there are no places.
+fn too_many_futures(
+    after: &Settings,
+    topology: &TopologyInfo,
+    file: &TuningFile,
+) -> Problems<Span> {
+    let mut problems = Problems::new();
+    for (settings, stage) in after.stages.iter().zip(topology.stages) {
+        let name = info(Key::InFlight).name;
+        if settings.in_flight > settings.places
+            && let Some(place) = file.place_of(Some(stage.name), name)
+        {
+            let most = settings.places;
+            let message = format!(
+                "`{name}` of `{}` cannot be more than {most} in this run: the places of futures are made when it starts",
+                stage.name
+            );
+            let help = format!("write {most} or less, or start the run again");
+            problems.push(Problem::new("E_FIXED", message, place.clone()).help(help));
+        }
+    }
+    problems
 }
 
 /// Numbers of guards that do not fit each other, or that cannot change while a run goes on.

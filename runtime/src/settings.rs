@@ -79,6 +79,8 @@ pub(crate) struct StageSettings {
     pub(crate) queue: u32,
     /// Futures that are under way at once.
     pub(crate) in_flight: u32,
+    /// Places of futures, which are made when the run starts: so many, however many are under way later.
+    pub(crate) places: u32,
     /// Is it an `async fn`?
     pub(crate) is_async: bool,
     pub(crate) priority: Option<Priority>,
@@ -112,6 +114,7 @@ impl Settings {
                     false => QUEUE,
                 }),
                 in_flight: stage.in_flight.unwrap_or(IN_FLIGHT),
+                places: stage.in_flight.unwrap_or(IN_FLIGHT),
                 is_async: stage.is_async,
                 priority: stage.priority,
                 cores: stage.cores.and_then(CoreSet::of),
@@ -164,6 +167,13 @@ impl Settings {
         self.credits = wanted.clamp(*CREDITS.start(), *CREDITS.end());
         let wanted = (PARTITIONS_PER_WORKER * workers).next_power_of_two();
         self.partitions = wanted.clamp(*PARTITIONS.start(), *PARTITIONS.end());
+    }
+
+    /// A run begins with these numbers.
+    pub(crate) fn begin(&mut self) {
+        for stage in &mut self.stages {
+            stage.places = stage.in_flight;
+        }
     }
 
     /// Gives the workers their seats on a machine.

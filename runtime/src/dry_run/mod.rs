@@ -65,7 +65,8 @@ impl<P: Blueprint> Builder<P> {
     /// Runs the pipeline on this thread, step by step, without sources and with a clock of its own: for tests. Numbers
     /// come from the topology and from tuning files given here; there is one worker, whatever [`workers`](Self::workers)
     /// says, and the environment variable is not read, so that a test does the same everywhere.
-    pub fn dry_run<'s>(self, env: P::Env) -> DryRun<'s, P> {
+    pub fn dry_run<'s>(mut self, env: P::Env) -> DryRun<'s, P> {
+        self.settings.begin();
         let assembly = DryAssembly::<P>::new();
         let (parts, input_copy) = (assembly.parts, assembly.input_copy);
         DryRun {

@@ -68,12 +68,12 @@ where
             hub: Arc::clone(hub),
             link,
             spare: Mutex::new(Spare {
-                seats: (0..hub.most).map(seat).collect(),
+                seats: (0..hub.made).map(seat).collect(),
                 flights: (0..flights as u32).rev().collect(),
                 listed: VecDeque::with_capacity(flights),
             }),
             logs: (0..flights)
-                .map(|_| Mutex::new(Log::new(hub.most as usize)))
+                .map(|_| Mutex::new(Log::new(hub.made as usize)))
                 .collect(),
         }
     }
@@ -152,7 +152,11 @@ impl<T: 'static, C, F: Future, B, O> Futures<T, C, F, B, O> {
     /// Gives a flight another seat; false if there is none, and then it is listed.
     pub(super) fn seat(&self, flight: usize, log: &mut Log<T, F, B, O>) -> bool {
         let mut spare = self.spare();
-        let seat = spare.seats.pop();
+        let seat = match self.hub.left() {
+            0 => None,
+            _ => spare.seats.pop(),
+        };
+        self.tell_out(&spare);
         let found = seat.is_some();
         match seat {
             Some(seat) => log.add(seat, flight),
@@ -166,6 +170,7 @@ impl<T: 'static, C, F: Future, B, O> Futures<T, C, F, B, O> {
     pub(super) fn settle(&self, flight: usize, log: &mut Log<T, F, B, O>, done: bool) {
         let mut spare = self.spare();
         spare.seats.extend(log.drain_idle());
+        self.tell_out(&spare);
         if done {
             // Another flight is rung in its place.
             spare.listed.retain(|listed| *listed as usize != flight);
@@ -173,12 +178,24 @@ impl<T: 'static, C, F: Future, B, O> Futures<T, C, F, B, O> {
             spare.flights.push(flight as u32);
         }
         // As many as find one. Each is taken off the list: if it finds none after all, it lists itself again.
-        for _ in 0..spare.seats.len() {
+        for _ in 0..spare.seats.len().min(self.hub.left()) {
             let Some(listed) = spare.listed.pop_front() else {
                 return;
             };
             self.hub.ring(listed as usize);
         }
+    }
+
+    /// There are fewer seats to be had than before: those of a flight without a future go back.
+    #[cold]
+    pub(super) fn give_back(&self, log: &mut Log<T, F, B, O>) {
+        let mut spare = self.spare();
+        spare.seats.extend(log.drain_idle());
+        self.tell_out(&spare);
+    }
+
+    fn tell_out(&self, spare: &Spare<F, B>) {
+        self.hub.set_out(self.hub.made as usize - spare.seats.len());
     }
 
     fn spare(&self) -> MutexGuard<'_, Spare<F, B>> {

@@ -14,7 +14,7 @@ use crate::{
     flight::Flight,
     settings::Settings,
     shared::Shared,
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU32, AtomicU64, Ordering},
 };
 
 /// The async stages of a run, by stage.
@@ -54,8 +54,12 @@ impl Flights {
 /// The flights of one stage.
 pub(crate) struct Hub {
     pub(crate) stage: u16,
-    /// How many futures may be under way at once.
-    pub(crate) most: u32,
+    /// Seats, which are made when the run starts.
+    pub(crate) made: u32,
+    /// How many of them may have futures at once: all, or fewer since.
+    most: AtomicU32,
+    /// Seats that flights have. Whoever has the lock of the seats changes it.
+    out: AtomicU32,
     flights: Box<[Flight<Task>]>,
     shared: OnceLock<Weak<Shared>>,
     pub(super) tallies: Tallies,
@@ -76,7 +80,9 @@ impl Hub {
         let flight = |_| Flight::new(most as usize);
         Self {
             stage,
-            most,
+            made: most,
+            most: AtomicU32::new(most),
+            out: AtomicU32::new(0),
             flights: (0..flights).map(flight).collect(),
             shared: OnceLock::new(),
             tallies: Tallies::default(),
@@ -90,6 +96,32 @@ impl Hub {
 
     pub(super) fn shared(&self) -> Option<Arc<Shared>> {
         self.shared.get()?.upgrade()
+    }
+
+    /// How many futures may be under way at once.
+    pub(crate) fn most(&self) -> u32 {
+        // Relaxed: who changes it rings all flights, and so they see it when they run next.
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// So many may be under way from now on, but no more than there are seats. Flights are to be rung then.
+    pub(crate) fn retune(&self, most: u32) {
+        self.most.store(most.clamp(1, self.made), Ordering::Relaxed);
+    }
+
+    /// Flights have so many seats. Called under the lock of the seats.
+    pub(super) fn set_out(&self, out: usize) {
+        self.out.store(out as u32, Ordering::Relaxed);
+    }
+
+    /// So many more seats may be given out. Called under the lock of the seats.
+    pub(super) fn left(&self) -> usize {
+        self.most().saturating_sub(self.out.load(Ordering::Relaxed)) as usize
+    }
+
+    /// Do flights have more seats than there may be futures, since it was lowered?
+    pub(super) fn has_too_many(&self) -> bool {
+        self.out.load(Ordering::Relaxed) > self.most()
     }
 
     pub(super) fn flights(&self) -> usize {
@@ -156,7 +188,7 @@ impl Hub {
         let begun = of(begun);
         FlightMetrics {
             in_flight: begun.saturating_sub(ended),
-            most: self.most.into(),
+            most: self.most().into(),
             peak: of(peak),
             begun,
             polls: of(polls),
@@ -261,7 +293,7 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
             .field("stage", &self.stage)
-            .field("most", &self.most)
+            .field("most", &self.most())
             .finish_non_exhaustive()
     }
 }

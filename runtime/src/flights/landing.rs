@@ -283,6 +283,9 @@ where
         if self.blocked || !self.has_items() {
             return None;
         }
+        if self.futures.hub.has_too_many() {
+            self.futures.give_back(self.log);
+        }
         if !self.log.has_idle() && !self.futures.seat(self.flight, self.log) {
             self.blocked = true;
             return None;

@@ -21,6 +21,10 @@
 //! run with seats left rings as many listed flights. So a flight that waits is listed while there is no seat, and rung
 //! when there is one.
 //!
+//! **Fewer seats** may be taken since `in_flight` was lowered: then a flight with too many gives those back that have no future,
+//! before it begins another one, and who finds that there are seats but none to be had is listed as well. When it is raised,
+//! all flights are rung.
+//!
 //! **Order.** Results come as futures end. Where something behind the stage keeps order, a batch leaves when all of it is there, in
 //! the order of its items. With `order = any` what has ended leaves as soon as the flight parks, with a ticket of its own (so that
 //! every bound that follows from the number of tickets holds); if none is free, it waits for more.

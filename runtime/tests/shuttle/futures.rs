@@ -12,7 +12,7 @@ use shuttle::{
     thread,
 };
 
-use crate::harness::{Seen, check, ended, start, uneven};
+use crate::harness::{Seen, any, check, ended, pause, start, uneven};
 
 const ITEMS: u64 = 24;
 
@@ -96,6 +96,24 @@ fn every_future_that_is_woken_ends_and_results_are_in_order() {
         assert_eq!(report.ledger().dropped, 0, "{report}");
         let seen = env.seen.take();
         assert!(seen.iter().copied().eq(0..ITEMS), "{seen:?}");
+        env.end(waker);
+    });
+}
+
+#[test]
+fn more_and_fewer_futures_may_be_under_way() {
+    check(|| {
+        let (env, waker) = Env::new();
+        let run = start(ordered::pipeline(), env.clone());
+        for _ in 0..3 {
+            let most = 1 + any(3);
+            let text = format!("(stages: {{ \"wait\": (in_flight: {most}) }})");
+            run.retune("by the schedule", &text).unwrap();
+            pause(100);
+        }
+        let report = ended(run.wait());
+        let seen = env.seen.take();
+        assert!(seen.iter().copied().eq(0..ITEMS), "{seen:?} {report}");
         env.end(waker);
     });
 }

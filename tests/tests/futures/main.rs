@@ -10,5 +10,6 @@
 mod ends;
 mod faults;
 mod order;
+mod retuned;
 mod timers;
 mod world;
