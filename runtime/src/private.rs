@@ -29,7 +29,10 @@ pub use crate::{
         each_verdict, one_for_each,
     },
     error::{InitError, Panicked},
-    flights::{Ahead as LeavesAhead, Answered, Beside, Flying, Futures, Waiting, drive_async},
+    flights::{
+        Ahead as LeavesAhead, Answered, Beside, Flying, Futures, Landing, Waiting, drive_async,
+        drive_async_or_turn_away,
+    },
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{
         Guarding, Pause, drive_guarded, drive_guarded_batch, drive_guarded_tagged,

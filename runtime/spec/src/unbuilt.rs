@@ -10,7 +10,6 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
     for stage in &model.stages {
         stage_keys(stage, &mut problems);
         nack(stage, &mut problems);
-        diverted_future(stage, &mut problems);
     }
     pipeline_keys(model, &mut problems);
     problems
@@ -46,20 +45,6 @@ fn nack<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
     let on_open = breaker.and_then(|given| given.value.find("on_open"));
     if let Some(field) = on_open.filter(|field| matches!(field.value, Value::Word("nack"))) {
         problems.push(problem("nack", Key::Breaker, field.place.clone()));
-    }
-}
-
-/// An `async fn` does not let items go another way before their futures are made.
-fn diverted_future<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
-    let breaker = stage.options.breaker.as_ref();
-    let breaker = breaker.filter(|_| stage.is_async());
-    let find = |name| breaker.and_then(|given| given.value.find(name));
-    let diverts = find("on_open").filter(|_| stage.diverts());
-    for (what, field) in [("divert", diverts), ("fallback", find("fallback"))] {
-        if let Some(field) = field {
-            let what = format!("{what}` around an `async fn");
-            problems.push(problem(&what, Key::Breaker, field.place.clone()));
-        }
     }
 }
 

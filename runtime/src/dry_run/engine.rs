@@ -376,13 +376,13 @@ impl<'s, E> Engine<'s, E> {
         self.stop_for_errors(stage, known);
     }
 
-    /// As [`Self::call`], whatever its errors mean.
-    pub(super) fn call_only(&mut self, stage: usize, items: Vec<Item>, when: When) {
+    /// As [`Self::call`], whatever its errors mean. Says whether it panicked.
+    pub(super) fn call_only(&mut self, stage: usize, items: Vec<Item>, when: When) -> bool {
         let env = &self.env;
         let node = &mut self.nodes[stage];
         let _entered = node.is_async.then(|| self.reactor.enter());
         let Some(machine) = &mut node.part.machine else {
-            return;
+            return false;
         };
         let came = items.len() as u64;
         node.tally.received += came;
@@ -417,6 +417,7 @@ impl<'s, E> Engine<'s, E> {
             let kept = keep.zip(kept.get(at)).map(|(keep, item)| keep(&**item));
             node.failed.push(Timed { item, when, kept });
         }
+        let is_panic = attempt.is_err();
         match attempt {
             Ok(Ok(())) if matches!(late, Some(None)) => {
                 let most = node.late.after;
@@ -434,6 +435,7 @@ impl<'s, E> Engine<'s, E> {
                 _ => self.panicked(stage, came, payload),
             },
         }
+        is_panic
     }
 
     /// Do items with which a stage panics leave by its `Err`?

@@ -203,7 +203,7 @@ impl<E> Engine<'_, E> {
         }
         let node = &self.nodes[stage];
         let (panicked, known) = (node.tally.panicked, node.failed.len());
-        self.call_only(stage, vec![item.item], item.when.at(own.at));
+        let is_panic = self.call_only(stage, vec![item.item], item.when.at(own.at));
         let classes = self.classes(stage, known);
         let panicked = self.nodes[stage].tally.panicked > panicked && own.guard.counts_panics();
         let failed = panicked
@@ -215,7 +215,9 @@ impl<E> Engine<'_, E> {
             let failures = if failed { failures.with(1) } else { failures };
             ticket.settle_batch(1, failures.count, failures.rows(1));
         }
-        let fits = |class: &ErrorClass| !own.last && own.guard.tries_again(*class, own.tries);
+        // An item that panicked is not called again.
+        let may = !is_panic && !own.last;
+        let fits = |class: &ErrorClass| may && own.guard.tries_again(*class, own.tries);
         if let (Some(kept), Some((class, _))) = (kept, classes.first())
             && fits(class)
         {

@@ -1,5 +1,7 @@
 //! What lies beside a future until it ends: copies of its item, and the call that it belongs to.
 
+use std::mem;
+
 use crate::calls::{Answers, Call};
 
 /// What goes with a future: the item as a dead letter has it, the item for another try, and who waits for the answer; `()` where
@@ -16,22 +18,22 @@ pub struct Beside<K, S, C> {
 
 /// Who waits for the answer of a future, if anybody does.
 pub trait Answered {
-    /// The future panicked in this stage.
-    fn panicked(self, stage: u16);
+    /// The future panicked in this stage. Nobody waits any more.
+    fn panicked(&mut self, stage: u16);
 }
 
 impl Answered for () {
-    fn panicked(self, _: u16) {}
+    fn panicked(&mut self, _: u16) {}
 }
 
 impl<P: Answers> Answered for Call<P> {
-    fn panicked(self, stage: u16) {
-        self.panic(stage);
+    fn panicked(&mut self, stage: u16) {
+        mem::replace(self, Self::none()).panic(stage);
     }
 }
 
 impl<K, S, C: Answered> Answered for Beside<K, S, C> {
-    fn panicked(self, stage: u16) {
+    fn panicked(&mut self, stage: u16) {
         self.call.panicked(stage);
     }
 }

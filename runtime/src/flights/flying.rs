@@ -83,6 +83,11 @@ impl<'r, T: 'static> Flying<'r, T> {
         None
     }
 
+    /// Why the item is not called, if it is not.
+    pub fn refusal(&self) -> Option<Refused> {
+        self.refusal.get()
+    }
+
     /// Calls with the item.
     pub fn attempts(&self) -> u32 {
         self.tries.get().0 + u32::from(self.refusal.get().is_none())

@@ -11,6 +11,7 @@ use crate::{
     aside::Parked,
     breaker::Refused,
     carrier::Carrier,
+    error::Panicked,
     graph::Site,
     sync::{Mutex, MutexGuard},
 };
@@ -22,6 +23,8 @@ pub struct Futures<T: 'static, C, F: Future, B, O> {
     pub(super) refused: Option<fn(Refused) -> F::Output>,
     /// The result of a future that was cancelled because it took too long.
     pub(super) timed_out: Option<fn(TimedOut) -> F::Output>,
+    /// The result of a future that panicked, where its item leaves as an error.
+    pub(super) panicked: Option<fn(Panicked) -> F::Output>,
     pub(super) hub: Arc<Hub>,
     link: u16,
     spare: Mutex<Spare<F, B>>,
@@ -65,6 +68,7 @@ where
             call,
             refused: None,
             timed_out: None,
+            panicked: None,
             hub: Arc::clone(hub),
             link,
             spare: Mutex::new(Spare {
@@ -89,6 +93,13 @@ where
     #[must_use]
     pub fn or_timed_out(mut self, timed_out: fn(TimedOut) -> F::Output) -> Self {
         self.timed_out = Some(timed_out);
+        self
+    }
+
+    /// The result of a future that panicked.
+    #[must_use]
+    pub fn or_panicked(mut self, panicked: fn(Panicked) -> F::Output) -> Self {
+        self.panicked = Some(panicked);
         self
     }
 

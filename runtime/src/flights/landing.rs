@@ -1,21 +1,25 @@
 //! A run of a flight: futures that have ended, one after the other, as the items of a loop.
 
-use std::{cmp::Reverse, task::Poll, time::Duration};
+use std::{
+    cmp::Reverse,
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
+    time::Duration,
+};
 
 use super::{
-    Answered, Flying, Futures, Waiting,
+    Answered, Flying, Futures, Landing, Waiting,
+    lands::{Landings, Lands, Results},
     seat::{Again, Log, Panic, TimedOut, Tries, Trip},
 };
 use crate::{
-    breaker::Pass,
+    breaker::{Pass, Refused, Ticket},
     carrier::Carrier,
-    drive::{ALL, HANDED, Progress, Segment, panic_message, pump},
+    drive::{ALL, AfterPanic, HANDED, Progress, Segment, panic_message, pump},
     error::RunError,
     guard::{Admission, Failures},
 };
-
-/// The place of an item in its batch, the result of its future, and what lay beside that.
-type Arrived<F, B> = (u32, (<F as Future>::Output, B));
 
 /// Runs a flight: hands the results of its futures to `step`, each with the place of its item and with what lay beside the future. `Some` if
 /// others have to wait.
@@ -24,9 +28,45 @@ pub fn drive_async<T, C, F, B, O, X>(
     flying: &Flying<'_, T>,
     load: &mut Carrier<T>,
     cx: &mut X,
-    step: impl Fn(&mut X, Arrived<F, B>, &mut X::Tally),
+    step: impl Fn(&mut X, (u32, (F::Output, B)), &mut X::Tally),
 ) -> Option<Waiting>
 where
+    T: 'static,
+    C: Fn(T) -> (F, B),
+    F: Future,
+    B: Answered,
+    X: Segment,
+{
+    drive_as::<Results, _, _, _, _, _, _>(futures, flying, load, cx, step)
+}
+
+/// As [`drive_async`], for a stage whose breaker, while it is open, lets items go another way: these come as they are.
+pub fn drive_async_or_turn_away<T, C, F, B, O, X>(
+    futures: &Futures<T, C, F, B, O>,
+    flying: &Flying<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut X,
+    step: impl Fn(&mut X, (u32, Landing<(F::Output, B), T>), &mut X::Tally),
+) -> Option<Waiting>
+where
+    T: 'static,
+    C: Fn(T) -> (F, B),
+    F: Future,
+    B: Answered,
+    X: Segment,
+{
+    drive_as::<Landings, _, _, _, _, _, _>(futures, flying, load, cx, step)
+}
+
+fn drive_as<L, T, C, F, B, O, X>(
+    futures: &Futures<T, C, F, B, O>,
+    flying: &Flying<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut X,
+    step: impl Fn(&mut X, (u32, L::Item), &mut X::Tally),
+) -> Option<Waiting>
+where
+    L: Lands<T, C, F, B, O>,
     T: 'static,
     C: Fn(T) -> (F, B),
     F: Future,
@@ -37,7 +77,7 @@ where
     let flight = load.flight()?;
     let mut log = futures.log(flight);
     let _entered = shared.reactor.enter();
-    let mut run = Run::new(futures, flying, load, &mut log, flight);
+    let mut run = Run::<L, T, C, F, B, O>::new(futures, flying, load, &mut log, flight);
     run.resume();
     let (mut items, mut progress) = (Some(run), Progress::default());
     pump::<ALL, _, X>(
@@ -53,7 +93,7 @@ where
 }
 
 /// A run of a flight.
-struct Run<'a, 'r, T: 'static, C, F: Future, B, O> {
+struct Run<'a, 'r, L, T: 'static, C, F: Future, B, O> {
     futures: &'a Futures<T, C, F, B, O>,
     flying: &'a Flying<'r, T>,
     load: &'a mut Carrier<T>,
@@ -69,6 +109,7 @@ struct Run<'a, 'r, T: 'static, C, F: Future, B, O> {
     ended: u64,
     polls: u64,
     cancelled: u64,
+    lands: PhantomData<L>,
 }
 
 /// A result that is on its way into the loop.
@@ -78,8 +119,9 @@ struct Landed {
     called: bool,
 }
 
-impl<'a, 'r, T, C, F, B, O> Run<'a, 'r, T, C, F, B, O>
+impl<'a, 'r, L, T, C, F, B, O> Run<'a, 'r, L, T, C, F, B, O>
 where
+    L: Lands<T, C, F, B, O>,
     T: 'static,
     C: Fn(T) -> (F, B),
     F: Future,
@@ -105,6 +147,7 @@ where
             ended: 0,
             polls: 0,
             cancelled: 0,
+            lands: PhantomData,
         }
     }
 
@@ -192,7 +235,7 @@ where
     }
 
     /// Cancels a future that has taken too long.
-    fn cancel_late(&mut self) -> Option<Arrived<F, B>> {
+    fn cancel_late(&mut self) -> Option<(u32, L::Item)> {
         let timed_out = self.futures.timed_out?;
         let guard = self.flying.guard?;
         self.log.first_limit()?;
@@ -201,31 +244,34 @@ where
         let late = TimedOut::after(Duration::from_nanos(guard.limit()?));
         self.cancelled += 1;
         guard.cancelled();
-        self.land(place, timed_out(late))
+        match made_of(late, timed_out) {
+            Ok(output) => self.land(place, output),
+            Err(panic) => {
+                self.lose(place, panic);
+                None
+            }
+        }
     }
 
     /// Polls the future at `place`.
-    fn poll(&mut self, place: u32) -> Option<Arrived<F, B>> {
+    fn poll(&mut self, place: u32) -> Option<(u32, L::Item)> {
         let seat = self.log.seat(place)?;
         seat.trip.as_ref()?;
         self.polls += 1;
         match seat.poll() {
             Poll::Pending => None,
             Poll::Ready(Ok(output)) => self.land(place, output),
-            Poll::Ready(Err(panic)) => {
-                self.crash(place, panic);
-                None
-            }
+            Poll::Ready(Err(panic)) => self.crash(place, panic),
         }
     }
 
     /// The future at `place` is over, with this result.
-    fn land(&mut self, place: u32, output: F::Output) -> Option<Arrived<F, B>> {
+    fn land(&mut self, place: u32, output: F::Output) -> Option<(u32, L::Item)> {
         let seat = self.log.seat(place)?;
         let trip = seat.trip.take()?;
         if let Err(panic) = seat.clear() {
             // Its result is there, so no item is lost.
-            self.note(panic);
+            let _ = self.note(panic);
         }
         self.vacate(place);
         self.hand(trip.tries, true);
@@ -234,34 +280,62 @@ where
             tries: trip.tries,
             called: true,
         });
-        Some((trip.tag, (output, trip.beside)))
+        Some((trip.tag, L::ended(output, trip.beside)))
     }
 
-    /// The future at `place` panicked.
-    fn crash(&mut self, place: u32, panic: Panic) {
+    /// The future at `place` panicked: its item is lost, or leaves as an error.
+    fn crash(&mut self, place: u32, panic: Panic) -> Option<(u32, L::Item)> {
+        let after = self.note(panic);
+        let (AfterPanic::Letter(panicked), Some(fail)) = (after, self.futures.panicked) else {
+            self.lost(place);
+            return None;
+        };
+        let trip = self.log.seat(place)?.trip.as_mut()?;
+        // It is not called again, and whoever waits for its answer is told at once.
+        trip.tries.last = true;
+        trip.beside.panicked(self.flying.stage);
+        match made_of(panicked, fail) {
+            Ok(output) => self.land(place, output),
+            Err(panic) => {
+                self.lose(place, panic);
+                None
+            }
+        }
+    }
+
+    /// The item at `place` is lost to a panic.
+    fn lose(&mut self, place: u32, panic: Panic) {
+        let _ = self.note(panic);
+        self.lost(place);
+    }
+
+    fn lost(&mut self, place: u32) {
         let Some(seat) = self.log.seat(place) else {
             return;
         };
         let (trip, cleared) = (seat.trip.take(), seat.clear());
         self.vacate(place);
-        let (w, stage) = (self.flying.w, self.flying.stage);
-        w.counts.received(stage, 1);
-        w.counts.panicked(stage, 1);
-        if let Some(trip) = trip {
+        self.count_lost();
+        if let Some(mut trip) = trip {
             let failed = self.flying.guard.is_some_and(|guard| guard.counts_panics());
             self.resolve(trip.pass, failed);
-            trip.beside.panicked(stage);
+            trip.beside.panicked(self.flying.stage);
         }
-        self.note(panic);
         if let Err(panic) = cleared {
-            self.note(panic);
+            let _ = self.note(panic);
         }
     }
 
+    fn count_lost(&self) {
+        let (w, stage) = (self.flying.w, self.flying.stage);
+        w.counts.received(stage, 1);
+        w.counts.panicked(stage, 1);
+    }
+
     /// Notes a panic and does what `on_panic` says; a stop is seen by whoever asks next.
-    fn note(&self, panic: Panic) {
+    fn note(&self, panic: Panic) -> AfterPanic {
         let shared = self.flying.w.shared;
-        let _ = shared.after_panic(self.flying.stage, panic_message(panic));
+        shared.after_panic(self.flying.stage, panic_message(panic))
     }
 
     fn vacate(&mut self, place: u32) {
@@ -279,7 +353,7 @@ where
     }
 
     /// Begins a future, if that is possible now; `Some(Some(..))` if it has ended at once.
-    fn begin(&mut self) -> Option<Option<Arrived<F, B>>> {
+    fn begin(&mut self) -> Option<Option<(u32, L::Item)>> {
         if self.blocked || !self.has_items() {
             return None;
         }
@@ -296,7 +370,7 @@ where
                 self.blocked = true;
                 return None;
             }
-            Admitted::Refused(refused) => return Some(self.refuse(refused)),
+            Admitted::Refused(refused) => return Some(self.turn_away(refused)),
             Admitted::Dropped => return Some(None),
         };
         let (tag, item, tries) = self.next_item()?;
@@ -318,7 +392,7 @@ where
             }
             Err(panic) => {
                 self.resolve(pass, false);
-                self.crash(place, panic);
+                self.lose(place, panic);
                 return Some(None);
             }
         }
@@ -370,7 +444,7 @@ where
         match guard.admit(1, 1, asked, since, w.shared.last_call()) {
             Admission::Call(ticket, _) => {
                 self.log.since = None;
-                Admitted::Yes(ticket.map(crate::breaker::Ticket::detach))
+                Admitted::Yes(ticket.map(Ticket::detach))
             }
             Admission::Later(wait) => {
                 self.wait_until(w.shared.now().saturating_add(wait));
@@ -405,12 +479,9 @@ where
         }
     }
 
-    /// The next item fails without a call.
-    fn refuse(&mut self, refused: crate::breaker::Refused) -> Option<Arrived<F, B>> {
-        let fail = self.futures.refused?;
+    /// The next item is not called.
+    fn turn_away(&mut self, refused: Refused) -> Option<(u32, L::Item)> {
         let (tag, item, tries) = self.next_item()?;
-        // Nothing of a future runs before it is polled.
-        let (_, beside) = (self.futures.call)(item);
         self.hand(tries, false);
         self.flying.refusal.set(Some(refused));
         self.landed = Some(Landed {
@@ -418,7 +489,14 @@ where
             tries,
             called: false,
         });
-        Some((tag, (fail(refused), beside)))
+        match L::turned_away(self.futures, item, refused) {
+            Ok(item) => Some((tag, item)),
+            Err(panic) => {
+                let _ = self.note(panic);
+                self.count_lost();
+                None
+            }
+        }
     }
 }
 
@@ -426,18 +504,25 @@ where
 enum Admitted {
     Yes(Option<Pass>),
     Not,
-    Refused(crate::breaker::Refused),
+    Refused(Refused),
     Dropped,
 }
 
-impl<T, C, F, B, O> Iterator for Run<'_, '_, T, C, F, B, O>
+/// The result that is made of why there is none, by users' code.
+fn made_of<W, R>(why: W, make: fn(W) -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(|| make(why)))
+}
+
+impl<L, T, C, F, B, O> Iterator for Run<'_, '_, L, T, C, F, B, O>
 where
+    L: Lands<T, C, F, B, O>,
     T: 'static,
     C: Fn(T) -> (F, B),
     F: Future,
     B: Answered,
 {
-    type Item = Arrived<F, B>;
+    /// With the place of the item in its batch.
+    type Item = (u32, L::Item);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.tell();

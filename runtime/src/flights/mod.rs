@@ -33,9 +33,12 @@
 //! that has ended. A permit whose future is dropped, because the run stops, is a failure, as with every ticket of a
 //! breaker. A future that has failed may be tried again: its item waits for its pause beside the others, for which nothing waits.
 //! While the breaker is open the flight waits and is rung by the news of it, as a batch that was put aside is (see [`crate::guard`]).
+//! Items that are turned away come to the loop between the results of futures: as errors, or as they are, where another way or
+//! another function takes them (`lands.rs`).
 //!
 //! **Panics.** Each poll has its own `catch_unwind`; a future that panics is dropped, its item is counted, and `on_panic` says what
-//! follows.
+//! follows. With `dead_letter` its result is an error that is made of the panic, with which its item leaves as with any other, but
+//! that it is not tried again.
 //!
 //! **The end.** A drain ends pauses and rates, and waits for what is under way. A run that stops drops its futures, wherever they
 //! wait for something, and counts their items as dropped before the stage. Wakers that outlive the run find an idle flight.
@@ -45,6 +48,7 @@ mod flying;
 mod futures;
 mod hub;
 mod landing;
+mod lands;
 mod seat;
 
 pub(crate) use self::hub::Flights;
@@ -53,6 +57,7 @@ pub use self::{
     flying::{Ahead, Flying, Waiting},
     futures::Futures,
     hub::FlightMetrics,
-    landing::drive_async,
+    landing::{drive_async, drive_async_or_turn_away},
+    lands::Landing,
     seat::TimedOut,
 };

@@ -7,6 +7,7 @@
     reason = "what stages use is as public as the functions that pipelines are made of"
 )]
 
+mod doors;
 mod ends;
 mod faults;
 mod order;

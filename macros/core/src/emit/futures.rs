@@ -11,7 +11,7 @@ use super::{
     calls::{self, link_item},
     fields::Field,
     flow::{Flow, hygienic, letter},
-    guards::{of_error, refuses, save},
+    guards::{falls_back, of_error, refuses, save},
     pipe::{Pipe, mixed},
     segment,
 };
@@ -81,19 +81,57 @@ pub(super) fn item(flow: &mut Flow<'_>, stage: usize, body: TokenStream) -> Toke
         3 => hygienic!(#rt::Beside { #(#names),* }),
         _ => hygienic!(#rt::Beside { #(#names,)* .. }),
     };
-    let ty = hygienic!((u32, (#output, #beside_type)));
+    let ty = hygienic!((#output, #beside_type));
     let x = match segment::mentions(&body, "x") {
         true => hygienic!(x),
         false => hygienic!(_),
     };
+    let pattern = hygienic!((#x, #beside));
+    let (ty, pattern, body) = match turns_away(pipe, stage) {
+        false => (ty, pattern, body),
+        true => landing(flow, stage, &ty, &pattern, &body),
+    };
+    let ty = hygienic!((u32, #ty));
     if !flow.tagged() {
-        let pattern = hygienic!((_, (#x, #beside)));
+        let pattern = hygienic!((_, #pattern));
         return segment::method(flow, &mixed("item"), &ty, &pattern, body);
     }
     let tag = flow.fields.use_of(pipe, Field::Tag);
-    let pattern = hygienic!((tag, (#x, #beside)));
+    let pattern = hygienic!((tag, #pattern));
     let body = hygienic!(self.#tag = tag; #body);
     segment::method(flow, &mixed("item"), &ty, &pattern, body)
+}
+
+/// `true` if items go another way while the breaker of their stage is open.
+pub(super) fn turns_away(pipe: &Pipe<'_>, stage: usize) -> bool {
+    pipe.model.stages[stage].diverts() || falls_back(pipe, stage)
+}
+
+/// Type, pattern and body of `item`, which gets items that are not called, too.
+fn landing(
+    flow: &mut Flow<'_>,
+    stage: usize,
+    ty: &TokenStream,
+    pattern: &TokenStream,
+    body: &TokenStream,
+) -> (TokenStream, TokenStream, TokenStream) {
+    let pipe = flow.pipe;
+    let (rt, id, item) = (pipe.rt(), &pipe.nodes[stage].id, link_item(pipe, stage));
+    let (enters, me) = (calls::enter(pipe, stage), mixed("self"));
+    let instead = flow.instead(stage, &me).unwrap_or_default();
+    let turned_away = calls::parted(pipe, pipe.calls.pass(stage));
+    let body = hygienic! {
+        match landing {
+            #rt::Landing::Ended(#pattern) => { #body }
+            #rt::Landing::TurnedAway(#turned_away) => {
+                t.at = #id;
+                #enters
+                #instead
+            }
+        }
+    };
+    let ty = hygienic!(#rt::Landing<#ty, #item>);
+    (ty, hygienic!(landing), body)
 }
 
 /// Type parameters of the graph for its async stages, and their bounds.
@@ -165,6 +203,10 @@ pub(super) fn open(pipe: &Pipe<'_>, stage: usize, link: &TokenStream) -> TokenSt
         let timed_out = of_error(pipe, stage, "timed_out");
         hygienic!(.or_timed_out(|late| Err(#timed_out(late))))
     });
+    let panicked = letter::leaves(pipe, stage).then(|| {
+        let panicked = of_error(pipe, stage, "panicked");
+        hygienic!(.or_panicked(|panicked| Err(#panicked(panicked))))
+    });
     hygienic! {
         #rt::Futures::new(site, #link, move |x: #item| {
             #parted
@@ -174,5 +216,6 @@ pub(super) fn open(pipe: &Pipe<'_>, stage: usize, link: &TokenStream) -> TokenSt
         })
         #refused
         #timed_out
+        #panicked
     }
 }

@@ -198,18 +198,43 @@ impl Flow<'_> {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(pipe, Field::Guard(stage));
-        let count = self.tally.diverted(pipe, stage);
-        let output = Output {
-            stage,
-            door: Some(DIVERTED),
-        };
-        let handed_on = self.counted(output, count, me);
+        let handed_on = self.diverted(stage, me);
         hygienic! {
             if #me.#guard.refusal().is_some() {
                 #handed_on
                 return;
             }
         }
+    }
+
+    /// Counts `x` as diverted, and hands it on.
+    fn diverted(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let count = self.tally.diverted(self.pipe, stage);
+        let output = Output {
+            stage,
+            door: Some(DIVERTED),
+        };
+        self.counted(output, count, me)
+    }
+
+    /// What becomes of `x`, which the breaker turns away, where it does not become an error.
+    pub(super) fn instead(&mut self, stage: usize, me: &Ident) -> Option<TokenStream> {
+        let pipe = self.pipe;
+        if pipe.model.stages[stage].diverts() {
+            return Some(self.diverted(stage, me));
+        }
+        let function = fallback(pipe, stage)?;
+        let made = self.fallback_call(stage, &function, me);
+        Some(match pipe.nodes[stage].is_end() {
+            true => {
+                let taken = self.tally.sent(pipe, stage);
+                hygienic!(#made; #taken)
+            }
+            false => {
+                let sent = self.sent(stage, me);
+                hygienic!(let x = #made; #sent)
+            }
+        })
     }
 
     /// The arm of an error, where the item may be tried again: `after` is what follows if it is not.
@@ -256,30 +281,9 @@ impl Flow<'_> {
         let pipe = self.pipe;
         let node = &pipe.nodes[stage];
         let id = &node.id;
-        if pipe.model.stages[stage].diverts() {
-            let count = self.tally.diverted(pipe, stage);
-            let output = Output {
-                stage,
-                door: Some(DIVERTED),
-            };
-            let handed_on = self.counted(output, count, me);
+        if let Some(instead) = self.instead(stage, me) {
             self.fields.use_of(pipe, Field::Guard(stage));
-            return Some(hygienic!(let (x, _) = (#value, refused); t.at = #id; #handed_on));
-        }
-        if let Some(function) = fallback(pipe, stage) {
-            self.fields.use_of(pipe, Field::Guard(stage));
-            let made = self.fallback_call(stage, &function, me);
-            let made = match node.is_end() {
-                true => {
-                    let taken = self.tally.sent(pipe, stage);
-                    hygienic!(#made; #taken)
-                }
-                false => {
-                    let sent = self.sent(stage, me);
-                    hygienic!(let x = #made; #sent)
-                }
-            };
-            return Some(hygienic!(let (x, _) = (#value, refused); t.at = #id; #made));
+            return Some(hygienic!(let (x, _) = (#value, refused); t.at = #id; #instead));
         }
         if !refuses(pipe, stage) {
             return None;

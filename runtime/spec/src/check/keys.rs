@@ -150,11 +150,6 @@ pub(super) fn panic_letters<P: Place>(model: &Model<P>, problems: &mut Problems<
                 "a function that takes one item",
                 "take one item, or write `isolate`",
             ),
-            (
-                !signature.is_async,
-                "a function that does not wait",
-                "write `isolate`, which counts the panic and goes on with the next item",
-            ),
         ]
         .into_iter()
         .find(|(fits, ..)| !fits);

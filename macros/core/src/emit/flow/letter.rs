@@ -120,7 +120,11 @@ impl Flow<'_> {
     /// `panicked`, by which items leave with which the stages of this loop panic; nothing where none of them does.
     pub(crate) fn panicked(&mut self, stages: &[usize]) -> TokenStream {
         let (pipe, rt, me) = (self.pipe, self.pipe.rt(), super::mixed("self"));
-        let leaving = stages.iter().copied().filter(|at| leaves(pipe, *at));
+        // What a future panics with is a result of it.
+        let leaving = stages
+            .iter()
+            .copied()
+            .filter(|at| leaves(pipe, *at) && !pipe.nodes[*at].is_async());
         let leaving: Vec<TokenStream> = leaving.map(|at| self.leaves(at, &me)).collect();
         if leaving.is_empty() {
             return TokenStream::new();
@@ -275,7 +279,7 @@ pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
 }
 
 /// `true` if items with which a stage panics leave by its `Err`.
-fn leaves(pipe: &Pipe<'_>, stage: usize) -> bool {
+pub(crate) fn leaves(pipe: &Pipe<'_>, stage: usize) -> bool {
     let on_panic = pipe.model.stages[stage].options.on_panic.as_ref();
     on_panic.is_some_and(|given| given.value == OnPanic::DeadLetter)
 }

@@ -79,13 +79,17 @@ impl Glue<'_, '_> {
             true => hygienic!(let () = self.#own.outs(&mut load, |_| ());),
             false => hygienic!(let #pattern = self.#own.outs(&mut load, |#load| #made);),
         };
+        let drive = match futures::turns_away(pipe, stage) {
+            true => hygienic!(drive_async_or_turn_away),
+            false => hygienic!(drive_async),
+        };
         hygienic! {
             let watch = w.watch();
             let mut load = load;
             let flight = #rt::Flying::new(watch, #id);
             #taken
             let mut cx = #name { #(#fields)* };
-            if let Some(waiting) = #rt::drive_async(&self.#own, &flight, &mut load, &mut cx, |cx, x, t| cx.item(x, t)) {
+            if let Some(waiting) = #rt::#drive(&self.#own, &flight, &mut load, &mut cx, |cx, x, t| cx.item(x, t)) {
                 #ahead
                 #put_aside
             }
