@@ -15,7 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crossbeam_deque::{Steal, Worker as Queue};
+use crossbeam_deque::{Steal, Stealer, Worker as Queue};
 
 use crate::{
     alone::alone,
@@ -254,19 +254,9 @@ impl<'r> Worker<'r> {
     /// A task of another worker, the nearest first.
     pub(crate) fn steal(&mut self) -> Option<Task> {
         let stealers = self.shared.stealers.get()?;
+        // Asked first, because stealing announces itself to the queue's memory, which costs several times as much.
         let stolen = self.victims.find(|victim| {
-            // Asked first, because stealing announces itself to the queue's memory, which costs several times as much.
-            if stealers[victim].is_empty() {
-                return None;
-            }
-            loop {
-                match stealers[victim].steal() {
-                    Steal::Success(task) => return Some(task),
-                    Steal::Empty => return None,
-                    // Another thief got in between; it made progress, so this ends.
-                    Steal::Retry => {}
-                }
-            }
+            (!stealers[victim].is_empty()).then(|| steal_from(&stealers[victim]))?
         });
         match stolen {
             Some(_) => self.stats().stolen.add(1),
@@ -357,6 +347,19 @@ pub(crate) fn work<G: Graph>(
         G::retire(local, states);
     }
     urgent.retire(states);
+}
+
+/// Out of line, so that a look in vain saves no registers.
+#[inline(never)]
+fn steal_from(stealer: &Stealer<Task>) -> Option<Task> {
+    loop {
+        match stealer.steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            // Another thief got in between; it made progress, so this ends.
+            Steal::Retry => {}
+        }
+    }
 }
 
 fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<'_>) {

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Runs a pipeline to its end.
-fn run<P: Blueprint>(pipeline: Builder<P>, env: P::Env) -> Report<P> {
+pub(super) fn run<P: Blueprint>(pipeline: Builder<P>, env: P::Env) -> Report<P> {
     let run = pipeline.start(env).expect("the pipeline starts");
     run.wait().expect("nothing fails")
 }
 
 /// What a contender's round takes more than the baseline's, for each of `n` items, in nanoseconds.
-fn over(outcomes: &[Outcome], contender: usize, n: u64) -> Vec<f64> {
+pub(super) fn over(outcomes: &[Outcome], contender: usize, n: u64) -> Vec<f64> {
     let pairs = outcomes[contender].rounds.iter().zip(&outcomes[0].rounds);
     pairs
         .map(|(time, base)| (nanoseconds(*time) - nanoseconds(*base)) / n as f64)

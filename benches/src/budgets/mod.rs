@@ -10,6 +10,7 @@ mod expansion;
 pub mod forks;
 mod fused;
 mod goals;
+pub mod guarded;
 mod pieces;
 pub mod pipelines;
 mod shown;
@@ -103,6 +104,7 @@ pub const GROUPS: &[Group] = &[
     ("B15", pieces::keyed),
     ("B16", fused::arms),
     ("B17", goals::futures),
+    ("guards", guarded::closed),
     ("B18", goals::idle),
     ("B19", goals::allocations),
     ("B20", fused::scaling),

@@ -99,6 +99,8 @@ pub const TABLE: &[Budget] = &[
     row("B16.route", "two doors in the loop over a `match` by hand, an item", AtMost(1.0), "ns"),
     row("B17.ready", "`async fn` that is ready at once, an item", AtMost(120.0), "ns"),
     row("B17.allocations", "allocations of `async fn`, a third of which wait once, 1 and 2 workers", AtMost(0.0), ""),
+    row("guards.breaker", "a breaker that stays closed, an item of a stage by batches of 512", AtMost(5.0), "ns"),
+    row("guards.all", "breaker with `slow`, retry, rate, timeout and `workers` of that stage, an item", Shown, "ns"),
     row("B18.cpu", "waiting for input, 2 workers, of a core", Below(crate::idle::CPU_PCT), "%"),
     row("B18.wakes", "waiting for input, wake-ups a second", AtMost(crate::idle::WAKES), ""),
     row("B18.start", "start with 2 workers", Below(crate::idle::START_MS), "ms"),

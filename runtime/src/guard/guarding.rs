@@ -74,8 +74,10 @@ pub struct Guarding<'r, T> {
     since: Cell<Option<u64>>,
     /// The news of the guard when it was asked last.
     news: Cell<u64>,
-    /// Items of this slice that were taken.
-    pub(super) taken: Cell<u32>,
+    /// Items of this slice.
+    sliced: Cell<u32>,
+    /// Those that were not taken yet. They are counted down, in a word that the loop writes and does not read.
+    pub(super) left: Cell<u32>,
     /// Verdicts on items of this slice, of a stage that takes many.
     judged: Cell<u32>,
     /// The most items that are called at once, of a stage that takes many.
@@ -139,7 +141,8 @@ impl<'r, T: 'static> Guarding<'r, T> {
             again: RefCell::new(Vec::new()),
             since: Cell::new(None),
             news: Cell::new(0),
-            taken: Cell::new(0),
+            sliced: Cell::new(0),
+            left: Cell::new(0),
             judged: Cell::new(0),
             batch: w.shared.info.stages[usize::from(stage)]
                 .is_batch
@@ -184,7 +187,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         if self.guard.is_failure(class) {
             let at = match self.batch {
                 Some(_) => self.judged.get(),
-                None => self.taken.get(),
+                None => self.taken(),
             };
             self.failures.set(self.failures.get().with(at));
         }
@@ -235,7 +238,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
 
     /// Is the item that is being called the first since the batch was put aside?
     fn is_first(&self) -> bool {
-        self.tries.get().again > 0 && self.taken.get() == 1
+        self.tries.get().again > 0 && self.taken() == 1
     }
 
     /// Why the item is not to be called, if it is not.
@@ -394,7 +397,6 @@ impl<'r, T: 'static> Guarding<'r, T> {
     ) {
         let (generation, probes) = (self.generation(), self.is_half_open());
         let (panicked, before) = (self.panicked(), load.len());
-        self.taken.set(0);
         self.judged.set(0);
         self.failures.set(Failures::default());
         let outer = self.begins();
@@ -422,6 +424,12 @@ impl<'r, T: 'static> Guarding<'r, T> {
             let stage = self.w.shared.stage_name(self.stage);
             self.w.shared.fail(RunError::Failed { stage, error });
         }
+    }
+
+    /// A slice of so many items begins.
+    pub(super) fn slice(&self, items: usize) {
+        self.sliced.set(items as u32);
+        self.left.set(items as u32);
     }
 
     /// What sees how long calls take, where they may not take long; not where they are not made.
@@ -537,9 +545,16 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 }
 
+impl<T> Guarding<'_, T> {
+    /// Items of this slice that were taken.
+    fn taken(&self) -> u32 {
+        self.sliced.get() - self.left.get()
+    }
+}
+
 impl<T> Laps for Guarding<'_, T> {
     fn lap(&self) {
-        let (Some(timeout), at) = (&self.guard.timeout, self.taken.get()) else {
+        let (Some(timeout), at) = (&self.guard.timeout, self.taken()) else {
             return;
         };
         if at == 0 {

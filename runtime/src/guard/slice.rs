@@ -19,7 +19,12 @@ pub fn drive_guarded<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, false);
     guard.work(load, |load, left| {
-        through(guard, Untagged(Slice::new(guard, load, left)), cx, &step)
+        through(
+            guard,
+            Slice::<T, UNTAGGED>::new(guard, load, left).untagged(),
+            cx,
+            &step,
+        )
     })
 }
 
@@ -32,7 +37,7 @@ pub fn drive_guarded_tagged<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, true);
     guard.work(load, |load, left| {
-        through(guard, Slice::new(guard, load, left), cx, &step)
+        through(guard, Slice::<T, TAGGED>::new(guard, load, left), cx, &step)
     })
 }
 
@@ -45,7 +50,12 @@ pub fn drive_guarded_batch<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, false);
     guard.work(load, |load, left| {
-        let next = through(guard, Untagged(Slice::new(guard, load, left)), cx, &step);
+        let next = through(
+            guard,
+            Slice::<T, UNTAGGED>::new(guard, load, left).untagged(),
+            cx,
+            &step,
+        );
         flush(guard.w, cx, Due::All);
         next
     })
@@ -60,7 +70,7 @@ pub fn drive_guarded_tagged_batch<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, true);
     guard.work(load, |load, left| {
-        let next = through(guard, Slice::new(guard, load, left), cx, &step);
+        let next = through(guard, Slice::<T, TAGGED>::new(guard, load, left), cx, &step);
         flush(guard.w, cx, Due::All);
         next
     })
@@ -126,12 +136,17 @@ impl Failures {
     }
 }
 
-/// The first items of a stack, with their positions where they have some; what is not taken stays there.
-struct Slice<'c, T> {
+/// A slice has the positions of its items.
+const TAGGED: bool = true;
+/// It has none.
+const UNTAGGED: bool = false;
+
+/// The first items of a stack; what is not taken stays there.
+struct Slice<'c, T, const HOW: bool> {
     tags: &'c mut Vec<u32>,
     items: &'c mut Vec<T>,
-    left: usize,
-    taken: &'c Cell<u32>,
+    left: u32,
+    told: &'c Cell<u32>,
     stops: &'c Cell<bool>,
     /// What sees how long calls take, where they may not take long.
     laps: Option<&'c dyn Laps>,
@@ -143,21 +158,28 @@ pub(super) trait Laps {
     fn lap(&self);
 }
 
-impl<'c, T: 'static> Slice<'c, T> {
+impl<'c, T: 'static, const HOW: bool> Slice<'c, T, HOW> {
     fn new(guard: &'c Guarding<'_, T>, load: &'c mut Carrier<T>, left: usize) -> Self {
+        guard.slice(left);
         let (tags, items) = load.parts();
         Self {
             tags,
             items,
-            left,
-            taken: &guard.taken,
+            left: left as u32,
+            told: &guard.left,
             stops: &guard.stops,
             laps: guard.laps(),
         }
     }
 }
 
-impl<T> Iterator for Slice<'_, T> {
+impl<T> Slice<'_, T, UNTAGGED> {
+    fn untagged(self) -> impl Iterator<Item = T> {
+        self.map(|(_, item)| item)
+    }
+}
+
+impl<T, const HOW: bool> Iterator for Slice<'_, T, HOW> {
     type Item = (u32, T);
 
     #[inline(always)]
@@ -170,20 +192,12 @@ impl<T> Iterator for Slice<'_, T> {
         }
         self.left = self.left.checked_sub(1)?;
         let item = self.items.pop()?;
-        self.taken.set(self.taken.get() + 1);
-        Some((self.tags.pop().unwrap_or_default(), item))
-    }
-}
-
-/// The same without positions.
-struct Untagged<'c, T>(Slice<'c, T>);
-
-impl<T> Iterator for Untagged<'_, T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.0.next().map(|(_, item)| item)
+        self.told.set(self.left);
+        let tag = match HOW {
+            TAGGED => self.tags.pop().unwrap_or_default(),
+            UNTAGGED => 0,
+        };
+        Some((tag, item))
     }
 }
 
