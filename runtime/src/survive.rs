@@ -10,32 +10,32 @@
 //! * **It held something**: a batch, a ticket, the right to pass a gate, a source, or the clock of a source that rests. What became
 //!   of it is not known, and others may wait for it, so the run ends with the panic as its error. What is left is dropped and counted.
 //!
-//! A worker that does this more than [`MOST`] times and for longer than [`LONGEST_NS`] without having done anything in between will
-//! do nothing else, so then the run ends as well. Times alone would not tell: whoever waits for a worker that the system has put
-//! aside looks for work very often meanwhile.
+//! A worker that does this more than [`MOST`] times and for longer than [`LONGEST_NS`] while no worker of the run has done anything
+//! will do nothing else, so then the run ends as well. Times alone would not tell: whoever waits for a worker that the
+//! system has put aside, or for a function that takes long, looks for work very often meanwhile.
 
 use std::any::Any;
 
 use crate::{drive::panic_message, error::RunError, worker::Worker};
 
-/// Times that a worker begins anew without having done a piece of work in between.
+/// Times that a worker begins anew while no worker does a piece of work.
 const MOST: u32 = 100;
-/// How long it does so: 200 ms.
-const LONGEST_NS: u64 = 200_000_000;
+/// How long it does so: 1 s.
+const LONGEST_NS: u64 = 1_000_000_000;
 
 /// How often a worker has begun anew.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    /// Pieces of work that it had done when it last did.
+    /// Pieces of work that all workers had done when it last did.
     done: u64,
-    /// Times since it last did one.
+    /// Times since one of them last did one.
     in_vain: u32,
     /// When it was the first of them.
     since: u64,
 }
 
 impl Lives {
-    /// One more at the time `now`, when it has done so many pieces of work; false if it gets nowhere.
+    /// One more at the time `now`, when so many pieces of work are done; false if it gets nowhere.
     fn begin(&mut self, done: u64, now: u64) -> bool {
         if done > self.done || self.in_vain == 0 {
             *self = Self {
@@ -64,10 +64,12 @@ impl Worker<'_> {
     pub(crate) fn survives(&mut self, payload: Box<dyn Any + Send>) -> bool {
         let shared = self.shared;
         let message = panic_message(payload);
-        let stats = self.stats();
-        let done = stats.executed.get() + stats.pulled.get() + stats.helped.get();
+        let all = shared.stats.iter();
+        let done = all
+            .map(|stats| stats.executed.get() + stats.pulled.get() + stats.helped.get())
+            .sum();
         if !self.holds && self.lives.begin(done, shared.now()) {
-            stats.revived.add(1);
+            self.stats().revived.add(1);
             shared.warnings.add(format!(
                 "a worker panicked between two batches and went on, which is a bug of pipewright: {message}"
             ));
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_does_something_in_between_goes_on_for_ever_and_one_that_does_not_ends() {
+    fn a_worker_goes_on_while_something_is_done_in_between_and_ends_when_nothing_is() {
         let mut lives = Lives::default();
         assert!((1..10_000).all(|done| lives.begin(done, done * LONGEST_NS)));
         let first = 9_999 * LONGEST_NS;

@@ -32,8 +32,13 @@ impl Gate {
 
     /// Waits until a stage has come to it.
     pub fn reached(&self) {
-        while self.reached.load(Ordering::Acquire) == 0 {
+        while !self.is_reached() {
             thread::yield_now();
         }
+    }
+
+    /// Has a stage come to it?
+    pub fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::Acquire) > 0
     }
 }

@@ -126,15 +126,23 @@ fn the_others_start_when_a_stage_forks() {
 
 /// How many states are made, and what then happens.
 #[derive(Debug)]
-pub struct Most(AtomicU32, fn() -> Result<(), String>);
+pub struct Most {
+    left: AtomicU32,
+    then: fn() -> Result<(), String>,
+    asked: AtomicU32,
+}
 
 impl Most {
     fn of(states: u32, then: fn() -> Result<(), String>) -> Arc<Self> {
-        Arc::new(Self(AtomicU32::new(states), then))
+        Arc::new(Self {
+            left: AtomicU32::new(states),
+            then,
+            asked: AtomicU32::new(0),
+        })
     }
 }
 
-/// A state for each worker, and items that are worth sharing.
+/// A state for each worker, and items that are worth sharing; the later ones wait for a second state.
 #[pipeline(env = Arc<Most>)]
 mod stateful {
     use super::*;
@@ -149,11 +157,12 @@ mod stateful {
     }
 
     fn begin(env: &Arc<Most>) -> Result<Sum, String> {
-        let left = &env.0;
+        env.asked.fetch_add(1, Ordering::Relaxed);
         let one_less = |left: u32| left.checked_sub(1);
+        let left = &env.left;
         match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
             Ok(_) => Ok(Sum::default()),
-            Err(_) => env.1().map(|()| Sum::default()),
+            Err(_) => (env.then)().map(|()| Sum::default()),
         }
     }
 
@@ -163,9 +172,12 @@ mod stateful {
     }
 
     #[sink(from = numbers, per_worker, state = begin)]
-    pub fn add(n: u64, sum: &mut Sum) {
+    pub fn add(n: u64, sum: &mut Sum, env: &Arc<Most>) {
         let begun = Instant::now();
         until(|| begun.elapsed() >= Duration::from_micros(2));
+        if n >= 10_000 {
+            until(|| env.asked.load(Ordering::Relaxed) > 1);
+        }
         sum.0 += n;
     }
 }

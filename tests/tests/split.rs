@@ -234,11 +234,15 @@ mod alone_first {
 
 #[test]
 fn a_worker_that_is_alone_does_not_keep_slow_items_to_itself() {
-    let threads = Threads::default();
-    let builder = alone_first::pipeline().tuning("long.tuning.ron", r#"(quantum: "10ms")"#);
-    let run = builder.unwrap().workers(2).start(threads.clone()).unwrap();
-    let report = run.wait().unwrap();
-    assert_eq!(threads.lock().unwrap().len(), 2, "{report}");
+    // The system may give the other one no cpu for as long as all of them take.
+    let is_shared = || {
+        let threads = Threads::default();
+        let builder = alone_first::pipeline().tuning("long.tuning.ron", r#"(quantum: "10ms")"#);
+        let run = builder.unwrap().workers(2).start(threads.clone()).unwrap();
+        assert!(run.wait().unwrap().ledger().is_balanced());
+        threads.lock().unwrap().len() == 2
+    };
+    assert!((0..50).any(|_| is_shared()));
 }
 
 #[test]

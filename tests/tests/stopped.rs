@@ -36,7 +36,7 @@ fn calls_that_were_made_while_the_process_was_stopped_open_no_breaker() {
     };
     let (stops, stopped) = match faults(STOPS) {
         STOPS => (STOPS, Duration::from_secs(5)),
-        few => (few, Duration::from_millis(600)),
+        few => (few, Duration::from_millis(900)),
     };
     for _ in 0..stops {
         pass(Duration::from_millis(200));

@@ -75,7 +75,7 @@ pub mod quotes {
     }
 
     /// As many questions as that are under way, and no worker waits for them.
-    #[stage(from = symbols, in_flight = 128, timeout = "100ms", retry(max = 1))]
+    #[stage(from = symbols, in_flight = 128, timeout = "500ms", retry(max = 1))]
     pub async fn ask(symbol: u32, exchange: &Exchange) -> Result<(u32, u32), QuoteError> {
         Ok((symbol, exchange.quote(symbol).await?))
     }

@@ -4,7 +4,9 @@ use std::{
     fs::{self, File},
     os::unix::fs::symlink,
     process::Command,
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use super::*;
@@ -26,12 +28,19 @@ fn package() -> tempfile::TempDir {
     folder
 }
 
-/// Reads `path` from a source file in `package/src`; what is told is without the folder's own name. None takes long.
+/// Reads `path` from a source file in `package/src`; what is told is without the folder's own name. None waits for somebody who
+/// writes, nor for the end of what has none.
 fn told(folder: &tempfile::TempDir, path: &str) -> String {
-    let (root, begun) = (folder.path().join("package"), Instant::now());
-    let read = read_in(path, Some(&root), Some(&root.join("src")));
-    assert!(begun.elapsed() < Duration::from_secs(1), "{path}");
-    match read {
+    let root = folder.path().join("package");
+    let (done, read) = mpsc::channel();
+    let (within, asked) = (root.clone(), path.to_owned());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a scope would wait for a read that hangs"
+    )]
+    thread::spawn(move || done.send(read_in(&asked, Some(&within), Some(&within.join("src")))));
+    let read = read.recv_timeout(Duration::from_secs(60));
+    match read.unwrap_or_else(|_| panic!("`{path}` is not read to its end")) {
         Ok(source) => source.text,
         Err(why) => why.replace(&format!("{}/", root.display()), ""),
     }

@@ -350,9 +350,9 @@ mod tests {
         assert_eq!(each.len(), 1000);
         assert_eq!(wakes(3, Duration::ZERO).len(), 3);
         assert!(
-            send_batches(1)
+            send_batches(1_000)
                 .iter()
-                .all(|time| *time < Duration::from_secs(1))
+                .all(|time| *time > Duration::ZERO)
         );
         assert!(hops(100, 2048).reading > Duration::ZERO);
         let scattered = scatter(&[1, 2, 3, 4], 2, 1);

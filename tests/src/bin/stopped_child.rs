@@ -38,7 +38,7 @@ mod calls {
         (0..).take_while(|_| !OVER.load(Ordering::Relaxed))
     }
 
-    #[stage(from = numbers, timeout = "100ms", breaker(window = 10, min_items = 10, slow = "100ms", slow_pct = 10, failure_pct = 10))]
+    #[stage(from = numbers, timeout = "400ms", breaker(window = 10, min_items = 10, slow = "400ms", slow_pct = 10, failure_pct = 10))]
     pub(crate) fn call(n: u64) -> Result<u64, Never> {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_micros(20) {}

@@ -68,7 +68,7 @@ pub struct Echo(SocketAddr);
 mod echoed {
     use super::{AsyncReadExt, AsyncWriteExt, Echo, TcpStream};
 
-    #[stage(from = input, in_flight = 16, timeout = "10s")]
+    #[stage(from = input, in_flight = 16, timeout = "60s")]
     pub async fn ask(text: String, echo: &Echo) -> Result<String, super::Wrong> {
         let mut stream = TcpStream::connect(echo.0).await?;
         stream.write_all(text.as_bytes()).await?;
@@ -135,7 +135,7 @@ mod tried {
 
     use super::{Env, Failure};
 
-    #[stage(from = input, timeout = "30ms", retry(max = 1, backoff = "500ms"))]
+    #[stage(from = input, timeout = "2s", retry(max = 1, backoff = "500ms"))]
     pub async fn ask(n: u64, env: &Env) -> Result<u64, Failure> {
         tokio::time::sleep(Duration::from_millis(n)).await;
         match env.tried(n) {
