@@ -109,7 +109,8 @@ fn a_process_that_is_killed_loses_no_line() {
     fs::write(folder.join("in.txt"), &text).unwrap();
 
     let (mut killed, mut behind) = (0, 0);
-    while killed < pipewright_tests::faults(KILLS) {
+    // A machine that is busy may kill each of them before it has begun.
+    while killed < pipewright_tests::faults(KILLS) || behind == 0 && killed < 100 * KILLS {
         let mut child = start(folder);
         // Killed when it has written some more, or at once.
         let until = output(folder) + next(40_000);
