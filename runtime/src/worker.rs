@@ -22,7 +22,7 @@ use crate::{
     aside::Parked,
     carrier::{Carrier, Task},
     counts::Counts,
-    drive::Watch,
+    drive::{Watch, panic_message},
     failpoint::{Place, reach},
     fork::{self, Reserve},
     graph::{Graph, States},
@@ -340,6 +340,8 @@ pub(crate) fn work<G: Graph>(
     while let Err(payload) = catch_unwind(AssertUnwindSafe(|| turn_until_over(shelf, &mut own, w)))
     {
         if !w.survives(payload) {
+            // It may be the last one, and then nobody else looks at what is left.
+            drop(catch_unwind(AssertUnwindSafe(|| drop_left(w))).map_err(panic_message));
             break;
         }
     }
@@ -384,9 +386,14 @@ fn turn_until_over<G: Graph>(shelf: &Shelf<G>, own: &mut Own<G>, w: &mut Worker<
         w.rest();
     }
     w.stop_looking();
-    // What is left in the queues after a stop is dropped and counted there, and so is what waits. A panic of its drop ends it.
+    // A panic of what is dropped ends the run.
     w.holds = true;
-    shared.drop_aside();
+    drop_left(w);
+}
+
+/// What is left in the queues after a stop is dropped and counted there, and so is what waits.
+fn drop_left(w: &mut Worker<'_>) {
+    w.shared.drop_aside();
     for lane in Lane::ALL {
         w.lane = lane;
         while w.next_task().is_some() {}

@@ -11,8 +11,10 @@ pub mod shapes;
 pub use gate::Gate;
 
 use std::{
+    future::poll_fn,
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +30,20 @@ pub fn work<T>(item: T) -> T {
     }
     black_box(x);
     item
+}
+
+/// A future that is not ready so many times, and wakes itself each time.
+pub async fn turns(times: u64) {
+    let mut left = times;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// As much of a test's faults as is put into it: a tenth, or all of them where `PIPEWRIGHT_FULL` is set, as `cargo xtask chaos`

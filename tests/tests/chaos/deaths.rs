@@ -8,7 +8,7 @@ use pipewright::{
 use pipewright_tests::{
     faults,
     oracle::{Case, InOrder, Random},
-    work,
+    turns, work,
 };
 
 const ITEMS: u64 = 20_000;
@@ -38,8 +38,10 @@ mod shared {
         work(n)
     }
 
-    #[stage(from = keyed)]
-    pub fn rest(n: u64) -> u64 {
+    /// Its futures are under way while workers die.
+    #[stage(from = keyed, in_flight = 32)]
+    pub async fn rest(n: u64) -> u64 {
+        turns(n % 3).await;
         work(n)
     }
 
@@ -115,11 +117,17 @@ fn c5_workers_that_die_between_two_batches_lose_nothing() {
 #[test]
 fn c5_a_worker_that_dies_with_a_batch_ends_the_run_and_all_of_it_is_accounted_for() {
     let case = Case::begin("C5, with a batch");
-    let (mut random, runs) = (case.random(), faults(200));
+    let (mut random, runs) = (case.random(), faults(400));
     let mut dropped = 0;
-    for _ in 0..runs {
+    for round in 0..runs {
         let armed = Armed::at(&mut random, &[Place::Holding]);
-        let ended = shared::pipeline().in_parallel().start(()).unwrap().wait();
+        let builder = shared::pipeline().in_parallel();
+        // In every second one there is no other worker, who would see to what is left.
+        let builder = match round % 2 {
+            0 => builder,
+            _ => builder.workers(1),
+        };
+        let ended = builder.start(()).unwrap().wait();
         drop(armed);
         let failed = ended.unwrap_err();
         let is_told =

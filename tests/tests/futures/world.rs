@@ -54,16 +54,7 @@ impl Env {
 
     /// Is pending so many times, and wakes itself.
     pub async fn turn(&self, times: u64) {
-        let mut left = times;
-        poll_fn(|context| {
-            if left == 0 {
-                return Poll::Ready(());
-            }
-            left -= 1;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        pipewright_tests::turns(times).await;
     }
 
     /// Counts a call, and the end of its future.
