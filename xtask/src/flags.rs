@@ -80,9 +80,12 @@ pub(crate) enum Command {
     Fuzz {
         /// Only this one: `topology`, `tuning`, `tokens` or `dead_letters`
         target: Option<String>,
-        /// How long each is fuzzed
-        #[arg(long, value_name = "N", default_value_t = 60)]
-        seconds: u64,
+        /// How long each is fuzzed [default: 60, or without an end where `--runs` is given]
+        #[arg(long, value_name = "N")]
+        seconds: Option<u64>,
+        /// How many inputs each is given at most
+        #[arg(long, value_name = "N")]
+        runs: Option<u64>,
         /// Put what reached new code into the corpus in `tests/fuzz/corpus`
         #[arg(long)]
         keep: bool,

@@ -20,8 +20,35 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code";
 
-/// Fuzzes each target, or the one that is named, for so long; `keep`: puts what reached new code into the corpus.
-pub(crate) fn run(target: Option<&str>, seconds: u64, keep: bool) -> Outcome {
+/// When a target has been fuzzed for long enough, by libFuzzer's names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Until(Vec<String>);
+
+impl Until {
+    /// After so many seconds or runs, whatever is first; after a minute where nothing is said.
+    pub(crate) fn new(seconds: Option<u64>, runs: Option<u64>) -> Self {
+        let seconds = match (seconds, runs) {
+            (None, None) => Some(60),
+            (seconds, _) => seconds,
+        };
+        let seconds = seconds.map(|seconds| format!("-max_total_time={seconds}"));
+        let runs = runs.map(|runs| format!("-runs={runs}"));
+        Self(seconds.into_iter().chain(runs).collect())
+    }
+}
+
+/// How a target is run. Much of a run's time is what libFuzzer does with the code that was reached, so it does not count how rare that is,
+/// and inputs are as long as what is new needs: twice as many runs a second as with the defaults.
+const HOW: [&str; 5] = [
+    "-timeout=5",
+    "-rss_limit_mb=512",
+    "-max_len=1024",
+    "-entropic=0",
+    "-print_final_stats=1",
+];
+
+/// Fuzzes each target, or the one that is named; `keep`: puts what reached new code into the corpus.
+pub(crate) fn run(target: Option<&str>, until: Until, keep: bool) -> Outcome {
     let targets: Vec<&str> = match target {
         Some(name) => vec![known(name)?],
         None => TARGETS.to_vec(),
@@ -29,7 +56,7 @@ pub(crate) fn run(target: Option<&str>, seconds: u64, keep: bool) -> Outcome {
     let programs = build()?;
     let mut found = Vec::new();
     for target in targets {
-        let figures = fuzz(&programs.join(target), target, seconds)?;
+        let figures = fuzz(&programs.join(target), target, &until)?;
         if keep {
             merge(&programs.join(target), target)?;
         }
@@ -104,25 +131,20 @@ fn host() -> Result<String, String> {
         .ok_or_else(|| "`rustc -vV` names no host".to_owned())
 }
 
-fn fuzz(program: &Path, target: &str, seconds: u64) -> Result<Figures, String> {
+fn fuzz(program: &Path, target: &str, until: &Until) -> Result<Figures, String> {
     let (work, crashes) = (folder(target, "work"), folder(target, "crashes"));
     for folder in [&work, &crashes] {
         fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
     }
-    println!("=== {target}: {seconds} s");
+    println!("=== {target}: {}", until.0.join(" "));
     let mut command = Command::new(program);
     command
         .arg(&work)
         .args(seeds(target))
         .arg(format!("-artifact_prefix={}/", crashes.display()))
-        .arg(format!("-max_total_time={seconds}"))
-        .args([
-            "-timeout=5",
-            "-rss_limit_mb=512",
-            "-max_len=4096",
-            "-print_final_stats=1",
-        ])
+        .args(&until.0)
+        .args(HOW)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     let output = command
@@ -187,6 +209,17 @@ mod tests {
             assert!(package().join("corpus").join(target).is_dir(), "{target}");
         }
         assert!(known("topologies").is_err());
+    }
+
+    #[test]
+    fn a_target_is_fuzzed_for_so_long_or_so_often() {
+        let check = |seconds, runs, expect: &[&str]| {
+            assert_eq!(Until::new(seconds, runs).0, expect);
+        };
+        check(None, None, &["-max_total_time=60"]);
+        check(Some(5), None, &["-max_total_time=5"]);
+        check(None, Some(7), &["-runs=7"]);
+        check(Some(5), Some(7), &["-max_total_time=5", "-runs=7"]);
     }
 
     #[test]

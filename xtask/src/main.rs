@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use flags::{Command, Flags};
+use fuzz::Until;
 
 /// What a command ends with: did it find everything in order, or could it not do its work?
 type Outcome = Result<bool, String>;
@@ -74,8 +75,9 @@ fn run(flags: Flags) -> Outcome {
         Command::Fuzz {
             target,
             seconds,
+            runs,
             keep,
-        } => fuzz::run(target.as_deref(), seconds, keep),
+        } => fuzz::run(target.as_deref(), Until::new(seconds, runs), keep),
         Command::Sanitize { sanitizer } => sanitize::run(sanitizer),
         Command::Planted { names, check } => planted::run(&names, check),
         Command::Peers { args } => peers::run(&args),

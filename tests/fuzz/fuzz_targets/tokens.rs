@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| pipewright_fuzz::tokens(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pipewright_fuzz::tokens_in_one_way(data));

@@ -4,4 +4,4 @@
 
 mod targets;
 
-pub use targets::{TARGETS, dead_letters, tokens, topology, tuning};
+pub use targets::{TARGETS, dead_letters, tokens, tokens_in_one_way, topology, tuning};

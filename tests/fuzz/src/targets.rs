@@ -61,8 +61,20 @@ pub fn tuning(data: &[u8]) {
     }
 }
 
-/// Any text of Rust that tokens can be made of: as a stage, as a pipeline, and as a file.
+/// Any text of Rust that tokens can be made of, in every way in which it may be read.
 pub fn tokens(data: &[u8]) {
+    (0..WAYS).for_each(|way| tokens_in(data, way));
+}
+
+/// The same in one of the ways, which its length decides: so a fuzzer tries more texts in a time.
+pub fn tokens_in_one_way(data: &[u8]) {
+    tokens_in(data, data.len() % WAYS);
+}
+
+/// As a source, a stage, a sink, a pipeline, and as a file.
+const WAYS: usize = 5;
+
+fn tokens_in(data: &[u8], way: usize) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
@@ -75,21 +87,31 @@ pub fn tokens(data: &[u8]) {
         return;
     }
     let files = |path: &str, _: proc_macro2::Span| Ok(Source::new(path, "(stages: {\"a\": ()})"));
-    drop(read_pipelines(&Source::new("a.rs", text), &files));
+    if way == 4 {
+        drop(read_pipelines(&Source::new("a.rs", text), &files));
+        return forget_spans();
+    }
     // What stands in front of the first line's end is the argument.
     let (attr, item) = text.split_once('\n').unwrap_or(("", text));
     if let (Ok(attr), Ok(item)) = (attr.parse::<TokenStream>(), item.parse::<TokenStream>()) {
-        for kind in [Kind::Source, Kind::Stage, Kind::Sink] {
-            drop(expand_stage(kind, attr.clone(), item.clone()));
+        match way {
+            0 => drop(expand_stage(Kind::Source, attr, item)),
+            1 => drop(expand_stage(Kind::Stage, attr, item)),
+            2 => drop(expand_stage(Kind::Sink, attr, item)),
+            _ if has_module(&item) => drop(expand_pipeline(attr, item, &files)),
+            _ => drop(expand_pipeline(
+                attr,
+                quote::quote!(mod m { #item }),
+                &files,
+            )),
         }
-        drop(expand_pipeline(attr.clone(), item.clone(), &files));
-        drop(expand_pipeline(
-            attr,
-            quote::quote!(mod m { #item }),
-            &files,
-        ));
     }
     forget_spans();
+}
+
+fn has_module(tokens: &TokenStream) -> bool {
+    let mut tokens = tokens.clone().into_iter();
+    tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "mod"))
 }
 
 /// A segment of dead letters: what is whole is found, and all other bytes are said to be damaged. The same bytes are tried as
