@@ -133,7 +133,7 @@ fn c11_a_process_that_is_asked_to_end_at_any_moment_loses_nothing_and_repeats_no
     for process in 0..faults(500) {
         // Every fifth at a moment that it chooses, the others at any.
         let mode = match process % 5 {
-            0 => random.one_of(&["half_open", "retry", "linger"]),
+            0 => random.one_of(&["half_open", "retry", "linger", "in_flight"]),
             _ => "plain",
         };
         let mut child = start(folder.path(), mode);

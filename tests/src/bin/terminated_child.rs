@@ -2,7 +2,7 @@
 //! it is asked to end.
 //!
 //! `terminated_child FOLDER [MODE]` writes `out.txt` and `letters.txt`, and says at the end `received dropped`. With a mode it asks itself to end
-//! at a moment of that kind: `half_open`, `retry`, `linger`. With `pipe`, the numbers go to standard output instead.
+//! at a moment of that kind: `half_open`, `retry`, `linger`, `in_flight`. With `pipe`, the numbers go to standard output instead.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ use std::{
 };
 
 use pipewright::{Batch, Classify, DeadLetter, Emit, Flow, Report, Signals, pipeline};
+use pipewright_tests::turns;
 use rustix::process::{Signal, getpid, kill_process};
 
 /// What is on its way may take so long to get to its end.
@@ -39,6 +40,8 @@ enum Moment {
     Retry,
     /// When items wait for their batch to fill.
     Linger,
+    /// When futures are under way.
+    InFlight,
 }
 
 /// What the run works on.
@@ -160,8 +163,19 @@ pub mod served {
         (!n.is_multiple_of(53)).then_some(n)
     }
 
+    /// Waits for some turns, and for many now and then.
+    #[stage(from = enter, in_flight = 16)]
+    pub async fn look_up(n: u64, env: &Env) -> u64 {
+        let is_long = n.is_multiple_of(97);
+        if is_long && n > 1_000 && env.moment == Moment::InFlight {
+            env.ask_to_end();
+        }
+        turns(if is_long { 500 } else { n % 3 }).await;
+        n
+    }
+
     /// Fails now and then.
-    #[stage(from = enter, rate = "200k/s", retry(max = 3, backoff = "500us"), breaker(
+    #[stage(from = look_up, rate = "200k/s", retry(max = 3, backoff = "500us"), breaker(
         window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
     ))]
     pub fn ask(n: u64, env: &Env) -> Result<u64, Down> {
@@ -196,6 +210,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             "half_open" => Moment::HalfOpen,
             "retry" => Moment::Retry,
             "linger" => Moment::Linger,
+            "in_flight" => Moment::InFlight,
             _ => Moment::None,
         },
         to_pipe: mode == "pipe",

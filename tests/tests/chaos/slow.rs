@@ -1,4 +1,4 @@
-//! A stage that becomes a hundred times as slow, again and again.
+//! A stage that becomes a hundred times as slow, again and again: one that is called, and one whose futures are cancelled.
 
 use std::{
     sync::{
@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::{Emit, Flow, breaker::State, pipeline};
+use pipewright::{
+    Classify, DeadLetter, Emit, ErrorClass, Flow, TimedOut, breaker::State, pipeline,
+};
 use pipewright_tests::{
     faults,
     oracle::{Case, InOrder, is_full},
@@ -139,5 +141,105 @@ fn c3_a_stage_that_becomes_slow_opens_its_breaker_and_recovers() {
         (seen.items, seen.sum, seen.disordered),
         (ledger.received, (0..ledger.received).sum(), 0)
     );
+    case.end();
+}
+
+/// The stage did not answer in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Late;
+
+impl From<TimedOut> for Late {
+    fn from(_: TimedOut) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("late")
+    }
+}
+
+impl Classify for Late {
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Timeout
+    }
+}
+
+#[pipeline(env = Arc<Remote>, pool(workers = 2))]
+mod awaited {
+    use super::*;
+
+    #[source(batch = 8)]
+    pub fn numbers(next: &mut u64, out: &mut Emit<u64>, env: &Arc<Remote>) -> Flow {
+        if env.over.load(Relaxed) {
+            return Flow::Done;
+        }
+        out.send(*next);
+        *next += 1;
+        Flow::More
+    }
+
+    #[stage(from = numbers, in_flight = 32, timeout = "50ms", retry(max = 2, backoff = "5ms"), breaker(
+        window = 10, min_items = 10, failure_pct = 50, probes = 4,
+        open = "100ms", open_max = "100ms", half_open_max = "1s", ramp = "0s"
+    ))]
+    pub async fn ask(n: u64, env: &Arc<Remote>) -> Result<u64, Late> {
+        let is_slow = env.is_slow.load(Relaxed);
+        tokio::time::sleep(if is_slow { FAST * 100 } else { FAST }).await;
+        Ok(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn last(n: u64, seen: &mut InOrder, env: &Arc<Remote>) {
+        seen.see(n);
+        env.taken.fetch_add(1, Relaxed);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn letters(letter: DeadLetter<Late, u64>, seen: &mut InOrder) {
+        seen.see(letter.item);
+    }
+}
+
+#[test]
+fn c3_futures_that_become_slow_are_cancelled_and_their_breaker_opens_and_recovers() {
+    let case = Case::begin("C3, futures");
+    let episodes = faults(20);
+    let env = Arc::new(Remote::default());
+    let run = awaited::pipeline().start(Arc::clone(&env)).unwrap();
+    let state = || run.breaker::<awaited::ask>().unwrap().state();
+    for _ in 0..episodes {
+        let taken = env.taken.load(Relaxed);
+        until(Instant::now(), || env.taken.load(Relaxed) > taken + 100);
+        until(Instant::now(), || state() == State::Closed);
+        env.is_slow.store(true, Relaxed);
+        until(Instant::now(), || state() != State::Closed);
+        env.is_slow.store(false, Relaxed);
+        until(Instant::now(), || state() == State::Closed);
+    }
+    env.over.store(true, Relaxed);
+    let mut report = run.wait().unwrap();
+    let seen = report.take_state::<awaited::last>().unwrap();
+    let late = report.take_state::<awaited::letters>().unwrap();
+    let metrics = report.metrics().stage::<awaited::ask>();
+    let flights = metrics.flights.as_ref().unwrap();
+    println!(
+        "C3, futures: {} items, {episodes} times slow, {} futures, {} cancelled, {} letters, 0 lost",
+        seen.items + late.items,
+        flights.begun,
+        flights.cancelled,
+        late.items,
+    );
+    assert!(flights.cancelled >= 5 * episodes && flights.in_flight == 0);
+    let ledger = report.ledger();
+    let received = ledger.received;
+    assert!(ledger.is_balanced() && ledger.dropped == 0, "{report}");
+    assert_eq!(
+        (seen.items + late.items, seen.sum + late.sum),
+        (received, (0..received).sum()),
+        "{report}"
+    );
+    assert_eq!((seen.disordered, late.disordered), (0, 0), "{report}");
     case.end();
 }

@@ -15,6 +15,7 @@ use pipewright::{Batch, Classify, DeadLetter, DryRun, ErrorClass, pipeline};
 use pipewright_tests::{
     faults,
     oracle::{CHAOS, Case, Random, strikes},
+    turns,
 };
 
 /// Items of a run.
@@ -33,6 +34,7 @@ pub enum Seen {
 
 pub struct Env {
     seed: u64,
+    looked: Box<[AtomicU8]>,
     tried: Box<[AtomicU8]>,
     trace: Mutex<Vec<Seen>>,
 }
@@ -41,6 +43,7 @@ impl Env {
     fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self {
             seed,
+            looked: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
             tried: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
             trace: Mutex::default(),
         })
@@ -95,8 +98,19 @@ mod traced {
         Some(n)
     }
 
+    /// Futures that wait for some turns, of which some fail once.
+    #[stage(from = enter, in_flight = 16, retry(max = 3, backoff = "20us"))]
+    pub async fn look_up(n: u64, env: &Arc<Env>) -> Result<u64, Fault> {
+        turns(n % 3).await;
+        let is_first = env.looked[n as usize].fetch_add(1, Relaxed) == 0;
+        match is_first && strikes(env.seed, 5, n, 19) {
+            true => Err(Fault(ErrorClass::Timeout)),
+            false => Ok(n),
+        }
+    }
+
     /// Fails for some items always, and for others once.
-    #[stage(from = enter, rate = "2M/s", retry(max = 3, backoff = "20us"), breaker(
+    #[stage(from = look_up, rate = "2M/s", retry(max = 3, backoff = "20us"), breaker(
         window = 10, min_items = 10, failure_pct = 30, open = "10ms", open_max = "10ms", probes = 2, ramp = "0s"
     ))]
     pub fn ask(n: u64, env: &Arc<Env>) -> Result<u64, Fault> {
@@ -122,12 +136,18 @@ mod traced {
         n
     }
 
-    #[sink(from = keyed)]
+    #[stage(from = keyed, in_flight = 8)]
+    pub async fn tell(n: u64) -> u64 {
+        turns(n % 4).await;
+        n
+    }
+
+    #[sink(from = tell)]
     pub fn last(n: u64, env: &Arc<Env>) {
         env.see(Seen::Delivered(n));
     }
 
-    #[sink(from = ask::Err)]
+    #[sink(from = [look_up::Err, ask::Err])]
     pub fn letters(letter: DeadLetter<Fault, u64>, env: &Arc<Env>) {
         env.see(Seen::Letter(letter.item, letter.class == ErrorClass::Item));
     }

@@ -1,17 +1,20 @@
-//! A source that is told what is done, and goes on from there after each end.
+//! A source that is told what is done, and goes on from there after each end: by a drain, a stop, or a panic. What panics in a stage
+//! that makes letters of it is done when its letter is.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use pipewright::{Acknowledge, Commit, DeadLetter, Emit, Flow, pipeline};
-use pipewright_tests::oracle::Random;
+use pipewright::{
+    Acknowledge, Blueprint, Builder, Commit, DeadLetter, Emit, Flow, NoInput, RunError, pipeline,
+};
+use pipewright_tests::oracle::{CHAOS, Random, strikes};
 
-use super::{Fault, Sum, World, pause};
+use super::{Fault, Sum, World, guard, guards, pause};
 
 /// Items of all runs of a round.
-const ITEMS: u64 = 2_000;
+const ITEMS: u64 = 1_000;
 
 #[derive(Debug)]
 pub struct Kept {
@@ -69,18 +72,31 @@ fn open(env: &Arc<Kept>) -> Numbers {
     }
 }
 
+fn give(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+    if from.next == ITEMS {
+        return Flow::Done;
+    }
+    out.send(from.next);
+    from.next += 1;
+    Flow::More
+}
+
+/// Takes an item, which panics now and then when it comes for the first time.
+fn take(n: u64, last: &mut Option<u64>, env: &Kept) {
+    env.world.may_panic_once(10, n);
+    let late = last.is_some_and(|last| last >= n);
+    env.world.disordered.fetch_add(late.into(), SeqCst);
+    *last = Some(n);
+    env.world.ends.end(n);
+}
+
 #[pipeline(env = Arc<Kept>)]
 mod from_where_it_was {
     use super::*;
 
     #[source(state = super::open, acks, batch = 32)]
     pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
-        if from.next == ITEMS {
-            return Flow::Done;
-        }
-        out.send(from.next);
-        from.next += 1;
-        Flow::More
+        give(from, out)
     }
 
     #[stage(from = numbers)]
@@ -88,19 +104,20 @@ mod from_where_it_was {
         env.world.filtered(n)
     }
 
-    #[stage(from = enter, timeout = "20ms", rate = "500k/s", retry(max = 3, backoff = "100us"), breaker(
+    /// Panics with some items, always.
+    #[stage(from = enter, on_panic = dead_letter, timeout = "20ms", rate = "500k/s", retry(max = 3, backoff = "100us"), breaker(
         window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
     ))]
     pub fn ask(n: u64, env: &Arc<Kept>) -> Result<u64, Fault> {
+        if strikes(env.world.seed, 11, n, 97) {
+            std::panic::panic_any(CHAOS);
+        }
         env.world.ask(n)
     }
 
     #[sink(from = ask)]
     pub fn last(n: u64, last: &mut Option<u64>, env: &Arc<Kept>) {
-        let late = last.is_some_and(|last| last >= n);
-        env.world.disordered.fetch_add(late.into(), SeqCst);
-        *last = Some(n);
-        env.world.ends.end(n);
+        take(n, last, env);
     }
 
     #[sink(from = ask::Err)]
@@ -109,8 +126,51 @@ mod from_where_it_was {
     }
 }
 
-/// Runs again and again until all is done; ends each run at any time.
+#[pipeline(env = Arc<Kept>)]
+mod waiting {
+    use super::*;
+
+    #[source(state = super::open, acks, batch = 32)]
+    pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
+        give(from, out)
+    }
+
+    #[stage(from = numbers, in_flight = 16, timeout = "20ms", rate = "500k/s", retry(max = 3, backoff = "100us"), breaker(
+        window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
+    ))]
+    pub async fn ask(n: u64, env: &Arc<Kept>) -> Result<u64, Fault> {
+        env.world.may_panic_once(12, n);
+        env.world.waits(n).await;
+        env.world.ask(n)
+    }
+
+    #[stage(from = ask, in_flight = 8)]
+    pub async fn enter(n: u64, env: &Arc<Kept>) -> Option<u64> {
+        pipewright_tests::turns(n % 2).await;
+        env.world.filtered(n)
+    }
+
+    #[sink(from = enter)]
+    pub fn last(n: u64, last: &mut Option<u64>, env: &Arc<Kept>) {
+        take(n, last, env);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn letters(letter: DeadLetter<Fault, u64>, env: &Arc<Kept>) {
+        env.world.ends.end(letter.item);
+    }
+}
+
 pub(super) fn round(seed: u64, sum: &mut Sum) {
+    drive(from_where_it_was::pipeline, seed, sum);
+    drive(waiting::pipeline, seed, sum);
+}
+
+/// Runs again and again until all is done; changes the numbers of guards, and ends each run at any time.
+fn drive<P>(pipeline: fn() -> Builder<P>, seed: u64, sum: &mut Sum)
+where
+    P: Blueprint<Env = Arc<Kept>, Input = NoInput>,
+{
     let mut random = Random::new(seed);
     let env = Arc::new(Kept {
         world: World::new(seed, ITEMS),
@@ -118,47 +178,58 @@ pub(super) fn round(seed: u64, sum: &mut Sum) {
         commits: AtomicU64::new(0),
         early: AtomicU64::new(0),
     });
-    let (mut runs, mut stopped) = (0, false);
+    let (mut runs, mut broke_off) = (0, false);
     while env.position.load(SeqCst) < ITEMS {
         runs += 1;
         assert!(runs < 10_000, "it does not get on");
         let began = env.position.load(SeqCst);
         let workers = 1 + random.below(3) as usize;
-        let builder = from_where_it_was::pipeline().workers(workers);
-        let run = builder.start(Arc::clone(&env)).unwrap();
-        pause(&mut random, 10_000);
+        let run = pipeline().workers(workers).start(Arc::clone(&env)).unwrap();
+        for _ in 0..random.below(4) {
+            let text = format!("(stages: {{ {} }})", guards(&mut random, true));
+            run.retune("by the seed", &text).unwrap();
+            sum.retuned += 1;
+            pause(&mut random, 2_000);
+        }
+        pause(&mut random, 4_000);
         let stops = random.below(4) == 0;
-        stopped |= stops;
-        let report = if stops { run.stop() } else { run.drain() }.unwrap();
+        let ended = if stops { run.stop() } else { run.drain() };
+        let failed = ended.is_err();
+        let report = ended.unwrap_or_else(|failed| {
+            let is_told =
+                matches!(&failed.error, RunError::Panicked { message, .. } if message == CHAOS);
+            assert!(is_told, "{failed}");
+            failed.report
+        });
+        broke_off |= stops || failed;
         let (ledger, position) = (report.ledger(), env.position.load(SeqCst));
         assert!(ledger.is_balanced() && ledger.in_flight == 0, "{report}");
-        if !stops {
+        if !stops && !failed {
             assert_eq!(
                 (ledger.received, ledger.dropped),
                 (position - began, 0),
                 "{report}"
             );
         }
-        let guard = report
-            .metrics()
-            .stage::<from_where_it_was::ask>()
-            .guard
-            .clone()
-            .unwrap();
+        let guard = guard(&report, "ask");
         sum.runs += 1;
+        sum.ended += u64::from(failed);
         sum.items += ledger.received;
-        sum.delivered += report.metrics().stage::<from_where_it_was::last>().sent;
+        sum.delivered += report.metrics().get("last").unwrap().sent;
+        sum.panicked += ledger.panicked + report.metrics().get("ask").unwrap().panicked;
         sum.failed += ledger.failed;
         sum.dropped += ledger.dropped;
         sum.retried += guard.retried;
         sum.opened += guard.breaker.changes;
+        sum.add_futures(&report);
+        assert_eq!(env.world.waiting.load(SeqCst), 0, "a future is left");
     }
     assert_eq!(env.early.load(SeqCst), 0, "kept before it was done");
     assert_eq!(env.world.disordered.load(SeqCst), 0);
     let (ended, twice) = env.world.ends.counts();
     assert_eq!(ended, ITEMS, "lost");
-    // What came twice was on its way at a stop.
-    assert!(stopped || twice == 0, "{twice} came twice without need");
+    // What came twice was on its way when a run broke off.
+    assert!(broke_off || twice == 0, "{twice} came twice without need");
     sum.twice += twice;
     sum.commits += env.commits.load(SeqCst);
 }

@@ -1,11 +1,14 @@
 //! Requests of several threads, each of which is answered once, whatever becomes of it.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
+};
 
 use pipewright::{CallError, Caller, pipeline};
 use pipewright_tests::oracle::Random;
 
-use super::{Fault, Sum, World, pause};
+use super::{Fault, Sum, World, guards, pause};
 
 const CALLERS: u64 = 3;
 /// Requests of a run at most.
@@ -21,7 +24,16 @@ mod asked {
         env.filtered(n)
     }
 
-    #[stage(from = enter, rate = "500k/s", breaker(
+    #[stage(from = enter, in_flight = 8, timeout = "20ms", breaker(
+        window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
+    ))]
+    pub async fn look_up(n: u64, env: &Arc<World>) -> Result<u64, Fault> {
+        env.may_panic(9, n);
+        env.waits(n).await;
+        Ok(n)
+    }
+
+    #[stage(from = look_up, timeout = "20ms", rate = "500k/s", breaker(
         window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
     ))]
     pub fn ask(n: u64, env: &Arc<World>) -> Result<u64, Fault> {
@@ -34,7 +46,7 @@ mod asked {
         env.ends.end(n / 2);
     }
 
-    #[sink(from = ask::Err)]
+    #[sink(from = [look_up::Err, ask::Err])]
     pub fn failed(_: Fault) {}
 }
 
@@ -44,7 +56,10 @@ fn call(caller: &Caller<asked::Pipeline>, first: u64, env: &World) -> u64 {
     for n in (first..REQUESTS).step_by(CALLERS as usize) {
         match caller.call(n) {
             Ok(answer) => assert_eq!(answer, n * 2),
-            Err(CallError::Failed { stage: "ask", .. }) => env.ends.end(n),
+            Err(CallError::Failed {
+                stage: "look_up" | "ask",
+                ..
+            }) => env.ends.end(n),
             Err(CallError::Filtered { stage: "enter" } | CallError::Panicked { .. }) => {}
             Err(CallError::ShutDown(None)) => {}
             Err(CallError::ShutDown(Some(_))) => break,
@@ -71,7 +86,12 @@ pub(super) fn round(seed: u64, sum: &mut Sum) {
             scope.spawn(move || call(&caller, first, env))
         };
         let callers: Vec<_> = (0..CALLERS).map(call).collect();
-        pause(&mut random, 20_000);
+        for _ in 0..random.below(8) {
+            let text = format!("(stages: {{ {} }})", guards(&mut random, false));
+            run.retune("by the seed", &text).unwrap();
+            sum.retuned += 1;
+            pause(&mut random, 4_000);
+        }
         let ended = if stops { run.stop() } else { run.drain() };
         let taken = callers.into_iter().map(|caller| caller.join().unwrap());
         (taken.sum::<u64>(), ended.unwrap())
@@ -84,6 +104,8 @@ pub(super) fn round(seed: u64, sum: &mut Sum) {
     // Of what a stop drops, the caller has been told the errors.
     let dropped = ledger.dropped - report.metrics().stage::<asked::failed>().dropped;
     assert_eq!((ended + dropped, twice), (taken, 0), "{report}");
+    assert_eq!(env.waiting.load(Relaxed), 0, "a future is left: {report}");
+    sum.add_futures(&report);
     sum.calls += taken;
     sum.panicked += ledger.panicked;
     sum.failed += ledger.failed;

@@ -1,4 +1,4 @@
-//! Items from several threads, through all guards, while numbers change.
+//! Items from several threads, through all guards, while numbers change; with calls of functions, and with futures.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{Batch, DeadLetter, Input, TrySendError, pipeline};
+use pipewright::{Batch, Blueprint, Builder, DeadLetter, Input, TrySendError, pipeline};
 use pipewright_tests::oracle::Random;
 
-use super::{Fault, Sum, World, pause};
+use super::{Fault, Sum, World, guard, guards, pause};
 
 const SENDERS: u64 = 2;
 /// Items of a run at most.
@@ -58,6 +58,53 @@ mod mixed {
     }
 }
 
+#[pipeline(env = Arc<World>)]
+mod waiting {
+    use super::*;
+
+    #[stage(from = input, queue = 256, batch = 16, linger = "200us")]
+    pub fn pack(_: &mut Batch<u64>) {}
+
+    #[stage(from = pack)]
+    pub fn enter(n: u64, env: &Arc<World>) -> Option<u64> {
+        env.may_panic(1, n);
+        env.filtered(n)
+    }
+
+    #[stage(from = enter, in_flight = 24, timeout = "20ms", rate = "500k/s", retry(max = 3, backoff = "100us"), breaker(
+        window = 20, min_items = 10, failure_pct = 40, open = "10ms", open_max = "10ms", probes = 3, ramp = "1ms"
+    ))]
+    pub async fn ask(n: u64, env: &Arc<World>) -> Result<u64, Fault> {
+        env.may_panic(3, n);
+        env.waits(n).await;
+        env.may_panic(9, n);
+        env.ask(n)
+    }
+
+    /// A key's items are of one sender, who counts up.
+    #[stage(from = ask, key = |n: &u64| n % 8, on_panic = keep)]
+    pub fn keyed(n: u64, last: &mut Option<u64>, env: &Arc<World>) -> u64 {
+        let late = last.is_some_and(|last| last >= n);
+        env.disordered.fetch_add(late.into(), Relaxed);
+        *last = Some(n);
+        env.may_panic(6, n);
+        n
+    }
+
+    #[sink(from = keyed, in_flight = 8, order = any)]
+    pub async fn last(n: u64, env: &Arc<World>) {
+        pipewright_tests::turns(n % 3).await;
+        env.ends.end(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub async fn letters(letter: DeadLetter<Fault, u64>, env: &Arc<World>) {
+        assert_eq!(letter.stage, "ask");
+        pipewright_tests::turns(letter.item % 3).await;
+        env.ends.end(letter.item);
+    }
+}
+
 /// Sends every second number until there are no more or the run takes none; how many were taken.
 fn send(input: &Input<u64>, sender: u64, mut random: Random) -> u64 {
     let mut taken = 0;
@@ -84,19 +131,28 @@ fn send(input: &Input<u64>, sender: u64, mut random: Random) -> u64 {
 /// Numbers that fit.
 fn numbers(random: &mut Random) -> String {
     format!(
-        "(quantum: \"{}us\", memory: \"{}Ki\", stages: {{ \"pack\": (batch: {}, linger: \"{}us\") }})",
+        "(quantum: \"{}us\", memory: \"{}Ki\", stages: {{ \"pack\": (batch: {}, linger: \"{}us\"), {} }})",
         1 + random.below(200),
         1 << random.below(12),
         1 + random.below(64),
         1 + random.below(500),
+        guards(random, true),
     )
 }
 
-/// Sends, changes numbers, and ends it at any time in any way.
 pub(super) fn round(seed: u64, sum: &mut Sum) {
+    drive(mixed::pipeline(), seed, sum);
+    drive(waiting::pipeline(), seed, sum);
+}
+
+/// Sends, changes numbers, and ends it at any time in any way.
+fn drive<P>(pipeline: Builder<P>, seed: u64, sum: &mut Sum)
+where
+    P: Blueprint<Env = Arc<World>, Input = u64, Queued = u64>,
+{
     let mut random = Random::new(seed);
     let env = World::new(seed, ITEMS);
-    let builder = mixed::pipeline().workers(1 + random.below(4) as usize);
+    let builder = pipeline.workers(1 + random.below(4) as usize);
     let builder = match random.below(2) {
         0 => builder.in_parallel(),
         _ => builder,
@@ -130,18 +186,15 @@ pub(super) fn round(seed: u64, sum: &mut Sum) {
     let (ended, twice) = env.ends.counts();
     assert_eq!((ended + ledger.dropped, twice), (taken, 0), "{report}");
     assert_eq!(env.disordered.load(Relaxed), 0, "{report}");
-    let guard = report
-        .metrics()
-        .stage::<mixed::ask>()
-        .guard
-        .clone()
-        .unwrap();
+    assert_eq!(env.waiting.load(Relaxed), 0, "a future is left: {report}");
+    let guard = guard(&report, "ask");
     sum.runs += 1;
     sum.items += taken;
-    sum.delivered += report.metrics().stage::<mixed::last>().sent;
+    sum.delivered += report.metrics().get("last").unwrap().sent;
     sum.panicked += ledger.panicked;
     sum.failed += ledger.failed;
     sum.dropped += ledger.dropped;
     sum.retried += guard.retried;
     sum.opened += guard.breaker.changes;
+    sum.add_futures(&report);
 }
