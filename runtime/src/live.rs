@@ -243,6 +243,7 @@ impl Shared {
     fn set_numbers(&self, before: &Settings, after: &Settings) {
         self.live.set(after);
         self.budget.set_limit(after.memory);
+        self.pins.retune(after, self.info);
         let (links, lanes) = after.lanes(self.info);
         self.lanes.retune(self.info, &links, &lanes);
         for (ctl, lane) in self.sources.iter().zip(lanes) {

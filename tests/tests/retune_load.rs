@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, thread};
 
-use pipewright::{Blueprint, Priority, Running, SendError, pipeline};
+use pipewright::{Blueprint, Priority, Running, SendError, machine::Machine, pipeline};
 use pipewright_tests::{Gate, Seen, WORKERS, eventually, work};
 
 /// Changes the numbers of a stage; the changes, as they are told.
@@ -198,38 +198,77 @@ fn nothing_is_lost_while_a_queue_becomes_larger_and_smaller() {
 mod ringed {
     #[source(cores = "0")]
     pub fn numbers() -> std::ops::Range<u64> {
-        0..1000
+        0..200_000
     }
 
-    #[sink(from = numbers, cores = "1", queue = 64)]
-    pub fn last(_: u64) {}
+    #[stage(from = numbers, cores = "1", queue = 64)]
+    pub fn same(n: u64) -> u64 {
+        n
+    }
+
+    #[sink(from = same, cores = "1")]
+    pub fn last(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
 }
 
 #[test]
 fn what_was_made_when_the_run_started_says_so() {
-    let run = ringed::pipeline().start(()).unwrap();
-    for (numbers, why) in [
+    let machine = Machine::simulate("1x4").unwrap();
+    let run = ringed::pipeline().machine(machine).start(()).unwrap();
+    for (numbers, code, why) in [
         (
             "queue: 65",
+            "E_FIXED",
             "`queue` is fixed when a run starts: the ring between two pinned threads is made then",
         ),
         (
             r#"cores: "2""#,
+            "E_FIXED",
             "`cores` is fixed when a run starts: its threads are made then, and each has its part of the items",
         ),
         (
             "realtime: 3, wait: park",
+            "E_FIXED",
             "`realtime` is fixed when a run starts: its threads take their priority then",
         ),
+        (
+            "wait: spin",
+            "E_FIXED",
+            "`wait` is fixed when a run starts: nobody wakes threads that spin",
+        ),
+        (
+            r#"wait: park), "last": (wait: adaptive"#,
+            "E_ONE_LOOP",
+            "`last` runs in one loop with `same`, which says another `wait`",
+        ),
     ] {
-        let text = format!("( stages: {{ \"last\": ({numbers}) }} )");
+        let text = format!("( stages: {{ \"same\": ({numbers}) }} )");
         let error = run.retune("operator", &text).unwrap_err().to_string();
-        assert!(
-            error.contains(why) && error.contains("operator:1:"),
-            "{error}"
-        );
+        for part in [code, why, "operator:1:"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
     }
     let _ = run.wait().unwrap();
+}
+
+#[test]
+fn nothing_is_lost_while_the_way_in_which_threads_wait_changes() {
+    let machine = Machine::simulate("1x4").unwrap();
+    let run = ringed::pipeline().machine(machine).start(()).unwrap();
+    assert_eq!(
+        retune(&run, "same", "wait: park"),
+        ["same.wait its default -> park"]
+    );
+    let taken = || run.metrics().stage::<ringed::last>().sent;
+    let mut ways = ["adaptive", "park"].into_iter().cycle();
+    while taken() < 150_000 {
+        let way = ways.next().unwrap_or("park");
+        retune(&run, "same", &format!("wait: {way}"));
+    }
+    let mut report = run.wait().unwrap();
+    let sum = (0..200_000).sum();
+    assert_eq!(report.take_state::<ringed::last>(), Some(sum), "{report}");
 }
 
 /// What came to the sink, which waits at the gate with its first item.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use pipewright_spec::{
+    check::realtime_misfit,
     cores::CoreSet,
     info::TopologyInfo,
-    options::{Key, info},
+    options::{Key, Wait, info},
     report::{Problem, Problems, Source, Span},
     ron::TuningFile,
     units,
@@ -43,6 +44,7 @@ pub(crate) fn changed(
     }
     problems.extend(misfits(before, &after, topology, &file));
     problems.extend(too_many_futures(&after, topology, &file));
+    problems.extend(waits(&after, topology, &file));
     if !problems.is_empty() {
         return Err(TuningError::Wrong(problems.render(&source)));
     }
@@ -58,6 +60,9 @@ fn why_fixed(key: Key, change: &Change, topology: &TopologyInfo) -> Option<&'sta
     let reads_ring = || stage.is_some_and(|stage| topology.reads_ring(stage as u16));
     Some(match (key, change.key) {
         (Key::Queue, _) if reads_ring() => "the ring between two pinned threads is made then",
+        (Key::Wait, _) if [&change.from, &change.to].contains(&&Wait::Spin.to_string()) => {
+            "nobody wakes threads that spin"
+        }
         _ if info(key).live => return None,
         (Key::Pool, "pool.workers") => "its threads are made then",
         (Key::Pool, _) => "its threads take their seats then",
@@ -66,6 +71,38 @@ fn why_fixed(key: Key, change: &Change, topology: &TopologyInfo) -> Option<&'sta
         (Key::Realtime, _) => "its threads take their priority then",
         _ => "what it bounds is made then",
     })
+}
+
+/// Threads that would have to wait in two ways, or in one that does not go with their priority.
+fn waits(after: &Settings, topology: &TopologyInfo, file: &TuningFile) -> Problems<Span> {
+    let mut problems = Problems::new();
+    let name = info(Key::Wait).name;
+    for pinned in topology.pinned {
+        let stages = || pinned.stages.iter().map(|stage| usize::from(*stage));
+        let realtime = stages().any(|stage| after.stages[stage].realtime.is_some());
+        let said = stages().filter_map(|stage| Some((stage, after.stages[stage].wait?)));
+        let Some((first, wait)) = said.clone().next() else {
+            continue;
+        };
+        for (stage, other) in said {
+            let (of, beside) = (topology.stages[stage].name, topology.stages[first].name);
+            let (code, (message, help)) = match realtime_misfit(other, of).filter(|_| realtime) {
+                Some(misfit) => ("E_REALTIME", misfit),
+                None if other == wait => continue,
+                None => {
+                    let message = format!(
+                        "`{of}` runs in one loop with `{beside}`, which says another `{name}`"
+                    );
+                    ("E_ONE_LOOP", (message, "give both the same"))
+                }
+            };
+            let at = file.place_of(Some(of), name);
+            if let Some(place) = at.or(file.place_of(Some(beside), name)) {
+                problems.push(Problem::new(code, message, place.clone()).help(help));
+            }
+        }
+    }
+    problems
 }
 
 /// Futures for which there are no places.

@@ -19,7 +19,8 @@
 //! wake-up takes, which at most doubles the cost of any wait (Karlin et al., "Competitive randomized algorithms for
 //! nonuniform problems", 1990), and then sleeps. Sleeping is [`crate::idle`] with one sleeper per thread: who leaves
 //! something does so first, passes a full fence, and looks for the sleeper's bit; the sleeper sets its bit, passes a full
-//! fence, and looks once more. To a segment that spins nobody passes a fence. A thread with real-time priority runs before
+//! fence, and looks once more. To a segment that spins nobody passes a fence, so whether it spins is settled when the run starts;
+//! whether the others look before they sleep can change. A thread with real-time priority runs before
 //! the kernel's own threads of its core, so it only ever waits asleep, and one that shares its core has none.
 //!
 //! **The end.** Whoever has nothing to do and finds every source ended and every ticket free ends the run: threads that
@@ -46,7 +47,11 @@ use pipewright_spec::{
     options::Wait,
 };
 
-use crate::idle::Idle;
+use crate::{
+    idle::Idle,
+    settings::Settings,
+    sync::{AtomicBool, Ordering},
+};
 
 /// The pinned segments of a run.
 #[derive(Debug, Default)]
@@ -60,7 +65,10 @@ pub(crate) struct Pins {
 pub(crate) struct Pin {
     /// Its sleepers, one for each thread.
     pub(crate) idle: Idle,
-    pub(crate) wait: Wait,
+    /// Do its threads never sleep, so that nobody wakes them?
+    pub(crate) spins: bool,
+    /// Do they sleep at once?
+    parks: AtomicBool,
     /// The real-time priority of its threads.
     realtime: Option<u8>,
     /// The core of each thread; `None` for one that shares.
@@ -78,7 +86,8 @@ impl Pins {
         let pin = |(seat, info): (&place::Seat, &pipewright_spec::info::PinnedInfo)| {
             let pin = Pin {
                 idle: Idle::new(seat.cores.len()),
-                wait: seat.wait,
+                spins: seat.wait == Wait::Spin,
+                parks: AtomicBool::new(seat.wait == Wait::Park),
                 realtime: seat.realtime,
                 cores: seat.cores.clone(),
                 first,
@@ -116,25 +125,21 @@ impl Pins {
 
     /// Wakes a thread of a segment, after something was left for it.
     pub(crate) fn wake(&self, place: usize) {
-        if let Some(pin) = self.places.get(place).filter(|pin| pin.wait != Wait::Spin) {
+        if let Some(pin) = self.places.get(place).filter(|pin| !pin.spins) {
             pin.idle.wake_one();
         }
     }
 
     /// Wakes one of its threads, after something was left for that one.
     pub(crate) fn wake_thread(&self, place: usize, index: usize) {
-        if let Some(pin) = self.places.get(place).filter(|pin| pin.wait != Wait::Spin) {
+        if let Some(pin) = self.places.get(place).filter(|pin| !pin.spins) {
             pin.idle.wake(index);
         }
     }
 
     /// Wakes a thread of each source, after a ticket was given back.
     pub(crate) fn wake_sources(&self) {
-        for pin in self
-            .places
-            .iter()
-            .filter(|pin| pin.feeds && pin.wait != Wait::Spin)
-        {
+        for pin in self.places.iter().filter(|pin| pin.feeds && !pin.spins) {
             pin.idle.wake_one();
         }
     }
@@ -142,6 +147,19 @@ impl Pins {
     /// Wakes all threads, after something about the whole run has changed.
     pub(crate) fn wake_all(&self) {
         self.places.iter().for_each(|pin| pin.idle.wake_all());
+    }
+
+    /// The threads that do not spin wait from now on as these numbers say.
+    pub(crate) fn retune(&self, settings: &Settings, info: &TopologyInfo) {
+        for (pin, pinned) in self.places.iter().zip(info.pinned) {
+            let said = |stage: &u16| settings.stages[usize::from(*stage)].wait;
+            let parks = match pinned.stages.iter().find_map(said) {
+                Some(wait) => wait == Wait::Park,
+                None => pin.realtime.is_some(),
+            };
+            // Relaxed: it says how long a thread looks, and nothing else.
+            pin.parks.store(parks, Ordering::Relaxed);
+        }
     }
 
     /// The segment behind a link.
@@ -168,13 +186,19 @@ impl Pin {
     pub(crate) fn first(&self) -> usize {
         self.first
     }
+
+    /// Do its threads sleep as soon as there is nothing to do?
+    pub(crate) fn parks(&self) -> bool {
+        self.parks.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pin")
             .field("cores", &self.cores)
-            .field("wait", &self.wait)
+            .field("spins", &self.spins)
+            .field("parks", &self.parks())
             .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright_spec::options::Wait;
-
+use super::Pin;
 use crate::{shared::Shared, sync::spin_loop, worker::Worker};
 
 /// How long `wait = adaptive` looks before it sleeps: about what a wake-up takes.
@@ -18,12 +17,11 @@ const PATIENCE: u32 = 64;
 /// One pinned thread's way of waiting.
 pub(crate) struct Waiter<'w> {
     shared: &'w Shared,
-    place: usize,
+    pin: Option<&'w Pin>,
     index: usize,
-    wait: Wait,
     /// Looks in a row that found nothing.
     looks: u32,
-    /// Looks before it sleeps.
+    /// Looks before it sleeps, unless it sleeps at once.
     most: u32,
 }
 
@@ -33,17 +31,14 @@ impl<'w> Waiter<'w> {
         let shared = w.shared;
         let (place, index) = shared.pins.of(w.id()).unwrap_or_default();
         let pin = shared.pins.places().get(place);
-        let wait = pin.map_or(Wait::Park, |pin| pin.wait);
         Self {
             shared,
-            place,
+            pin,
             index,
-            wait,
             looks: 0,
-            most: if wait == Wait::Adaptive {
-                pauses(SPIN)
-            } else {
-                0
+            most: match pin {
+                Some(pin) if !pin.spins => pauses(SPIN),
+                _ => 0,
             },
         }
     }
@@ -58,11 +53,19 @@ impl<'w> Waiter<'w> {
         self.looks = 0;
     }
 
+    /// Has it looked long enough?
+    fn sleeps(&self) -> bool {
+        self.pin.is_some_and(|pin| {
+            let most = if pin.parks() { 0 } else { self.most };
+            !pin.spins && self.looks > most
+        })
+    }
+
     /// Nothing was there: looks around, or sleeps until something is `visible`, at most for `timeout`.
     pub(crate) fn rest(&mut self, timeout: Option<Duration>, visible: impl FnOnce() -> bool) {
         let shared = self.shared;
         self.looks = self.looks.wrapping_add(1);
-        let sleeps = self.wait != Wait::Spin && self.looks > self.most;
+        let sleeps = self.sleeps();
         if (sleeps || self.looks.is_multiple_of(PATIENCE)) && shared.is_over() {
             if !shared.is_finished() {
                 shared.finish();
@@ -70,7 +73,7 @@ impl<'w> Waiter<'w> {
             // What is waited for now is the ring in front, which closes in a moment.
             return spin_loop();
         }
-        match shared.pins.places().get(self.place).filter(|_| sleeps) {
+        match self.pin.filter(|_| sleeps) {
             Some(pin) => {
                 let visible = || {
                     let seen = shared.is_stopping() || shared.is_finished() || visible();
@@ -108,7 +111,7 @@ fn pauses(time: Duration) -> u32 {
 impl fmt::Debug for Waiter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter")
-            .field("wait", &self.wait)
+            .field("pin", &self.pin)
             .finish_non_exhaustive()
     }
 }

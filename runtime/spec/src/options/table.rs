@@ -281,7 +281,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     live(key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first.")),
     live(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Presence, "The most workers that run it at once (a bulkhead), so that it does not take all of them; batches for which there is none wait.")),
     key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on, one thread for each."),
-    key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive; park with `realtime`", Change::Tuning, "How its pinned threads wait."),
+    live(key(Key::Wait, "wait", ALL, ValueType::Word(Wait::NAMES), "adaptive; park with `realtime`", Change::Tuning, "How its pinned threads wait.")),
     key(Key::Realtime, "realtime", ALL, PRIORITY, "off", Change::Tuning, "The real-time priority (`SCHED_FIFO`, 1 to 49) of its pinned threads, which sleep whenever they have nothing to do."),
     live(key(Key::Batch, "batch", ALL, count(MILLION), "sized by the runtime", Change::Tuning, "The most items that it takes or makes at a time.")),
     live(key(Key::Linger, "linger", READERS, time(HOUR), "\"150us\"", Change::Tuning, "How long a batch waits to be filled.")),
