@@ -18,6 +18,29 @@ type Replied<P> = Result<<P as Answers>::Reply, Refused<P>>;
 /// Why there is none.
 type Refused<P> = CallError<<P as Blueprint>::Input, <P as Answers>::Failure>;
 
+/// A pipeline, by another name: `Same` is `Self`.
+///
+/// A method whose result has a type of a trait that `Self` has not is not found, and the compiler tells that in its own words. One
+/// whose result has a type of `Same` is found, and then the trait says what is missing: see [`Answers`].
+pub trait Itself<Same: Blueprint>: Blueprint {
+    /// The run, unchanged.
+    fn run(run: &Running<Self>) -> &Running<Same>;
+    /// The request, unchanged.
+    fn request(request: Self::Input) -> Same::Input;
+}
+
+impl<P: Blueprint> Itself<P> for P {
+    #[inline(always)]
+    fn run(run: &Running<P>) -> &Running<P> {
+        run
+    }
+
+    #[inline(always)]
+    fn request(request: P::Input) -> P::Input {
+        request
+    }
+}
+
 /// A handle that calls a running pipeline, for other threads and tasks; clones call the same one. Made by
 /// [`Running::caller`].
 ///
@@ -43,17 +66,21 @@ enum Room {
 impl<P: Blueprint> Running<P> {
     /// Sends a request, waiting while the input is full, and waits for its answer: what the stage returns that `reply` names.
     ///
+    /// `Same` is this pipeline, and never written.
+    ///
     /// It waits as long as that takes, so it must not be called by a stage of the same pipeline: its worker would wait for
     /// itself.
     ///
     /// # Errors
     ///
     /// If the request ends before it is answered, or the pipeline takes no more; see [`CallError`].
-    pub fn call(&self, request: P::Input) -> Replied<P>
+    pub fn call<Same>(&self, request: P::Input) -> Replied<Same>
     where
-        P: Answers,
+        P: Itself<Same>,
+        Same: Answers,
     {
-        self.calls().call(request, Room::Until(None))
+        let request = P::request(request);
+        P::run(self).calls().call(request, Room::Until(None))
     }
 
     /// As [`call`](Self::call), if there is room for the request at once.
@@ -61,11 +88,13 @@ impl<P: Blueprint> Running<P> {
     /// # Errors
     ///
     /// Gives the request back in [`CallError::Overloaded`] if the input is full; else as [`call`](Self::call).
-    pub fn try_call(&self, request: P::Input) -> Replied<P>
+    pub fn try_call<Same>(&self, request: P::Input) -> Replied<Same>
     where
-        P: Answers,
+        P: Itself<Same>,
+        Same: Answers,
     {
-        self.calls().call(request, Room::Now)
+        let request = P::request(request);
+        P::run(self).calls().call(request, Room::Now)
     }
 
     /// As [`call`](Self::call), waiting at most `timeout` for room and for the answer together. An answer that comes later is
@@ -74,11 +103,13 @@ impl<P: Blueprint> Running<P> {
     /// # Errors
     ///
     /// [`CallError::Deadline`] if the time is up; else as [`call`](Self::call).
-    pub fn call_within(&self, request: P::Input, timeout: Duration) -> Replied<P>
+    pub fn call_within<Same>(&self, request: P::Input, timeout: Duration) -> Replied<Same>
     where
-        P: Answers,
+        P: Itself<Same>,
+        Same: Answers,
     {
-        self.calls().call(request, until(timeout))
+        let request = P::request(request);
+        P::run(self).calls().call(request, until(timeout))
     }
 
     /// As [`try_call`](Self::try_call), for tasks: the request is sent now, and the future is ready when there is an answer.

@@ -11,4 +11,5 @@ mod shop {
 fn main() {
     let run = shop::pipeline().start(()).unwrap();
     let _ = run.call(7);
+    let _ = run.caller();
 }
