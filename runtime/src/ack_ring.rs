@@ -7,6 +7,9 @@
 //!
 //! A batch that lost an item is never said to be done (see [`crate::acks`]); then the line stays, and nothing behind it is committed.
 //!
+//! A batch of which items were *given back* stays, too, and all behind it, also when they are done. When all of them are, nothing is on its way:
+//! then the source may go back to the front, and the line is empty.
+//!
 //! It has a lock, which is taken twice for a batch and held for some loads and stores. The line is bounded: a source whose line
 //! is full is not asked, so a batch that takes long holds back at most so many others.
 
@@ -23,14 +26,31 @@ pub(crate) struct AckRing<P> {
 struct Inside<P> {
     /// The batches that are not done, or behind one that is not.
     line: VecDeque<Entry<P>>,
-    /// The position that may be committed and was not yet.
-    ready: Option<P>,
+    /// Everything before this position is done.
+    front: Option<P>,
+    /// Has it moved since it was taken?
+    moved: bool,
+    /// Were items given back of a batch in the line?
+    returned: bool,
 }
 
 struct Entry<P> {
     batch: u64,
     position: P,
     done: bool,
+    /// Were items of it given back?
+    returned: bool,
+}
+
+/// Where the batches of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// All of them are done.
+    Clear,
+    /// Some are on their way.
+    Busy,
+    /// Items were given back; `settled`: nothing is on its way any more.
+    Returned { settled: bool },
 }
 
 impl<P> AckRing<P> {
@@ -39,7 +59,9 @@ impl<P> AckRing<P> {
         Self {
             inside: Mutex::new(Inside {
                 line: VecDeque::with_capacity(room),
-                ready: None,
+                front: None,
+                moved: false,
+                returned: false,
             }),
             room,
         }
@@ -61,6 +83,7 @@ impl<P> AckRing<P> {
             batch,
             position,
             done: false,
+            returned: false,
         });
     }
 
@@ -79,6 +102,50 @@ impl<P> AckRing<P> {
         }
     }
 
+    /// Items of a batch that is not done were given back.
+    pub(crate) fn give_back(&self, batch: u64) {
+        let mut inside = self.inside();
+        let found = inside
+            .line
+            .binary_search_by_key(&batch, |entry| entry.batch);
+        if let Ok(at) = found {
+            inside.line[at].returned = true;
+            inside.returned = true;
+        }
+    }
+
+    /// Where the batches are.
+    pub(crate) fn standing(&self) -> Standing {
+        let inside = self.inside();
+        if inside.line.is_empty() {
+            return Standing::Clear;
+        }
+        match inside.returned {
+            false => Standing::Busy,
+            true => Standing::Returned {
+                settled: inside.line.iter().all(|entry| entry.done),
+            },
+        }
+    }
+
+    /// The source begins at `position`.
+    pub(crate) fn begin(&self, position: P) {
+        self.inside().front = Some(position);
+    }
+
+    /// The position up to which everything is done, as `copy` copies it, to which the source goes back: all batches behind it are
+    /// forgotten. `None` while some are on their way, or if none was given back.
+    pub(crate) fn go_back(&self, copy: fn(&P) -> P) -> Option<P> {
+        let mut inside = self.inside();
+        if !inside.returned || !inside.line.iter().all(|entry| entry.done) {
+            return None;
+        }
+        let position = inside.front.as_ref().map(copy)?;
+        inside.line.clear();
+        inside.returned = false;
+        Some(position)
+    }
+
     /// All batches that were given are done.
     pub(crate) fn all_done(&self) {
         let mut inside = self.inside();
@@ -90,7 +157,18 @@ impl<P> AckRing<P> {
 
     /// The position up to which everything is done, if it has moved.
     pub(crate) fn take(&self) -> Option<P> {
-        self.inside().ready.take()
+        let mut inside = self.inside();
+        inside.moved = false;
+        inside.front.take()
+    }
+
+    /// As [`Self::take`], for a source that goes back: a copy, because the position is where it goes back to.
+    pub(crate) fn take_copy(&self, copy: fn(&P) -> P) -> Option<P> {
+        let mut inside = self.inside();
+        match std::mem::take(&mut inside.moved) {
+            true => inside.front.as_ref().map(copy),
+            false => None,
+        }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside<P>> {
@@ -103,8 +181,12 @@ impl<P> AckRing<P> {
 
 impl<P> Inside<P> {
     fn advance(&mut self) {
-        while let Some(first) = self.line.pop_front_if(|entry| entry.done) {
-            self.ready = Some(first.position);
+        while let Some(first) = self
+            .line
+            .pop_front_if(|entry| entry.done && !entry.returned)
+        {
+            self.front = Some(first.position);
+            self.moved = true;
         }
     }
 }
@@ -177,6 +259,44 @@ mod tests {
                 assert_eq!(ring.take().or(committed), Some(last * 10), "seed {seed}");
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod given_back {
+    use super::*;
+
+    #[test]
+    fn a_source_goes_back_to_the_first_batch_that_was_given_back_when_nothing_is_on_its_way() {
+        let (ring, copy) = (AckRing::new(8), |position: &u64| *position);
+        ring.begin(0);
+        assert_eq!(
+            (ring.take_copy(copy), ring.standing()),
+            (None, Standing::Clear)
+        );
+        for batch in 1..=4 {
+            ring.push(batch, batch * 10);
+        }
+        assert_eq!(ring.standing(), Standing::Busy);
+        ring.give_back(2);
+        for batch in [1, 4, 2] {
+            ring.done(batch);
+        }
+        assert_eq!(ring.standing(), Standing::Returned { settled: false });
+        assert_eq!(ring.go_back(copy), None, "the third is on its way");
+        assert_eq!(ring.take_copy(copy), Some(10), "the first is done");
+        ring.done(3);
+        assert_eq!(ring.standing(), Standing::Returned { settled: true });
+        assert_eq!(ring.take_copy(copy), None, "nothing behind it is committed");
+        assert_eq!(ring.go_back(copy), Some(10));
+        assert_eq!(
+            (ring.standing(), ring.take_copy(copy)),
+            (Standing::Clear, None)
+        );
+        ring.push(7, 30);
+        ring.done(7);
+        assert_eq!(ring.take_copy(copy), Some(30));
+        assert_eq!(ring.go_back(copy), None, "nothing was given back");
     }
 }
 

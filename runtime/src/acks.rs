@@ -14,12 +14,24 @@
 //! stage it was in. The stop is announced before a lost item's ticket is given back, and nothing is said to be done
 //! any more once it is announced. So a batch in which an item was lost, and all behind it, come again.
 //!
+//! **What is given back** (`on_open = nack`) is not committed either, and comes again in the same run: its batch is marked in the line
+//! before its ticket is given back, and then the source is not asked. When all that is on its way has arrived, and no
+//! breaker that gave something back turns items away any more, the source goes back to where everything is done
+//! ([`Rewind`]), and gives what is behind that again. A source that has ended is kept until all is done. When the run closes,
+//! no source goes back: what was given back comes with the next run.
+//!
 //! **Who commits.** One thread of the run, every 10 ms if something is done, and once more when the workers have ended. If a commit
 //! fails the run stops.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::{ack_ring::AckRing, beside::Chore, error::RunError, shared::Shared, sync::Mutex};
+use crate::{
+    ack_ring::{AckRing, Standing},
+    beside::Chore,
+    error::RunError,
+    shared::Shared,
+    sync::Mutex,
+};
 
 /// Batches of a source that may be on their way, or wait for one that is, before the source is not asked any more.
 pub(crate) const ROOM: usize = 1024;
@@ -123,6 +135,49 @@ pub trait Acknowledge {
     }
 }
 
+/// The state of a source with `acks` that can go back within a run. A stage with `on_open = nack` behind it gives items back while its
+/// breaker is open, and the source gives them again when that is over, with all that it gave after them.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # struct Keeper;
+/// # impl pipewright::Commit<u64> for Keeper {
+/// #     type Error = Infallible;
+/// #     fn commit(&mut self, _: u64) -> Result<(), Infallible> { Ok(()) }
+/// # }
+/// # struct Numbers { next: u64 }
+/// # impl pipewright::Acknowledge for Numbers {
+/// #     type Position = u64;
+/// #     type Committer = Keeper;
+/// #     type Error = Infallible;
+/// #     fn committer(&mut self) -> Result<Keeper, Infallible> { Ok(Keeper) }
+/// #     fn position(&self) -> u64 { self.next }
+/// # }
+/// impl pipewright::Rewind for Numbers {
+///     fn rewind(&mut self, position: u64) -> Result<(), Infallible> {
+///         self.next = position;
+///         Ok(())
+///     }
+/// }
+/// # use pipewright::Rewind;
+/// # let mut numbers = Numbers { next: 7 };
+/// # assert!(numbers.rewind(3).is_ok() && numbers.next == 3);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a stage gives items back to this source (`on_open = nack`), and `{Self}` cannot give them again",
+    label = "does not implement `Rewind`",
+    note = "implement `pipewright::Rewind` for it, or write `on_open = hold`, which keeps the items until the breaker lets them through"
+)]
+pub trait Rewind: Acknowledge<Position: Clone> {
+    /// Goes back to `position`, which is that of the beginning or one behind a batch that was given: what is given next is what came
+    /// behind it. It may have said [`Flow::Done`](crate::Flow::Done) meanwhile, and is asked again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot; the run stops then, and the items come with the next one.
+    fn rewind(&mut self, position: Self::Position) -> Result<(), Self::Error>;
+}
+
 /// Keeps the positions of a source.
 pub trait Commit<P>: Send + 'static {
     /// Why a position could not be kept.
@@ -143,8 +198,19 @@ pub(crate) trait Acks: Send + Sync {
     fn is_empty(&self) -> bool;
     fn done(&self, batch: u64);
     fn all_done(&self);
+    /// Items of a batch were given back.
+    fn give_back(&self, batch: u64);
+    /// Where the batches are.
+    fn standing(&self) -> Standing;
     /// Commits what may be.
     fn commit(&self) -> Result<(), String>;
+}
+
+impl dyn Acks {
+    /// Has the source to give items again?
+    pub(crate) fn has_some_back(&self) -> bool {
+        matches!(self.standing(), Standing::Returned { .. })
+    }
 }
 
 impl fmt::Debug for dyn Acks {
@@ -157,6 +223,8 @@ impl fmt::Debug for dyn Acks {
 pub(crate) struct Typed<P, C> {
     pub(crate) ring: AckRing<P>,
     committer: Mutex<C>,
+    /// Copies a position, where the source goes back.
+    copy: Option<fn(&P) -> P>,
 }
 
 impl<P, C> Typed<P, C> {
@@ -164,7 +232,18 @@ impl<P, C> Typed<P, C> {
         Self {
             ring: AckRing::new(ROOM),
             committer: Mutex::new(committer),
+            copy: None,
         }
+    }
+
+    /// Of a source that begins at `position`, and goes back.
+    fn rewinding(committer: C, position: P, copy: fn(&P) -> P) -> Self {
+        let this = Self {
+            copy: Some(copy),
+            ..Self::new(committer)
+        };
+        this.ring.begin(position);
+        this
     }
 }
 
@@ -185,6 +264,14 @@ impl<P: Send, C: Commit<P>> Acks for Typed<P, C> {
         self.ring.all_done();
     }
 
+    fn give_back(&self, batch: u64) {
+        self.ring.give_back(batch);
+    }
+
+    fn standing(&self) -> Standing {
+        self.ring.standing()
+    }
+
     fn commit(&self) -> Result<(), String> {
         // If a commit panicked, the run has failed, and this is not called again.
         let mut committer = self
@@ -192,7 +279,11 @@ impl<P: Send, C: Commit<P>> Acks for Typed<P, C> {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Taken under the lock, so that positions are committed in order.
-        match self.ring.take() {
+        let position = match self.copy {
+            None => self.ring.take(),
+            Some(copy) => self.ring.take_copy(copy),
+        };
+        match position {
             Some(position) => committer
                 .commit(position)
                 .map_err(|error| error.to_string()),
@@ -236,7 +327,14 @@ pub struct Acked<S> {
     pub(crate) acks: Arc<dyn Acks>,
     pub(crate) note: Note<S>,
     is_careful: fn(&S) -> bool,
+    back: Option<Back<S>>,
 }
+
+/// Lets a state go back to where everything is done.
+type Back<S> = Box<dyn Fn(&mut S) -> Result<(), Failure> + Send + Sync>;
+
+/// Why something cannot be done.
+type Failure = Box<dyn Error + Send + Sync>;
 
 impl<S> Acked<S> {
     /// May the source be asked, and for how many items of the `limit`? 0 if not.
@@ -246,6 +344,11 @@ impl<S> Acked<S> {
             false if self.acks.has_room() => limit,
             false => 0,
         }
+    }
+
+    /// Lets the state go back, if it does that.
+    pub(crate) fn back(&self) -> Option<&Back<S>> {
+        self.back.as_ref()
     }
 }
 
@@ -260,13 +363,40 @@ pub type Acknowledged<S> = fn(&mut S) -> Result<Acked<S>, Box<dyn Error + Send +
 pub fn acknowledged<S: Acknowledge>(
     state: &mut S,
 ) -> Result<Acked<S>, Box<dyn Error + Send + Sync>> {
-    let acks = Arc::new(Typed::new(state.committer().map_err(Into::into)?));
+    let committer = state.committer().map_err(Into::into)?;
+    Ok(acked(Arc::new(Typed::new(committer)), None))
+}
+
+/// As [`acknowledged`], where items may be given back.
+///
+/// # Errors
+///
+/// If there is nobody who keeps positions.
+pub fn acknowledged_and_rewound<S: Rewind>(
+    state: &mut S,
+) -> Result<Acked<S>, Box<dyn Error + Send + Sync>> {
+    let committer = state.committer().map_err(Into::into)?;
+    let (position, copy) = (state.position(), Clone::clone as fn(&S::Position) -> _);
+    let acks = Arc::new(Typed::rewinding(committer, position, copy));
     let line = Arc::clone(&acks);
-    Ok(Acked {
+    let back = move |state: &mut S| match line.ring.go_back(copy) {
+        Some(position) => state.rewind(position).map_err(Into::into),
+        None => Ok(()),
+    };
+    Ok(acked(acks, Some(Box::new(back))))
+}
+
+fn acked<S: Acknowledge>(
+    acks: Arc<Typed<S::Position, S::Committer>>,
+    back: Option<Back<S>>,
+) -> Acked<S> {
+    let line = Arc::clone(&acks);
+    Acked {
         acks,
         is_careful: S::is_careful,
         note: Box::new(move |state, batch| line.ring.push(batch, state.position())),
-    })
+        back,
+    }
 }
 
 impl<S> fmt::Debug for Acked<S> {

@@ -20,10 +20,12 @@ pub(crate) enum Why {
     Expired,
     /// Items wait for too long.
     Shed,
+    /// A breaker is open, and says `on_open = nack`: their source gives them again.
+    Returned,
 }
 
 impl Why {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     fn index(self) -> usize {
         self as usize
@@ -44,17 +46,25 @@ pub struct Dropped {
     pub expired: u64,
     /// Because items waited for too long, as `shed` says.
     pub shed: u64,
+    /// Because they were given back to their source, which gives them again: a breaker was open, with `on_open = nack`. Once for
+    /// each time.
+    pub returned: u64,
 }
 
 impl Dropped {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.stopped + self.lost()
+        self.stopped + self.returned + self.lost()
     }
 
-    /// Those that were dropped while the run went on.
+    /// Those that were dropped while the run went on, and do not come again.
     pub fn lost(&self) -> u64 {
         self.breaker + self.overflow + self.expired + self.shed
+    }
+
+    /// Is there something to tell besides how many were dropped?
+    pub(crate) fn has_reasons(&self) -> bool {
+        self.lost() + self.returned > 0
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
@@ -64,6 +74,7 @@ impl Dropped {
             overflow: self.overflow + other.overflow,
             expired: self.expired + other.expired,
             shed: self.shed + other.shed,
+            returned: self.returned + other.returned,
         }
     }
 }
@@ -76,6 +87,7 @@ impl fmt::Display for Dropped {
             (self.overflow, "by a full queue"),
             (self.expired, "after their deadline"),
             (self.shed, "under overload"),
+            (self.returned, "to come again from their source"),
         ];
         let told = parts.iter().filter(|(items, _)| *items > 0);
         let told: Vec<String> = told
@@ -100,7 +112,7 @@ impl Losses {
     /// And so many more, at the time `now` of the run. Where the run stops, the time is of no interest.
     pub(crate) fn add(&self, why: Why, items: u64, now: u64) {
         self.items[why.index()].fetch_add(items, Ordering::Release);
-        if why != Why::Stopped {
+        if !matches!(why, Why::Stopped | Why::Returned) {
             self.last.store(now.max(1), Ordering::Relaxed);
         }
     }
@@ -113,6 +125,7 @@ impl Losses {
             overflow: of(Why::Overflow),
             expired: of(Why::Expired),
             shed: of(Why::Shed),
+            returned: of(Why::Returned),
         }
     }
 

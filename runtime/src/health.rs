@@ -55,6 +55,12 @@ pub enum Concern {
         /// What was dropped.
         dropped: Dropped,
     },
+    /// Items were given back to a source (`on_open = nack`), and it has not given them again yet; when the run has ended, they
+    /// come with the next one.
+    Returned {
+        /// The source.
+        source: &'static str,
+    },
     /// Memory is so scarce that the run works in small batches, or, at [`Level::Critical`], leaves its sources alone.
     Memory(Level),
     /// The last tuning was refused, so the numbers are older than its file.
@@ -107,11 +113,18 @@ fn concerns<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Vec<Concern>
         stage: stage.name,
         dropped: stage.dropped_by,
     });
+    let sources = shared.sources.iter().enumerate();
+    let returned =
+        sources.filter(|(_, source)| source.acks().is_some_and(|acks| acks.has_some_back()));
+    let returned = returned.map(|(at, _)| Concern::Returned {
+        source: shared.source_name(at),
+    });
     let memory = Some(shared.scarcity()).filter(|level| *level > Level::Some);
     let tuning = shared.live.last().and_then(refused);
     let warnings = shared.warnings.list().into_iter().map(Concern::Warning);
     guarded
         .chain(losing)
+        .chain(returned)
         .chain(memory.map(Concern::Memory))
         .chain(tuning)
         .chain(warnings)
@@ -178,6 +191,9 @@ impl fmt::Display for Concern {
                 write!(f, "{calls} calls of `{stage}` take longer than its timeout")
             }
             Self::Lost { stage, dropped } => write!(f, "before `{stage}` items are {dropped}"),
+            Self::Returned { source } => {
+                write!(f, "`{source}` has to give items again")
+            }
             Self::Memory(level) => write!(f, "memory is scarce ({level})"),
             Self::Tuning(what) => write!(f, "tuning {what}"),
             Self::Warning(warning) => f.write_str(warning),

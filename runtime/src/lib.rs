@@ -162,7 +162,7 @@ built_on_them! {
     #[cfg(feature = "async")]
     pub use crate::calls::Calling;
     pub use crate::{
-        acks::{Acknowledge, Commit},
+        acks::{Acknowledge, Commit, Rewind},
         batch::Batch,
         budget::Buffers,
         builder::Builder,

@@ -11,7 +11,7 @@ pub use pipewright_spec::{
 };
 
 pub use crate::{
-    acks::{Acked, Acknowledged, acknowledged},
+    acks::{Acked, Acknowledged, acknowledged, acknowledged_and_rewound},
     ahead::Ahead,
     aside::{Parked, Served},
     batch::{Collector, Due},

@@ -372,7 +372,7 @@ impl<P> fmt::Display for Report<P> {
                 s.name, s.received, s.sent, s.filtered, s.failed, s.panicked, s.dropped
             )?;
         }
-        for s in stages.iter().filter(|s| s.dropped_by.lost() > 0) {
+        for s in stages.iter().filter(|s| s.dropped_by.has_reasons()) {
             writeln!(f, "  `{}`: {}", s.name, s.dropped_by)?;
         }
         for (name, guard) in stages
@@ -430,9 +430,9 @@ impl fmt::Display for Ledger {
             self.dropped,
             self.in_flight
         )?;
-        match self.dropped_by.lost() {
-            0 => Ok(()),
-            _ => write!(f, " ({})", self.dropped_by),
+        match self.dropped_by.has_reasons() {
+            false => Ok(()),
+            true => write!(f, " ({})", self.dropped_by),
         }
     }
 }

@@ -243,9 +243,20 @@ impl<P> Stage<P> {
 
     /// Do its items leave by [`DIVERTED`] while its breaker is open?
     pub fn diverts(&self) -> bool {
-        let breaker = self.options.breaker.as_ref();
-        let on_open = breaker.and_then(|given| given.value.find("on_open"));
-        on_open.is_some_and(|field| matches!(field.value, Value::Word("divert")))
+        self.on_open() == Some("divert")
+    }
+
+    /// Does it give items back to their sources while its breaker is open?
+    pub fn gives_back(&self) -> bool {
+        self.on_open() == Some("nack")
+    }
+
+    fn on_open(&self) -> Option<&'static str> {
+        let breaker = self.options.breaker.as_ref()?;
+        match breaker.value.find("on_open")?.value {
+            Value::Word(word) => Some(word),
+            _ => None,
+        }
     }
 
     /// Is it known to be an `async fn`?

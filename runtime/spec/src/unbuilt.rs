@@ -1,7 +1,7 @@
 //! The options that this version reads and checks, but does not have.
 
 use crate::model::{Model, Place, Stage};
-use crate::options::{Key, KeyInfo, STAGE_KEYS, Value, info};
+use crate::options::{Key, KeyInfo, STAGE_KEYS, info};
 use crate::report::{Problem, Problems};
 
 /// A problem for each option that this version does not have.
@@ -9,7 +9,6 @@ pub fn unbuilt<P: Place>(model: &Model<P>) -> Problems<P> {
     let mut problems = Problems::new();
     for stage in &model.stages {
         stage_keys(stage, &mut problems);
-        nack(stage, &mut problems);
     }
     pipeline_keys(model, &mut problems);
     problems
@@ -24,7 +23,6 @@ pub fn problem<P>(what: &str, key: Key, place: P) -> Problem<P> {
 /// What to do instead.
 fn instead(key: Key) -> &'static str {
     match key {
-        Key::Breaker => "write `hold`, which keeps them until the breaker lets them through",
         Key::Jemalloc => "remove it; set the allocator up in `main`",
         _ => "remove it",
     }
@@ -36,15 +34,6 @@ fn stage_keys<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
         if let Some(place) = stage.options.given(info.key) {
             problems.push(problem(info.name, info.key, place.clone()));
         }
-    }
-}
-
-/// Items can be given back where sources take them back.
-fn nack<P: Place>(stage: &Stage<P>, problems: &mut Problems<P>) {
-    let breaker = stage.options.breaker.as_ref();
-    let on_open = breaker.and_then(|given| given.value.find("on_open"));
-    if let Some(field) = on_open.filter(|field| matches!(field.value, Value::Word("nack"))) {
-        problems.push(problem("nack", Key::Breaker, field.place.clone()));
     }
 }
 

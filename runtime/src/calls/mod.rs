@@ -192,7 +192,8 @@ fn refuse<P: Answers>(answerer: Answerer<Answer<P>>, at: u16) {
             Why::Overflow | Why::Shed => Refusal::Overloaded,
             Why::Expired => Refusal::Expired,
             Why::Breaker => Refusal::BreakerOpen,
-            Why::Stopped => Refusal::ShutDown,
+            // No call is given back: its item comes from an input, which gives nothing again.
+            Why::Stopped | Why::Returned => Refusal::ShutDown,
         },
         stage if thread::panicking() => Refusal::Panicked(stage),
         stage => Refusal::Filtered(stage),

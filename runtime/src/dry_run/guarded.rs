@@ -183,6 +183,13 @@ impl<E> Engine<'_, E> {
                     self.nodes[stage].tally.dropped.breaker += 1;
                     return None;
                 }
+                // Sources are not called here; whoever has fed the item may do it again.
+                Admission::GiveBack => {
+                    own.is_done();
+                    guard.gives_back(1);
+                    self.nodes[stage].tally.dropped.returned += 1;
+                    return None;
+                }
             }
         }
     }

@@ -44,7 +44,8 @@ use crate::{
 ///
 /// What guards a stage (`breaker`, `rate`, `retry`) goes by the same clock: items wait in front of it until the clock says that they may
 /// go on, and what is behind them waits with them. A drain moves the clock on for as long as a breaker makes them wait. Calls take
-/// no time, so none is slow.
+/// no time, so none is slow. What a breaker gives back (`on_open = nack`) is counted as returned, and does not come again unless the
+/// test feeds it again.
 ///
 /// ```text
 /// let mut run = mempool::pipeline().dry_run(Env::fake());

@@ -14,7 +14,7 @@ use super::{
     suspects::Suspects,
 };
 use crate::{
-    acks::Acknowledge,
+    acks::{Acknowledge, Rewind},
     dead_letters::frame::{FRONT, front_of, is_whole},
     emit::{Emit, Flow},
 };
@@ -289,6 +289,14 @@ impl Acknowledge for FileSource {
     fn is_careful(&self) -> bool {
         let suspects = self.suspects.as_ref();
         suspects.is_some_and(|suspects| suspects.is_careful(self.offset))
+    }
+}
+
+impl Rewind for FileSource {
+    fn rewind(&mut self, position: u64) -> Result<(), FileError> {
+        self.offset = position;
+        self.failed = false;
+        self.back()
     }
 }
 

@@ -468,6 +468,14 @@ where
                 }
                 Admitted::Dropped
             }
+            Admission::GiveBack => {
+                guard.gives_back(1);
+                if self.next_item().is_some() {
+                    let (link, ticket) = (self.load.link(), self.load.ticket());
+                    w.shared.give_back(link, ticket, 1);
+                }
+                Admitted::Dropped
+            }
         }
     }
 

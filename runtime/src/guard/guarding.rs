@@ -374,6 +374,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
                 }
                 Admission::Refuse(refused) => self.refuse(load, refused, &mut run),
                 Admission::Drop => self.drop_all(load),
+                Admission::GiveBack => self.give_back(load),
             }
         }
     }
@@ -520,6 +521,16 @@ impl<'r, T: 'static> Guarding<'r, T> {
         let (tags, items) = load.parts();
         tags.clear();
         drop_for(Why::Breaker, items.drain(..));
+    }
+
+    fn give_back(&self, load: &mut Carrier<T>) {
+        let items = load.len() as u64;
+        self.guard.gives_back(items);
+        let shared = self.w.shared;
+        shared.give_back(load.link(), load.ticket(), items);
+        let (tags, items) = load.parts();
+        tags.clear();
+        items.clear();
     }
 
     /// Changes of the breaker's state until now.

@@ -40,6 +40,8 @@ pub struct GuardMetrics {
     pub fell_back: u64,
     /// Items that were dropped without a call, because the breaker was open and `on_open = drop`.
     pub dropped: u64,
+    /// Items that were given back to their source without a call, because the breaker was open and `on_open = nack`.
+    pub returned: u64,
 }
 
 /// The counters behind it; written where a batch cannot go on.
@@ -54,6 +56,7 @@ pub(super) struct Tallies {
     pub(super) diverted: AtomicU64,
     pub(super) fell_back: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) returned: AtomicU64,
 }
 
 impl Guard {
@@ -70,6 +73,7 @@ impl Guard {
             diverted,
             fell_back,
             dropped,
+            returned,
         } = &self.tallies;
         let of = |total: &AtomicU64| total.load(Ordering::Relaxed);
         // What went on is read first, so that nothing goes on that never waited.
@@ -94,6 +98,7 @@ impl Guard {
             diverted: of(diverted),
             fell_back: of(fell_back),
             dropped: of(dropped),
+            returned: of(returned),
         }
     }
 }
@@ -118,6 +123,7 @@ impl fmt::Display for GuardMetrics {
             (self.diverted, "diverted"),
             (self.fell_back, "fell back"),
             (self.dropped, "dropped"),
+            (self.returned, "given back"),
         ];
         for (items, what) in turned_away.into_iter().filter(|(items, _)| *items > 0) {
             write!(f, ", {items} {what}")?;

@@ -18,6 +18,9 @@
 //! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
 //! after a while.
 //!
+//! Items that are *given back* to their source (`on_open = nack`) are dropped, and come again when the source goes back (see [`crate::acks`]).
+//! While the breaker tries, or lets in more and more, they wait: what comes back would be all that is behind them.
+//!
 //! When the run is drained, items wait for at most [`HELD_AT_END_NS`], or for four fifths of the time that the drain has; then they
 //! are called whatever the breaker says, and leave by what their calls give. So a drain ends, and each item has an error of its
 //! own stage.
@@ -100,6 +103,14 @@ impl Guards {
         self.0.get(stage)?.as_ref()
     }
 
+    /// For how long some of them give back what comes, as far as is known, but for at most as long as a source waits before
+    /// it asks again, in nanoseconds; `None` if none does.
+    pub(crate) fn turn_back_for(&self) -> Option<u64> {
+        let waits = self.0.iter().flatten().filter_map(Guard::turns_back_for);
+        let longest = waits.max()?.as_nanos();
+        Some(u64::try_from(longest).map_or(ASK_AT_LEAST_NS, |ns| ns.min(ASK_AT_LEAST_NS)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
@@ -151,6 +162,8 @@ pub(crate) enum Admission<'g> {
     Refuse(Refused),
     /// Drop all of them.
     Drop,
+    /// Give all of them back to their source.
+    GiveBack,
 }
 
 /// What becomes of items that are turned away.
@@ -308,6 +321,19 @@ impl Guard {
         self.count_refused(items);
     }
 
+    /// So many items are given back to their source.
+    pub(crate) fn gives_back(&self, items: u64) {
+        self.tallies.returned.fetch_add(items, Ordering::Relaxed);
+        self.count_refused(items);
+    }
+
+    /// For how long it gives back what comes; `None` if it does not.
+    fn turns_back_for(&self) -> Option<Duration> {
+        let fuse = self.fuse.as_ref()?;
+        let wait = fuse.breaker.retry_after();
+        (fuse.on_open == OnOpen::Nack && !wait.is_zero()).then_some(wait)
+    }
+
     fn count_refused(&self, items: u64) {
         if let Some(breaker) = self.breaker() {
             breaker.refused(items);
@@ -421,6 +447,11 @@ impl Fuse {
                 return Admission::Refuse(refused);
             }
             OnOpen::Drop => return Admission::Drop,
+            OnOpen::Nack => match refused.state {
+                State::Open | State::ForcedOpen => return Admission::GiveBack,
+                // What comes of the calls that it lets through is known before long.
+                _ => {}
+            },
         }
         // Relaxed: it stands for itself.
         let end = since.saturating_add(self.hold.load(Ordering::Relaxed));

@@ -60,6 +60,8 @@ pub(crate) enum OnOpen {
     DeadLetter,
     /// They are dropped and counted.
     Drop,
+    /// They are given back to their source; while the breaker tries, they wait.
+    Nack,
 }
 
 /// A set of classes.
@@ -344,6 +346,7 @@ impl BreakerSettings {
                     ("fallback", _) => OnOpen::Fallback,
                     ("dead_letter", _) => OnOpen::DeadLetter,
                     ("drop", _) => OnOpen::Drop,
+                    ("nack", _) => OnOpen::Nack,
                     // Its limit may have been read before.
                     (_, hold) => hold,
                 };

@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::{
     dropped::{Losses, Why},
+    source::SourceCtl,
     sync::Ordering,
 };
 
@@ -19,6 +20,17 @@ impl Shared {
     pub(crate) fn lost(&self, link: u16, why: Why, items: u64) {
         if let Some(losses) = self.dropped.get(usize::from(link)) {
             losses.add(why, items, self.now());
+        }
+    }
+
+    /// Items at a link, of a batch with this ticket, that their source is to give again.
+    #[cold]
+    pub(crate) fn give_back(&self, link: u16, ticket: u32, items: u64) {
+        self.lost(link, Why::Returned, items);
+        let root = self.credits.root(ticket);
+        let source = self.sources.get(self.credits.source(root) as usize);
+        if let Some(acks) = source.and_then(SourceCtl::acks) {
+            acks.give_back(self.credits.batch(root));
         }
     }
 

@@ -4,12 +4,13 @@ use std::{fmt, sync::Arc};
 
 use super::{Place, Pulled, SourceCtl};
 use crate::{
+    ack_ring::Standing,
     acks::{Acked, Acknowledged},
     carrier::{Carrier, Home},
     diagnose::Crossing,
     drive::Segment,
     emit::{Emit, Flow},
-    error::InitError,
+    error::{InitError, RunError},
     graph::Site,
     sync::{Ordering, fence},
     token::Token,
@@ -28,6 +29,8 @@ pub struct PollSource<S, T: 'static, F> {
 struct Inner<S, T> {
     state: S,
     emit: Emit<T>,
+    /// Has it ended, and waits for what it gave to be done, because it may have to go back?
+    ended: bool,
 }
 
 // SAFETY: a source is made with a `Crossing<T>`, which exists for `T: Send` only.
@@ -56,6 +59,7 @@ where
         let inner = Token::new(Inner {
             state,
             emit: Emit::new(),
+            ended: false,
         });
         Self {
             inner,
@@ -154,19 +158,70 @@ fn ask<S, T>(
     inner: &mut Inner<S, T>,
     limit: u64,
 ) {
+    let stays = acked.is_some_and(|acked| acked.back().is_some());
+    if let Some(acked) = acked.filter(|_| stays)
+        && !goes_on(w, place, acked, inner)
+    {
+        return;
+    }
     match acked.map_or(limit, |acked| acked.allows(&inner.state, limit)) {
         0 => wait_for_acks(w, place),
-        limit => collect(w, place, poll, inner, limit),
+        limit => collect(w, place, poll, inner, limit, stays),
     }
 }
 
-/// Asks until there is a quantum of items, or none for now.
+/// What a source does that may have to go back, before it is asked: false if it is not to be asked now.
+fn goes_on<S, T>(w: &Worker<'_>, place: &Place, acked: &Acked<S>, inner: &mut Inner<S, T>) -> bool {
+    let (ctl, shared) = (place.ctl(w), w.shared);
+    if shared.is_closing() {
+        ctl.end();
+        return false;
+    }
+    match (acked.acks.standing(), inner.ended) {
+        (Standing::Clear | Standing::Busy, false) => true,
+        (Standing::Clear, true) => {
+            ctl.end();
+            false
+        }
+        (Standing::Busy, true) | (Standing::Returned { settled: false }, _) => {
+            rest(w, place, ctl);
+            false
+        }
+        (Standing::Returned { settled: true }, _) => match shared.guards.turn_back_for() {
+            Some(wait) => {
+                rest_until(w, ctl, shared.now().saturating_add(wait));
+                false
+            }
+            None => go_back(w, place, acked, inner),
+        },
+    }
+}
+
+/// Goes back to where everything is done; false if that ends the run.
+fn go_back<S, T>(w: &Worker<'_>, place: &Place, acked: &Acked<S>, inner: &mut Inner<S, T>) -> bool {
+    inner.ended = false;
+    let back = || acked.back().map_or(Ok(()), |back| back(&mut inner.state));
+    match place.guarded(w, back) {
+        Some(Ok(())) => true,
+        failed => {
+            if let Some(Err(error)) = failed {
+                let (stage, error) = (w.shared.stage_name(place.stage), error.to_string());
+                w.shared.fail(RunError::Failed { stage, error });
+            }
+            place.ctl(w).end();
+            false
+        }
+    }
+}
+
+/// Asks until there is a quantum of items, or none for now. `stays`: a source that has ended is kept until all is done.
 fn collect<S, T>(
     w: &Worker<'_>,
     place: &Place,
     poll: &impl Fn(&mut S, &mut Emit<T>) -> Flow,
     inner: &mut Inner<S, T>,
     limit: u64,
+    stays: bool,
 ) {
     let ctl = place.ctl(w);
     while (inner.emit.len() as u64) < limit {
@@ -176,6 +231,10 @@ fn collect<S, T>(
         match place.guarded(w, || poll(&mut inner.state, &mut inner.emit)) {
             Some(Flow::More) => {}
             Some(Flow::Idle) => return rest(w, place, ctl),
+            Some(Flow::Done) if stays => {
+                inner.ended = true;
+                return rest(w, place, ctl);
+            }
             Some(Flow::Done) | None => return ctl.end(),
         }
     }
@@ -194,7 +253,12 @@ fn wait_for_acks(w: &Worker<'_>, place: &Place) {
 /// Leaves the source alone for its `idle` time, unless the run closes.
 fn rest(w: &Worker<'_>, place: &Place, ctl: &SourceCtl) {
     let idle = w.shared.live.idle(place.stage);
-    ctl.retry_at(w.shared.now() + idle);
+    rest_until(w, ctl, w.shared.now() + idle);
+}
+
+/// Leaves the source alone until that time of the run, unless the run closes.
+fn rest_until(w: &Worker<'_>, ctl: &SourceCtl, time: u64) {
+    ctl.retry_at(time);
     // Pairs with the fence in `Shared::close`: either this sees that it closes, or the closing undoes the rest.
     fence(Ordering::SeqCst);
     if w.shared.is_closing() {

@@ -173,8 +173,15 @@ fn while_the_breaker_is_open_no_future_begins_and_nothing_is_lost() {
     let run = broken::pipeline().workers(2).start(env.clone()).unwrap();
     run.send_batch(&mut (0..4).collect()).unwrap();
     eventually(|| env.errors().len() == 4);
-    eventually(|| run.breaker::<broken::ask>().unwrap().state() == State::Open);
+    let breaker = run.breaker::<broken::ask>().unwrap();
+    eventually(|| breaker.state() == State::Open);
+    // However long this thread is kept waiting, the breaker is open when the others come.
+    breaker.force_open();
     run.send_batch(&mut (4..100).collect()).unwrap();
+    let ask = || run.metrics().stage::<broken::ask>().guard.clone();
+    eventually(|| ask().is_some_and(|guard| guard.held > 0));
+    assert_eq!(env.seen(), Vec::<u64>::new());
+    breaker.release();
     eventually(|| env.seen().len() == 96);
     let report = run.drain().unwrap();
     assert_eq!(env.seen(), (4..100).collect::<Vec<_>>());

@@ -58,7 +58,7 @@ fn a_topology_alone_is_checked_without_signatures() {
         "line.ron",
         &LINE.replace(
             "from: \"parse\"",
-            "from: \"pasre\", breaker: (on_open: nack)",
+            "from: \"pasre\", retry: (backoff: \"5s\")",
         ),
         1,
         &format!(
@@ -66,18 +66,18 @@ fn a_topology_alone_is_checked_without_signatures() {
 error[E_UNKNOWN_STAGE]: no stage is called `pasre`
  --> line.ron:5:24
   |
-5 |         \"out\": (from: \"pasre\", breaker: (on_open: nack)),
+5 |         \"out\": (from: \"pasre\", retry: (backoff: \"5s\")),
   |                        ^^^^^
   |
   = help: did you mean `parse`?
 
-error[E_UNBUILT]: `nack` is not available in pipewright 0.1
- --> line.ron:5:51
+error[E_RETRY]: the longest pause of `out` is shorter than the first
+ --> line.ron:5:49
   |
-5 |         \"out\": (from: \"pasre\", breaker: (on_open: nack)),
-  |                                                   ^^^^
+5 |         \"out\": (from: \"pasre\", retry: (backoff: \"5s\")),
+  |                                                 ^^^^
   |
-  = help: write `hold`, which keeps them until the breaker lets them through
+  = help: let `max_backoff` be at least `backoff`
 
 1 file, 2 problems
 "

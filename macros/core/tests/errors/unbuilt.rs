@@ -43,8 +43,10 @@ help: add a sink with `from = z::Err`, or give `on_error = stop` or `on_error = 
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a, breaker(on_open = nack), on_error = drop)] fn z(x: u8) -> Result<(), E> {}
      }"#,
-        &[r#"`nack` is not available in pipewright 0.1
-help: write `hold`, which keeps them until the breaker lets them through"#],
+        &[
+            r#"`on_open = nack` of `z` gives items back to `a`, which cannot give them again
+help: write `on_open = hold`, which keeps them until the breaker lets them through, or let `a` be polled, with `acks` and a state that is `Rewind`"#,
+        ],
     );
     check(
         r#"#[pipeline(reply = a)] mod m {

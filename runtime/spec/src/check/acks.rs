@@ -1,7 +1,9 @@
 //! `acks`: everything behind such a source is known to be done, and nothing that is lost is taken for done.
 
+use std::collections::HashMap;
+
 use super::keys::needs;
-use crate::model::{Model, Place, StateKind};
+use crate::model::{INPUT, Model, Place, Stage, StateKind};
 use crate::options::{Key, OnPanic, Value};
 use crate::report::{Problem, Problems};
 
@@ -87,4 +89,66 @@ pub(super) fn followed<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
             push(&on_panic.place, "E_ACKS_PANIC", message, help);
         }
     }
+}
+
+/// What a stage gives back comes from sources that can give it again.
+pub(super) fn given_back<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    if !model.stages.iter().any(Stage::gives_back) {
+        return;
+    }
+    let forgetful = forgetful(model);
+    for (stage, source) in model.stages.iter().zip(forgetful) {
+        let breaker = stage.options.breaker.as_ref();
+        let on_open = breaker.and_then(|given| given.value.find("on_open"));
+        let (true, Some(field), Some(source)) = (stage.gives_back(), on_open, source) else {
+            continue;
+        };
+        let name = &stage.name.text;
+        let message = format!(
+            "`on_open = nack` of `{name}` gives items back to `{source}`, which cannot give them again"
+        );
+        let instead =
+            "write `on_open = hold`, which keeps them until the breaker lets them through";
+        let help = match source {
+            INPUT => format!("{instead}, or read a source with `acks`"),
+            _ => format!(
+                "{instead}, or let `{source}` be polled, with `acks` and a state that is `Rewind`"
+            ),
+        };
+        problems.push(Problem::new("E_GUARD", message, field.place.clone()).help(help));
+    }
+}
+
+/// For each stage a source without `acks` from which it has items, if there is one.
+fn forgetful<P: Place>(model: &Model<P>) -> Vec<Option<&str>> {
+    let stages = &model.stages;
+    let at: HashMap<&str, usize> = stages
+        .iter()
+        .enumerate()
+        .map(|(at, stage)| (stage.name.text.as_str(), at))
+        .collect();
+    let (mut readers, mut found) = (vec![Vec::new(); stages.len()], vec![None; stages.len()]);
+    let mut open = Vec::new();
+    for (reader, stage) in stages.iter().enumerate() {
+        for door in &stage.from {
+            match at.get(door.stage.text.as_str()) {
+                _ if door.is_input() => found[reader] = Some(INPUT),
+                Some(producer) => readers[*producer].push(reader),
+                None => {}
+            }
+        }
+        if stage.is_source() && stage.options.rust.acks.is_none() {
+            found[reader] = Some(stage.name.text.as_str());
+        }
+        open.extend(found[reader].map(|_| reader));
+    }
+    while let Some(stage) = open.pop() {
+        for &reader in &readers[stage] {
+            if found[reader].is_none() {
+                found[reader] = found[stage];
+                open.push(reader);
+            }
+        }
+    }
+    found
 }

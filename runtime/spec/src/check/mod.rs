@@ -88,7 +88,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 23] {
+fn key_rules<P: Place>() -> [Rule<P>; 24] {
     [
         keys::kind,
         keys::conflict,
@@ -106,6 +106,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 23] {
         keys::panic_letters,
         acks::polled,
         acks::followed,
+        acks::given_back,
         keys::cores,
         futures::shape,
         guards::shape,

@@ -368,7 +368,7 @@ const BREAKER: &[Field] = &[
     field("half_open_max", ValueType::Time { min: MS, max: HOUR }, "It opens again when they take longer; `\"10s\"`."),
     field("ramp", ValueType::Time { min: 0, max: HOUR }, "How long it takes to full speed after it closed; `\"1s\"`."),
     field("closed_stable", ValueType::Time { min: 0, max: HOUR }, "How long it must stay closed to open for the shortest time again; `\"30s\"`."),
-    field("on_open", ValueType::Word(&["hold", "divert", "fallback", "dead_letter", "nack", "drop"]), "What happens to items while it is open: they wait (the default), leave as they are by `::Diverted`, go into the function of `fallback`, leave by `::Err`, or are dropped and counted."),
+    field("on_open", ValueType::Word(&["hold", "divert", "fallback", "dead_letter", "nack", "drop"]), "What happens to items while it is open: they wait (the default), leave as they are by `::Diverted`, go into the function of `fallback`, leave by `::Err`, go back to their source, which gives them again, or are dropped and counted."),
     field("fallback", ValueType::Function, "The function that takes the place of the stage while it is open, for `on_open = fallback`: `fn(T) -> U` or `fn(T, &Env) -> U`."),
     field("hold", time(HOUR), "The longest that items wait while it is open; then they leave by `::Err`. Without it they wait until it lets them through, or for 30 s when the run is drained."),
     field("counts", ValueType::Words(&["dependency", "overload", "timeout", "panic"]), "The classes of errors that are failures; all of them by default. Errors that are about the item never are."),

@@ -1,7 +1,7 @@
 //! `Blueprint::open`: opens the sources and makes the states.
 
 use pipewright_spec::{
-    model::Gives,
+    model::{Gives, Stage},
     plan::{INPUT, LinkKind},
 };
 use proc_macro2::{Literal, Span, TokenStream};
@@ -57,7 +57,11 @@ impl Glue<'_, '_> {
                 ) {
                     let span = syn::spanned::Spanned::span(ty).resolved_at(Span::mixed_site());
                     let ty = pipe.projection_at(source, "State", span);
-                    let acks = quote_spanned!(span=> #rt::acknowledged::<#ty>);
+                    // A stage may give items back to any of them.
+                    let acks = match pipe.model.stages.iter().any(Stage::gives_back) {
+                        true => quote_spanned!(span=> #rt::acknowledged_and_rewound::<#ty>),
+                        false => quote_spanned!(span=> #rt::acknowledged::<#ty>),
+                    };
                     return hygienic!(#field: #rt::PollSource::with_acks(site, #number, #id, (#state, #poll), #acks, #crossing)?,);
                 }
                 hygienic!(#field: #rt::PollSource::new(site, #number, #id, (#state, #poll), #crossing),)

@@ -114,6 +114,28 @@ fn an_acknowledged_source_is_polled_and_has_a_state() {
         "remove it",
     );
     good("a: source poll serial | | acks state=code\nb: sink serial | a");
+    good(
+        "a: source poll serial | | acks
+         b: stage | a
+         c: sink result | b | on_error=drop breaker=group:on_open=nack",
+    );
+    check(
+        "a: source poll serial | | acks
+         b: source
+         c: stage | b, a
+         d: sink result | c | on_error=drop breaker=group:on_open=nack",
+        &[
+            "E_GUARD at on_open=: `on_open = nack` of `d` gives items back to `b`, which cannot give them again",
+        ],
+        "write `on_open = hold`, which keeps them until the breaker lets them through, or let `b` be polled, with `acks` and a state that is `Rewind`",
+    );
+    check(
+        "a: sink result | input | on_error=drop breaker=group:on_open=nack",
+        &[
+            "E_GUARD at on_open=: `on_open = nack` of `a` gives items back to `input`, which cannot give them again",
+        ],
+        "write `on_open = hold`, which keeps them until the breaker lets them through, or read a source with `acks`",
+    );
 }
 
 #[test]
