@@ -1,0 +1,1 @@
+//! Benchmarks whose verdicts can be trusted: load, statistics, comparisons and reports.
