@@ -10,13 +10,16 @@ const MOUNT: &str = "sys/fs/cgroup";
 
 /// The folders of this process's groups with one controller, the nearest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Levels {
-    pub(crate) v2: Vec<String>,
-    pub(crate) v1: Vec<String>,
+pub struct Levels {
+    /// Of version 2.
+    pub v2: Vec<String>,
+    /// Of version 1.
+    pub v1: Vec<String>,
 }
 
 impl Levels {
-    pub(crate) fn of(files: &Files, controller: &str) -> Self {
+    /// Those with a controller, such as `cpu`.
+    pub fn of(files: &Files, controller: &str) -> Self {
         let groups = files.text("proc/self/cgroup").unwrap_or_default();
         let (mut unified, mut own) = (None, None);
         for line in groups.lines() {
@@ -103,8 +106,8 @@ pub(super) fn quota(reader: &mut Reader) -> Option<f64> {
     least
 }
 
-/// `max 100000` or `150000 100000`: time and period in microseconds.
-fn cpu_max(text: &str) -> Option<Option<f64>> {
+/// `max 100000` or `150000 100000`, time and period in microseconds, as cpus' worth of time; `Some(None)` is no limit.
+pub fn cpu_max(text: &str) -> Option<Option<f64>> {
     let mut words = text.split_whitespace();
     let quota = words.next()?;
     let period: u64 = words

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,32 +19,74 @@ const MOST_NOTES: usize = 32;
 
 /// Files below a root.
 #[derive(Clone, Debug)]
-pub(crate) struct Files {
+pub struct Files {
     root: PathBuf,
 }
 
+/// Why a file or folder could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// There is none.
+    #[error("not there")]
+    Missing,
+    /// This process may not.
+    #[error("this process may not read it")]
+    Forbidden,
+    /// Another reason.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
+            io::ErrorKind::PermissionDenied => Self::Forbidden,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 impl Files {
-    pub(crate) fn at(root: &Path) -> Self {
+    /// Those below `root`; paths go on from there, without a `/` in front.
+    pub fn at(root: &Path) -> Self {
         let root = root.to_path_buf();
         Self { root }
     }
 
-    /// What a file says, without the space around it; `None` if it cannot be read.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
-        let file = File::open(self.root.join(path)).ok()?;
+    /// What a file says, without the space behind it.
+    pub fn read(&self, path: &str) -> Result<String, Why> {
+        let file = File::open(self.root.join(path))?;
         // Room for all of it at once: without, the first reads are of a few bytes.
         let mut text = String::with_capacity(USUAL_BYTES);
-        file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+        file.take(MOST_BYTES).read_to_string(&mut text)?;
         text.truncate(text.trim_end().len());
-        Some(text)
+        Ok(text)
     }
 
-    pub(crate) fn has(&self, path: &str) -> bool {
+    /// What a file says, without the space behind it; `None` if it cannot be read.
+    pub fn text(&self, path: &str) -> Option<String> {
+        self.read(path).ok()
+    }
+
+    /// Is there such a file or folder?
+    pub fn has(&self, path: &str) -> bool {
         self.root.join(path).exists()
     }
 
+    /// The names in a folder, in the order of the alphabet.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>, Why> {
+        let entries = fs::read_dir(self.root.join(folder))?;
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The numbers N of the entries `{prefix}N` of a folder, ascending.
-    pub(crate) fn numbered(&self, folder: &str, prefix: &str) -> Vec<u32> {
+    pub fn numbered(&self, folder: &str, prefix: &str) -> Vec<u32> {
         let Ok(entries) = fs::read_dir(self.root.join(folder)) else {
             return Vec::new();
         };
@@ -111,7 +153,7 @@ impl Reader {
 }
 
 /// Reads a list of cpus as the kernel writes it, `0-3,8`; ascending, each once.
-pub(super) fn parse_list(text: &str) -> Option<Vec<u32>> {
+pub fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

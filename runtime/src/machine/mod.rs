@@ -39,6 +39,15 @@ pub use self::{
     simulate::TopologyError,
 };
 
+/// The readers of what the kernel tells, for the repository's own packages. Not for anybody else: it changes without notice.
+#[doc(hidden)]
+pub mod kernel {
+    pub use super::{
+        cgroup::{Levels, cpu_max},
+        files::{Files, Why, parse_list},
+    };
+}
+
 /// The environment variable that replaces the machine by a made-up one.
 const VARIABLE: &str = "PIPEWRIGHT_TOPO";
 
