@@ -19,7 +19,7 @@ use crate::{
 /// How long a worker works before it looks around, by default: 64 us.
 pub(crate) const QUANTUM_NS: u64 = 64_000;
 /// How long an item waits for its batch to fill, by default: 150 us.
-pub(crate) const LINGER_NS: u64 = 150_000;
+pub const LINGER_NS: u64 = 150_000;
 /// How long a batch may take, by default: 800 us.
 pub(crate) const BUDGET_NS: u64 = 800_000;
 /// How long a source that has nothing is left alone, by default: 50 us.
@@ -31,7 +31,7 @@ pub(crate) const RING: u32 = 1024;
 /// Futures of a stage that are under way at once, by default.
 pub(crate) const IN_FLIGHT: u32 = 64;
 /// Items of a full batch of a batch stage, by default.
-pub(crate) const BATCH: u32 = 64;
+pub const BATCH: u32 = 64;
 /// Most items that a worker takes from a source into one carrier, by default.
 pub(crate) const PULL: u32 = 4096;
 /// Most slots of the gates of one link.

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{ci::Step, dead_letters, graph::Format, sanitize::Sanitizer, shuttle};
+use crate::{ci::Step, dead_letters, graph::Format, hw, sanitize::Sanitizer, shuttle};
 
 /// The commands of pipewright's developers
 #[derive(Debug, Parser)]
@@ -129,6 +129,11 @@ pub(crate) enum Command {
         /// Also write the figures to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+    },
+    /// Check what this machine offers a pipeline, and what to change
+    Hw {
+        #[command(subcommand)]
+        command: hw::Command,
     },
     /// Run the compile-error cases
     Ui {

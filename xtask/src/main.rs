@@ -8,6 +8,7 @@ mod check;
 mod dead_letters;
 mod expand;
 mod graph;
+mod hw;
 mod read;
 
 mod budgets;
@@ -36,8 +37,7 @@ type Outcome = Result<bool, String>;
 
 fn main() -> ExitCode {
     match run(Flags::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(why) => {
             eprintln!("error: {why}");
             ExitCode::FAILURE
@@ -45,14 +45,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(flags: Flags) -> Outcome {
+fn run(flags: Flags) -> Result<ExitCode, String> {
     let Some(command) = flags.command else {
         return Flags::command()
             .print_help()
-            .map(|()| true)
+            .map(|()| ExitCode::SUCCESS)
             .map_err(|error| error.to_string());
     };
-    match command {
+    let outcome = match command {
+        Command::Hw { command } => return Ok(hw::run(command)),
         Command::Check { files } => Ok(check::run(&files)),
         Command::Graph { file, format } => graph::run(&file, format.get()),
         Command::Expand { file } => expand::run(&file),
@@ -88,5 +89,12 @@ fn run(flags: Flags) -> Outcome {
             json,
         } => budgets::run(&ids, quick, rounds, json.as_deref()),
         Command::Ui { bless } => ui::run(bless),
-    }
+    };
+    outcome.map(|fine| {
+        if fine {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    })
 }

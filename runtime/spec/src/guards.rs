@@ -6,6 +6,8 @@ use crate::info::FieldValue;
 pub const OPEN_NS: u64 = 5_000 * MS;
 /// The longest that it stays open: 60 s.
 pub const OPEN_MAX_NS: u64 = 60_000 * MS;
+/// How long a breaker looks back: 10 s.
+pub const WINDOW_NS: u64 = 10_000 * MS;
 /// The fewest items that it decides on.
 pub const MIN_ITEMS: u32 = 100;
 /// The shortest window in time: 100 ms.

@@ -145,7 +145,7 @@ const MOST_ITEMS: u32 = 1 << 20;
 impl Default for BreakerBuilder {
     fn default() -> Self {
         Self {
-            window: Window::Time(Duration::from_secs(10)),
+            window: Window::Time(Duration::from_nanos(guards::WINDOW_NS)),
             min_items: guards::MIN_ITEMS,
             failure_pct: 50,
             consecutive: 0,

@@ -5,7 +5,9 @@
 //! the machine can be tried on any other.
 
 mod cgroup;
+mod clock;
 mod files;
+mod fit;
 mod placement;
 mod realtime;
 mod seating;
@@ -44,8 +46,16 @@ pub use self::{
 pub mod kernel {
     pub use super::{
         cgroup::{Levels, cpu_max},
+        clock::clock_discipline,
         files::{Files, Why, parse_list},
+        fit::{Sharing, efficient, is_all_isolated, is_quick_clock, sharing, short_quota},
     };
+    /// How long a batch waits to be filled, in nanoseconds, where nothing else is said.
+    pub use crate::settings::LINGER_NS;
+    /// Bytes between what two threads write.
+    pub const PADDING: usize = align_of::<crossbeam_utils::CachePadded<u8>>();
+    /// How many items a batch has at most, where nothing else is said.
+    pub use crate::settings::BATCH;
 }
 
 /// The environment variable that replaces the machine by a made-up one.

@@ -5,9 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod check;
+mod checks;
+pub mod declared;
 pub mod floor;
+pub mod host;
 mod identity;
+pub mod parse;
 pub mod saved;
+pub mod script;
+pub mod text;
+pub mod thresholds;
 
 pub use identity::identity;
 pub use pipewright::machine::kernel::{Files, Why, parse_list};

@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::floor::Floor;
+use crate::{
+    check::{Checked, Checkup, Profile},
+    floor::Floor,
+};
 
 /// The form of the files. A field that is new or gone changes the number.
 pub const SCHEMA: &str = "pipewright.hw/1";
@@ -29,9 +32,12 @@ pub struct Saved {
     pub version: String,
     /// What the machine is, as names and values; two results of different machines differ here.
     pub machine: BTreeMap<String, String>,
+    /// What the machine was checked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// What was checked, in the order of the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<serde_json::Value>,
+    pub checks: Vec<Checked>,
     /// What was measured, by name, such as `A7 cpu 0 to 1`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Figure>,
@@ -112,10 +118,20 @@ impl Saved {
             kind,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             machine,
+            profile: None,
             checks: Vec::new(),
             figures: BTreeMap::new(),
             floor: None,
             probe: None,
+        }
+    }
+
+    /// What came of a check of a machine.
+    pub fn of(checkup: Checkup, machine: BTreeMap<String, String>) -> Self {
+        Self {
+            profile: Some(checkup.profile),
+            checks: checkup.checked,
+            ..Self::new(Kind::Check, machine)
         }
     }
 

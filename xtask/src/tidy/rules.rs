@@ -36,6 +36,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/link/keyed/mod.rs",
     "runtime/src/link/serial.rs",
     "runtime/src/loom_models.rs",
+    "runtime/src/machine/clock.rs",
     "runtime/src/machine/realtime.rs",
     "runtime/src/meet.rs",
     "runtime/src/memory/arena/heap.rs",

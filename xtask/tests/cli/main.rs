@@ -87,6 +87,7 @@ fn without_arguments_the_commands_are_listed() {
             "sanitize",
             "peers",
             "budgets",
+            "hw",
             "ui",
             "help"
         ]

@@ -1,0 +1,133 @@
+//! What does not fit a machine: rules that `start()` and the repository's check of machines share.
+//!
+//! Each is one question about cpus and threads, and knows nothing of what follows from the answer.
+
+use super::{CoreKind, Machine};
+
+/// Clocks that programs read without asking the kernel.
+const QUICK_CLOCKS: [&str; 4] = [
+    "tsc",
+    "arch_sys_counter",
+    "kvm-clock",
+    "hyperv_clocksource_tsc_page",
+];
+
+/// Two threads on two cpus of one physical core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// Which of the loops the first thread is of.
+    pub first: usize,
+    /// Which of the loops the second thread is of; it may be the same.
+    pub second: usize,
+    /// Their cpus.
+    pub cpus: (u32, u32),
+}
+
+/// The threads of loops, each with the cpus that its threads are bound to, that share physical cores; a pair of loops once.
+pub fn sharing<C: AsRef<[u32]>>(machine: &Machine, loops: &[C]) -> Vec<Sharing> {
+    let threads: Vec<(usize, u32)> = (0..)
+        .zip(loops)
+        .flat_map(|(at, cpus)| cpus.as_ref().iter().map(move |cpu| (at, *cpu)))
+        .collect();
+    let mut found: Vec<Sharing> = Vec::new();
+    for (n, &(first, a)) in threads.iter().enumerate() {
+        for &(second, b) in &threads[n + 1..] {
+            let cores = (machine.cpu(a), machine.cpu(b));
+            let (Some(one), Some(other)) = cores else {
+                continue;
+            };
+            let known = |known: &Sharing| (known.first, known.second) == (first, second);
+            if a != b && one.core == other.core && !found.iter().any(known) {
+                let cpus = (a, b);
+                found.push(Sharing {
+                    first,
+                    second,
+                    cpus,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The time that the control groups give, if it is less than so many threads take that never sleep.
+pub fn short_quota(machine: &Machine, busy: usize) -> Option<f64> {
+    machine.quota().filter(|quota| *quota < busy as f64)
+}
+
+/// May threads that are not bound run on nothing but isolated cpus? The scheduler does not spread them there: all of them
+/// stay on the cpu that they began on.
+pub fn is_all_isolated(machine: &Machine) -> bool {
+    machine.usable().count() > 1 && machine.usable().all(|cpu| cpu.isolated)
+}
+
+/// Those of these cpus that are efficient cores, on a machine that has others.
+pub fn efficient(machine: &Machine, cpus: &[u32]) -> Vec<u32> {
+    let is_slow = |cpu: &&u32| {
+        let cpu = machine.cpu(**cpu);
+        cpu.is_some_and(|cpu| cpu.kind == CoreKind::Efficient)
+    };
+    cpus.iter().filter(is_slow).copied().collect()
+}
+
+/// Is this clock read without a system call?
+pub fn is_quick_clock(name: &str) -> bool {
+    QUICK_CLOCKS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(text: &str) -> Machine {
+        Machine::simulate(text).expect("a machine")
+    }
+
+    #[test]
+    fn threads_on_one_physical_core_are_found_once_for_each_pair_of_loops() {
+        // Cpus 0 and 4, 1 and 5, .. are cores.
+        let machine = machine("1x4x2");
+        let check = |loops: &[&[u32]], expect: &[(usize, usize, (u32, u32))]| {
+            let found: Vec<_> = sharing(&machine, loops)
+                .into_iter()
+                .map(|one| (one.first, one.second, one.cpus))
+                .collect();
+            assert_eq!(found, expect, "{loops:?}");
+        };
+        check(&[], &[]);
+        check(&[&[0, 1], &[2, 3]], &[]);
+        check(&[&[0, 4]], &[(0, 0, (0, 4))]);
+        check(&[&[0, 1], &[4, 5]], &[(0, 1, (0, 4))]);
+        check(&[&[0], &[0]], &[]);
+        check(&[&[99], &[4]], &[]);
+    }
+
+    #[test]
+    fn only_threads_that_have_nothing_but_isolated_cpus_pile_up() {
+        let mut machine = machine("1x2");
+        assert!(!is_all_isolated(&machine));
+        machine.cpus[0].isolated = true;
+        assert!(!is_all_isolated(&machine));
+        machine.cpus[1].isolated = true;
+        assert!(is_all_isolated(&machine));
+        machine.cpus[1].usable = false;
+        assert!(!is_all_isolated(&machine), "one cpu is no choice");
+    }
+
+    #[test]
+    fn a_quota_is_short_when_busy_threads_take_more() {
+        let mut machine = machine("1x4");
+        assert_eq!(short_quota(&machine, 100), None);
+        machine.quota = Some(2.5);
+        assert_eq!(short_quota(&machine, 2), None);
+        assert_eq!(short_quota(&machine, 3), Some(2.5));
+    }
+
+    #[test]
+    fn efficient_cores_are_named() {
+        let mut machine = machine("1x4");
+        machine.cpus[3].kind = CoreKind::Efficient;
+        assert_eq!(efficient(&machine, &[0, 2, 3, 9]), [3]);
+        assert_eq!(efficient(&machine, &[0, 1]), [0; 0]);
+    }
+}
