@@ -19,7 +19,7 @@ pub(crate) fn run(files: &[PathBuf]) -> bool {
         }
         // A topology and the Rust file that names it tell the same.
         let found: Vec<&String> = reading
-            .all_problems()
+            .problems()
             .filter(|text| told.insert(text.to_string()))
             .collect();
         problems += found.len();

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn run(path: &Path) -> Outcome {
     let file = RustFile::new(path, read::source(path)?);
     let reading = file.read();
-    let wrong: Vec<&String> = reading.all_problems().collect();
+    let wrong: Vec<&String> = reading.problems().collect();
     if !wrong.is_empty() {
         wrong.iter().for_each(|problem| eprintln!("{problem}\n"));
         return Ok(false);

@@ -231,7 +231,7 @@ impl Asked {
         for path in &self.pipeline {
             let reading = read::read(path);
             let shown = path.display().to_string();
-            if let Some(problem) = reading.all_problems().next() {
+            if let Some(problem) = reading.problems().next() {
                 return Err(format!(
                     "`{shown}` is no pipeline that can run: `cargo xtask check {shown}` tells all\n{problem}"
                 ));

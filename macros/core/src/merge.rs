@@ -263,7 +263,6 @@ fn join_pipeline(
         quantum: ron.quantum.or(rust.quantum),
         reply: ron.reply.or(rust.reply),
         memory: ron.memory.or(rust.memory),
-        jemalloc: ron.jemalloc.or(rust.jemalloc),
         hw: if ron.hw.key.is_some() {
             ron.hw
         } else {

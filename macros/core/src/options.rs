@@ -76,28 +76,20 @@ fn stage_keys(kind: Kind) -> impl Iterator<Item = &'static KeyInfo> + Clone {
         .filter(move |key| key.applies_to(kind) && key.key != Key::Run)
 }
 
-/// Reports an unknown option. A near one is suggested in any case; the list has what this version has.
+/// Reports an unknown option.
 fn unknown(
     what: &str,
     arg: &Arg,
     keys: impl Iterator<Item = &'static KeyInfo> + Clone,
     errors: &mut Errors,
 ) {
-    let help = match suggest::nearest(&arg.key, keys.clone().map(|key| key.name)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => suggest::help(
-            &arg.key,
-            "its options",
-            keys.filter(|key| key.built).map(|key| key.name),
-        ),
-    };
     errors
         .at(
             "E_UNKNOWN_KEY",
             arg.span,
             format!("`{what}` has no option `{}`", arg.key),
         )
-        .help(help);
+        .help(suggest::option(&arg.key, keys.map(|key| key.name)));
 }
 
 impl StageArgs {

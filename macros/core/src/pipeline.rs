@@ -142,9 +142,6 @@ impl Ready<'_> {
         if errors.is_empty() {
             public::check(&merged, self.defs, &mut errors);
         }
-        if errors.is_empty() {
-            errors.extend(pipewright_spec::unbuilt(&merged.model));
-        }
         let tracked = self.head.tracked();
         if !errors.is_empty() {
             let stub = emit::stub(self.head.args.env.as_ref(), self.defs, &self.reserved);

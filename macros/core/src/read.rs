@@ -24,8 +24,6 @@ pub struct FoundPipeline {
     pub model: Model<Place>,
     /// What is wrong with it, rendered with places and snippets.
     pub problems: Vec<String>,
-    /// What it asks for and this version does not have, rendered likewise.
-    pub unbuilt: Vec<String>,
 }
 
 /// The pipelines of a Rust file, in its order. `Err` says why the file could not be read.
@@ -133,18 +131,12 @@ fn read(args: TokenStream, found: &MaybeMod, rust: &Source, files: Files<'_>) ->
     if errors.is_empty() {
         public::check(&merged, &defs, &mut errors);
     }
-    let mut unbuilt = Errors::new();
-    unbuilt.extend(pipewright_spec::unbuilt(model));
-    let shown = |errors: Errors| {
-        errors
+    FoundPipeline {
+        problems: errors
             .into_problems()
             .iter()
             .map(|p| render(p, rust, head.source.as_ref()))
-            .collect()
-    };
-    FoundPipeline {
-        problems: shown(errors),
-        unbuilt: shown(unbuilt),
+            .collect(),
         model: merged.model,
     }
 }

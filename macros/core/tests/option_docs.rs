@@ -8,7 +8,7 @@ use pipewright_spec::options::{Field, Key, KeyInfo, PIPELINE_KEYS, STAGE_KEYS, V
 
 fn table(keys: &[KeyInfo]) -> String {
     let mut text = String::from("| key | value | default | |\n|---|---|---|---|\n");
-    for key in keys.iter().filter(|key| key.built && key.key != Key::Run) {
+    for key in keys.iter().filter(|key| key.key != Key::Run) {
         let default = match key.default.contains('`') || key.default.contains(' ') {
             true => key.default.to_owned(),
             false => format!("`{}`", key.default),
@@ -33,7 +33,7 @@ fn table(keys: &[KeyInfo]) -> String {
 /// The fields of the groups that stages take.
 fn groups() -> String {
     let mut text = String::new();
-    for key in STAGE_KEYS.iter().filter(|key| key.built) {
+    for key in STAGE_KEYS {
         let ValueType::Group(fields) = key.value else {
             continue;
         };

@@ -21,7 +21,6 @@ pub mod units;
 pub mod report;
 
 pub mod check;
-pub mod unbuilt;
 
 pub mod plan;
 mod way;
@@ -36,7 +35,6 @@ mod sketch;
 
 pub use check::{check, check_names};
 pub use plan::plan;
-pub use unbuilt::unbuilt;
 pub use way::way;
 
 /// The version that is named in messages: `0.1`.

@@ -35,6 +35,20 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// Longer words than this have no neighbours.
 const MAX_LEN: usize = 64;
 
+/// The help line for an option that is not there: where what it would do is done, the nearest one, or all.
+#[allow(
+    single_use_lifetimes,
+    reason = "an `impl Trait` cannot leave its lifetime out yet"
+)]
+pub fn option<'a>(name: &str, options: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    match name {
+        "jemalloc" => "a program has one allocator, which is set up when it is linked: write \
+                       `pipewright::jemalloc_conf!(\"narenas:4\");` in its `main.rs`"
+            .to_owned(),
+        _ => help(name, "its options", options),
+    }
+}
+
 /// The help line for a word that is none of `candidates`: the nearest one, or all of them.
 ///
 /// `what` introduces the list, for example `stages here`.

@@ -41,8 +41,6 @@ pub(crate) struct Pipeline {
     pub(crate) model: Model<()>,
     /// What is wrong with it.
     pub(crate) problems: Vec<String>,
-    /// What it asks for and this version does not have.
-    pub(crate) unbuilt: Vec<String>,
     /// What a reader of the results should know.
     pub(crate) notes: Vec<String>,
 }
@@ -55,22 +53,13 @@ impl Reading {
             .chain(self.pipelines.iter().flat_map(|pipeline| &pipeline.notes))
     }
 
-    /// Everything that keeps a pipeline from being drawn.
+    /// Everything that keeps a pipeline from being compiled.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
         self.problems.iter().chain(
             self.pipelines
                 .iter()
                 .flat_map(|pipeline| &pipeline.problems),
         )
-    }
-
-    /// Everything that keeps a pipeline from being compiled.
-    pub(crate) fn all_problems(&self) -> impl Iterator<Item = &String> {
-        let of_pipelines = self
-            .pipelines
-            .iter()
-            .flat_map(|pipeline| pipeline.problems.iter().chain(&pipeline.unbuilt));
-        self.problems.iter().chain(of_pipelines)
     }
 
     fn problem(text: String) -> Reading {

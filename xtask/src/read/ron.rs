@@ -79,10 +79,8 @@ fn alone(path: &Path, file: &Source) -> Reading {
     );
     let mut problems = pipewright_spec::check(&model);
     problems.sort();
-    let unbuilt = pipewright_spec::unbuilt(&model);
     let pipeline = Pipeline {
         problems: rendered(&problems, file),
-        unbuilt: rendered(&unbuilt, file),
         notes: vec![note],
         model: without_places(model),
     };

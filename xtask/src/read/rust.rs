@@ -248,7 +248,6 @@ fn elsewhere(model: &Model<Place>) -> Vec<String> {
 fn pipeline(found: FoundPipeline, shown: &dyn Fn(String) -> String) -> Pipeline {
     Pipeline {
         problems: found.problems.into_iter().map(shown).collect(),
-        unbuilt: found.unbuilt.into_iter().map(shown).collect(),
         model: without_places(found.model),
         notes: Vec::new(),
     }

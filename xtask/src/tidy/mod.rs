@@ -62,7 +62,7 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
             findings.extend(tokens::check(file));
         }
         if file.is_ron() && !file.is_test_data() {
-            rendered.extend(read::read(&file.path).all_problems().cloned());
+            rendered.extend(read::read(&file.path).problems().cloned());
         }
     }
     findings.sort();

@@ -9,7 +9,7 @@ mod futures;
 mod pipelines;
 mod ron;
 mod signatures;
-mod unbuilt;
+mod unfit;
 
 use common::{errors, expand};
 

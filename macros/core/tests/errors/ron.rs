@@ -171,13 +171,13 @@ fn the_text_of_the_file_is_checked() {
      #[sink] fn z(x: u8) {}
      }"#,
         r#"(jemalloc: (arenas: 2), stages: {"a": (), "z": (from: "a")})"#,
-        &[r#"`jemalloc` is not available in pipewright 0.1
+        &[r#"a pipeline has no option `jemalloc`
  --> m.ron:1:2
   |
 1 | (jemalloc: (arenas: 2), stages: {"a": (), "z": (from: "a")})
   |  ^^^^^^^^
   |
-  = help: remove it; set the allocator up in `main`"#],
+  = help: a program has one allocator, which is set up when it is linked: write `pipewright::jemalloc_conf!("narenas:4");` in its `main.rs`"#],
     );
     check_ron(
         r#"#[pipeline("m.ron")] mod m {

@@ -73,10 +73,7 @@ fn topology(source: &Source) -> Told {
     };
     let mut problems = pipewright_spec::check(&model);
     problems.sort();
-    match problems.is_empty() {
-        true => codes(&pipewright_spec::unbuilt(&model), source),
-        false => codes(&problems, source),
-    }
+    codes(&problems, source)
 }
 
 /// What the macro says about a topology on a module that has nothing to do with it: tokens, and at least one error.
@@ -99,12 +96,7 @@ fn pipeline(source: &Source) -> Told {
     let [found] = found.as_slice() else {
         panic!("one pipeline in `shop.rs`")
     };
-    found
-        .problems
-        .iter()
-        .chain(&found.unbuilt)
-        .map(|text| head_of(text))
-        .collect()
+    found.problems.iter().map(|text| head_of(text)).collect()
 }
 
 /// `E_CODE line:col` of a rendered problem.

@@ -13,8 +13,6 @@ pub struct PipelineOptions<P> {
     pub reply: Option<Given<Door<P>, P>>,
     /// The most memory that the buffers between stages may take, in bytes.
     pub memory: Option<Given<u64, P>>,
-    /// Hints for the allocator.
-    pub jemalloc: Option<Given<Group<P>, P>>,
     /// What happens where the machine does not give what is asked for.
     pub hw: Hw<P>,
     /// `env = Type`.
@@ -73,7 +71,6 @@ impl<P> Default for PipelineOptions<P> {
             quantum: None,
             reply: None,
             memory: None,
-            jemalloc: None,
             hw: Hw::default(),
             env: None,
         }
@@ -98,7 +95,6 @@ impl<P: Place> PipelineOptions<P> {
             (Key::Pool, Value::Group(group)) => self.pool = Pool::from_group(group, key_place),
             (Key::Quantum, Value::Time(time)) => self.quantum = given(time, key_place, place),
             (Key::Memory, Value::Count(bytes)) => self.memory = given(bytes, key_place, place),
-            (Key::Jemalloc, Value::Group(group)) => self.jemalloc = given(group, key_place, place),
             (Key::Hw, Value::Group(group)) => self.hw = Hw::from_group(group, key_place),
             (Key::Env, _) => self.env = Some(key_place),
             // `validate` gives each key the type of its line, and a test sets every line.
@@ -116,7 +112,6 @@ impl<P> PipelineOptions<P> {
             Key::Quantum => key_of(&self.quantum),
             Key::Reply => key_of(&self.reply),
             Key::Memory => key_of(&self.memory),
-            Key::Jemalloc => key_of(&self.jemalloc),
             Key::Hw => self.hw.key.as_ref(),
             Key::Env => self.env.as_ref(),
             _ => None,
@@ -134,7 +129,6 @@ impl<P> PipelineOptions<P> {
                 place: f(given.place),
             }),
             memory: self.memory.map(|given| given.map_place(f)),
-            jemalloc: self.jemalloc.map(|given| map_group(given, f)),
             hw: self.hw.map_place(f),
             env: self.env.map(f),
         }

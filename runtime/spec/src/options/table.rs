@@ -46,7 +46,6 @@ pub enum Key {
     Pool,
     Quantum,
     Memory,
-    Jemalloc,
     Hw,
 }
 
@@ -148,8 +147,6 @@ pub struct KeyInfo {
     pub rust_only: bool,
     /// Can it change while a run goes on? Otherwise a tuning file gives it at start.
     pub live: bool,
-    /// Does this version have it?
-    pub built: bool,
     /// What it is for.
     pub doc: &'static str,
 }
@@ -240,7 +237,6 @@ const fn key(
         change,
         rust_only: false,
         live: false,
-        built: true,
         doc,
     }
 }
@@ -256,14 +252,6 @@ const fn rust(info: KeyInfo) -> KeyInfo {
 /// A key that can change while a run goes on.
 const fn live(info: KeyInfo) -> KeyInfo {
     KeyInfo { live: true, ..info }
-}
-
-/// A key that this version reads and checks, but does not have.
-const fn later(info: KeyInfo) -> KeyInfo {
-    KeyInfo {
-        built: false,
-        ..info
-    }
 }
 
 /// The keys of stages, sources and sinks, in the order of the documentation.
@@ -307,7 +295,6 @@ pub const PIPELINE_KEYS: &[KeyInfo] = &[
     key(Key::Pool, "pool", &[], ValueType::Group(POOL), "a worker for each core", Change::Tuning, "The workers that run the pipeline."),
     live(key(Key::Quantum, "quantum", &[], ValueType::Time { min: US, max: SEC }, "sized by the runtime", Change::Tuning, "How long a worker runs before it looks for more urgent work.")),
     live(key(Key::Memory, "memory", &[], ValueType::Size { max: 1 << 50 }, "no limit", Change::Tuning, "The most memory that the buffers between stages may take: sources wait while it is reached.")),
-    later(key(Key::Jemalloc, "jemalloc", &[], ValueType::Group(JEMALLOC), "none", Change::Tuning, "Hints for the allocator of a binary.")),
     key(Key::Hw, "hw", &[], ValueType::Group(HW), "`enforce = warn`", Change::Tuning, "What happens where the machine does not give what is asked for, such as a core for each pinned stage: nothing is said, a warning, or the run does not start."),
 ];
 
@@ -372,13 +359,6 @@ const BREAKER: &[Field] = &[
     field("fallback", ValueType::Function, "The function that takes the place of the stage while it is open, for `on_open = fallback`: `fn(T) -> U` or `fn(T, &Env) -> U`."),
     field("hold", time(HOUR), "The longest that items wait while it is open; then they leave by `::Err`. Without it they wait until it lets them through, or for 30 s when the run is drained."),
     field("counts", ValueType::Words(&["dependency", "overload", "timeout", "panic"]), "The classes of errors that are failures; all of them by default. Errors that are about the item never are."),
-];
-
-#[rustfmt::skip]
-const JEMALLOC: &[Field] = &[
-    field("arenas", count(4096), "How many arenas there are."),
-    field("background_threads", ValueType::Bool, "Whether memory is given back by threads of its own."),
-    field("dirty_decay", time(HOUR), "How long freed memory is kept."),
 ];
 
 #[rustfmt::skip]

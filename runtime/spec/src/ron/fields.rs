@@ -123,7 +123,7 @@ pub(super) fn unknown_key(
         format!("{of} has no option `{}`", short(key)),
         place,
     )
-    .help(suggest::help(key, "its options", known))
+    .help(suggest::option(key, known))
 }
 
 /// The value in the form that the check of options takes from both languages.

@@ -18,8 +18,8 @@ use crate::options::{
     Priority, STAGE_KEYS, StageOptions, Wait,
 };
 use crate::report::{Problem, Problems, Source, Span};
+use crate::suggest;
 use crate::units::{Duration, Rate, short};
-use crate::{suggest, unbuilt};
 
 /// The numbers of a tuning file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,7 +135,7 @@ fn pipeline_key(
         None => {
             let known = PIPELINE_KEYS
                 .iter()
-                .filter(|info| is_tunable(info))
+                .filter(|info| info.is_tunable())
                 .map(|info| info.name);
             problems.push(fields::unknown_key(
                 "a tuning file",
@@ -155,21 +155,16 @@ fn pipeline_key(
     }
 }
 
-fn is_tunable(info: &KeyInfo) -> bool {
-    info.built && info.is_tunable()
-}
-
 /// Why a known key has no place in a tuning file.
 fn refused(info: &KeyInfo, at: &Span) -> Option<Problem<Span>> {
-    if info.change == Change::Shape {
+    (info.change == Change::Shape).then(|| {
         let message = format!(
             "`{}` is part of the shape of a pipeline, which is fixed when it is compiled",
             info.name
         );
         let help = "change it where the pipeline is written, and compile again";
-        return Some(Problem::new("E_SHAPE", message, at.clone()).help(help));
-    }
-    (!info.built).then(|| unbuilt::problem(info.name, info.key, at.clone()))
+        Problem::new("E_SHAPE", message, at.clone()).help(help)
+    })
 }
 
 fn stages(node: Node<'_>, problems: &mut Problems<Span>) -> Vec<StageTuning> {
@@ -195,7 +190,7 @@ fn stage(name: Name<Span>, node: Node<'_>, problems: &mut Problems<Span>) -> Sta
         let Some(info) = options::find(key) else {
             let known = STAGE_KEYS
                 .iter()
-                .filter(|info| is_tunable(info))
+                .filter(|info| info.is_tunable())
                 .map(|info| info.name);
             problems.push(fields::unknown_key("a tuned stage", key, at, known));
             continue;

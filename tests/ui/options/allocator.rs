@@ -1,4 +1,4 @@
-//! An option that this version does not have.
+//! An option of the allocator, which is not the pipeline's.
 
 use pipewright::pipeline;
 

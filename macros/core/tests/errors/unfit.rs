@@ -1,9 +1,9 @@
-//! Options that this version reads and does not have.
+//! Options that do not fit where they stand.
 
 use super::check;
 
 #[test]
-fn what_this_version_does_not_have_is_said() {
+fn an_option_fits_its_stage_and_its_pipeline() {
     check(
         r#"#[pipeline] mod m {
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
@@ -61,7 +61,7 @@ help: let a stage on the way to it read `input`, or name another stage"#],
      #[source] fn a() -> impl Iterator<Item = u8> { 0..9 }
      #[sink(from = a)] fn z(x: u8) {}
      }"#,
-        &[r#"`jemalloc` is not available in pipewright 0.1
-help: remove it; set the allocator up in `main`"#],
+        &[r#"`#[pipeline]` has no option `jemalloc`
+help: a program has one allocator, which is set up when it is linked: write `pipewright::jemalloc_conf!("narenas:4");` in its `main.rs`"#],
     );
 }
