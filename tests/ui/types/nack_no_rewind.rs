@@ -54,6 +54,12 @@ mod broken {
         let _ = n;
         Ok(())
     }
+
+    impl std::fmt::Display for Failure {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match *self {}
+        }
+    }
 }
 
 fn main() {}
