@@ -1,16 +1,20 @@
 //! A batch in the loop of a guarded stage, and how it stops in the middle and goes on later.
 
+mod tries;
+
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    fmt, mem,
+    fmt,
 };
 
 use pipewright_spec::info::LinkKindInfo;
 
+use self::tries::Tries;
 use super::{
     ASK_AT_LEAST_NS, Admission, Guard, SLICE,
     bulkhead::Permit,
+    many::Many,
     slice::{Failures, Laps},
 };
 use crate::{
@@ -29,6 +33,8 @@ pub(crate) struct Paused<T> {
     outs: Box<dyn Any + Send>,
     /// Items of this round that failed and are tried again, with their positions.
     again: Vec<(u32, T)>,
+    /// Items in front that are tried again together.
+    first: usize,
     tries: Tries,
     /// Does it wait to try again?
     retries: bool,
@@ -43,15 +49,6 @@ impl<T> Paused<T> {
     pub(crate) fn beside(&self) -> u64 {
         self.again.len() as u64
     }
-}
-
-/// How often the items of a round, or the first item where they go in turn, were tried.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tries {
-    /// Tries again until now.
-    again: u32,
-    /// Is this the last one, because the run ends?
-    last: bool,
 }
 
 /// What a guarded stage's loop knows about the batch that it runs.
@@ -82,6 +79,8 @@ pub struct Guarding<'r, T> {
     judged: Cell<u32>,
     /// The most items that are called at once, of a stage that takes many.
     batch: Option<usize>,
+    /// What is tried again of a stage that takes many.
+    many: Many<T>,
     /// Ends this slice.
     pub(super) stops: Cell<bool>,
     /// Failures in this slice, and how they lie.
@@ -147,6 +146,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             batch: w.shared.info.stages[usize::from(stage)]
                 .is_batch
                 .then(|| w.shared.live.fill(stage).get().0),
+            many: Many::default(),
             stops: Cell::new(false),
             failures: Cell::new(Failures::default()),
             began: Cell::new(0),
@@ -163,6 +163,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         self.guard.resumed(paused.items);
         self.outs.set(Some(paused.outs));
         self.begun.set(true);
+        self.many.first.set(paused.first);
         self.again.replace(paused.again);
         self.since.set(paused.since);
         let last = paused.tries.last || (paused.retries && self.w.shared.is_closing());
@@ -176,69 +177,6 @@ impl<'r, T: 'static> Guarding<'r, T> {
     pub fn outs<O: 'static>(&self, new: impl FnOnce() -> O) -> O {
         let kept = self.outs.take().and_then(|outs| outs.downcast::<O>().ok());
         kept.map_or_else(new, |outs| *outs)
-    }
-
-    /// An item failed. Returns what its error says, which `class` tells, with the text of a fatal one.
-    pub fn failed<E>(&self, error: &E, class: impl Fn(&E) -> (ErrorClass, String)) -> ErrorClass {
-        let (class, text) = class(error);
-        if self.refusal.get().is_some() {
-            return class;
-        }
-        if self.guard.is_failure(class) {
-            let at = match self.batch {
-                Some(_) => self.judged.get(),
-                None => self.taken(),
-            };
-            self.failures.set(self.failures.get().with(at));
-        }
-        if class == ErrorClass::Fatal {
-            self.fatal.borrow_mut().get_or_insert(text);
-        }
-        class
-    }
-
-    /// The verdict on the next item of a batch comes.
-    pub fn verdict(&self) {
-        self.judged.set(self.judged.get() + 1);
-    }
-
-    /// An item failed, which is tried again if that may help; else the error is final and comes back.
-    pub fn again<E>(
-        &self,
-        error: E,
-        tag: u32,
-        item: T,
-        class: impl Fn(&E) -> (ErrorClass, String),
-    ) -> Option<E> {
-        let class = self.failed(&error, class);
-        let tries = self.tries_of_item();
-        let over = tries.last || self.refusal.get().is_some();
-        if over || !self.guard.tries_again(class, tries.again) {
-            return Some(error);
-        }
-        self.w.counts.unreceived(self.stage);
-        self.again.borrow_mut().push((tag, item));
-        self.next_tries.set(tries.again + 1);
-        self.stops.set(self.in_turn);
-        None
-    }
-
-    /// Calls with the item that has just failed.
-    pub fn attempts(&self) -> u32 {
-        self.tries_of_item().again + u32::from(self.refusal.get().is_none())
-    }
-
-    /// How often the item that is being called was tried before.
-    fn tries_of_item(&self) -> Tries {
-        match self.in_turn && !self.is_first() {
-            true => Tries::default(),
-            false => self.tries.get(),
-        }
-    }
-
-    /// Is the item that is being called the first since the batch was put aside?
-    fn is_first(&self) -> bool {
-        self.tries.get().again > 0 && self.taken() == 1
     }
 
     /// Why the item is not to be called, if it is not.
@@ -273,6 +211,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         *load.paused() = Some(Box::new(Paused {
             outs: Box::new(outs),
             again,
+            first: self.many.first.get(),
             tries: self.tries.get(),
             retries: pause.retries,
             since: self.since.get(),
@@ -329,10 +268,10 @@ impl<'r, T: 'static> Guarding<'r, T> {
             } else {
                 self.w.now
             };
-            let wanted = if self.in_turn && !self.is_closed() {
-                1
-            } else {
-                load.len()
+            let wanted = match self.many.first.get() {
+                _ if self.in_turn && !self.is_closed() => 1,
+                0 => load.len(),
+                first => first.min(load.len()),
             };
             let Ok(permit) = self.guard.enter() else {
                 // Who leaves the stage tells, and in any case it looks again.
@@ -398,6 +337,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
     ) {
         let (generation, probes) = (self.generation(), self.is_half_open());
         let (panicked, before) = (self.panicked(), load.len());
+        if self.batch.is_some() && self.guard.retries() {
+            self.many.begin(load.parts().0, items);
+        }
         self.judged.set(0);
         self.failures.set(Failures::default());
         let outer = self.begins();
@@ -451,53 +393,6 @@ impl<'r, T: 'static> Guarding<'r, T> {
             self.lap();
             timeout.ends(self.w.id, outer);
         }
-    }
-
-    /// After `made` calls.
-    fn count_tries(&self, made: u32) {
-        let again = match (self.tries.get().again > 0, self.in_turn) {
-            (false, _) => 0,
-            (true, true) => 1,
-            (true, false) => made,
-        };
-        self.guard.first_tries(made.saturating_sub(again).into());
-        if self.in_turn {
-            self.tries.set(Tries::default());
-        }
-    }
-
-    /// Lets what failed be tried again after a pause; `None` if there is nothing.
-    fn next_round(&self, load: &mut Carrier<T>) -> Option<Pause> {
-        if !self.put_back(load) {
-            return None;
-        }
-        let again = self.next_tries.get();
-        self.tries.set(Tries { again, last: false });
-        let shared = self.w.shared;
-        let wait = if shared.is_closing() {
-            0
-        } else {
-            self.guard.pause(again)
-        };
-        Some(Pause {
-            due: shared.now().saturating_add(wait),
-            collapses: true,
-            retries: true,
-        })
-    }
-
-    /// Puts what is tried again on top of the other items; false if there is nothing.
-    fn put_back(&self, load: &mut Carrier<T>) -> bool {
-        let again = mem::take(&mut *self.again.borrow_mut());
-        let any = !again.is_empty();
-        let (tags, items) = load.parts();
-        for (tag, item) in again.into_iter().rev() {
-            items.push(item);
-            if self.tagged.get() {
-                tags.push(tag);
-            }
-        }
-        any
     }
 
     fn refuse(

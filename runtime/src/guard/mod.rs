@@ -34,13 +34,16 @@
 //! **What failed and is tried again** (see `retry.rs`) counts as not received until it is. Where any worker runs the batches, the loop goes
 //! on with the items behind it, and those that failed are a round of their own after a pause; what the batch has made is put
 //! in the order of its items when all of them are done. Where the stage has one state, one for each key, or sees its items in
-//! order, the batch waits with the failed item on top. A drain ends the pause, and then an item is tried once more.
+//! order, the batch waits with the failed item on top. A drain ends the pause, and then an item is tried once more. Of a stage
+//! that takes many, those of a batch that failed are called together again, and nothing behind that batch before; what it
+//! made of the others is put in order with them (see `many.rs`).
 //!
 //! **What an error says** tells its class (see [`crate::Classify`]). Classes that are not in `counts` are no failures, nor is ever an
 //! error that is about the item. A fatal one ends the run after its slice.
 
 mod bulkhead;
 mod guarding;
+mod many;
 mod metrics;
 mod retry;
 mod rules;
@@ -398,6 +401,11 @@ impl Guard {
         };
         tally.fetch_add(1, Ordering::Relaxed);
         paid
+    }
+
+    /// Are items tried again that failed?
+    pub(crate) fn retries(&self) -> bool {
+        self.retry.is_some()
     }
 
     /// So many items were tried for the first time.

@@ -117,7 +117,10 @@ pub(crate) fn reorders(pipe: &Pipe<'_>, segment: usize) -> bool {
         // Futures end in any order.
         return !futures::leaves_ahead(pipe, segment);
     }
-    plan.class == Class::Parallel && plan.stages.iter().any(|stage| retries(pipe, *stage))
+    // Of a batch those that failed come behind the others, also where nothing else overtakes them.
+    let overtakes = |stage: usize| plan.class == Class::Parallel || pipe.nodes[stage].is_batch();
+    let mut stages = plan.stages.iter().copied();
+    stages.any(|stage| retries(pipe, stage) && overtakes(stage))
 }
 
 /// The type of the items in the carriers of a guarded stage.
@@ -246,6 +249,15 @@ impl Flow<'_> {
     ) -> TokenStream {
         let pipe = self.pipe;
         let guard = self.fields.use_of(pipe, Field::Guard(stage));
+        // An error that nobody reads ends here.
+        let x = match super::segment::mentions(after, "x") {
+            true => hygienic!(x),
+            false => hygienic!(_),
+        };
+        if pipe.nodes[stage].is_batch() {
+            let class = class(pipe, stage);
+            return hygienic!(Err(error) => if let Some(#x) = #me.#guard.again_of_batch(error, #class) { #after });
+        }
         let tag = match self.tagged() {
             true => {
                 let tag = self.fields.use_of(pipe, Field::Tag);
@@ -263,11 +275,6 @@ impl Flow<'_> {
             _ => kept,
         };
         let class = class(pipe, stage);
-        // An error that nobody reads ends here.
-        let x = match super::segment::mentions(after, "x") {
-            true => hygienic!(x),
-            false => hygienic!(_),
-        };
         hygienic!(Err(error) => if let Some(#x) = #me.#guard.again(error, #tag, #kept, #class) { #after })
     }
 
@@ -307,7 +314,21 @@ impl Flow<'_> {
             return TokenStream::new();
         }
         let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
+        if retries(self.pipe, stage) && self.tagged() {
+            let tag = self.fields.use_of(self.pipe, Field::Tag);
+            return hygienic!(#me.#tag = #me.#guard.verdict(););
+        }
         hygienic!(#me.#guard.verdict();)
+    }
+
+    /// Keeps copies of the batch `xs`, with which a stage is called that tries items again.
+    pub(super) fn save_all(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if !retries(self.pipe, stage) {
+            return TokenStream::new();
+        }
+        let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
+        let save = saved(self.pipe, stage);
+        hygienic!(#me.#guard.called_with(&xs, #save);)
     }
 
     /// Tells the guard of a stage of the error `x`.

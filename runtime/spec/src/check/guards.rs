@@ -14,7 +14,7 @@ const GUARDS: [Key; 5] = [
     Key::Workers,
 ];
 
-/// A guarded stage is called by the workers of the pool, in a loop that can stop anywhere; one that tries again, item by item.
+/// A guarded stage is called by the workers of the pool, in a loop that can stop anywhere.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for stage in &model.stages {
         for key in GUARDS {
@@ -32,15 +32,7 @@ pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
 /// What a stage lacks for a guard, and what to do.
 fn misfit<P: Place>(stage: &Stage<P>, key: Key) -> Option<(&'static str, &'static str)> {
     let options = &stage.options;
-    let batch = stage
-        .signature
-        .is_some_and(|signature| signature.is_batch());
     [
-        (
-            batch && key == Key::Retry,
-            "a function that takes one item",
-            "take one item, or put the call that can fail on a stage of its own",
-        ),
         (
             stage.is_async() && key == Key::Workers,
             "a function that holds a worker while it waits",

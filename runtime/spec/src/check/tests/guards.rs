@@ -10,12 +10,7 @@ fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
         "let the function return a `Result`, or remove it",
     );
     good(
-        "a: source\nb: stage verdicts | a | breaker=group rate=\"1k/s\" timeout=\"1s\" on_error=drop\nc: sink | b",
-    );
-    check(
-        "a: source\nb: stage verdicts | a | retry=group on_error=drop\nc: sink | b",
-        &["E_GUARD at b.retry: `retry` of `b` needs a function that takes one item"],
-        "take one item, or put the call that can fail on a stage of its own",
+        "a: source\nb: stage verdicts | a | breaker=group rate=\"1k/s\" timeout=\"1s\" retry=group on_error=drop\nc: sink | b",
     );
     check(
         "a: source\nb: stage result | a | breaker=group cores=\"1\"\nc: sink | b\nd: sink | b::Err",
