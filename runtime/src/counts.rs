@@ -68,6 +68,11 @@ impl Counts {
         add(&self.stages[stage as usize].received, 1u64.wrapping_neg());
     }
 
+    /// One item less was lost to a panic than was counted.
+    pub(crate) fn unpanicked(&self, stage: u16) {
+        add(&self.stages[stage as usize].panicked, 1u64.wrapping_neg());
+    }
+
     /// One item less was sent by a stage than was counted.
     pub fn unsent(&self, stage: u16) {
         add(&self.stages[stage as usize].sent, 1u64.wrapping_neg());

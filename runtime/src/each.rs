@@ -30,6 +30,24 @@ pub fn each<I: IntoIterator, C: Segment>(
     each_or(w, cx, tally, stage, items.into_iter(), step, |_| 0);
 }
 
+/// As [`each`], for the items of a batch with which `stage` has panicked, and which leave as errors.
+pub fn each_letter<I: IntoIterator, C: Segment>(
+    w: Watch<'_>,
+    cx: &mut C,
+    tally: &mut C::Tally,
+    stage: u16,
+    items: I,
+    step: impl Fn(&mut C, I::Item, &mut C::Tally),
+) {
+    // All but one of them are counted as lost until they leave (see [`at_once`]).
+    w.counts.panicked(stage, 1);
+    let step = |cx: &mut C, item, tally: &mut C::Tally| {
+        w.counts.unpanicked(stage);
+        step(cx, item, tally);
+    };
+    each(w, cx, tally, stage, items, step);
+}
+
 /// The loop of the `each` functions; `left` counts the items that are there when the run stops.
 fn each_or<I: Iterator, C: Segment>(
     w: Watch<'_>,

@@ -26,7 +26,7 @@ pub use crate::{
     dry_run::DryAssembly,
     each::{
         apart, at_once, each, each_ahead, each_called, each_emitted, each_judged, each_left,
-        each_verdict, one_for_each,
+        each_letter, each_verdict, one_for_each,
     },
     error::{InitError, Panicked},
     flights::{

@@ -10,8 +10,8 @@
 use std::fmt;
 
 use pipewright::{
-    Blueprint, Builder, CallError, Classify, DeadLetter, Merge, NoInput, Panicked, breaker::State,
-    pipeline,
+    Batch, Blueprint, Builder, CallError, Classify, DeadLetter, Merge, NoInput, Panicked,
+    breaker::State, pipeline,
 };
 use pipewright_tests::{Seen, WORKERS, work};
 
@@ -137,6 +137,153 @@ panics!(
     },
 );
 
+panics!(
+    serial,
+    [],
+    #[sink(from = parse::Err)]
+    fn reject(failure: Failure, env: &Seen<u64>) {
+        env.see(number(&failure));
+    },
+    , _: &mut Last
+);
+
+/// The item before, which is forgotten when one panics.
+#[derive(Debug, Default)]
+pub struct Last(Option<u64>);
+
+/// A state for each key, and one for all, and letters with the items.
+#[pipeline(env = Seen<u64>)]
+mod stateful {
+    use super::*;
+
+    #[source]
+    fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, key = |n: &u64| n % 10, on_panic = dead_letter)]
+    fn keyed(n: u64, last: &mut Last) -> Result<u64, Failure> {
+        let before = last.0.replace(n);
+        // The state of the key is new behind an item that has panicked, and old behind all others.
+        assert_eq!(
+            before.is_none(),
+            n < 10 || n % 100 == 17,
+            "it is as it was left"
+        );
+        super::parse(n)
+    }
+
+    #[stage(from = keyed, on_panic = dead_letter)]
+    pub(crate) fn parse(n: u64, last: &mut Last) -> Result<u64, Failure> {
+        last.0 = Some(n);
+        assert_ne!(n % 100, 9, "at {n}");
+        Ok(n)
+    }
+
+    #[sink(from = parse)]
+    fn publish(n: u64, env: &Seen<u64>) {
+        env.see(n);
+    }
+
+    #[sink(from = [keyed::Err, parse::Err])]
+    fn reject(letter: DeadLetter<Failure, u64>, env: &Seen<u64>) {
+        assert_eq!(letter.item, number(&letter.error));
+        env.see(letter.item);
+    }
+}
+
+/// A pipeline whose batch stage panics; what it is, and who reads its errors.
+macro_rules! panics_at_once {
+    ($name:ident, $parse:item, $reject:item) => {
+        #[pipeline(env = Seen<u64>)]
+        mod $name {
+            use super::*;
+
+            #[source]
+            fn numbers() -> impl Iterator<Item = u64> {
+                0..ITEMS
+            }
+
+            $parse
+
+            #[sink(from = parse, order = any)]
+            fn publish(n: u64, env: &Seen<u64>) {
+                env.see(n);
+            }
+
+            $reject
+        }
+    };
+}
+
+/// What one batch is to panic with, which says how many items it has, and its first.
+fn parse_all(numbers: &[u64]) {
+    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+    assert_eq!(last - first + 1, numbers.len() as u64, "they come in order");
+    assert!(
+        !numbers.iter().any(|n| n % 100 == 7),
+        "{} from {first}",
+        numbers.len()
+    );
+}
+
+/// Each item is told of its own.
+fn told(letter: &DeadLetter<Failure, u64>) -> u64 {
+    let Failure::Panicked(said) = &letter.error else {
+        unreachable!("nothing else fails");
+    };
+    let (items, first) = said.split_once(" from ").unwrap();
+    let (items, first): (u64, u64) = (items.parse().unwrap(), first.parse().unwrap());
+    assert!((first..first + items).contains(&letter.item), "{said}");
+    letter.item
+}
+
+panics_at_once!(
+    converted,
+    #[stage(from = numbers, batch = 16, on_panic = dead_letter)]
+    pub(crate) fn parse(numbers: &mut Batch<u64>) -> Vec<Result<u64, Failure>> {
+        let numbers: Vec<u64> = numbers.drain().collect();
+        parse_all(&numbers);
+        numbers.into_iter().map(Ok).collect()
+    },
+    #[sink(from = parse::Err)]
+    fn reject(letter: DeadLetter<Failure, u64>, env: &Seen<u64>) {
+        env.see(told(&letter));
+    }
+);
+panics_at_once!(
+    judged,
+    #[stage(from = numbers, order = any, batch = 16, on_panic = dead_letter, retry(max = 1, backoff = "1us"), breaker(failure_pct = 100, min_items = 100_000))]
+    pub(crate) fn parse(numbers: &[u64]) -> Vec<Result<(), Failure>> {
+        parse_all(numbers);
+        numbers.iter().map(|_| Ok(())).collect()
+    },
+    #[sink(from = parse::Err)]
+    fn reject(letter: DeadLetter<Failure, u64>, env: &Seen<u64>) {
+        assert_eq!(letter.attempts, 1, "what panics is not called again");
+        env.see(told(&letter));
+    }
+);
+panics_at_once!(
+    counted,
+    #[stage(from = numbers, order = any, batch = 16, on_panic = dead_letter)]
+    pub(crate) fn parse(numbers: &[u64]) -> Vec<Result<(), Failure>> {
+        parse_all(numbers);
+        numbers.iter().map(|_| Ok(())).collect()
+    },
+    #[sink(from = parse::Err, order = any)]
+    fn reject(failure: Failure, env: &Seen<u64>) {
+        assert!(matches!(failure, Failure::Panicked(_)));
+        // One reader in the same loop panics, too.
+        let rejects = env.len() as u64 % 1_000;
+        assert!(
+            rejects != 500 || !matches!(failure, Failure::Panicked(_)),
+            "again"
+        );
+        env.see(u64::MAX);
+    }
+);
+
 /// Readers in the same loop, of which one panics, too.
 #[pipeline(env = Seen<u64>)]
 mod together {
@@ -193,6 +340,96 @@ fn items_that_panic_leave_as_errors_and_each_item_comes_out_once() {
     check(plain::pipeline);
     check(per_worker::pipeline);
     check(retried::pipeline);
+    check(serial::pipeline);
+}
+
+#[test]
+fn a_state_is_new_behind_an_item_that_panicked() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let pipeline = stateful::pipeline().workers(workers);
+        let report = pipeline.run(seen.clone()).unwrap();
+        let (ledger, metrics) = (report.ledger(), report.metrics());
+        assert_eq!((ledger.panicked, ledger.filtered), (0, 0), "{report}");
+        let failed = |name| metrics.get(name).unwrap().failed;
+        assert_eq!(
+            (failed("keyed"), failed("parse")),
+            (ITEMS / 50, ITEMS / 100)
+        );
+        let mut all = seen.take();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..ITEMS), "each item comes out once");
+    }
+}
+
+#[test]
+fn of_a_batch_that_panics_each_item_leaves_as_an_error() {
+    for workers in WORKERS {
+        for which in [0, 1] {
+            let seen = Seen::new();
+            let text = match which {
+                0 => run(converted::pipeline().workers(workers), &seen),
+                _ => run(judged::pipeline().workers(workers), &seen),
+            };
+            let mut all = seen.take();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..ITEMS), "{text}");
+        }
+    }
+}
+
+/// Runs a pipeline in which nothing is lost, and says what its report does.
+#[track_caller]
+fn run<P: Blueprint<Env = Seen<u64>, Input = NoInput> + fmt::Debug>(
+    pipeline: Builder<P>,
+    seen: &Seen<u64>,
+) -> String {
+    let report = pipeline.run(seen.clone()).unwrap();
+    let (ledger, metrics) = (report.ledger(), report.metrics());
+    assert_eq!((ledger.panicked, ledger.filtered), (0, 0), "{report}");
+    let parse = metrics.get("parse").unwrap();
+    assert!(
+        parse.failed >= ITEMS / 100 && parse.received == ITEMS,
+        "{report}"
+    );
+    assert!(ledger.is_balanced(), "{report}");
+    report.to_string()
+}
+
+#[test]
+fn whoever_reads_the_errors_of_a_batch_may_panic_and_the_rest_comes() {
+    for workers in WORKERS {
+        let seen = Seen::new();
+        let report = counted::pipeline()
+            .workers(workers)
+            .run(seen.clone())
+            .unwrap();
+        let (ledger, metrics) = (report.ledger(), report.metrics());
+        let lost = metrics.get("reject").unwrap().panicked;
+        assert_eq!(ledger.panicked, lost, "{report}");
+        assert_eq!(seen.len() as u64, ITEMS - lost, "{report}");
+        assert!(ledger.is_balanced(), "{report}");
+    }
+}
+
+#[test]
+fn a_dry_run_lets_each_item_of_a_batch_leave_and_a_tuning_file_loses_them() {
+    let seen = Seen::new();
+    let mut dry = converted::pipeline().dry_run(seen.clone());
+    dry.feed::<converted::parse>(0..32);
+    let report = dry.drain().unwrap();
+    assert_eq!((report.ledger().failed, report.ledger().panicked), (16, 0));
+    let mut all = seen.take();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..32));
+
+    let isolated = r#"( stages: { "parse": (on_panic: isolate) } )"#;
+    let pipeline = converted::pipeline().tuning("t.tuning.ron", isolated);
+    let seen = Seen::new();
+    let report = pipeline.unwrap().workers(2).run(seen.clone()).unwrap();
+    let ledger = report.ledger();
+    assert_eq!(seen.len() as u64 + ledger.panicked, ITEMS, "{report}");
+    assert!(ledger.panicked > 0 && ledger.is_balanced(), "{report}");
 }
 
 #[test]

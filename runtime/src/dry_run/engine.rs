@@ -430,10 +430,10 @@ impl<'s, E> Engine<'s, E> {
                 self.nodes[stage].tally.dropped_inside += came;
                 self.fail(RunError::state(error));
             }
-            Err(payload) => match kept.into_iter().next() {
-                kept if self.leaves(stage) => self.panicked_out(stage, kept, when, payload),
-                _ => self.panicked(stage, came, payload),
-            },
+            Err(payload) if self.leaves(stage) => {
+                self.panicked_out(stage, came, kept, when, payload);
+            }
+            Err(payload) => self.panicked(stage, came, payload),
         }
         is_panic
     }
@@ -444,11 +444,12 @@ impl<'s, E> Engine<'s, E> {
             && self.nodes[stage].part.panic.is_some()
     }
 
-    /// The item with which a stage panicked leaves by its `Err`.
+    /// The items with which a stage panicked leave by its `Err`.
     fn panicked_out(
         &mut self,
         stage: usize,
-        kept: Option<Item>,
+        items: u64,
+        kept: Vec<Item>,
         when: When,
         payload: Box<dyn Any + Send>,
     ) {
@@ -462,9 +463,14 @@ impl<'s, E> Engine<'s, E> {
             machine.reset();
         }
         if let Some(make) = &node.part.panic {
-            let item = make(panicked);
-            node.tally.failed += 1;
-            node.failed.push(Timed { item, when, kept });
+            node.tally.failed += items;
+            let mut kept = kept.into_iter();
+            let error = |_| Timed {
+                item: make(panicked.clone()),
+                when,
+                kept: kept.next(),
+            };
+            node.failed.extend((0..items).map(error));
         }
     }
 

@@ -8,7 +8,7 @@ use quote::quote_spanned;
 
 use super::{
     calls::link_item,
-    flow::{Mode, hygienic},
+    flow::{Mode, hygienic, letter},
     pinned::has_all_keys,
     pipe::{Pipe, fresh, mixed},
 };
@@ -189,7 +189,11 @@ pub(crate) fn field_type(pipe: &Pipe<'_>, mode: Mode, field: Field) -> TokenStre
         }
         Field::Kept(stage) => {
             let item = pipe.projection(stage, "In");
-            hygienic!(Option<#item>)
+            match (pipe.nodes[stage].is_batch(), letter::keeper(pipe, stage)) {
+                (false, _) => hygienic!(Option<#item>),
+                (true, Some(_)) => hygienic!(Option<::pipewright::Batch<#item>>),
+                (true, None) => hygienic!(Option<usize>),
+            }
         }
         Field::Out(stage) => {
             let item = link_item(pipe, stage);

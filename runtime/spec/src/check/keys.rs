@@ -79,10 +79,16 @@ pub(crate) type Need = (Key, bool, &'static str, &'static str);
 fn function_needs(source: bool, signature: &Signature) -> [Need; 10] {
     let (batch, keyed) = (signature.is_batch(), signature.state == StateKind::Keyed);
     let (poll, fallible) = (signature.is_poll(), signature.fallible());
-    let result = (
-        "a function that returns a `Result`",
-        "let the function return a `Result`, or remove it",
-    );
+    let result = match batch {
+        false => (
+            "a function that returns a `Result`",
+            "let the function return a `Result`, or remove it",
+        ),
+        true => (
+            "a function that judges its items",
+            "return a verdict on each, `Vec<Result<(), E>>` or `Vec<Result<U, E>>`, or remove it",
+        ),
+    };
     [
         batch_need(source, batch),
         linger_need(batch, keyed),
@@ -129,7 +135,7 @@ pub(super) fn panic<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     }
 }
 
-/// An item that panics leaves by an `Err` that somebody reads, from a stage that was called with it alone.
+/// An item that panics leaves by an `Err` that somebody reads.
 pub(super) fn panic_letters<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for (stage, signature) in known(model) {
         let Some(given) = &stage.options.on_panic else {
@@ -139,21 +145,17 @@ pub(super) fn panic_letters<P: Place>(model: &Model<P>, problems: &mut Problems<
             continue;
         }
         let name = &stage.name.text;
-        let need = [
-            (
-                signature.fallible(),
-                "a function that returns a `Result`",
-                "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or write `isolate`",
-            ),
-            (
-                !signature.is_batch(),
-                "a function that takes one item",
-                "take one item, or write `isolate`",
-            ),
-        ]
-        .into_iter()
-        .find(|(fits, ..)| !fits);
-        if let Some((_, what, help)) = need {
+        if !signature.fallible() {
+            let (what, help) = match signature.is_batch() {
+                false => (
+                    "a function that returns a `Result`",
+                    "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or remove it",
+                ),
+                true => (
+                    "a function that judges its items",
+                    "return a verdict on each, whose error is `From<pipewright::Panicked>`, or remove it",
+                ),
+            };
             let message = format!("`on_panic = dead_letter` of `{name}` needs {what}");
             problems.push(problem(message, &given.place).help(help));
             continue;
@@ -162,7 +164,7 @@ pub(super) fn panic_letters<P: Place>(model: &Model<P>, problems: &mut Problems<
         if !doors.any(|door| door.is_err() && door.stage.text == *name) {
             let message = format!("nothing reads `{name}::Err`, where items go that panic");
             problems.push(problem(message, &given.place).help(format!(
-                "add a sink with `from = {name}::Err`, or write `isolate`"
+                "add a sink with `from = {name}::Err`, or remove it"
             )));
         }
     }
@@ -179,7 +181,7 @@ pub(crate) fn panic_misfit(
             let message = format!("`on_panic = {given}` needs a state, and `{name}` has none");
             Some((message, "write `isolate` or `stop`"))
         }
-        OnPanic::Isolate | OnPanic::DeadLetter if !isolate_fits(state) => {
+        OnPanic::Isolate if !isolate_fits(state) => {
             let message =
                 format!("a panic may leave the state of `{name}` broken for the items behind it");
             Some((

@@ -265,7 +265,7 @@ pub const STAGE_KEYS: &[KeyInfo] = &[
     rust(key(Key::Acks, "acks", SOURCE, ValueType::Flag, "off", Change::Shape, "Its `&mut S` is told up to where everything is done (`Acknowledge`), so that it can begin there again after a crash.")),
     key(Key::Order, "order", READERS, ValueType::Word(Order::NAMES), "keep", Change::Shape, "Whether it sees its items in source order."),
     key(Key::OnError, "on_error", ALL, ValueType::Word(OnError::NAMES), "must be handled", Change::Shape, "What happens to an `Err` that no stage reads."),
-    live(key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics: the item is lost and counted (`isolate`), leaves by `::Err` (`dead_letter`, which is part of the shape), the run stops, or the state is made anew or kept.")),
+    live(key(Key::OnPanic, "on_panic", ALL, ValueType::Word(OnPanic::NAMES), "isolate, or stop with shared state", Change::Tuning, "What happens when it panics: the item is lost and counted (`isolate`), leaves by `::Err`, of a batch stage all of the batch (`dead_letter`, which is part of the shape and makes a state anew), the run stops, or the state is made anew or kept.")),
     live(key(Key::Priority, "priority", ALL, ValueType::Word(Priority::NAMES), "normal", Change::Tuning, "Its lane: who is served first.")),
     live(key(Key::Workers, "workers", READERS, count(1024), "pool size", Change::Presence, "The most workers that run it at once (a bulkhead), so that it does not take all of them; batches for which there is none wait.")),
     key(Key::Cores, "cores", ALL, ValueType::Cores, "shared pool", Change::Presence, "The cores that its own pinned threads run on, one thread for each."),

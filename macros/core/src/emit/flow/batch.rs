@@ -98,7 +98,7 @@ impl Flow<'_> {
             self.fields.use_of(pipe, Field::Watch),
             self.fields.use_of(pipe, Field::Batch(stage)),
         );
-        let saved = self.save_all(stage, me);
+        let (saved, panics) = (self.save_all(stage, me), self.keep_for_panics(stage, me));
         let (judged, keeper) = (
             node.sig.gives == Gives::Judged,
             letter::keeper(self.pipe, stage),
@@ -113,7 +113,7 @@ impl Flow<'_> {
                 hygienic!(#rt::one_for_each(n, #call)),
             ),
         };
-        let before = hygienic!(#before #saved);
+        let before = hygienic!(#before #saved #panics);
         let call = hygienic! {
             let verdicts = #rt::at_once(#me.#watch, #id, xs.len(), #me.#batch.since(), || #checked);
         };

@@ -117,6 +117,20 @@ impl Flow<'_> {
         quote_spanned!(span=> #keep #me.#slot = Some(#rt::keep::<_, #producer>(&kept));)
     }
 
+    /// What is there of the batch `xs` for the letters of its items, if the stage panics with them.
+    pub(super) fn keep_for_panics(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if !leaves(self.pipe, stage) {
+            return TokenStream::new();
+        }
+        let slot = self.fields.use_of(self.pipe, Field::Kept(stage));
+        let Some(keeper) = keeper(self.pipe, stage) else {
+            return hygienic!(#me.#slot = Some(xs.len()););
+        };
+        let (rt, span) = (self.pipe.rt(), at_item_of(self.pipe, keeper.stage));
+        let producer = self.pipe.marker_at(stage, span);
+        quote_spanned!(span=> #me.#slot = Some(#rt::keep_all::<_, #producer>(&xs));)
+    }
+
     /// `panicked`, by which items leave with which the stages of this loop panic; nothing where none of them does.
     pub(crate) fn panicked(&mut self, stages: &[usize]) -> TokenStream {
         let (pipe, rt, me) = (self.pipe, self.pipe.rt(), super::mixed("self"));
@@ -125,7 +139,12 @@ impl Flow<'_> {
             .iter()
             .copied()
             .filter(|at| leaves(pipe, *at) && !pipe.nodes[*at].is_async());
-        let leaving: Vec<TokenStream> = leaving.map(|at| self.leaves(at, &me)).collect();
+        let leaving: Vec<TokenStream> = leaving
+            .map(|at| match self.pipe.nodes[at].is_batch() {
+                true => self.all_leave(at, &me),
+                false => self.leaves(at, &me),
+            })
+            .collect();
         if leaving.is_empty() {
             return TokenStream::new();
         }
@@ -141,16 +160,12 @@ impl Flow<'_> {
     /// What happens to the item with which a stage has panicked.
     fn leaves(&mut self, stage: usize, me: &Ident) -> TokenStream {
         let pipe = self.pipe;
-        let (rt, id, output) = (pipe.rt(), &pipe.nodes[stage].id, err(stage));
+        let (id, output) = (&pipe.nodes[stage].id, err(stage));
         let kept = keeper(pipe, stage).map(|_| {
             let slot = self.fields.use_of(pipe, Field::Kept(stage));
             hygienic!(let Some(kept) = #me.#slot.take() else { return false };)
         });
-        // Whoever called has been told already.
-        let mut readers = pipe.readers(output).into_iter();
-        let call = readers
-            .any(|reader| pipe.calls.pass(reader.stage))
-            .then(|| hygienic!(let call = #rt::Asked::none();));
+        let call = self.nobody_asks(stage);
         let told = guards::tell(self, stage, me);
         let count = self.tally.failed(pipe, stage);
         let after = self.counted(output, count, me);
@@ -166,6 +181,45 @@ impl Flow<'_> {
                 return true;
             }
         }
+    }
+
+    /// As [`Self::leaves`], for the items of a batch.
+    fn all_leave(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        let (pipe, s) = (self.pipe, super::mixed("s"));
+        let (rt, id) = (pipe.rt(), &pipe.nodes[stage].id);
+        let watch = self.fields.use_of(pipe, Field::Watch);
+        let slot = self.fields.use_of(pipe, Field::Kept(stage));
+        let call = self.nobody_asks(stage);
+        let (verdict, told) = (self.tell_verdict(stage, &s), guards::tell(self, stage, &s));
+        let count = self.tally.failed(pipe, stage);
+        let after = self.counted(err(stage), count, &s);
+        let error = guards::of_error(pipe, stage, "panicked");
+        let (items, kept) = match keeper(pipe, stage) {
+            Some(_) => (hygienic!(kept.drain()), hygienic!(kept)),
+            None => (hygienic!(0..kept), hygienic!(_)),
+        };
+        let mutable = keeper(pipe, stage).map(|_| hygienic!(mut));
+        hygienic! {
+            if stage == #id {
+                let Some(#mutable kept) = #me.#slot.take() else { return false };
+                #rt::each_letter(#me.#watch, #me, t, #id, #items, |s, #kept, t| {
+                    #verdict
+                    #call
+                    let x = #error(panicked.clone());
+                    #told
+                    #after
+                });
+                return true;
+            }
+        }
+    }
+
+    /// `let call = ..;` for readers of the errors of a stage on the way: whoever called was told when the stage panicked.
+    fn nobody_asks(&self, stage: usize) -> Option<TokenStream> {
+        let (pipe, rt) = (self.pipe, self.pipe.rt());
+        let mut readers = pipe.readers(err(stage)).into_iter();
+        let asked = readers.any(|reader| pipe.calls.pass(reader.stage));
+        asked.then(|| hygienic!(let call = #rt::Asked::none();))
     }
 
     /// The letter that a reader takes, of the error `error`.

@@ -6,8 +6,8 @@ use super::{check, good};
 fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
     check(
         "a: source\nb: sink batch | a | breaker=group",
-        &["E_NEEDS at b.breaker: `breaker` of `b` needs a function that returns a `Result`"],
-        "let the function return a `Result`, or remove it",
+        &["E_NEEDS at b.breaker: `breaker` of `b` needs a function that judges its items"],
+        "return a verdict on each, `Vec<Result<(), E>>` or `Vec<Result<U, E>>`, or remove it",
     );
     good(
         "a: source\nb: stage verdicts | a | breaker=group rate=\"1k/s\" timeout=\"1s\" retry=group on_error=drop\nc: sink | b",

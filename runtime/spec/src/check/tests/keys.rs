@@ -235,27 +235,22 @@ fn items_that_panic_leave_by_an_error_that_is_read() {
         &[
             "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that returns a `Result`",
         ],
-        "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or write `isolate`",
+        "let the function return a `Result` whose error is `From<pipewright::Panicked>`, or remove it",
     );
     check(
-        "a: source\nb: stage verdicts | a | on_panic=dead_letter\nc: sink | b, b::Err",
+        "a: source\nb: stage batch | a | on_panic=dead_letter\nc: sink | b",
         &[
-            "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that takes one item",
+            "E_NEEDS at b.on_panic=: `on_panic = dead_letter` of `b` needs a function that judges its items",
         ],
-        "take one item, or write `isolate`",
+        "return a verdict on each, whose error is `From<pipewright::Panicked>`, or remove it",
     );
+    good("a: source\nb: stage verdicts | a | on_panic=dead_letter\nc: sink | b, b::Err");
     good("a: source\nb: stage async result | a | on_panic=dead_letter\nc: sink | b, b::Err");
     check(
         "a: source\nb: stage result | a | on_panic=dead_letter on_error=drop\nc: sink | b",
         &["E_NEEDS at b.on_panic=: nothing reads `b::Err`, where items go that panic"],
-        "add a sink with `from = b::Err`, or write `isolate`",
+        "add a sink with `from = b::Err`, or remove it",
     );
-    check(
-        "a: source\nb: stage serial result | a | on_panic=dead_letter\nc: sink | b, b::Err",
-        &[
-            "E_NEEDS at b.on_panic=: a panic may leave the state of `b` broken for the items behind it",
-        ],
-        "write `reset` for a new state, `keep` to go on with the old one, or `stop`",
-    );
+    good("a: source\nb: stage serial result | a | on_panic=dead_letter\nc: sink | b, b::Err");
     good("a: source\nb: stage per_worker result | a | on_panic=dead_letter\nc: sink | b, b::Err");
 }
