@@ -64,7 +64,10 @@ pub fn check(
     });
     Checkup {
         profile: selection.profile,
-        place: format!("{machine}, {place}"),
+        place: match host.files().has("sys/devices/system/cpu") {
+            true => format!("{machine}, {place}"),
+            false => format!("cpus not known, {place}"),
+        },
         checked: checked.collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! F: frequency, power and heat.
 
-use super::{Run, count};
+use super::{Run, count, within};
 use crate::check::{Found, Look, Profile, Reason, met, noted, skip, test, unknown};
 
 pub(super) const ALL: [(&str, Run); 10] = [
@@ -94,10 +94,12 @@ fn idle_states(look: &Look<'_>) -> Found {
         );
     }
     let hot = look.declared.hot();
-    let cpus = look.machine.usable().map(|cpu| cpu.id);
+    let usable: Vec<u32> = look.machine.usable().map(|cpu| cpu.id).collect();
+    let pinned = within(&usable, &hot);
+    let cpus = if pinned.is_empty() { usable } else { pinned };
     let mut worst: Option<(u64, String, u32)> = None;
     let mut states = 0;
-    for cpu in cpus.filter(|cpu| hot.is_empty() || hot.contains(cpu)) {
+    for cpu in cpus {
         for path in look.paths(&format!("{CPU}/cpu{cpu}/cpuidle/state*/latency")) {
             states += 1;
             let folder = path.trim_end_matches("/latency");
@@ -135,7 +137,8 @@ fn throttled(look: &Look<'_>) -> Found {
         let Ok(before) = before.trim().parse::<u64>() else {
             return unknown(format!("`/{path}` was not a number"));
         };
-        times += now.saturating_sub(before);
+        // All cpus of a package count the same.
+        times = times.max(now.saturating_sub(before));
         seconds = ago;
     }
     test(

@@ -34,7 +34,8 @@ pub(super) fn some_levels(
     let values = levels(look, controller, v2, v1)?;
     match values.is_empty() {
         true => {
-            let name = v1.map_or(v2.to_owned(), |v1| format!("{v2}` or `{v1}"));
+            let other = v1.filter(|v1| *v1 != v2);
+            let name = other.map_or(v2.to_owned(), |v1| format!("{v2}` or `{v1}"));
             skip(
                 Reason::NotPresent,
                 format!("no control group of this process has `{name}`"),

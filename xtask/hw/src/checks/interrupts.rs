@@ -66,7 +66,11 @@ pub(super) fn hitting(
     look: &Look<'_>,
     hot: &[u32],
 ) -> Result<Vec<(u32, String, Vec<u32>)>, Without> {
-    let names = names(&look.peek("proc/interrupts")?);
+    let table = look.peek("proc/interrupts")?;
+    if columns(&table).is_empty() {
+        return unknown("`/proc/interrupts` lists no cpus");
+    }
+    let names = names(&table);
     let mut hits = Vec::new();
     for number in look
         .names("proc/irq")?
@@ -161,10 +165,18 @@ fn counts(table: &str, on: &[u32]) -> BTreeMap<String, u64> {
 
 fn rates(look: &Look<'_>) -> Found {
     let hot = look.declared.hot();
-    let on = match hot.is_empty() {
-        true => look.machine.usable().map(|cpu| cpu.id).collect(),
-        false => hot.clone(),
+    let usable = || look.machine.usable().map(|cpu| cpu.id).collect();
+    let online = |cpu: &u32| look.machine.cpu(*cpu).is_some_and(|cpu| cpu.online);
+    let on: Vec<u32> = match hot.is_empty() {
+        true => usable(),
+        false => hot.iter().copied().filter(online).collect(),
     };
+    if on.is_empty() {
+        return skip(
+            Reason::NotPresent,
+            "the machine has none of the pinned cpus",
+        );
+    }
     let now = look.peek("proc/interrupts")?;
     let (before, seconds) = look.before("proc/interrupts")?;
     let (now, before) = (counts(&now, &on), counts(&before, &on));
@@ -193,11 +205,11 @@ fn rates(look: &Look<'_>) -> Found {
         .map(|(rate, label)| format!("{label} {rate:.0}"))
         .collect();
     look.saw("/proc/interrupts", format!("{sum:.0} a second"));
-    let text = format!(
-        "{sum:.0} a second on each of {} ({})",
-        cpus(&on),
-        most.join(", ")
-    );
+    let most = match most.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", most.join(", ")),
+    };
+    let text = format!("{sum:.0} a second on each of {}{most}", cpus(&on));
     match hot.is_empty() {
         true => noted(text),
         false => {

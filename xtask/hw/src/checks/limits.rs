@@ -132,9 +132,9 @@ fn threads(look: &Look<'_>) -> Found {
         return met("no limit");
     };
     let text = format!("{least} more by {name}, for {wanted}");
-    match least < wanted {
+    match least < wanted && !look.declared.is_empty() {
         true => impossible(text),
-        false => met(text),
+        false => test(least >= wanted, text),
     }
 }
 
@@ -306,10 +306,10 @@ fn seccomp(look: &Look<'_>) -> Found {
     let filters = look.word(STATUS, "Seccomp_filters")?;
     match look.word(STATUS, "Seccomp")?.as_deref() {
         Some("0") => noted("no filter"),
-        Some("2") => noted(format!(
-            "{} look at each system call",
-            filters.map_or("filters".to_owned(), |n| format!("{n} filters"))
-        )),
+        Some("2") => {
+            let n = filters.and_then(|n| n.parse().ok()).unwrap_or(1);
+            noted(format!("{} for each system call", count(n, "filter")))
+        }
         Some(mode) => noted(format!("mode {mode}")),
         None => skip(Reason::NotPresent, "the kernel does not tell of filters"),
     }

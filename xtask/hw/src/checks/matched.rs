@@ -163,6 +163,7 @@ fn spinning_guest(look: &Look<'_>) -> Found {
     if spinning.is_empty() {
         return skip(Reason::NotDeclared, "no pinned stage spins");
     }
+    neighbours::known_place(look)?;
     let Some(guest) = &look.place.guest else {
         return met("bare metal, as far as can be seen");
     };

@@ -20,11 +20,23 @@ pub(super) const ALL: [(&str, Run); 8] = [
 /// The ticks of a second in `/proc/stat`: `USER_HZ`, which is the same on all of Linux.
 const TICKS: f64 = 100.0;
 
-fn hypervisor(look: &Look<'_>) -> Found {
-    // Without the processor's word, nothing tells a guest from a machine.
-    if look.facts().hypervisor.is_none() {
-        look.peek("proc/cpuinfo")?;
+/// Without the processor's word, nothing tells a guest from a machine.
+pub(super) fn known_place(look: &Look<'_>) -> Result<(), Without> {
+    if look.place.guest.is_some() {
+        return Ok(());
     }
+    let text = look.peek("proc/cpuinfo")?;
+    let tells = text
+        .lines()
+        .any(|line| line.starts_with("flags") || line.starts_with("Features"));
+    match tells {
+        true => Ok(()),
+        false => unknown("`/proc/cpuinfo` lists no features"),
+    }
+}
+
+fn hypervisor(look: &Look<'_>) -> Found {
+    known_place(look)?;
     test(look.place.guest.is_none(), look.place.to_string())
 }
 

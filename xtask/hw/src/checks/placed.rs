@@ -7,7 +7,10 @@ use pipewright_spec::options::Wait;
 
 use super::{Run, count, cpus, interrupts, within, without};
 use crate::{
-    check::{Finding, Found, Look, Profile, Reason, Verdict, Without, impossible, met, skip, test},
+    check::{
+        Finding, Found, Look, Profile, Reason, Verdict, Without, impossible, met, skip, test,
+        unknown,
+    },
     declared::Pinned,
     parse::listed,
 };
@@ -33,6 +36,21 @@ fn pinned(look: &Look<'_>) -> Result<Vec<Pinned>, Without> {
     match pinned.is_empty() {
         true => skip(Reason::NotDeclared, "no stage is pinned"),
         false => Ok(pinned),
+    }
+}
+
+/// The pinned cpus that the machine has, of which there has to be one.
+fn present(look: &Look<'_>) -> Result<Vec<u32>, Without> {
+    pinned(look)?;
+    known(look)?;
+    let online = |core: &u32| look.machine.cpu(*core).is_some_and(|cpu| cpu.online);
+    let hot: Vec<u32> = look.declared.hot().into_iter().filter(online).collect();
+    match hot.is_empty() {
+        true => skip(
+            Reason::NotPresent,
+            "the machine has none of the pinned cpus",
+        ),
+        false => Ok(hot),
     }
 }
 
@@ -195,8 +213,8 @@ fn booked_twice(look: &Look<'_>) -> Found {
 }
 
 fn shared_cores(look: &Look<'_>) -> Found {
+    present(look)?;
     let pinned = pinned(look)?;
-    known(look)?;
     let loops: Vec<&[u32]> = pinned.iter().map(|one| one.cores.as_slice()).collect();
     let mut wrong = Wrong::nothing();
     let mut help = None;
@@ -238,8 +256,7 @@ fn apart(machine: &Machine, a: u32, b: u32) -> Option<(&'static str, u32)> {
 }
 
 fn distance(look: &Look<'_>) -> Found {
-    pinned(look)?;
-    known(look)?;
+    present(look)?;
     let edges = look.declared.edges();
     if edges.is_empty() {
         return skip(Reason::NotDeclared, "no pinned stage feeds another one");
@@ -276,12 +293,13 @@ fn distance(look: &Look<'_>) -> Found {
             false => shown.push(line),
         }
     }
-    let mut found = wrong.found(
-        shown
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "no pinned cpu is known".to_owned()),
-    );
+    if shown.is_empty() && wrong.lines.is_empty() {
+        return skip(
+            Reason::NotPresent,
+            "the machine has not both ends of any hand-over",
+        );
+    }
+    let mut found = wrong.found(shown.first().cloned().unwrap_or_default());
     found.details.extend(shown.into_iter().skip(1));
     Ok(found)
 }
@@ -399,9 +417,16 @@ fn mixed(look: &Look<'_>) -> Found {
 
 fn housekeeping(look: &Look<'_>) -> Found {
     let pinned = pinned(look)?;
-    let watched = match look.maybe("proc/sys/kernel/watchdog")?.as_deref() {
+    let watchdog = look.maybe("proc/sys/kernel/watchdog")?;
+    let watched = match watchdog.as_deref() {
         Some("1") => look.list("proc/sys/kernel/watchdog_cpumask")?,
-        _ => Vec::new(),
+        Some("0") | None => Vec::new(),
+        Some(other) => {
+            return unknown(format!(
+                "`/proc/sys/kernel/watchdog` is `{}`",
+                other.escape_debug()
+            ));
+        }
     };
     let mut wrong = Wrong::nothing();
     for one in &pinned {
@@ -430,7 +455,13 @@ fn housekeeping(look: &Look<'_>) -> Found {
             );
         }
     }
-    Ok(wrong.found("no stage is pinned to the kernel's own cpus"))
+    match watchdog {
+        None if wrong.lines.is_empty() => skip(
+            Reason::NotPresent,
+            "no stage is pinned to cpu 0, and the kernel has no watchdog",
+        ),
+        _ => Ok(wrong.found("no stage is pinned to the kernel's own cpus")),
+    }
 }
 
 fn interrupted(look: &Look<'_>) -> Found {
@@ -501,9 +532,7 @@ fn first_touch(look: &Look<'_>) -> Found {
 }
 
 fn one_cache(look: &Look<'_>) -> Found {
-    pinned(look)?;
-    known(look)?;
-    let hot = look.declared.hot();
+    let hot = present(look)?;
     let mut domains: Vec<u32> = hot
         .iter()
         .filter_map(|core| look.machine.cpu(*core))

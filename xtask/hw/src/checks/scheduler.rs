@@ -154,6 +154,9 @@ fn cpuset(look: &Look<'_>) -> Found {
 
 fn preemption(look: &Look<'_>) -> Found {
     let version = look.text(&format!("{KERNEL}/version"))?;
+    if !version.starts_with('#') {
+        return unknown(format!("`/{KERNEL}/version` has another form"));
+    }
     let realtime = look.maybe("sys/kernel/realtime")?.as_deref() == Some("1");
     let said = boot(look, "preempt")?;
     // What is chosen now is shown to the administrator only.

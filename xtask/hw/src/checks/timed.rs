@@ -182,6 +182,7 @@ fn rate(look: &Look<'_>) -> Found {
     if look.declared.is_empty() {
         return skip(Reason::NotDeclared, "there is no pipeline");
     }
+    look.list("sys/devices/system/cpu/online")?;
     let threads = look
         .declared
         .threads(look.machine)

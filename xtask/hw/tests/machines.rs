@@ -1,0 +1,297 @@
+//! Recorded machines, and what is found on them.
+//!
+//! Each `machines/NAME.txt` has its expected outcomes in `machines/NAME.expect`: for each check, a letter for each profile
+//! (`.` passes, `i`nfo, `w`arns, `F`ails, `s`kipped, `?` unknown) and what was found for the strictest of them. Below
+//! stand the checks that come out otherwise when pipelines are declared. `UPDATE_MACHINES=1 cargo test -p pipewright-hw --test
+//! machines` writes them; read what changed.
+
+#![forbid(unsafe_code)]
+
+mod recording;
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use pipewright_hw::{
+    check::{Checked, Checkup, Profile, Selection, Status, check},
+    declared::{Declaration, Declared, Demands},
+    floor::{Floor, Handoff, Percentiles},
+    host::Host,
+};
+use pipewright_spec::{report::Source, ron::topology, units::Rate};
+use recording::{Recorded, recorded};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/machines")
+}
+
+fn machine(name: &str) -> Recorded {
+    let text = fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a recording");
+    recorded(&text)
+}
+
+fn pipeline(name: &str) -> Declaration {
+    let text = fs::read_to_string(folder().join(format!("{name}.ron"))).expect("a pipeline");
+    let file = format!("{name}.ron");
+    let model = match topology(&Source::new(file.clone(), text)) {
+        Ok(model) => model.map_place(&mut |_| ()),
+        Err(problems) => panic!("{problems:?}"),
+    };
+    Declaration::new(file, model)
+}
+
+/// What a machine is asked for, and what was measured on it.
+type Asked = (Declared, Floor);
+
+/// What hardly any machine gives.
+fn much() -> Asked {
+    let times = |p50, p99, p999, max| {
+        Some(Percentiles {
+            p50,
+            p99,
+            p999,
+            max,
+        })
+    };
+    let floor = Floor {
+        clock: Some(25.0),
+        tsc_skew: Some(240.0),
+        wake: times(4e3, 3e4, 9e4, 2e6),
+        oversleep: times(5.2e4, 6e4, 1e5, 2e6),
+        jitter: times(1e3, 9e3, 6e5, 4e6),
+        stolen: Some(0.1),
+        handoffs: vec![Handoff {
+            cpus: (4, 5),
+            ns: 55.0,
+        }],
+        bandwidth: None,
+    };
+    let demands = Demands {
+        p99: Some(1_000_000),
+        rate: Rate::parse("100k/s").ok(),
+        service: Some(20_000),
+        item: Some(512),
+        locked: Some(16 << 20),
+        huge_pages: Some(32),
+    };
+    let pipelines = vec![pipeline("orders"), pipeline("feed")];
+    (Declared { pipelines, demands }, floor)
+}
+
+/// What a good machine gives.
+fn little() -> Asked {
+    let times = |p50, p99, p999, max| {
+        Some(Percentiles {
+            p50,
+            p99,
+            p999,
+            max,
+        })
+    };
+    let floor = Floor {
+        tsc_skew: Some(20.0),
+        wake: times(2e3, 5e3, 8e3, 2e4),
+        jitter: times(5e2, 1e3, 2e3, 5e3),
+        handoffs: vec![Handoff {
+            cpus: (5, 6),
+            ns: 30.0,
+        }],
+        ..Floor::default()
+    };
+    let demands = Demands {
+        p99: Some(1_000_000),
+        rate: Rate::parse("1k/s").ok(),
+        service: Some(2_000),
+        item: Some(64),
+        locked: Some(1 << 20),
+        huge_pages: Some(8),
+    };
+    let pipelines = vec![pipeline("calm")];
+    (Declared { pipelines, demands }, floor)
+}
+
+fn checkup(host: &Host, profile: Profile, asked: Option<&Asked>) -> Checkup {
+    let selection = Selection {
+        profile,
+        ..Selection::default()
+    };
+    match asked {
+        Some((declared, floor)) => check(host, declared, Some(floor), &selection),
+        None => check(host, &Declared::default(), None, &selection),
+    }
+}
+
+/// A line for each check, and for each line of details.
+fn outcomes(host: &Host, asked: Option<&Asked>) -> Vec<String> {
+    let all: Vec<Checkup> = Profile::ALL
+        .iter()
+        .map(|profile| checkup(host, *profile, asked))
+        .collect();
+    let strictest = |n: usize| -> &Checked {
+        let looked = all.iter().rev().map(|one| &one.checked[n]);
+        let mut looked =
+            looked.filter(|one| one.reason != Some(pipewright_hw::check::Reason::NotSelected));
+        looked.next().unwrap_or(&all[0].checked[n])
+    };
+    let one = |n: usize| {
+        let letters: String = all
+            .iter()
+            .map(|one| letter(one.checked[n].status))
+            .collect();
+        let checked = strictest(n);
+        let reason = checked
+            .reason
+            .map_or(String::new(), |reason| format!("{}: ", reason.name()));
+        let mut text = format!(
+            "{} {letters} {}: {reason}{}",
+            checked.id, checked.title, checked.current
+        );
+        checked.details.iter().for_each(|detail| {
+            let _ = write!(text, "\n          {detail}");
+        });
+        if checked.id.starts_with('P')
+            && let Some(fix) = &checked.fix
+        {
+            let _ = write!(text, "\n          help: {fix}");
+        }
+        text
+    };
+    (0..all[0].checked.len()).map(one).collect()
+}
+
+fn letter(status: Status) -> char {
+    match status {
+        Status::Pass => '.',
+        Status::Info => 'i',
+        Status::Warn => 'w',
+        Status::Fail => 'F',
+        Status::Skip => 's',
+        Status::Unknown => '?',
+    }
+}
+
+fn found(name: &str) -> String {
+    let machine = machine(name);
+    let plain = outcomes(&machine.host, None);
+    let mut text = format!(
+        "{}\n\n{}\n",
+        checkup(&machine.host, Profile::Dev, None).place,
+        plain.join("\n")
+    );
+    for (names, asked) in [("orders.ron and feed.ron", much()), ("calm.ron", little())] {
+        let with = outcomes(&machine.host, Some(&asked));
+        let _ = writeln!(text, "\nWith {names}\n");
+        for (before, after) in plain
+            .iter()
+            .zip(with)
+            .filter(|(before, after)| *before != after)
+        {
+            assert_eq!(before[..3], after[..3]);
+            text.push_str(&after);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn names() -> Vec<String> {
+    let entries = fs::read_dir(folder()).expect("a folder of machines");
+    let name =
+        |entry: fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".txt")?.to_owned());
+    let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_recorded_machine_has_its_outcomes() {
+    let update = std::env::var_os("UPDATE_MACHINES").is_some();
+    let names = names();
+    assert!(names.len() >= 9, "{names:?}");
+    for name in names {
+        let (path, found) = (folder().join(format!("{name}.expect")), found(&name));
+        if update {
+            fs::write(path, found).expect("a writable file");
+            continue;
+        }
+        let expect = fs::read_to_string(path).expect("outcomes; UPDATE_MACHINES=1 writes them");
+        for (expect, found) in expect.lines().zip(found.lines()) {
+            assert_eq!(
+                found, expect,
+                "{name}; UPDATE_MACHINES=1 writes what is found"
+            );
+        }
+        assert_eq!(found, expect, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_never_passes() {
+    for name in ["no_sysfs", "broken"] {
+        let machine = machine(name);
+        for profile in Profile::ALL {
+            let asked = much();
+            for checked in checkup(&machine.host, profile, Some(&asked)).checked {
+                let failed = |value: &str| value.starts_with("nonsense") || value == "not there";
+                let blind = checked
+                    .evidence
+                    .iter()
+                    .all(|evidence| failed(&evidence.value));
+                let looked = !checked.evidence.is_empty();
+                let passed = checked.status == Status::Pass;
+                assert!(!(passed && looked && blind), "{name}: {checked:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_system_is_not_judged_by_linux() {
+    let machine = machine("macos");
+    for profile in Profile::ALL {
+        let checkup = checkup(&machine.host, profile, None);
+        assert_eq!(checkup.count(Status::Skip), checkup.checked.len());
+    }
+}
+
+#[test]
+fn every_check_passes_and_does_not_pass_on_some_machine() {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for name in names() {
+        let machine = machine(&name);
+        let asked = [None, Some(much()), Some(little())];
+        let each = Profile::ALL[2..]
+            .iter()
+            .copied()
+            .flat_map(|profile| asked.iter().map(move |asked| (profile, asked)));
+        for (profile, asked) in each {
+            for checked in checkup(&machine.host, profile, asked.as_ref()).checked {
+                match checked.status {
+                    Status::Pass => good.push(checked.id),
+                    Status::Warn | Status::Fail => bad.push(checked.id),
+                    Status::Info if checked.fix.is_some() => bad.push(checked.id),
+                    Status::Info => good.push(checked.id),
+                    Status::Skip | Status::Unknown => {}
+                }
+            }
+        }
+    }
+    let lacks = |seen: &[String]| -> Vec<&str> {
+        let all = pipewright_hw::check::checks()
+            .iter()
+            .map(|check| check.id.as_str());
+        all.filter(|id| !seen.iter().any(|seen| seen == id))
+            .collect()
+    };
+    assert_eq!(lacks(&good), [""; 0], "never good");
+    // Those that only record something cannot be bad.
+    let recorded: Vec<&str> = pipewright_hw::check::checks()
+        .iter()
+        .filter(|check| check.pass == "recorded")
+        .map(|check| check.id.as_str())
+        .collect();
+    let never_bad: Vec<&str> = lacks(&bad)
+        .into_iter()
+        .filter(|id| !recorded.contains(id))
+        .collect();
+    assert_eq!(never_bad, [""; 0], "never bad");
+}

@@ -1,0 +1,101 @@
+//! Recorded machines: text files with a line for each file of the machine.
+//!
+//! `path = content`, with `\n`, `\t` and `\0`, where `{0-3,8}` in a path stands for each of these numbers. `before:path` is
+//! how a counter stood `@ago` seconds before, `workspace:path` a file of the workspace that is used there, and `@name` a
+//! fact that stands in no file.
+
+use std::{fs, path::Path, time::Duration};
+
+use pipewright_hw::{
+    host::{Before, Facts, Host},
+    parse_list,
+};
+
+/// A recorded machine, and the folder that it lies in.
+pub(crate) struct Recorded {
+    pub(crate) host: Host,
+    _folder: tempfile::TempDir,
+}
+
+/// Reads a recording.
+pub(crate) fn recorded(text: &str) -> Recorded {
+    let folder = tempfile::tempdir().expect("a folder for the machine");
+    let (root, workspace) = (folder.path().join("root"), folder.path().join("workspace"));
+    let (mut facts, mut before, mut ago) = (Facts::default(), Before::default(), None);
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (path, content) = line
+            .split_once(" =")
+            .unwrap_or_else(|| panic!("`path = content`, not {line}"));
+        let content = content
+            .trim_start()
+            .replace("\\n", "\n")
+            .replace("\\t", "\t")
+            .replace("\\0", "\0");
+        if let Some(name) = path.strip_prefix('@') {
+            match name {
+                "ago" => ago = Some(Duration::from_secs(content.parse().expect("seconds"))),
+                "smi_before" => before.smi = Some(content.parse().expect("a number")),
+                name => fact(&mut facts, name, content),
+            }
+        } else if let Some(path) = path.strip_prefix("before:") {
+            for path in expand(path) {
+                before.texts.insert(path, content.clone());
+            }
+        } else if let Some(path) = path.strip_prefix("workspace:") {
+            write(&workspace.join(path), &content);
+        } else {
+            expand(path)
+                .iter()
+                .for_each(|path| write(&root.join(path), &content));
+        }
+    }
+    let before = ago.map(|ago| Before { ago, ..before });
+    Recorded {
+        host: Host::recorded(&root, &workspace, facts, before),
+        _folder: folder,
+    }
+}
+
+fn fact(facts: &mut Facts, name: &str, value: String) {
+    match name {
+        "os" => facts.os = value,
+        "arch" => facts.arch = value,
+        "hypervisor" => facts.hypervisor = Some(value),
+        "page" => facts.page = Some(value.parse().expect("bytes")),
+        "compiled" => facts.compiled = value.split(' ').map(str::to_owned).collect(),
+        "kernel_config" => facts.kernel_config = Some(value),
+        "clock" => {
+            let (synced, error) = value.split_once(' ').expect("yes or no, and microseconds");
+            facts.clock = Some((synced == "yes", error.parse().expect("microseconds")));
+        }
+        "realtime" => {
+            facts.realtime = Some(match value.strip_prefix("no: ") {
+                Some(why) => Err(why.to_owned()),
+                None => Ok(()),
+            })
+        }
+        "smi" => facts.smi = Some(value.parse().expect("a number")),
+        "rustc" => facts.rustc = Some(value),
+        "commit" => facts.commit = Some(value),
+        "folder" => facts.folder = Some(value),
+        name => panic!("no fact is called {name}"),
+    }
+}
+
+fn write(path: &Path, content: &str) {
+    fs::create_dir_all(path.parent().expect("a path below the root")).expect("a folder");
+    fs::write(path, format!("{content}\n")).expect("a file");
+}
+
+fn expand(path: &str) -> Vec<String> {
+    let Some((before, rest)) = path.split_once('{') else {
+        return vec![path.to_owned()];
+    };
+    let (list, after) = rest.split_once('}').expect("a closed brace");
+    let numbers = parse_list(list).expect("a list of numbers");
+    let one = |n: u32| expand(&format!("{before}{n}{after}"));
+    numbers.into_iter().flat_map(one).collect()
+}
