@@ -1,16 +1,21 @@
 //! `cargo xtask hw`: what a machine offers a pipeline. The package `pipewright-hw` does the work.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use pipewright_hw::{
     check::{self, Checkup, Profile, Selection, Status},
     declared::{Declaration, Declared, Demands},
+    diff::Diff,
     floor::Floor,
     host::{Facts, Host},
     identity,
     saved::Saved,
-    text,
+    script, text,
     thresholds::Thresholds,
 };
 use pipewright_spec::units::{self, Rate};
@@ -28,11 +33,38 @@ const WARNED: u8 = 21;
 pub(crate) enum Command {
     /// Check the machine, and whether pipelines fit it
     Check(CheckFlags),
+    /// Print two scripts that change what checks find wanting, and take it back; neither is run
+    Script {
+        #[command(flatten)]
+        asked: Asked,
+        /// Print only this one
+        #[arg(long, value_enum)]
+        only: Option<Which>,
+    },
+    /// Name what differs between two results that `--json` printed
+    Diff {
+        /// A result
+        a: PathBuf,
+        /// Another result
+        b: PathBuf,
+        /// Exit with 21 if something differs
+        #[arg(long)]
+        strict: bool,
+    },
     /// Tell what a check is for, what it reads, and what to do
     Explain {
         /// Such as `C09`
         id: String,
     },
+}
+
+/// One of two scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    /// The one that changes the machine
+    Tune,
+    /// The one that writes back what the machine has now
+    Untune,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +175,8 @@ pub(crate) fn run(command: Command) -> ExitCode {
     let ended = match command {
         Command::Check(flags) => run_check(&flags),
         Command::Explain { id } => explain(&id),
+        Command::Script { asked, only } => script(&asked, only),
+        Command::Diff { a, b, strict } => diff(&a, &b, strict),
     };
     ExitCode::from(ended.unwrap_or_else(|why| {
         eprintln!("error: {why}");
@@ -195,7 +229,7 @@ fn code(checkup: &Checkup, is_strict: bool) -> u8 {
 }
 
 /// What a probe measured.
-fn floor(path: &std::path::Path) -> Result<Floor, String> {
+fn floor(path: &Path) -> Result<Floor, String> {
     let saved = Saved::read(path).map_err(|error| error.to_string())?;
     let none = || {
         format!(
@@ -210,6 +244,34 @@ fn explain(id: &str) -> Ended {
     let check = check::find(id).ok_or_else(|| no_check(id))?;
     anstream::print!("{}", text::explain(check));
     Ok(0)
+}
+
+fn script(asked: &Asked, only: Option<Which>) -> Ended {
+    let selection = Selection {
+        profile: asked.profile.profile(),
+        ..Selection::default()
+    };
+    let declared = asked.declared()?;
+    let (host, _) = asked.host();
+    let checkup = check::check(&host, &declared, None, &selection);
+    let script::Scripts { tune, untune } = script::scripts(&host, &checkup, &declared.hot());
+    match only {
+        Some(Which::Tune) => print!("{tune}"),
+        Some(Which::Untune) => print!("{untune}"),
+        None => print!("# ---- tune.sh\n{tune}\n# ---- untune.sh\n{untune}"),
+    }
+    Ok(0)
+}
+
+fn diff(a: &Path, b: &Path, is_strict: bool) -> Ended {
+    let read = |path: &Path| Saved::read(path).map_err(|error| error.to_string());
+    let diff = Diff::of(&read(a)?, &read(b)?);
+    print!("{}", diff.text());
+    Ok(if is_strict && !diff.is_empty() {
+        WARNED
+    } else {
+        0
+    })
 }
 
 fn no_check(name: &str) -> String {

@@ -287,7 +287,7 @@ impl Declared {
     }
 
     /// The cpus that pinned stages have, ascending.
-    pub(crate) fn hot(&self) -> Vec<u32> {
+    pub fn hot(&self) -> Vec<u32> {
         cpus(self.pinned().into_iter())
     }
 

@@ -8,6 +8,7 @@
 pub mod check;
 mod checks;
 pub mod declared;
+pub mod diff;
 pub mod floor;
 pub mod host;
 mod identity;

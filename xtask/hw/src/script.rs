@@ -1,11 +1,189 @@
-//! Commands that change a machine, as text: nothing here runs them.
+//! Scripts that tune a machine and that take it back, as text: nothing here runs them.
+//!
+//! Only what can be written while the machine runs is in them as commands, each with the value that was read now as its way
+//! back. What needs a boot parameter, a unit or a hand stands above them as a comment.
 
-use crate::check::Write;
+use std::fmt::Write as _;
 
-/// The command that writes a value: `sysctl -w vm.swappiness=1`, or an `echo`.
-pub(crate) fn command(write: &Write) -> String {
-    match write.path.strip_prefix("proc/sys/") {
-        Some(name) => format!("sysctl -w {}={}", name.replace('/', "."), write.value),
-        None => format!("echo {} > /{}", write.value, write.path),
+use crate::{
+    check::{Check, Checkup, FixKind, Status, Write, find},
+    host::{Host, expand},
+    parse::{chosen, listed, to_mask},
+};
+
+/// Two scripts for `sh`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scripts {
+    /// Changes what the checks found wanting.
+    pub tune: String,
+    /// Writes the values back that were read when it was made.
+    pub untune: String,
+}
+
+/// One file, and what it says and shall say.
+#[derive(Debug)]
+struct Change {
+    path: String,
+    now: String,
+    then: String,
+}
+
+/// The scripts for what a check of this machine found wanting. `hot` are the cpus that are to be kept free, if any.
+pub fn scripts(host: &Host, checkup: &Checkup, hot: &[u32]) -> Scripts {
+    let head = |what: &str, set: &str| {
+        let profile = checkup.profile;
+        format!(
+            "#!/bin/sh\n# {what}, for the profile {profile}. Read it before you run it, as root.\nset {set}\n"
+        )
+    };
+    let mut tune = head("Tunes this machine", "-eu");
+    // What cannot be written back must not keep the rest from it.
+    let mut untune = head(
+        "Writes back what this machine had before it was tuned",
+        "-u",
+    );
+    let mut by_hand = String::new();
+    for checked in checkup
+        .checked
+        .iter()
+        .filter(|checked| checked.fix.is_some())
+    {
+        let Some(check) = find(&checked.id).filter(|_| checked.status != Status::Pass) else {
+            continue;
+        };
+        let changes: Vec<Change> = check
+            .fix
+            .writes
+            .iter()
+            .flat_map(|write| changes(host, write, hot))
+            .collect();
+        if changes.is_empty() {
+            manual(&mut by_hand, check, &checked.current);
+            continue;
+        }
+        let _ = writeln!(
+            tune,
+            "\n# {} {}: {}",
+            check.id,
+            check.title,
+            one_line(&checked.current)
+        );
+        let _ = writeln!(tune, "# {}; risk: {}", check.why, check.fix.risk);
+        let _ = writeln!(untune, "\n# {} {}", check.id, check.title);
+        for change in changes {
+            let _ = writeln!(tune, "{}", echo(&change.path, &change.then));
+            let _ = writeln!(untune, "{}", echo(&change.path, &change.now));
+        }
+        keep(&mut tune, check);
     }
+    if !by_hand.is_empty() {
+        let _ = write!(
+            tune,
+            "\n# What no script can do while the machine runs:\n{by_hand}"
+        );
+    }
+    Scripts { tune, untune }
+}
+
+/// What it takes to write a value into all files of a pattern that say something else.
+fn changes(host: &Host, write: &Write, hot: &[u32]) -> Vec<Change> {
+    let Some(then) = value(host, write, hot) else {
+        return Vec::new();
+    };
+    let change = |path: String| {
+        let text = host.files().text(&path)?;
+        // Of `always [madvise] never`, the word in brackets is what would be written.
+        let now = chosen(&text).unwrap_or(&text).trim().to_owned();
+        let plain = now
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-,._:".contains(c));
+        let then = then.clone();
+        (plain && !now.is_empty() && now != then).then_some(Change { path, now, then })
+    };
+    expand(host.files(), &write.path)
+        .into_iter()
+        .filter_map(change)
+        .collect()
+}
+
+/// What is to be written; `None` if that depends on pinned stages and there are none.
+fn value(host: &Host, write: &Write, hot: &[u32]) -> Option<String> {
+    if !write.value.contains('{') {
+        return Some(write.value.clone());
+    }
+    let machine = host.machine();
+    let online = machine
+        .cpus()
+        .iter()
+        .filter(|cpu| cpu.online)
+        .map(|cpu| cpu.id);
+    let others: Vec<u32> = online.filter(|cpu| !hot.contains(cpu)).collect();
+    if hot.is_empty() || others.is_empty() {
+        return None;
+    }
+    let value = write.value.replace("{others mask}", &to_mask(&others));
+    Some(value.replace("{others}", &listed(&others)))
+}
+
+/// The command that writes a value.
+fn echo(path: &str, value: &str) -> String {
+    match path.strip_prefix("proc/sys/") {
+        Some(name) if !name.contains('.') => {
+            format!("sysctl -w {}={value}", name.replace('/', "."))
+        }
+        _ => format!("echo {value} > /{path}"),
+    }
+}
+
+/// The command of a line of the table, in which a path may stand for several.
+pub(crate) fn command(write: &Write) -> String {
+    echo(&write.path, &write.value)
+}
+
+/// How a change outlives the next start.
+fn keep(tune: &mut String, check: &Check) {
+    for write in check
+        .fix
+        .writes
+        .iter()
+        .filter(|write| !write.value.contains('{'))
+    {
+        if let Some(name) = write.path.strip_prefix("proc/sys/") {
+            let _ = writeln!(
+                tune,
+                "# for good, in /etc/sysctl.d/90-pipewright.conf: {} = {}",
+                name.replace('/', "."),
+                write.value
+            );
+        }
+    }
+    if !check.fix.say.is_empty() {
+        let _ = writeln!(tune, "# {}", check.fix.say);
+    }
+}
+
+fn manual(by_hand: &mut String, check: &Check, current: &str) {
+    if check.fix.kind == FixKind::None || check.fix.say.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        by_hand,
+        "# {} {}: {}",
+        check.id,
+        check.title,
+        one_line(current)
+    );
+    let _ = writeln!(
+        by_hand,
+        "#     {}: {}",
+        check.fix.kind.name(),
+        check.fix.say
+    );
+}
+
+/// A comment ends with its line, whatever a file of the machine says.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

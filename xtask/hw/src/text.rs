@@ -21,9 +21,8 @@ pub fn checkup(checkup: &Checkup, is_verbose: bool) -> String {
             .iter()
             .filter(|checked| checked.status == status && !folded)
         {
-            let own = crate::check::find(&checked.id).map_or("", Check::group);
-            if own != group {
-                group = own;
+            if checked.group != group {
+                group = &checked.group;
                 let _ = writeln!(
                     text,
                     "\n{}{group}{}",
@@ -57,7 +56,7 @@ fn line(text: &mut String, checked: &Checked) {
         checked.current
     );
     let mut more = |what: &str| {
-        let _ = writeln!(text, "{:TITLE$}            {what}", "");
+        let _ = writeln!(text, "{:TITLE$}             {what}", "");
     };
     checked.details.iter().for_each(|detail| more(detail));
     if matches!(status, Status::Warn | Status::Fail) {

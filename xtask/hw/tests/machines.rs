@@ -9,35 +9,16 @@
 
 mod recording;
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs};
 
 use pipewright_hw::{
     check::{Checked, Checkup, Profile, Selection, Status, check},
-    declared::{Declaration, Declared, Demands},
+    declared::{Declared, Demands},
     floor::{Floor, Handoff, Percentiles},
     host::Host,
 };
-use pipewright_spec::{report::Source, ron::topology, units::Rate};
-use recording::{Recorded, recorded};
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/machines")
-}
-
-fn machine(name: &str) -> Recorded {
-    let text = fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a recording");
-    recorded(&text)
-}
-
-fn pipeline(name: &str) -> Declaration {
-    let text = fs::read_to_string(folder().join(format!("{name}.ron"))).expect("a pipeline");
-    let file = format!("{name}.ron");
-    let model = match topology(&Source::new(file.clone(), text)) {
-        Ok(model) => model.map_place(&mut |_| ()),
-        Err(problems) => panic!("{problems:?}"),
-    };
-    Declaration::new(file, model)
-}
+use pipewright_spec::units::Rate;
+use recording::{folder, machine, pipeline};
 
 /// What a machine is asked for, and what was measured on it.
 type Asked = (Declared, Floor);
@@ -221,6 +202,27 @@ fn every_recorded_machine_has_its_outcomes() {
             );
         }
         assert_eq!(found, expect, "{name}");
+    }
+}
+
+#[test]
+fn the_table_for_the_terminal_has_the_worst_first_and_folds_what_is_skipped() {
+    let machine = machine("kubernetes");
+    let found = checkup(&machine.host, Profile::Prod, Some(&much()));
+    for (name, is_verbose) in [
+        ("kubernetes.screen", false),
+        ("kubernetes.verbose.screen", true),
+    ] {
+        let coloured = pipewright_hw::text::checkup(&found, is_verbose);
+        let plain = anstream::adapter::strip_str(&coloured).to_string();
+        assert_ne!(coloured, plain, "it is coloured");
+        let path = folder().join(name);
+        if std::env::var_os("UPDATE_MACHINES").is_some() {
+            fs::write(path, plain).expect("a writable file");
+            continue;
+        }
+        let expect = fs::read_to_string(path).expect("a screen; UPDATE_MACHINES=1 writes it");
+        assert_eq!(plain, expect, "{name}");
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod dead_letters;
 mod expand;
 mod graph;
+mod hw;
 mod tidy;
 
 use std::{fs, process::Command};

@@ -269,6 +269,8 @@ pub struct Evidence {
 pub struct Checked {
     /// The id of the check: `C09`.
     pub id: String,
+    /// The name of its group: `cpu and clock`.
+    pub group: String,
     /// Its title: `clocksource`.
     pub title: String,
     /// How it came out.
@@ -280,6 +282,8 @@ pub struct Checked {
     pub current: String,
     /// What there should be.
     pub expected: String,
+    /// Why that matters.
+    pub why: String,
     /// More about what there is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,

@@ -104,11 +104,13 @@ fn judged(check: &Check, profile: Profile, found: Found, look: Look<'_>) -> Chec
     let in_container = look.place.container.is_some();
     let mut checked = Checked {
         id: check.id.clone(),
+        group: check.group().to_owned(),
         title: check.title.clone(),
         status: Status::Pass,
         reason: None,
         current: String::new(),
         expected: check.pass.clone(),
+        why: check.why.clone(),
         details: Vec::new(),
         affects: Vec::new(),
         fix: None,

@@ -4,21 +4,60 @@
 //! how a counter stood `@ago` seconds before, `workspace:path` a file of the workspace that is used there, and `@name` a
 //! fact that stands in no file.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use pipewright_hw::{
+    declared::Declaration,
     host::{Before, Facts, Host},
     parse_list,
 };
+use pipewright_spec::{report::Source, ron::topology};
 
 /// A recorded machine, and the folder that it lies in.
 pub(crate) struct Recorded {
     pub(crate) host: Host,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Recorded {
+    /// The folder that stands for the root of the machine.
+    #[allow(
+        dead_code,
+        reason = "not every test that reads recordings writes to them"
+    )]
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+}
+
+/// The machine that is recorded as `machines/{name}.txt`.
+pub(crate) fn machine(name: &str) -> Recorded {
+    let text = fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a recording");
+    recorded(&text)
+}
+
+/// Where recordings, pipelines and expectations are.
+pub(crate) fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/machines")
+}
+
+/// The pipeline in `machines/{name}.ron`.
+pub(crate) fn pipeline(name: &str) -> Declaration {
+    let text = fs::read_to_string(folder().join(format!("{name}.ron"))).expect("a pipeline");
+    let file = format!("{name}.ron");
+    let model = match topology(&Source::new(file.clone(), text)) {
+        Ok(model) => model.map_place(&mut |_| ()),
+        Err(problems) => panic!("{problems:?}"),
+    };
+    Declaration::new(file, model)
 }
 
 /// Reads a recording.
-pub(crate) fn recorded(text: &str) -> Recorded {
+fn recorded(text: &str) -> Recorded {
     let folder = tempfile::tempdir().expect("a folder for the machine");
     let (root, workspace) = (folder.path().join("root"), folder.path().join("workspace"));
     let (mut facts, mut before, mut ago) = (Facts::default(), Before::default(), None);
@@ -55,7 +94,7 @@ pub(crate) fn recorded(text: &str) -> Recorded {
     let before = ago.map(|ago| Before { ago, ..before });
     Recorded {
         host: Host::recorded(&root, &workspace, facts, before),
-        _folder: folder,
+        folder,
     }
 }
 
