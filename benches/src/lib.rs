@@ -13,6 +13,5 @@ pub mod load;
 pub mod mandelbrot;
 pub mod paired;
 pub mod pools;
-pub mod random;
 pub mod steady;
 pub mod tasks;

@@ -11,7 +11,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use crate::{Outcome, cargo, loom, shuttle, tidy};
+use crate::{Outcome, bench, cargo, loom, shuttle, tidy};
 
 /// A step, in the order they run in: what fails soon comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +34,8 @@ pub(crate) enum Step {
     Loom,
     /// Whole pipelines in some random interleavings
     Shuttle,
+    /// Instructions, allocations and size of the code against their references
+    Bench,
 }
 
 impl Step {
@@ -70,6 +72,7 @@ impl Step {
             ]),
             Step::Loom => loom::run(),
             Step::Shuttle => shuttle::run("", shuttle::QUICK, None),
+            Step::Bench => bench::passes(&["ci".into()]),
         }
     }
 }

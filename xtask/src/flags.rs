@@ -135,6 +135,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: hw::Command,
     },
+    /// Measure pipelines, compare revisions, and judge with verdicts that can be trusted; `bench help` shows the commands
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// A command and its options, as `cargo xtask bench help` shows them
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARG"
+        )]
+        args: Vec<OsString>,
+    },
     /// Run the compile-error cases
     Ui {
         /// Rewrite the expected messages

@@ -11,6 +11,7 @@ mod graph;
 mod hw;
 mod read;
 
+mod bench;
 mod budgets;
 mod chaos;
 mod ci;
@@ -54,6 +55,7 @@ fn run(flags: Flags) -> Result<ExitCode, String> {
     };
     let outcome = match command {
         Command::Hw { command } => return Ok(hw::run(command)),
+        Command::Bench { args } => return bench::run(&args),
         Command::Check { files } => Ok(check::run(&files)),
         Command::Graph { file, format } => graph::run(&file, format.get()),
         Command::Expand { file } => expand::run(&file),

@@ -11,7 +11,7 @@ use pipewright::{
     Level,
     measure::{KeyHash, divide_keys, hash_keys},
 };
-use pipewright_benches::random::Random;
+use pipewright_bench::random::Random;
 
 /// Hashing keys with vectors against foldhash, in rounds that take turns.
 #[derive(Parser)]

@@ -9,7 +9,9 @@ use std::{
 use pipewright::{Merge, Priority, pipeline};
 
 use super::{Plan, Reading, quantiles};
-use crate::{load::cost_of, random::Random, tasks::work};
+use pipewright_bench::random::Random;
+
+use crate::{load::cost_of, tasks::work};
 
 /// What a request costs.
 const SERVICE: Duration = Duration::from_micros(20);

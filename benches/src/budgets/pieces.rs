@@ -3,7 +3,7 @@
 use pipewright::measure;
 
 use super::{Plan, Reading, clock_ns, nanoseconds, quantiles};
-use crate::random::Random;
+use pipewright_bench::random::Random;
 
 pub(super) fn token(plan: &Plan) -> Vec<Reading> {
     let own = plan.each(plan.n(1_000_000), measure::token);

@@ -89,6 +89,7 @@ fn without_arguments_the_commands_are_listed() {
             "peers",
             "budgets",
             "hw",
+            "bench",
             "ui",
             "help"
         ]

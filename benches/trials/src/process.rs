@@ -1,0 +1,35 @@
+//! What the system knows of this process.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Processor time of all threads so far.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The metrics that every scenario has; the peak of memory only where the system tells it.
+pub(crate) fn rates(items: u64, took: Duration, cpu: Duration) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::new();
+    let mut set = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
+    set("throughput", items as f64 / took.as_secs_f64());
+    if items > 0 {
+        set("cpu_per_item", cpu.as_nanos() as f64 / items as f64);
+    }
+    if let Some(bytes) = peak() {
+        set("peak_rss", bytes);
+    }
+    metrics
+}
+
+/// The most memory that was resident, in bytes.
+fn peak() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0)
+}

@@ -1,0 +1,180 @@
+//! Binaries of trials: of the working tree, or of a revision.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{error::Error, process::Binary, results::Code};
+
+/// The package of the trials.
+const PACKAGE: &str = "pipewright-trials";
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).to_path_buf()
+}
+
+/// Where results lie, and what they need.
+pub(crate) fn home() -> PathBuf {
+    target().join("pipewright/bench")
+}
+
+/// The folder that cargo builds in.
+pub(crate) fn target() -> PathBuf {
+    let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(given.unwrap_or_else(|| PathBuf::from("target")))
+}
+
+/// Something to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) binary: PathBuf,
+    pub(crate) code: Code,
+}
+
+impl Subject {
+    pub(crate) fn binary(&self) -> Result<Binary, Error> {
+        Binary::at(&self.binary)
+    }
+
+    /// The binary that was named, or that of the working tree.
+    pub(crate) fn named_or_built(path: Option<&Path>) -> Result<Self, Error> {
+        match path {
+            Some(path) => Self::named(path),
+            None => Self::built("trial"),
+        }
+    }
+
+    fn named(path: &Path) -> Result<Self, Error> {
+        Binary::at(path)?;
+        Self::of(path.to_path_buf(), path.display().to_string(), false)
+    }
+
+    fn of(binary: PathBuf, revision: String, dirty: bool) -> Result<Self, Error> {
+        let digest = digest(&binary)?;
+        Ok(Self {
+            binary,
+            code: Code {
+                revision,
+                dirty,
+                binary: digest,
+            },
+        })
+    }
+
+    /// The working tree, built in the folder that everything else is built in.
+    pub(crate) fn built(name: &str) -> Result<Self, Error> {
+        let binary = build(&root(), &target(), name)?;
+        let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|_| "unknown".to_owned());
+        let dirty = git(&["status", "--porcelain"]).is_ok_and(|text| !text.is_empty());
+        Self::of(binary, revision, dirty)
+    }
+
+    /// A binary, or a revision, which is built in a tree and a target folder of its own.
+    pub(crate) fn at(what: &str) -> Result<Self, Error> {
+        let path = Path::new(what);
+        if path.is_file() {
+            return Self::named(path);
+        }
+        let revision = git(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            &format!("{what}^{{commit}}"),
+        ])
+        .map_err(|_| Error::Usage(format!("`{what}` is neither a revision nor a file")))?;
+        let kept = home().join("binaries").join(format!("{revision}-trial"));
+        if !kept.is_file() {
+            build_revision(&revision, &kept)?;
+        }
+        Self::of(kept, revision, false)
+    }
+}
+
+/// Builds a revision and keeps its binary.
+fn build_revision(revision: &str, kept: &Path) -> Result<(), Error> {
+    let tree = home().join("trees").join(revision);
+    let path = tree.display().to_string();
+    let remove = || git(&["worktree", "remove", "--force", &path]);
+    if tree.exists() {
+        let _ = remove();
+    }
+    git(&["worktree", "add", "--detach", &path, revision])?;
+    let found = match tree.join("benches/trials/Cargo.toml").is_file() {
+        true => build(&tree, &home().join("target"), "trial"),
+        false => Err(Error::Usage(format!(
+            "`{revision}` has no `{PACKAGE}` yet: compare with a later revision, or give a binary"
+        ))),
+    };
+    let copied = found.and_then(|binary| {
+        let folder = kept.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::copy(&binary, kept))
+            .map_err(|error| Error::file("keep a binary as", kept, &error))
+    });
+    remove()?;
+    copied.map(|_| ())
+}
+
+/// Builds the trials below `tree`, with `target` as the target folder.
+fn build(tree: &Path, target: &Path, name: &str) -> Result<PathBuf, Error> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            PACKAGE,
+            "--bin",
+            name,
+        ])
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", target)
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_MANIFEST_PATH")
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| Error::Tool(format!("cannot run cargo: {error}")))?;
+    match status.success() {
+        true => Ok(target.join("release").join(name)),
+        false => Err(Error::Tool(format!(
+            "`{PACKAGE}` in `{}` does not build",
+            tree.display()
+        ))),
+    }
+}
+
+/// What git prints.
+pub(crate) fn git(args: &[&str]) -> Result<String, Error> {
+    let output = Command::new("git")
+        .args(args)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Error::Tool(format!("cannot run git: {error}")))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(Error::Tool(format!(
+            "`git {}`: {}",
+            args.join(" "),
+            text(&output.stderr)
+        ))),
+    }
+}
+
+fn digest(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(|error| Error::file("read", path, &error))?;
+    let digest = Sha256::digest(bytes);
+    Ok(digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}

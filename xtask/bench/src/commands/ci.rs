@@ -1,0 +1,301 @@
+//! `bench ci`: what noise cannot touch, against references that are committed.
+//!
+//! Instructions an item are counted by Callgrind, which simulates one processor: twice, with few items and with many, so that
+//! starting and ending cancel. Allocations are counted exactly. The size of the code is that of the text section of the trials.
+//! All three depend on the compiler and the target, which are pinned and noted in the references.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use object::{Object, ObjectSection};
+use serde::{Deserialize, Serialize};
+
+use super::build::{self, Subject};
+use crate::{
+    error::{Error, code},
+    protocol::Request,
+    results::replace,
+};
+
+/// The references.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct References {
+    /// Compiler and target that they hold for.
+    toolchain: String,
+    /// By name.
+    gates: BTreeMap<String, Reference>,
+}
+
+/// What was found once, and by which share more may be found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    value: f64,
+    /// The largest value that passes.
+    most: f64,
+}
+
+/// What was found now: a value, or why there is none.
+type Found = BTreeMap<String, Result<f64, String>>;
+
+/// The pipelines whose instructions are counted.
+const COUNTED: [&str; 3] = ["fused", "keyed", "in-order"];
+
+/// Items of the two runs whose difference is counted.
+const ITEMS: [u64; 2] = [50_000, 450_000];
+
+/// `bench ci`.
+pub(crate) fn run(bless: bool) -> Result<u8, Error> {
+    let path = build::root().join("benches/trials/references.json");
+    let found = measure()?;
+    let toolchain = toolchain()?;
+    if bless {
+        let references = References {
+            toolchain,
+            gates: found
+                .iter()
+                .filter_map(|(name, value)| {
+                    Some((name.clone(), reference(name, *value.as_ref().ok()?)))
+                })
+                .collect(),
+        };
+        let text = serde_json::to_string_pretty(&references)
+            .map_err(|error| Error::Tool(error.to_string()))?;
+        replace(&path, |file| writeln!(file, "{text}"))
+            .map_err(|error| Error::file("write", &path, &error))?;
+        println!("{}", table(&references, &found).0);
+        println!("written: {}", path.display());
+        return Ok(code::PASS);
+    }
+    let references = read(&path)?;
+    if references.toolchain != toolchain {
+        println!(
+            "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
+            references.toolchain
+        );
+        return Ok(code::PASS);
+    }
+    let (text, failed) = table(&references, &found);
+    println!("{text}");
+    match failed {
+        0 => Ok(code::PASS),
+        _ => {
+            println!("if this is meant, `cargo xtask bench ci --bless` writes new references");
+            Ok(code::BUDGET)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<References, Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::Usage(format!("`{}` has no references: {error}", path.display())))
+}
+
+/// How much more than now passes.
+fn reference(name: &str, value: f64) -> Reference {
+    let most = match name.split('/').next() {
+        // The seeds of hashes differ from run to run, and with them the way through tables.
+        Some("instructions") => value * 1.03 + 0.1,
+        // A table that grows late.
+        Some("allocations") => 0.001,
+        _ => value * 1.05,
+    };
+    Reference {
+        value: round(value),
+        most: round(most),
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+/// A line for each gate, and how many failed.
+fn table(references: &References, found: &Found) -> (String, usize) {
+    let mut names: Vec<&String> = references.gates.keys().chain(found.keys()).collect();
+    names.sort();
+    names.dedup();
+    let mut failed = 0;
+    let line = |name: &&String| match (references.gates.get(*name), found.get(*name)) {
+        (_, Some(Err(why))) => format!("SKIPPED {name}: {why}"),
+        (Some(reference), Some(Ok(value))) => {
+            let passed = *value <= reference.most;
+            failed += usize::from(!passed);
+            format!(
+                "{} {name:<24} {value:>12.3}, reference {:.3}, at most {:.3}",
+                if passed { "ok    " } else { "FAILED" },
+                reference.value,
+                reference.most
+            )
+        }
+        (None, Some(Ok(value))) => {
+            failed += 1;
+            format!("FAILED {name:<24} {value:>12.3}, and there is no reference")
+        }
+        (_, None) => {
+            failed += 1;
+            format!("FAILED {name:<24} there is a reference, and nothing measures it")
+        }
+    };
+    let lines: Vec<String> = names.iter().map(line).collect();
+    (lines.join("\n"), failed)
+}
+
+fn measure() -> Result<Found, Error> {
+    let trial = Subject::built("trial")?.binary;
+    let mut found = Found::new();
+    for case in COUNTED {
+        found.insert(format!("instructions/{case}"), instructions(&trial, case)?);
+    }
+    found.insert("size/text".to_owned(), Ok(text_size(&trial)?));
+    let memory = Subject::built("trial-memory")?.binary()?;
+    let answer = memory.run(&Request {
+        scenario: "memory/events".to_owned(),
+        seed: 1,
+        warmup_ms: 100,
+        measure_ms: 200,
+        workers: None,
+        load: None,
+        plant: None,
+    })?;
+    let each = answer.metrics.get("allocs_per_item").copied();
+    let each = each.ok_or_else(|| Error::Tool("the trial did not count allocations".to_owned()))?;
+    found.insert("allocations/events".to_owned(), Ok(each));
+    for stage in &answer.stages {
+        let each = stage.allocations as f64 / stage.items.max(1) as f64;
+        found.insert(format!("allocations/events/{}", stage.name), Ok(each));
+    }
+    Ok(found)
+}
+
+/// Instructions an item, or why they cannot be counted here.
+fn instructions(trial: &Path, case: &str) -> Result<Result<f64, String>, Error> {
+    let mut counts = [0.0; 2];
+    for (count, items) in counts.iter_mut().zip(ITEMS) {
+        match callgrind(trial, case, items)? {
+            Ok(found) => *count = found,
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    Ok(Ok((counts[1] - counts[0]) / (ITEMS[1] - ITEMS[0]) as f64))
+}
+
+fn callgrind(trial: &Path, case: &str, items: u64) -> Result<Result<f64, String>, Error> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(trial)
+        .args(["count", case, &items.to_string()])
+        .stdin(Stdio::null())
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Err(
+                "valgrind is not installed (`apt-get install valgrind`)".to_owned(),
+            ));
+        }
+        Err(error) => return Err(Error::Tool(format!("cannot run valgrind: {error}"))),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let failed = || {
+        Error::Tool(format!(
+            "valgrind could not count `{case}`: {}",
+            said.trim()
+        ))
+    };
+    match output.status.success() {
+        true => collected(&said).map(Ok).ok_or_else(failed),
+        false => Err(failed()),
+    }
+}
+
+/// Of `==7== Collected : 123`.
+fn collected(said: &str) -> Option<f64> {
+    let line = said
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))?;
+    line.1.split_whitespace().next()?.parse().ok()
+}
+
+/// Bytes of the text section.
+fn text_size(trial: &Path) -> Result<f64, Error> {
+    let bytes = fs::read(trial).map_err(|error| Error::file("read", trial, &error))?;
+    let file = object::File::parse(bytes.as_slice())
+        .map_err(|error| Error::Tool(format!("`{}`: {error}", trial.display())))?;
+    let text = file
+        .section_by_name(".text")
+        .map(|section| section.size() as f64);
+    text.ok_or_else(|| Error::Tool(format!("`{}` has no text section", trial.display())))
+}
+
+/// The compiler and the target.
+fn toolchain() -> Result<String, Error> {
+    let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .current_dir(build::root())
+        .output()
+        .map_err(|error| Error::Tool(format!("cannot run rustc: {error}")))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or("unknown", str::trim).to_owned()
+    };
+    Ok(format!("{} {}", field("release:"), field("host:")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callgrind_collected_is_found() {
+        let said = "==7== Events    : Ir\n==7== Collected : 123456\n==7== \n";
+        assert_eq!(collected(said), Some(123_456.0));
+        assert_eq!(collected("==7== nothing"), None);
+    }
+
+    #[test]
+    fn a_gate_fails_above_its_bound_and_where_one_side_is_missing() {
+        let references = References {
+            toolchain: String::new(),
+            gates: [
+                (
+                    "instructions/fused".to_owned(),
+                    reference("instructions/fused", 10.0),
+                ),
+                ("size/text".to_owned(), reference("size/text", 1000.0)),
+            ]
+            .into(),
+        };
+        let check = |name: &str, value: Result<f64, String>, expect: usize| {
+            let mut found: Found = [
+                ("instructions/fused".to_owned(), Ok(10.0)),
+                ("size/text".to_owned(), Ok(1000.0)),
+            ]
+            .into();
+            found.insert(name.to_owned(), value);
+            let (text, failed) = table(&references, &found);
+            assert_eq!(failed, expect, "{text}");
+        };
+        check("size/text", Ok(1000.0), 0);
+        check("size/text", Ok(1051.0), 1);
+        check("instructions/fused", Ok(10.5), 1);
+        check("instructions/fused", Ok(5.0), 0);
+        check(
+            "instructions/fused",
+            Err("valgrind is not installed".to_owned()),
+            0,
+        );
+        check("instructions/other", Ok(1.0), 1);
+        let (_, failed) = table(&references, &Found::new());
+        assert_eq!(failed, 2);
+    }
+}

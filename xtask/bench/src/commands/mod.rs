@@ -1,0 +1,117 @@
+//! The commands.
+
+mod ab;
+mod build;
+mod ci;
+mod compare;
+mod options;
+mod progress;
+mod run;
+mod selftest;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use options::Common;
+
+/// Benchmarks whose verdicts can be trusted
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List what can be measured
+    List {
+        /// A binary of trials [default: that of the repository, which is built]
+        #[arg(long, value_name = "FILE")]
+        bin: Option<std::path::PathBuf>,
+    },
+    /// Measure, and judge by the targets
+    Run {
+        #[command(flatten)]
+        common: Common,
+        /// A binary of trials [default: that of the repository, which is built]
+        #[arg(long, value_name = "FILE")]
+        bin: Option<std::path::PathBuf>,
+        /// Go on for so long, such as `30min`, with trials of 5 s
+        #[arg(long, value_name = "TIME", conflicts_with_all = ["quick", "full"])]
+        soak: Option<String>,
+        #[command(flatten)]
+        load: options::LoadArgs,
+    },
+    /// Build two revisions and compare them, block by block
+    Ab {
+        #[command(flatten)]
+        common: Common,
+        /// What to compare with: a revision, or a binary of trials
+        #[arg(long, value_name = "REV|FILE")]
+        base: String,
+        /// What is compared: a revision, or a binary of trials [default: the working tree]
+        #[arg(long, value_name = "REV|FILE")]
+        head: Option<String>,
+        /// Exit with 13 if what gates is inconclusive
+        #[arg(long)]
+        deny_inconclusive: bool,
+        /// Exit with 14 if what gates is refused
+        #[arg(long)]
+        deny_refused: bool,
+    },
+    /// Compare two saved results of one machine; they were not interleaved, so this is a hint and gates nothing
+    Compare {
+        /// The base
+        a: std::path::PathBuf,
+        /// What is compared with it
+        b: std::path::PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// See whether the verdicts can be trusted: find what is planted, and nothing where nothing is
+    Selftest(selftest::Args),
+    /// The gates that noise cannot touch: instructions, allocations, size of the code
+    Ci {
+        /// Write what was found as the new references
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+/// Runs the command that was typed.
+pub(crate) fn main() -> ExitCode {
+    let done = match Flags::parse().command {
+        Command::List { bin } => run::list(bin.as_deref()),
+        Command::Run {
+            common,
+            bin,
+            soak,
+            load,
+        } => run::run(&common, bin.as_deref(), soak.as_deref(), &load),
+        Command::Ab {
+            common,
+            base,
+            head,
+            deny_inconclusive,
+            deny_refused,
+        } => ab::run(
+            &common,
+            &base,
+            head.as_deref(),
+            [deny_inconclusive, deny_refused],
+        ),
+        Command::Compare { a, b, json } => compare::run(&a, &b, json),
+        Command::Selftest(args) => selftest::run(&args),
+        Command::Ci { bless } => ci::run(bless),
+    };
+    let code = done.unwrap_or_else(|error: Error| {
+        eprintln!("error: {error}");
+        error.code()
+    });
+    ExitCode::from(code)
+}

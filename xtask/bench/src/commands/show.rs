@@ -1,0 +1,107 @@
+//! Results as text.
+
+use crate::{
+    metrics,
+    results::{Change, Saved, SavedMetric, SavedScenario},
+    session::Side,
+    verdict::Verdict,
+};
+
+/// A line for each metric of each scenario.
+pub(crate) fn text(saved: &Saved) -> String {
+    let mut lines = Vec::new();
+    for scenario in &saved.scenarios {
+        lines.push(head(scenario));
+        lines.extend(scenario.metrics.iter().map(metric));
+        for found in &scenario.targets {
+            lines.push(format!(
+                "  target {:<34} {}",
+                found.target,
+                found.result.word()
+            ));
+        }
+        if let Some(why) = &scenario.refused {
+            lines.push(format!("  refused: {why}"));
+        }
+    }
+    lines.extend(saved.limits.iter().map(|limit| format!("note: {limit}")));
+    if saved.partial {
+        lines.push("note: partial: it was interrupted".to_owned());
+    }
+    lines.push(format!("verdict: {}", saved.verdict));
+    lines.join("\n")
+}
+
+fn head(scenario: &SavedScenario) -> String {
+    let disturbed: Vec<String> = scenario
+        .disturbed
+        .iter()
+        .map(|(reason, n)| format!("{reason} {n}"))
+        .collect();
+    let disturbed = match disturbed.is_empty() {
+        true => String::new(),
+        false => format!("; disturbed: {}", disturbed.join(", ")),
+    };
+    let blocks = match scenario.blocks {
+        0 => String::new(),
+        1 => ", 1 block".to_owned(),
+        n => format!(", {n} blocks"),
+    };
+    format!("{}{blocks}{disturbed}", scenario.id)
+}
+
+fn metric(saved: &SavedMetric) -> String {
+    let Some(metric) = metrics::find(&saved.name) else {
+        return format!("  {}", saved.name);
+    };
+    let value = |side: Side| {
+        let values = saved.sides.get(&side);
+        values.map_or_else(String::new, |values| metric.value(values.median))
+    };
+    let gate = if saved.gate { "*" } else { " " };
+    let Some(change) = &saved.change else {
+        let spread = saved
+            .sides
+            .get(&Side::A)
+            .map_or_else(String::new, |values| {
+                format!(
+                    "+- {} in {} trials",
+                    metric.value(values.mad),
+                    values.values.len()
+                )
+            });
+        return format!(" {gate}{:<16} {:>12}  {spread}", saved.name, value(Side::A));
+    };
+    format!(
+        " {gate}{:<16} {:>12} -> {:>12}  {}",
+        saved.name,
+        value(Side::A),
+        value(Side::B),
+        changed(metric, change)
+    )
+}
+
+fn changed(metric: &metrics::Metric, change: &Change) -> String {
+    let interval = match change.interval {
+        Some([low, high]) => format!("[{}, {}]", metric.shown(low), metric.shown(high)),
+        None => "[too few blocks]".to_owned(),
+    };
+    let mde = change.mde.map_or_else(
+        || "?".to_owned(),
+        |mde| metric.shown(mde).trim_start_matches('+').to_owned(),
+    );
+    let band = metric.shown(change.band);
+    let more = match &change.verdict {
+        Verdict::Inconclusive { missing: 1 } => ", about 1 block is missing".to_owned(),
+        Verdict::Inconclusive { missing } => format!(", about {missing} blocks are missing"),
+        Verdict::Refused { why } => format!(": {why}"),
+        _ if change.suspect => ", suspect".to_owned(),
+        _ => String::new(),
+    };
+    format!(
+        "{} {interval}  finds {mde}, band {}  {}{more}",
+        metric.shown(change.estimate),
+        band.trim_start_matches('+'),
+        change.verdict.word()
+    )
+}

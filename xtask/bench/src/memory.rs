@@ -1,0 +1,130 @@
+//! What live bytes and the shares of stages say: leaks, hidden allocations, the bottleneck.
+
+use crate::{
+    protocol::{Answer, StageShare},
+    stats::{mann_kendall, theil_sen},
+};
+
+/// Bytes that stay behind with each item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Leak {
+    pub(crate) bytes_per_item: f64,
+    /// How likely memory that does not leak is to look so.
+    pub(crate) p: f64,
+}
+
+/// A leak, if the live bytes went up all the time, in both halves of it: a table that grew once, or memory that goes up and down,
+/// is none.
+///
+/// The slopes are those of Theil and Sen, so that single steps do not make one; the test is that of Mann and Kendall.
+pub(crate) fn leak(answer: &Answer) -> Option<Leak> {
+    let live: Vec<f64> = answer
+        .live_bytes
+        .iter()
+        .map(|bytes| *bytes as f64)
+        .collect();
+    let points: Vec<(f64, f64)> = (0..).map(f64::from).zip(live.iter().copied()).collect();
+    let slope = theil_sen(&points)?;
+    let (first, second) = points.split_at(points.len() / 2);
+    let grows = |half| theil_sen(half).is_some_and(|slope| slope > 0.0);
+    let trend = mann_kendall(&live);
+    let items = answer.stages.first()?.items as f64 / live.len() as f64;
+    (grows(first) && grows(second) && trend.p < 0.01).then(|| Leak {
+        bytes_per_item: slope / items,
+        p: trend.p,
+    })
+}
+
+/// More allocations an item than this are no table that grows late.
+const FEW: f64 = 0.001;
+
+/// The stages that allocate, with their allocations an item.
+pub(crate) fn allocating(stages: &[StageShare]) -> Vec<(&str, f64)> {
+    let each = |stage: &StageShare| stage.allocations as f64 / stage.items.max(1) as f64;
+    let many = stages.iter().filter(|stage| each(stage) > FEW);
+    many.map(|stage| (stage.name.as_str(), each(stage)))
+        .collect()
+}
+
+/// What limits a pipeline.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bottleneck {
+    pub(crate) stage: String,
+    /// Its share of the time in which stages worked.
+    pub(crate) share: f64,
+    /// What an item costs there, in nanoseconds.
+    pub(crate) ns: f64,
+    /// If this stage took half as long: how many times the throughput, on one worker.
+    pub(crate) gain_if_halved: f64,
+}
+
+/// The stage that works longest. What it would bring to halve it is what Amdahl's law says.
+pub(crate) fn bottleneck(stages: &[StageShare]) -> Option<Bottleneck> {
+    let total: u64 = stages.iter().map(|stage| stage.busy_ns).sum();
+    let longest = stages.iter().max_by_key(|stage| stage.busy_ns)?;
+    let share = longest.busy_ns as f64 / total.max(1) as f64;
+    Some(Bottleneck {
+        stage: longest.name.clone(),
+        share,
+        ns: longest.busy_ns as f64 / longest.items.max(1) as f64,
+        gain_if_halved: 1.0 / (1.0 - share / 2.0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(name: &str, busy_ns: u64, allocations: u64) -> StageShare {
+        StageShare {
+            name: name.to_owned(),
+            items: 1000,
+            busy_ns,
+            allocations,
+            bytes: 0,
+        }
+    }
+
+    fn live(bytes: impl Iterator<Item = i64>) -> Answer {
+        Answer {
+            live_bytes: bytes.collect(),
+            stages: vec![share("parse", 1, 0)],
+            ..Answer::default()
+        }
+    }
+
+    #[test]
+    fn only_what_grows_all_the_time_is_a_leak() {
+        // 1000 items in 40 notes are 25 between two.
+        let found = leak(&live((0..40).map(|at| 5_000 + 25 * at))).expect("it leaks");
+        assert!((found.bytes_per_item - 1.0).abs() < 1e-9, "{found:?}");
+        let check = |answer: Answer| assert_eq!(leak(&answer), None);
+        check(live((0..40).map(|_| 5_000)));
+        check(live((0..40).map(|at| 5_000 + 300 * (at % 5))));
+        check(live((0..40).map(|at| if at < 20 { 5_000 } else { 9_000 })));
+        check(Answer::default());
+    }
+
+    #[test]
+    fn the_stage_that_allocates_is_named() {
+        let stages = [
+            share("parse", 1, 0),
+            share("price", 1, 1000),
+            share("apply", 1, 1),
+        ];
+        assert_eq!(allocating(&stages), [("price", 1.0)]);
+    }
+
+    #[test]
+    fn the_longest_stage_is_the_bottleneck() {
+        let stages = [
+            share("parse", 100, 0),
+            share("enrich", 600, 0),
+            share("price", 300, 0),
+        ];
+        let found = bottleneck(&stages).expect("there are stages");
+        assert_eq!((found.stage.as_str(), found.share), ("enrich", 0.6));
+        assert!((found.gain_if_halved - 1.0 / 0.7).abs() < 1e-9);
+        assert_eq!(bottleneck(&[]), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! Trials, each in a fresh process of a binary.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    error::Error,
+    guards::{Guards, Reason, reasons},
+    machine::{self, Counters},
+    protocol::{Answer, Listing, PROTOCOL, Request},
+    random::Random,
+};
+
+/// A binary that speaks [`crate::protocol`].
+#[derive(Clone, Debug)]
+pub(crate) struct Binary {
+    path: PathBuf,
+}
+
+/// A trial that was made, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trial {
+    pub(crate) answer: Answer,
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// A trial that takes so much longer than it should hangs.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl Binary {
+    pub(crate) fn at(path: &Path) -> Result<Self, Error> {
+        match path.is_file() {
+            true => Ok(Self {
+                path: path.to_path_buf(),
+            }),
+            false => Err(Error::Usage(format!(
+                "there is no binary `{}`",
+                path.display()
+            ))),
+        }
+    }
+
+    /// A copy below `folder`, under a path that is as long for A as for B.
+    pub(crate) fn copied(&self, folder: &Path, side: &str) -> Result<Self, Error> {
+        let folder = folder.join(side);
+        let path = folder.join("trial");
+        let copy = || -> std::io::Result<()> {
+            fs::create_dir_all(&folder)?;
+            fs::copy(&self.path, &path).map(|_| ())
+        };
+        copy().map_err(|error| Error::file("copy a binary to", &path, &error))?;
+        Ok(Self { path })
+    }
+
+    /// What it can measure.
+    pub(crate) fn list(&self) -> Result<Listing, Error> {
+        let line = self.output(&["list"], GRACE)?;
+        let listing: Listing = self.read(&line)?;
+        self.same(&listing.protocol)?;
+        Ok(listing)
+    }
+
+    /// One trial.
+    pub(crate) fn run(&self, request: &Request) -> Result<Answer, Error> {
+        let text =
+            serde_json::to_string(request).map_err(|error| Error::Tool(error.to_string()))?;
+        let limit = GRACE + 4 * Duration::from_millis(request.warmup_ms + request.measure_ms);
+        let line = self.output(&["run", &text], limit)?;
+        let answer: Answer = self.read(&line)?;
+        self.same(&answer.protocol)?;
+        Ok(answer)
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, line: &str) -> Result<T, Error> {
+        serde_json::from_str(line).map_err(|error| {
+            Error::Tool(format!(
+                "`{}` does not speak `{PROTOCOL}`: {error}",
+                self.path.display()
+            ))
+        })
+    }
+
+    fn same(&self, protocol: &str) -> Result<(), Error> {
+        match protocol == PROTOCOL {
+            true => Ok(()),
+            false => Err(Error::Tool(format!(
+                "`{}` speaks `{protocol}`, and this understands `{PROTOCOL}`",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// What it prints. It is stopped when it takes longer than `limit`.
+    fn output(&self, args: &[&str], limit: Duration) -> Result<String, Error> {
+        let failed = |error: std::io::Error| Error::file("run", &self.path, &error);
+        let mut child = Command::new(&self.path)
+            .args(args)
+            .env("PIPEWRIGHT_BENCH_PADDING", padding())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let mut pipes = (child.stdout.take(), child.stderr.take());
+        let (ended, over) = mpsc::channel::<()>();
+        let (status, out, err, late) = thread::scope(|scope| {
+            let err = pipes.1.take().map(|pipe| scope.spawn(move || text(pipe)));
+            let out = pipes.0.take().map(|pipe| {
+                scope.spawn(move || {
+                    let text = text(pipe);
+                    drop(ended);
+                    text
+                })
+            });
+            // The channel has no message: it closes when the output does.
+            let late = over.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                let _ = child.kill();
+            }
+            let status = child.wait();
+            let joined = |thread: Option<thread::ScopedJoinHandle<'_, String>>| {
+                thread
+                    .and_then(|thread| thread.join().ok())
+                    .unwrap_or_default()
+            };
+            (status, joined(out), joined(err), late)
+        });
+        let status = status.map_err(failed)?;
+        let name = self.path.display();
+        match (late, status.success()) {
+            (true, _) => Err(Error::Tool(format!(
+                "`{name}` was stopped: it took longer than {limit:?}"
+            ))),
+            (_, true) => Ok(out),
+            // It says that what was asked is wrong.
+            (_, false) if status.code() == Some(2) => Err(Error::Usage(
+                err.trim().trim_start_matches("error: ").to_owned(),
+            )),
+            (_, false) => Err(Error::Tool(format!(
+                "`{name}` failed ({status}): {}",
+                err.trim()
+            ))),
+        }
+    }
+}
+
+fn text(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    match pipe.read_to_string(&mut text) {
+        Ok(_) => text,
+        Err(error) => error.to_string(),
+    }
+}
+
+/// An environment of another length each time moves the stack: where it lies makes code faster or slower (Mytkowicz et al.,
+/// "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009).
+fn padding() -> String {
+    // The address of a box differs from call to call and from process to process; its seed need not be repeatable.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = now.map_or(0, |now| now.as_nanos() as u64);
+    " ".repeat((Random(seed).next_u64() % 4096) as usize)
+}
+
+/// Makes trials and looks at the machine meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) guards: Option<Guards>,
+}
+
+impl Watched {
+    pub(crate) fn trial(&self, binary: &Binary, request: &Request) -> Result<Trial, Error> {
+        let Some(guards) = &self.guards else {
+            return Ok(Trial {
+                answer: binary.run(request)?,
+                reasons: Vec::new(),
+            });
+        };
+        let root = Path::new("/");
+        let canary = machine::canary();
+        let before = Counters::read(root);
+        let answer = binary.run(request)?;
+        let meanwhile = before.until(Counters::read(root));
+        let drift = machine::canary().as_secs_f64() / canary.as_secs_f64() - 1.0;
+        Ok(Trial {
+            reasons: reasons(guards, meanwhile, drift, &answer),
+            answer,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A binary that is a script.
+    fn script(text: &str) -> (tempfile::TempDir, Binary) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("trial");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file");
+        let mut permissions = fs::metadata(&path).expect("it is there").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+        fs::set_permissions(&path, permissions).expect("it is ours");
+        let binary = Binary::at(&path).expect("it is there");
+        (folder, binary)
+    }
+
+    #[test]
+    fn what_is_no_trial_says_so() {
+        let check = |text: &str, expect: &str| {
+            let (_folder, binary) = script(text);
+            let error = binary.list().expect_err("it is no trial").to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check("echo hello", "does not speak `pipewright.trial/1`");
+        check(
+            "echo '{\"protocol\":\"pipewright.trial/9\",\"scenarios\":[]}'",
+            "speaks `pipewright.trial/9`",
+        );
+        check("echo oh >&2; exit 7", "oh");
+        check(
+            "echo 'error: no scenario is called `x`' >&2; exit 2",
+            "no scenario is called `x`",
+        );
+        assert!(Binary::at(Path::new("/nonexistent/trial")).is_err());
+    }
+
+    #[test]
+    fn what_hangs_is_stopped() {
+        let (_folder, binary) = script("exec sleep 1000");
+        let error = binary
+            .output(&["list"], Duration::from_millis(50))
+            .expect_err("it hangs");
+        assert!(error.to_string().contains("was stopped"), "{error}");
+    }
+}

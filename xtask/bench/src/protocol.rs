@@ -1,0 +1,137 @@
+//! What `bench` and a binary of trials say to each other.
+//!
+//! `trial list` prints a [`Listing`], `trial run REQUEST` does one trial, as the [`Request`] in JSON asks, and prints one
+//! [`Answer`]; both are one line of JSON. Each trial has a process of its own, so that the layout of memory, the seeds of hashes
+//! and where threads begin are drawn anew.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::load::Load;
+
+/// Its name and version; whoever reads a line with another one refuses it.
+pub const PROTOCOL: &str = "pipewright.trial/1";
+
+/// What a binary can measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    /// [`PROTOCOL`].
+    pub protocol: String,
+    /// What can be measured.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// Something that can be measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name, such as `throughput/linear`.
+    pub id: String,
+    /// What it does, in a line.
+    pub about: String,
+    /// Does it take items at their own times, instead of as fast as they go?
+    pub open_loop: bool,
+    /// The names of the metrics that its answers have.
+    pub metrics: Vec<String>,
+}
+
+/// One trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Which scenario.
+    pub scenario: String,
+    /// Of all that is drawn.
+    pub seed: u64,
+    /// How long it runs before it counts, in milliseconds.
+    pub warmup_ms: u64,
+    /// How long it counts, in milliseconds.
+    pub measure_ms: u64,
+    /// How many workers; the scenario's own number without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+    /// What comes; the scenario's own load without. Only where the loop is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// A known fault, by which the verdicts are tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plant: Option<Plant>,
+}
+
+/// A known fault.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Plant {
+    /// The stage `price`, which is most of what an item costs, works so many per cent longer.
+    Slower(f64),
+    /// The stage `enrich` works as long as all others together, and half as long again.
+    SlowStage,
+    /// Once in the middle of the trial the stage `price` stands still for so many milliseconds.
+    Stall(u64),
+    /// Each item leaves so many bytes behind.
+    Leak(usize),
+    /// The stage `price` allocates for each item.
+    Allocate,
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// [`PROTOCOL`].
+    pub protocol: String,
+    /// Which scenario.
+    pub scenario: String,
+    /// The values, by the names of the metrics.
+    pub metrics: BTreeMap<String, f64>,
+    /// Items a second in each of about ten parts of the time, in order.
+    pub windows: Vec<f64>,
+    /// What the generator did, where the loop is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
+    /// How many latencies there were of each length in nanoseconds, where the loop is open; lengths have two digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<(u64, u64)>,
+    /// What the stages did, where the scenario can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageShare>,
+    /// Live bytes at equal distances in time, where the scenario counts them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub live_bytes: Vec<i64>,
+}
+
+/// What a generator did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// Items that were planned.
+    pub offered: u64,
+    /// Items that the pipeline took.
+    pub sent: u64,
+    /// Items that found its input full.
+    pub refused: u64,
+    /// How much later than planned the generator came to items, in nanoseconds: the 99th of 100.
+    pub late_p99_ns: u64,
+    /// How far the number of items in the pipeline is from the rate times their latency, as a share of it (Little's law).
+    pub little_residual: f64,
+    /// How long it took to finish what was there when the last item had come, in nanoseconds.
+    pub drain_ns: u64,
+}
+
+/// What a stage did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageShare {
+    /// Its name.
+    pub name: String,
+    /// Items that came to it.
+    pub items: u64,
+    /// How long it worked on them, in nanoseconds.
+    pub busy_ns: u64,
+    /// Allocations that it made.
+    pub allocations: u64,
+    /// Bytes that it allocated.
+    pub bytes: u64,
+}
