@@ -4,8 +4,10 @@ mod ab;
 mod build;
 mod ci;
 mod compare;
+mod memory;
 mod options;
 mod progress;
+mod report;
 mod run;
 mod selftest;
 mod show;
@@ -73,6 +75,32 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a saved result as one HTML file and as Markdown
+    Report {
+        /// The result
+        result: std::path::PathBuf,
+        /// The HTML file [default: `report.html` beside the result]
+        #[arg(long, value_name = "FILE")]
+        html: Option<std::path::PathBuf>,
+        /// The Markdown file [default: `report.md` beside the result]
+        #[arg(long, value_name = "FILE")]
+        md: Option<std::path::PathBuf>,
+    },
+    /// Count what each stage allocates; exit with 12 if one does
+    Alloc {
+        /// A binary of trials with an allocator that counts [default: that of the repository, which is built]
+        #[arg(long, value_name = "FILE")]
+        bin: Option<std::path::PathBuf>,
+    },
+    /// Watch the live bytes, and exit with 12 if they go up all the time
+    Mem {
+        /// A binary of trials with an allocator that counts [default: that of the repository, which is built]
+        #[arg(long, value_name = "FILE")]
+        bin: Option<std::path::PathBuf>,
+        /// How long [default: 5s]
+        #[arg(long, value_name = "TIME")]
+        during: Option<String>,
+    },
     /// See whether the verdicts can be trusted: find what is planted, and nothing where nothing is
     Selftest(selftest::Args),
     /// The gates that noise cannot touch: instructions, allocations, size of the code
@@ -106,6 +134,9 @@ pub(crate) fn main() -> ExitCode {
             [deny_inconclusive, deny_refused],
         ),
         Command::Compare { a, b, json } => compare::run(&a, &b, json),
+        Command::Report { result, html, md } => report::run(&result, html, md),
+        Command::Alloc { bin } => memory::alloc(bin.as_deref()),
+        Command::Mem { bin, during } => memory::mem(bin.as_deref(), during.as_deref()),
         Command::Selftest(args) => selftest::run(&args),
         Command::Ci { bless } => ci::run(bless),
     };

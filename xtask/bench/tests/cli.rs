@@ -1,0 +1,300 @@
+//! `bench` as it is typed, on trials that are scripts: what they answer is known.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A folder with trials, and what `bench` does in it.
+struct Folder(tempfile::TempDir);
+
+/// What a command prints, and its exit code.
+struct Run {
+    out: String,
+    err: String,
+    code: i32,
+}
+
+const LIST: &str = r#"{"protocol":"pipewright.trial/1","scenarios":[{"id":"throughput/fused","about":"numbers","open_loop":false,"metrics":["throughput"]}]}"#;
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// A trial whose throughput is this, with a little noise that its process id makes.
+    fn trial(&self, name: &str, throughput: u64) -> PathBuf {
+        self.script(name, &format!("rate=$(({throughput} + $$ % 7))"))
+    }
+
+    /// A trial that runs a command of the shell, which sets `rate`.
+    fn script(&self, name: &str, set: &str) -> PathBuf {
+        let answer = r#"{"protocol":"pipewright.trial/1","scenario":"throughput/fused","metrics":{"throughput":'$rate'},"windows":[]}"#;
+        let text = format!(
+            "#!/bin/sh\nif [ \"$1\" = list ]; then echo '{LIST}'; exit; fi\n{set}\necho '{answer}'\n"
+        );
+        let path = self.write(name, &text);
+        let mut permissions = fs::metadata(&path).expect("it is there").permissions();
+        permissions.set_mode(0o755);
+        fs::set_permissions(&path, permissions).expect("it is ours");
+        path
+    }
+
+    fn bench(&self, args: &[&str]) -> Run {
+        run(Command::new(env!("CARGO_BIN_EXE_bench"))
+            .args(args)
+            .current_dir(self.0.path()))
+    }
+
+    /// Compares two trials; the verdict and the result.
+    fn ab(&self, a: &Path, b: &Path, more: &[&str]) -> (Run, PathBuf) {
+        let [a, b] = [a, b].map(|path| path.to_str().expect("paths are text"));
+        let mut args = vec![
+            "ab",
+            "--base",
+            a,
+            "--head",
+            b,
+            "--no-guards",
+            "--quiet",
+            "--out",
+            "out",
+        ];
+        args.extend(more);
+        (self.bench(&args), self.path("out/run.json"))
+    }
+}
+
+fn run(command: &mut Command) -> Run {
+    let output = command.output().expect("the command runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
+    Run {
+        out: text(output.stdout),
+        err: text(output.stderr),
+        code: output.status.code().unwrap_or(-1),
+    }
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    let text = fs::read_to_string(path).expect("there is a result");
+    serde_json::from_str(&text).expect("it is whole")
+}
+
+#[test]
+fn verdicts_have_exit_codes() {
+    let folder = Folder::new();
+    let base = folder.trial("base", 100_000);
+    let check = |throughput: u64, more: &[&str], expect: &str, code: i32| {
+        let head = folder.trial("head", throughput);
+        let (run, saved) = folder.ab(&base, &head, more);
+        assert_eq!((run.out.trim(), run.code), (expect, code), "{}", run.err);
+        let saved = json(&saved);
+        assert_eq!(
+            (&saved["schema"], &saved["partial"]),
+            (&"pipewright.bench/1".into(), &false.into())
+        );
+        assert_eq!(saved["verdict"], expect);
+    };
+    check(100_000, &[], "equivalent", 0);
+    check(70_000, &[], "regressed", 10);
+    check(150_000, &[], "improved", 0);
+}
+
+#[test]
+fn noise_is_no_verdict_and_can_be_denied() {
+    let folder = Folder::new();
+    // Every process is as fast as its id says.
+    let noisy = folder.script("noisy", "rate=$((1000 + $$ * 7919 % 9000))");
+    let (run, _) = folder.ab(&noisy, &noisy, &[]);
+    assert!(
+        ["refused", "inconclusive"].contains(&run.out.trim()),
+        "{}",
+        run.out
+    );
+    assert_eq!(run.code, 0);
+    let (run, _) = folder.ab(&noisy, &noisy, &["--deny-refused", "--deny-inconclusive"]);
+    assert!([13, 14].contains(&run.code), "{}", run.code);
+}
+
+#[test]
+fn what_was_finished_is_kept_when_a_trial_breaks() {
+    let folder = Folder::new();
+    let good = folder.trial("good", 1000);
+    let count = folder.path("count");
+    let breaks = format!(
+        "echo x >> {0}; if [ $(wc -l < {0}) -gt 5 ]; then exit 7; fi; rate=1000",
+        count.display()
+    );
+    let (run, saved) = folder.ab(&good, &folder.script("breaks", &breaks), &[]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    let saved = json(&saved);
+    assert_eq!(saved["partial"], true);
+    assert_eq!(saved["scenarios"][0]["blocks"], 2);
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_is_finished() {
+    let folder = Folder::new();
+    let good = folder.trial("good", 1000);
+    // The third call presses Ctrl-C.
+    let count = folder.path("count");
+    let stops = format!(
+        "echo x >> {0}; if [ $(wc -l < {0}) -eq 7 ]; then kill -INT $PPID; fi; rate=1000",
+        count.display()
+    );
+    let (run, saved) = folder.ab(&good, &folder.script("stops", &stops), &[]);
+    assert_eq!(run.code, 130, "{}", run.err);
+    assert!(
+        run.err.contains("interrupted: what was finished is kept"),
+        "{}",
+        run.err
+    );
+    let saved = json(&saved);
+    assert_eq!(
+        (&saved["partial"], &saved["scenarios"][0]["blocks"]),
+        (&true.into(), &3.into())
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    let bench = env!("CARGO_BIN_EXE_bench");
+    // Files may have 512 bytes, and the signal that says so is ignored: writing fails as on a full disk.
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {bench} run --bin {} --no-guards --quiet --out out",
+        trial.display()
+    );
+    let run = run(Command::new("sh")
+        .arg("-c")
+        .arg(line)
+        .current_dir(folder.0.path()));
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.starts_with("error: cannot "), "{}", run.err);
+    let left = fs::read_dir(folder.path("out")).map_or(0, Iterator::count);
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn targets_decide_how_a_run_ends() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 100_000);
+    let check = |targets: &str, code: i32, expect: &str| {
+        folder.write("targets.ron", targets);
+        let bin = trial.to_str().expect("paths are text");
+        let run = folder.bench(&[
+            "run",
+            "--bin",
+            bin,
+            "--no-guards",
+            "--quiet",
+            "--out",
+            "out",
+            "--targets",
+            "targets.ron",
+        ]);
+        assert_eq!(run.code, code, "{}", run.err);
+        assert!(
+            format!("{}{}", run.out, run.err).contains(expect),
+            "{}{}",
+            run.out,
+            run.err
+        );
+    };
+    let target = |least: u64| {
+        format!("(targets: [(of: \"throughput/*\", metric: \"throughput\", at_least: {least}.0)])")
+    };
+    check(&target(1_000), 0, "pass");
+    check(&target(1_000_000), 11, "a target is missed");
+    check(
+        "(targets: [(of: \"*\", metric: \"speed\", at_least: 1.0)])",
+        2,
+        "no metric is called `speed`",
+    );
+    check("(targets: [", 2, "targets.ron");
+}
+
+#[test]
+fn results_that_cannot_be_compared_are_refused() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    let (_, saved) = folder.ab(&trial, &trial, &[]);
+    let mut other = json(&saved);
+    other["env"]["fields"]["cpu_model"] = "another one".into();
+    let other = folder.write("other.json", &other.to_string());
+    folder.write("half.json", "{\"schema\": \"pipewri");
+    let newer = fs::read_to_string(&saved)
+        .expect("it is there")
+        .replace("pipewright.bench/1", "pipewright.bench/2");
+    folder.write("newer.json", &newer);
+    let saved = saved.to_str().expect("paths are text");
+    let check = |other: &str, code: i32, expect: &str| {
+        let run = folder.bench(&["compare", saved, other]);
+        assert_eq!(run.code, code, "{}", run.err);
+        assert!(run.err.contains(expect), "{}", run.err);
+    };
+    check(other.to_str().expect("paths are text"), 14, "cpu_model: `");
+    check("half.json", 2, "it is damaged");
+    check("newer.json", 2, "has the schema `pipewright.bench/2`");
+    check("missing.json", 2, "there is no result `missing.json`");
+    check(saved, 0, "");
+}
+
+#[test]
+fn a_report_is_written_beside_its_result() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    let (_, saved) = folder.ab(&trial, &trial, &[]);
+    let run = folder.bench(&["report", saved.to_str().expect("paths are text")]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let html = fs::read_to_string(folder.path("out/report.html")).expect("it was written");
+    assert!(html.contains("<svg") && html.contains("What changed"));
+    let md = fs::read_to_string(folder.path("out/report.md")).expect("it was written");
+    assert!(
+        md.contains("| throughput/fused | throughput (gates) |"),
+        "{md}"
+    );
+}
+
+#[test]
+fn what_is_typed_wrongly_says_what_there_is() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    let trial = trial.to_str().expect("paths are text");
+    let check = |args: &[&str], expect: &str| {
+        let run = folder.bench(args);
+        assert_eq!(run.code, 2, "{args:?}: {}", run.err);
+        assert!(run.err.contains(expect), "{args:?}: {}", run.err);
+    };
+    check(
+        &["run", "--bin", trial, "latency"],
+        "there are `throughput/fused`",
+    );
+    check(
+        &["run", "--bin", trial, "--rate", "10k/s"],
+        "a load is for open loops",
+    );
+    check(&["run", "--bin", trial, "--rate", "fast"], "`--rate`");
+    check(&["run", "--bin", trial, "--soak", "30"], "`--soak`");
+    check(&["run", "--bin", "nothing"], "there is no binary `nothing`");
+    check(
+        &["ab", "--base", "no-such-revision"],
+        "is neither a revision nor a file",
+    );
+    check(&["frobnicate"], "unrecognized subcommand");
+}
