@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
+use pipewright_bench::random::Random;
 
-use crate::{random::Random, tasks::work};
+use crate::tasks::work;
 
 /// A request: when it should have arrived, and its rounds of [`work`].
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,8 @@ pub use crate::{
     batch::{Collector, Due},
     call::{Call, CallBatch, Outlet, Routed, finished, no_env, routed, routed_copied},
     calls::{
-        Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, key_of_called,
+        Answers, Call as Asked, Called, Calls as CallsOf, Desk as CallDesk, Entry, Itself,
+        key_of_called,
     },
     carrier::{Carrier, Task},
     counts::Counts,

@@ -107,10 +107,10 @@ impl Env {
     /// What was planted in `price`.
     fn faults(&self) {
         match self.plant {
-            Some(Plant::Stall(ms)) if self.stall_from.load(Relaxed) => {
-                if !self.stalled.swap(true, Relaxed) {
-                    thread::sleep(Duration::from_millis(ms));
-                }
+            Some(Plant::Stall(ms))
+                if self.stall_from.load(Relaxed) && !self.stalled.swap(true, Relaxed) =>
+            {
+                thread::sleep(Duration::from_millis(ms));
             }
             Some(Plant::Leak(bytes)) => std::mem::forget(black_box(vec![0_u8; bytes])),
             Some(Plant::Allocate) => {

@@ -22,7 +22,10 @@ use std::{fmt, mem, sync::Arc, thread};
 
 #[cfg(feature = "async")]
 pub use self::caller::Calling;
-pub use self::{caller::Caller, error::CallError};
+pub use self::{
+    caller::{Caller, Itself},
+    error::CallError,
+};
 use crate::{
     call_slots::{Answerer, Slots},
     diagnose::{CopiesForCaller, Crossing, FailsWith},

@@ -38,7 +38,8 @@ impl<T> Many<T> {
         tags.clear();
         tags.extend(stack.iter().rev().take(items));
         self.kept.borrow_mut().clear();
-        (self.before.set(0), self.judged.set(0));
+        self.before.set(0);
+        self.judged.set(0);
     }
 
     /// The stage is called with these.

@@ -153,8 +153,10 @@ fn misfits(
     problems
 }
 
+type ShedTime = fn(ShedSettings) -> u64;
+
 /// The numbers of `shed(..)`, in nanoseconds.
-const SHED: [(&str, fn(ShedSettings) -> u64); 2] = [
+const SHED: [(&str, ShedTime); 2] = [
     ("shed.target", |shed| shed.target),
     ("shed.interval", |shed| shed.interval),
 ];

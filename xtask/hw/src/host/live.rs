@@ -85,7 +85,8 @@ fn kernel_config() -> Option<String> {
 }
 
 fn try_realtime() -> Result<(), String> {
-    let asked = thread::spawn(|| realtime(1)).join();
+    // On a thread of its own, which takes the priority with it when it ends.
+    let asked = thread::scope(|scope| scope.spawn(|| realtime(1)).join());
     match asked {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
