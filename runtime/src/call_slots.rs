@@ -287,7 +287,7 @@ unsafe fn put_back<A>(slot: NonNull<Slot<A>>) {
 
 impl<A> Asker<A> {
     /// The answer, if there is one.
-    fn take(&mut self) -> Option<A> {
+    pub(crate) fn take(&mut self) -> Option<A> {
         let slot = self.slot?;
         // SAFETY: a slot is freed by whoever leaves it second, which is not before this end has.
         let Slot {

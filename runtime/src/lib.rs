@@ -170,7 +170,7 @@ built_on_them! {
         calls::{Answers, CallError, Caller},
         classify::{Classify, ErrorClass},
         dropped::Dropped,
-        dry_run::{DryRun, IntoSpan, SpanError},
+        dry_run::{DryCall, DryRun, IntoSpan, SpanError},
         emit::{Emit, Flow},
         error::{
             InitError, Panicked, RunError, SendBatchError, SendError, StartError, TrySendError, TuningError,

@@ -81,13 +81,13 @@ impl<P: Blueprint> Metrics<P> {
     }
 
     /// Of stages that were counted elsewhere.
-    pub(crate) fn of_stages(stages: Box<[StageMetrics]>) -> Self {
+    pub(crate) fn of_stages(stages: Box<[StageMetrics]>, late_answers: u64) -> Self {
         Self {
             stages,
             workers: Box::default(),
             memory: None,
             buffers: Buffers::default(),
-            late_answers: 0,
+            late_answers,
             pipeline: Of::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{Answer, Answers, Call, CallError, Called, Desk, Refusal};
 use crate::{
     call_slots::{Asker, Slots},
+    dry_run::DryRun,
     graph::Blueprint,
     lane::Lane,
     running::Running,
@@ -25,6 +26,8 @@ type Refused<P> = CallError<<P as Blueprint>::Input, <P as Answers>::Failure>;
 pub trait Itself<Same: Blueprint>: Blueprint {
     /// The run, unchanged.
     fn run(run: &Running<Self>) -> &Running<Same>;
+    /// The dry run, unchanged.
+    fn dry_run<'r, 's>(run: &'r mut DryRun<'s, Self>) -> &'r mut DryRun<'s, Same>;
     /// The request, unchanged.
     fn request(request: Self::Input) -> Same::Input;
 }
@@ -32,6 +35,10 @@ pub trait Itself<Same: Blueprint>: Blueprint {
 impl<P: Blueprint> Itself<P> for P {
     #[inline(always)]
     fn run(run: &Running<P>) -> &Running<P> {
+        run
+    }
+
+    fn dry_run<'r, 's>(run: &'r mut DryRun<'s, P>) -> &'r mut DryRun<'s, P> {
         run
     }
 
@@ -260,7 +267,7 @@ fn until(timeout: Duration) -> Room {
 }
 
 /// An answer, with the names of stages.
-fn replied<P: Answers>(answer: Answer<P>) -> Replied<P> {
+pub(crate) fn replied<P: Answers>(answer: Answer<P>) -> Replied<P> {
     let name = |stage: u16| {
         let stage = P::TOPOLOGY.stages.get(usize::from(stage));
         stage.map_or("input", |stage| stage.name)

@@ -22,6 +22,7 @@ use std::{fmt, mem, sync::Arc, thread};
 
 #[cfg(feature = "async")]
 pub use self::caller::Calling;
+pub(crate) use self::caller::replied;
 pub use self::{
     caller::{Caller, Itself},
     error::CallError,
@@ -115,6 +116,16 @@ impl<P: Answers> Call<P> {
     #[inline(always)]
     pub fn left(self) -> Self {
         self.at(BETWEEN)
+    }
+
+    /// As [`Self::at`], of a call that lies somewhere.
+    pub(crate) fn set_at(&mut self, stage: u16) {
+        self.at = stage;
+    }
+
+    /// As [`Self::left`], of a call that lies somewhere.
+    pub(crate) fn set_left(&mut self) {
+        self.at = BETWEEN;
     }
 
     /// Answers.

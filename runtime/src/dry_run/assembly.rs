@@ -2,6 +2,7 @@
 
 use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, mem, time::Duration};
 
+use super::calls::AnswerFn;
 use crate::{
     batch::Batch,
     breaker::Refused,
@@ -57,6 +58,12 @@ pub(super) struct Part<'s, E> {
     pub(super) fallback: Option<FallbackFn<E>>,
     /// The error of an item whose future takes too long.
     pub(super) late: Option<LateFn>,
+    /// Do calls come through it?
+    pub(super) passes: bool,
+    /// Answers a call with what it sends.
+    pub(super) answer: Option<AnswerFn>,
+    /// Ends a call with its error.
+    pub(super) fail: Option<AnswerFn>,
 }
 
 /// A stage with its states, without its types.
@@ -265,7 +272,7 @@ impl<P: Blueprint> DryAssembly<P> {
         }));
     }
 
-    fn part(&mut self, id: u16) -> &mut Part<'static, P::Env> {
+    pub(super) fn part(&mut self, id: u16) -> &mut Part<'static, P::Env> {
         &mut self.parts[usize::from(id)]
     }
 }
@@ -294,6 +301,9 @@ impl<E> Default for Part<'_, E> {
             panic: None,
             fallback: None,
             late: None,
+            passes: false,
+            answer: None,
+            fail: None,
         }
     }
 }

@@ -27,6 +27,19 @@ enum Door {
     Variant(usize, &'static str),
 }
 
+impl Door {
+    /// The stage behind which it is.
+    fn stage(self) -> Option<usize> {
+        match self {
+            Self::Input => None,
+            Self::Main(stage)
+            | Self::Err(stage)
+            | Self::Diverted(stage)
+            | Self::Variant(stage, _) => Some(stage),
+        }
+    }
+}
+
 impl<E> Engine<'_, E> {
     /// Brings what waits at the doors that a stage reads to all readers of those doors.
     pub(super) fn collect(&mut self, stage: usize) {
@@ -61,22 +74,22 @@ impl<E> Engine<'_, E> {
     }
 
     /// Hands on what a stage or source sent by its main door, or by the door of its variant.
-    fn hand_on_sent(&mut self, from: usize, Timed { item, when, kept }: Timed) {
+    fn hand_on_sent(&mut self, from: usize, sent: Timed) {
         let Some(route) = &self.nodes[from].part.route else {
-            return self.hand_on(Door::Main(from), Timed { item, when, kept }, None);
+            return self.hand_on(Door::Main(from), sent, None);
         };
-        let routed = route(item);
+        let routed = route(sent.item);
         let item = Timed {
             item: routed.item,
-            when,
-            kept,
+            ..sent
         };
         self.hand_on(Door::Variant(from, routed.door), item, routed.copy);
     }
 
     /// Hands an item to every reader of a door. If the run has failed, counts it as dropped before each of them.
-    fn hand_on(&mut self, door: Door, item: Timed, copy: Option<CopyFn>) {
+    fn hand_on(&mut self, door: Door, mut item: Timed, copy: Option<CopyFn>) {
         let readers = self.readers(door);
+        let mut call = item.call.take();
         let Some((_, others)) = readers.split_last() else {
             return;
         };
@@ -88,6 +101,7 @@ impl<E> Engine<'_, E> {
                     item: self.copy_of(door, &*item.item, copy.as_ref()),
                     when,
                     kept: self.kept_copy(door, &item),
+                    call: None,
                 };
                 others.iter().map(copy).collect::<Vec<_>>()
             }));
@@ -95,13 +109,28 @@ impl<E> Engine<'_, E> {
                 Ok(copies) => {
                     for (reader, item) in readers.into_iter().zip(copies.into_iter().chain([item]))
                     {
-                        let item = self.as_letter(door, reader, item);
+                        let mut item = self.as_letter(door, reader, item);
+                        // It goes on to the one reader that leads to the answer; where there is none, it ends in the stage behind it.
+                        if self.nodes[reader].part.passes {
+                            item.call = call.take();
+                        }
+                        if let Some(call) = &mut item.call {
+                            call.leave();
+                        }
                         self.nodes[reader].queue.push(item);
                     }
                 }
-                Err(payload) => return self.lost_by_copying(door, &readers, payload),
+                Err(payload) => {
+                    if let (Some(call), Some(stage)) = (call, door.stage()) {
+                        call.panicked(stage as u16);
+                    }
+                    return self.lost_by_copying(door, &readers, payload);
+                }
             }
         } else {
+            if let Some(call) = &mut call {
+                call.leave();
+            }
             self.drop_before(&readers);
         }
         self.count_routed(door);
@@ -121,7 +150,9 @@ impl<E> Engine<'_, E> {
         let Some((_, make)) = letters.find(|(by, _)| *by == reader) else {
             return error;
         };
-        let Timed { item, when, kept } = error;
+        let Timed {
+            item, when, kept, ..
+        } = error;
         let class = self.nodes[stage].part.class.as_ref();
         let class = class.map_or(ErrorClass::Dependency, |class| class(&*item).0);
         let whence = Whence::dry(when.from, when.at).told(class, when.calls);
@@ -129,6 +160,7 @@ impl<E> Engine<'_, E> {
             item: make(item, kept, whence),
             when: When { calls: 1, ..when },
             kept: None,
+            call: None,
         }
     }
 

@@ -7,7 +7,6 @@
 //! What a stage sent stays at its doors until a reader runs, so that the caller can take it instead.
 
 use std::{
-    any::Any,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
@@ -15,18 +14,18 @@ use std::{
 
 use pipewright_spec::{
     info::{DoorInfo, TopologyInfo},
-    options::{OnError, OnPanic, Overflow},
+    options::Overflow,
 };
 
 use super::{
     assembly::{Machine, Outputs, Part},
+    calls::{MaybeCall, panicked_in, send},
     guarded::DryGuard,
 };
 use crate::{
     call::{CopyFn, Item, PATIENCE},
-    drive::panic_message,
-    dropped::Dropped,
-    error::{Panicked, RunError},
+    dropped::{Dropped, Why, drop_for},
+    error::RunError,
     flights::TimedOut,
     intake::NEVER,
     metrics::against_the_stream,
@@ -34,9 +33,6 @@ use crate::{
     settings::{BATCH, Settings, StageSettings},
     shared::PanicNote,
 };
-
-/// Most panic messages that a report keeps.
-const PANICS_KEPT: usize = 8;
 
 /// The state of a dry run, without its types.
 pub(super) struct Engine<'s, E> {
@@ -66,7 +62,7 @@ pub(super) struct Node<'s, E> {
     /// What came and is not called yet.
     pub(super) queue: Vec<Timed>,
     /// What waits for its batch to fill.
-    held: Vec<Timed>,
+    pub(super) held: Vec<Timed>,
     /// What left by the main door and no reader has asked for.
     pub(super) sent: Vec<Timed>,
     /// What left by the `Err` door and no reader has asked for.
@@ -119,6 +115,8 @@ pub(super) struct Timed {
     pub(super) when: When,
     /// Of an error: the item that failed, where a dead letter has it.
     pub(super) kept: Option<Item>,
+    /// The call that it belongs to.
+    pub(super) call: MaybeCall,
 }
 
 /// A time and, among what came at that time, a place.
@@ -196,23 +194,26 @@ impl<'s, E> Engine<'s, E> {
     }
 
     /// Pushes an item that is of no use after `until`; gives it back if the input is full and says so.
-    pub(super) fn feed_input(&mut self, item: Item, until: u64) -> Option<Item> {
+    pub(super) fn feed_input(&mut self, item: Item, call: MaybeCall, until: u64) -> Option<Timed> {
         let full = self.input.waiting.len() >= self.settings.input_queue(self.info) as usize;
         let overflow = self.info.overflow_of_input();
+        let mut item = self.timed(item, Some(("input", self.input.count as u32)));
+        (item.when.until, item.call) = (until, call);
         if full && overflow == Overflow::Reject {
             return Some(item);
         }
-        let mut item = self.timed(item, Some(("input", self.input.count as u32)));
-        item.when.until = until;
         self.input.count += 1;
         if full && overflow.is_lossy() {
             self.drop_before_input_readers();
         }
         match overflow {
-            Overflow::DropNewest if full => return None,
+            Overflow::DropNewest if full => {
+                drop_for(Why::Overflow, item);
+                return None;
+            }
             // All items of a dry run are of one lane.
             Overflow::DropOldest | Overflow::ShedLowest if full => {
-                self.input.waiting.remove(0);
+                drop_for(Why::Overflow, self.input.waiting.remove(0));
             }
             _ => {}
         }
@@ -293,6 +294,7 @@ impl<'s, E> Engine<'s, E> {
             let Some(item) = queue.next() else { break };
             if item.when.until <= item.when.at {
                 self.nodes[stage].tally.dropped.expired += 1;
+                drop_for(Why::Expired, item);
                 continue;
             }
             if self.nodes[stage].guard.is_some() {
@@ -306,7 +308,7 @@ impl<'s, E> Engine<'s, E> {
                 self.flush_if_due(stage, item.when.at);
                 self.hold(stage, item);
             } else {
-                self.call(stage, vec![item.item], item.when);
+                self.call(stage, vec![item.item], vec![item.call], item.when);
             }
         }
         self.nodes[stage].queue = queue.collect();
@@ -365,19 +367,30 @@ impl<'s, E> Engine<'s, E> {
             calls: 1,
             until: NEVER,
         };
-        let items = held.into_iter().map(|item| item.item).collect();
-        self.call(stage, items, when);
+        let parts = held.into_iter().map(|item| (item.item, item.call));
+        let (items, calls) = parts.unzip();
+        self.call(stage, items, calls, when);
     }
 
     /// Calls a stage, and leaves what it sends at its doors.
-    fn call(&mut self, stage: usize, items: Vec<Item>, when: When) {
+    fn call(&mut self, stage: usize, items: Vec<Item>, calls: Vec<MaybeCall>, when: When) {
         let known = self.nodes[stage].failed.len();
-        self.call_only(stage, items, when);
+        self.call_only(stage, items, calls, when);
         self.stop_for_errors(stage, known);
+        self.fail_calls(stage, known);
     }
 
     /// As [`Self::call`], whatever its errors mean. Says whether it panicked.
-    pub(super) fn call_only(&mut self, stage: usize, items: Vec<Item>, when: When) -> bool {
+    pub(super) fn call_only(
+        &mut self,
+        stage: usize,
+        items: Vec<Item>,
+        mut calls: Vec<MaybeCall>,
+        when: When,
+    ) -> bool {
+        for call in calls.iter_mut().flatten() {
+            call.enter(stage as u16);
+        }
         let env = &self.env;
         let node = &mut self.nodes[stage];
         let _entered = node.is_async.then(|| self.reactor.enter());
@@ -400,132 +413,54 @@ impl<'s, E> Engine<'s, E> {
             took,
             late,
         } = machine.outputs(attempt.is_err());
-        let late = late.then_some(node.part.late.as_ref());
-        if let Some(Some(error)) = &late {
+        let mut is_lost = late;
+        if let Some(error) = node.part.late.as_ref().filter(|_| late) {
             failed.push((0, error(node.late)));
+            is_lost = false;
         }
         node.tally.sent += sent.len() as u64 + took;
         node.tally.failed += failed.len() as u64;
-        let timed = |item| Timed {
-            item,
-            when,
-            kept: None,
-        };
-        node.sent.extend(sent.into_iter().map(timed));
+        let mut call_of = |at: usize| calls.get_mut(at).and_then(Option::take);
         for (at, item) in failed {
             // A closure that stands for the stage may send several errors.
             let kept = keep.zip(kept.get(at)).map(|(keep, item)| keep(&**item));
-            node.failed.push(Timed { item, when, kept });
+            let call = call_of(at);
+            node.failed.push(Timed {
+                item,
+                when,
+                kept,
+                call,
+            });
+        }
+        // Where calls come through, what is sent is in the places of the items, or of the only one.
+        for (at, item) in sent.into_iter().enumerate() {
+            let call = call_of(at);
+            send(node, item, when, call);
         }
         let is_panic = attempt.is_err();
         match attempt {
-            Ok(Ok(())) if matches!(late, Some(None)) => {
+            Ok(Ok(())) if is_lost => {
                 let most = node.late.after;
                 let message =
                     format!("a future did not end within the {most:?} that a dry run waits");
+                panicked_in(stage, calls);
                 self.panicked(stage, came, Box::new(message));
             }
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
+                calls.iter_mut().flatten().for_each(|call| call.leave());
                 self.nodes[stage].tally.dropped_inside += came;
                 self.fail(RunError::state(error));
             }
             Err(payload) if self.leaves(stage) => {
-                self.panicked_out(stage, came, kept, when, payload);
+                self.panicked_out(stage, calls, kept, when, payload);
             }
-            Err(payload) => self.panicked(stage, came, payload),
+            Err(payload) => {
+                panicked_in(stage, calls);
+                self.panicked(stage, came, payload);
+            }
         }
         is_panic
-    }
-
-    /// Do items with which a stage panics leave by its `Err`?
-    fn leaves(&self, stage: usize) -> bool {
-        self.settings.stages[stage].on_panic == OnPanic::DeadLetter
-            && self.nodes[stage].part.panic.is_some()
-    }
-
-    /// The items with which a stage panicked leave by its `Err`.
-    fn panicked_out(
-        &mut self,
-        stage: usize,
-        items: u64,
-        kept: Vec<Item>,
-        when: When,
-        payload: Box<dyn Any + Send>,
-    ) {
-        let panicked = Panicked {
-            stage: self.info.stages[stage].name,
-            message: panic_message(payload),
-        };
-        self.note(panicked.stage, &panicked.message);
-        let node = &mut self.nodes[stage];
-        if let Some(machine) = &mut node.part.machine {
-            machine.reset();
-        }
-        if let Some(make) = &node.part.panic {
-            node.tally.failed += items;
-            let mut kept = kept.into_iter();
-            let error = |_| Timed {
-                item: make(panicked.clone()),
-                when,
-                kept: kept.next(),
-            };
-            node.failed.extend((0..items).map(error));
-        }
-    }
-
-    /// Ends the run if the stage has sent errors since there were `known`, and that is what they do.
-    pub(super) fn stop_for_errors(&mut self, stage: usize, known: usize) {
-        let stops = self.info.stages[stage].on_error == Some(OnError::Stop);
-        if stops && self.nodes[stage].failed.len() > known {
-            self.stop_for_error(stage, known);
-        }
-    }
-
-    fn stop_for_error(&mut self, stage: usize, error: usize) {
-        let node = &self.nodes[stage];
-        let text = node.part.err_text.as_ref();
-        let error = text.map_or_else(
-            || "an error that cannot be shown".to_owned(),
-            |text| text(&*node.failed[error].item),
-        );
-        let stage = self.info.stages[stage].name;
-        self.fail(RunError::Failed { stage, error });
-    }
-
-    /// Decides what follows a panic that lost `items`.
-    pub(super) fn panicked(&mut self, stage: usize, items: u64, payload: Box<dyn Any + Send>) {
-        let message = panic_message(payload);
-        let name = self.info.stages[stage].name;
-        self.note(name, &message);
-        let node = &mut self.nodes[stage];
-        node.tally.panicked += items;
-        match self.settings.stages[stage].on_panic {
-            OnPanic::Isolate | OnPanic::DeadLetter | OnPanic::Keep => {}
-            OnPanic::Reset => {
-                if let Some(machine) = &mut node.part.machine {
-                    machine.reset();
-                }
-            }
-            OnPanic::Stop => self.fail(RunError::Panicked {
-                stage: name,
-                message,
-            }),
-        }
-    }
-
-    pub(super) fn note(&mut self, stage: &'static str, message: &str) {
-        if self.panics.len() < PANICS_KEPT {
-            self.panics.push(PanicNote {
-                stage,
-                message: message.to_owned(),
-            });
-        }
-    }
-
-    /// Ends the run with an error; the first one counts.
-    pub(super) fn fail(&mut self, error: RunError) {
-        self.error.get_or_insert(error);
     }
 
     fn timed(&mut self, item: Item, from: Option<(&'static str, u32)>) -> Timed {
@@ -541,6 +476,7 @@ impl<'s, E> Engine<'s, E> {
             item,
             when,
             kept: None,
+            call: None,
         }
     }
 }

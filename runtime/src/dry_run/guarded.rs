@@ -13,10 +13,14 @@ use std::{
 
 use pipewright_spec::info::Kind;
 
-use super::engine::{Engine, Timed, When};
+use super::{
+    calls::{panicked_in, send},
+    engine::{Engine, Timed, When},
+};
 use crate::{
     breaker::{Clock, Hand, Refused, Ticket},
     classify::ErrorClass,
+    dropped::{Why, drop_for},
     error::RunError,
     guard::{
         Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway, Watch,
@@ -32,6 +36,8 @@ pub(super) struct DryGuard {
     at: u64,
     /// Since when its first item waits.
     since: Option<u64>,
+    /// Until when, if it is known.
+    pub(super) due: Option<u64>,
     /// Tries again of its first item.
     tries: u32,
     /// The next one is not before this time.
@@ -53,6 +59,7 @@ impl DryGuard {
             hand,
             at: 0,
             since: None,
+            due: None,
             tries: 0,
             not_before: 0,
             last: false,
@@ -137,6 +144,7 @@ impl<E> Engine<'_, E> {
                 own.waits_from_now_on();
                 let due = own.not_before.min(item.when.until);
                 if due > limit {
+                    own.due = Some(due);
                     return Some(item);
                 }
                 own.go_to(due);
@@ -144,6 +152,7 @@ impl<E> Engine<'_, E> {
             if item.when.until <= own.at {
                 own.is_done();
                 self.nodes[stage].tally.dropped.expired += 1;
+                drop_for(Why::Expired, item);
                 return None;
             }
             let guard = Rc::clone(&own.guard);
@@ -153,6 +162,7 @@ impl<E> Engine<'_, E> {
                     let due = own.at.saturating_add(wait).min(item.when.until);
                     own.waits_from_now_on();
                     if due > limit {
+                        own.due = Some(due);
                         return Some(item);
                     }
                     own.go_to(due);
@@ -161,6 +171,7 @@ impl<E> Engine<'_, E> {
                     let due = due.min(item.when.until);
                     own.waits_from_now_on();
                     if due > limit {
+                        own.due = Some(due);
                         return Some(item);
                     }
                     own.go_to(due);
@@ -180,6 +191,7 @@ impl<E> Engine<'_, E> {
                 Admission::Drop => {
                     own.is_done();
                     guard.drops(1);
+                    drop_for(Why::Breaker, item);
                     self.nodes[stage].tally.dropped.breaker += 1;
                     return None;
                 }
@@ -210,7 +222,12 @@ impl<E> Engine<'_, E> {
         }
         let node = &self.nodes[stage];
         let (panicked, known) = (node.tally.panicked, node.failed.len());
-        let is_panic = self.call_only(stage, vec![item.item], item.when.at(own.at));
+        let is_panic = self.call_only(
+            stage,
+            vec![item.item],
+            vec![item.call],
+            item.when.at(own.at),
+        );
         let classes = self.classes(stage, known);
         let panicked = self.nodes[stage].tally.panicked > panicked && own.guard.counts_panics();
         let failed = panicked
@@ -235,6 +252,8 @@ impl<E> Engine<'_, E> {
                 item: kept,
                 when: item.when,
                 kept: None,
+                // Calls do not pass stages that try again.
+                call: None,
             });
         }
         for error in &mut self.nodes[stage].failed[known..] {
@@ -249,6 +268,7 @@ impl<E> Engine<'_, E> {
             self.fail(RunError::Failed { stage, error });
         }
         self.stop_for_errors(stage, known);
+        self.fail_calls(stage, known);
         None
     }
 
@@ -273,7 +293,10 @@ impl<E> Engine<'_, E> {
     }
 
     /// An item leaves as it is.
-    fn divert(&mut self, stage: usize, item: Timed, own: &DryGuard) {
+    fn divert(&mut self, stage: usize, mut item: Timed, own: &DryGuard) {
+        if let Some(call) = &mut item.call {
+            call.enter(stage as u16);
+        }
         let node = &mut self.nodes[stage];
         node.tally.received += 1;
         node.tally.diverted += 1;
@@ -291,24 +314,31 @@ impl<E> Engine<'_, E> {
             return;
         };
         node.tally.received += 1;
+        let mut call = item.call;
+        if let Some(call) = &mut call {
+            call.enter(stage as u16);
+        }
         match catch_unwind(AssertUnwindSafe(|| fallback(item.item, env))) {
             Ok(item) => {
                 node.tally.sent += 1;
                 if self.info.stages[stage].kind != Kind::Sink {
-                    node.sent.push(Timed {
-                        item,
-                        when,
-                        kept: None,
-                    });
+                    send(node, item, when, call);
                 }
             }
-            Err(payload) => self.panicked(stage, 1, payload),
+            Err(payload) => {
+                panicked_in(stage, vec![call]);
+                self.panicked(stage, 1, payload);
+            }
         }
     }
 
     /// An item fails without a call.
-    fn refuse(&mut self, stage: usize, refused: Refused, item: Timed, own: &DryGuard) {
+    fn refuse(&mut self, stage: usize, refused: Refused, mut item: Timed, own: &DryGuard) {
+        if let Some(call) = &mut item.call {
+            call.enter(stage as u16);
+        }
         let node = &mut self.nodes[stage];
+        let known = node.failed.len();
         let Some(refusal) = &node.part.refusal else {
             return;
         };
@@ -321,6 +351,8 @@ impl<E> Engine<'_, E> {
                 ..item.when.at(own.at)
             },
             kept: node.part.keep.is_some().then_some(item.item),
+            call: item.call,
         });
+        self.fail_calls(stage, known);
     }
 }

@@ -2,7 +2,9 @@
 
 mod assembly;
 mod audit;
+mod calls;
 mod doors;
+mod ends;
 mod engine;
 mod guarded;
 mod span;
@@ -13,6 +15,7 @@ use pipewright_spec::info::Kind;
 
 pub use self::{
     assembly::DryAssembly,
+    calls::DryCall,
     span::{IntoSpan, SpanError},
 };
 use self::{
@@ -22,6 +25,7 @@ use self::{
 use crate::{
     builder::Builder,
     call::{Item, Outlet, open},
+    calls::Entry,
     diagnose::StageOf,
     error::TuningError,
     graph::{Blueprint, States},
@@ -30,6 +34,7 @@ use crate::{
     metrics::Metrics,
     report::{Failed, Report},
     running::Of,
+    sync::{Arc, AtomicU64, Ordering},
 };
 
 /// A pipeline that runs on the calling thread, when it is told to, with a clock that only [`advance`](Self::advance)
@@ -59,6 +64,9 @@ use crate::{
 /// source, taking from a sink) is a mistake in the test, and panics there.
 pub struct DryRun<'s, P: Blueprint> {
     engine: Engine<'s, P::Env>,
+    desk: <P::Queued as Entry<P::Input>>::Desk,
+    /// Answers whose callers had gone.
+    late_answers: Arc<AtomicU64>,
     pipeline: Of<P>,
 }
 
@@ -70,7 +78,10 @@ impl<P: Blueprint> Builder<P> {
         self.settings.begin();
         let assembly = DryAssembly::<P>::new();
         let (parts, input_copy) = (assembly.parts, assembly.input_copy);
+        let late_answers = Arc::default();
         DryRun {
+            desk: <P::Queued as Entry<P::Input>>::desk(&late_answers),
+            late_answers,
             engine: Engine::new(P::TOPOLOGY, self.settings, env, parts, input_copy),
             pipeline: Of::default(),
         }
@@ -131,8 +142,8 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
         items: impl IntoIterator<Item = P::Input>,
     ) -> Vec<P::Input> {
         let boxed = items.into_iter().map(|item| Box::new(item) as Item);
-        let refused = boxed.filter_map(|item| self.engine.feed_input(item, until));
-        refused.map(open).collect()
+        let refused = boxed.filter_map(|item| self.engine.feed_input(item, None, until));
+        refused.map(|refused| open(refused.item)).collect()
     }
 
     /// Changes numbers as [`Running::retune`](crate::Running::retune) does, from the next batch on.
@@ -247,7 +258,8 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
     /// What every stage has counted so far. What a stage sent by the doors of its variants counts as on its way only when
     /// a reader has run.
     pub fn metrics(&self) -> Metrics<P> {
-        Metrics::of_stages(self.engine.stages())
+        let late = self.late_answers.load(Ordering::Relaxed);
+        Metrics::of_stages(self.engine.stages(), late)
     }
 
     /// Runs every stage, calls batch stages with what they hold, and ends. The report's time is that of the run's clock.

@@ -6,6 +6,7 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
+mod dry;
 mod links;
 mod readers;
 

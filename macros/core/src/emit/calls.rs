@@ -13,7 +13,7 @@ use quote::{quote, quote_spanned};
 
 use super::{
     flow::hygienic,
-    pipe::{Output, Pipe},
+    pipe::{Output, Pipe, mixed},
     segment,
 };
 use crate::place::Place;
@@ -248,6 +248,32 @@ pub(crate) fn failure(pipe: &Pipe<'_>, stage: usize, read: bool) -> Leaving {
         copies: quote_spanned!(span=> let answer = call.copy::<_, #marker>(&x);),
         end: quote_spanned!(span=> call.fail_copy::<#marker>(#id, answer);),
     }
+}
+
+/// What a dry run is told about the calls that come through a stage.
+pub(crate) fn dry(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
+    if !pipe.calls.pass(stage) {
+        return TokenStream::new();
+    }
+    let (ident, id) = (&pipe.nodes[stage].ident, &pipe.nodes[stage].id);
+    let reads = |door| !pipe.readers(Output { stage, door }).is_empty();
+    let line = |verb: [&str; 2], read: bool, Leaving { copies, end }: Leaving| {
+        let verb = mixed(verb[usize::from(read)]);
+        let gives_back = read.then(|| hygienic!(x));
+        hygienic!(a.#verb::<#ident>(#id, |call, x| { #copies #end #gives_back });)
+    };
+    let mut lines = hygienic!(a.passes(#id););
+    if pipe.calls.end_at(stage) {
+        let read = reads(None) || !pipe.variants(stage).is_empty();
+        let verb = ["answers", "answers_copied"];
+        lines.extend(line(verb, read, answer(pipe, stage, read)));
+    }
+    if fails(pipe, stage) {
+        let read = reads(Some("Err"));
+        let verb = ["fails", "fails_copied"];
+        lines.extend(line(verb, read, failure(pipe, stage, read)));
+    }
+    lines
 }
 
 /// `impl rt::Answers`, for a pipeline with `reply`.

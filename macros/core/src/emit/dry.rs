@@ -22,6 +22,7 @@ pub(crate) fn dry(pipe: &Pipe<'_>) -> TokenStream {
         lines.extend(copies(pipe, stage));
         lines.extend(routes(pipe, stage));
         lines.extend(letter::dry(pipe, stage));
+        lines.extend(super::calls::dry(pipe, stage));
     }
     lines.extend(input_copies(pipe));
     let leaves = pipe
