@@ -6,6 +6,8 @@
 //! **Between batches.** A worker reads `quantum` when it plans a pull, and a source's numbers when it asks it. The size of a batch and
 //! its `linger` are one word, which a collector reads when the first item of a batch comes: so a batch has one size from its
 //! first item to its last. A breaker changes its numbers as it changes its state (see [`crate::breaker`]); what guards hold asks again.
+//! How others change is told where they are: lanes (`lane_queues.rs`), the room of the input (`intake.rs`), the times of shedding
+//! (`source/rules.rs`), seats of futures (`flights/mod.rs`), permits of a stage (`guard/bulkhead.rs`), how threads wait (`pin/mod.rs`).
 
 mod compared;
 

@@ -171,8 +171,11 @@ impl<P: Blueprint> Running<P> {
     /// Changes numbers of the run as the text of a tuning file says: wholly, or not at all. They hold from the next batch on.
     /// `name` stands for the text in errors and in the log. Returns what changed.
     ///
-    /// `batch`, `linger`, `idle` and `on_panic` of stages, `quantum` and `memory` can change while a run goes on. The others are
-    /// fixed when it starts; they may stand in the text as they are.
+    /// `quantum` and `memory` can change while a run goes on, and of stages `batch`, `linger`, `budget`, `idle`, `queue` (of the
+    /// input), `in_flight` (up to what it was when the run started), `priority`, `wait` (but for `spin`), `on_panic`, and the
+    /// numbers of `breaker`, `retry`, `rate`, `timeout`, `workers` and `shed`. The others are fixed when it starts; they may stand
+    /// in the text as they are. A queue that becomes smaller keeps what waits in it; so do stages in which there are too many
+    /// workers or futures.
     ///
     /// ```
     /// use pipewright::pipeline;
