@@ -122,6 +122,23 @@ fn a_guarded_stage_may_leave_its_batch_in_the_middle() {
 }
 
 #[test]
+fn items_leave_stages_by_doors_of_their_own() {
+    check(
+        "doors",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
+             #[stage(from = numbers, on_panic = dead_letter, breaker(on_open = divert))]
+             async fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n).await }
+             #[stage(from = ask, batch = 16, on_panic = dead_letter, retry(max = 2))]
+             fn tell(all: &mut Batch<u64>, env: &Env) -> Vec<Result<u64, NoAnswer>> { env.tell(all) }
+             #[sink(from = [tell, ask::Diverted])] fn print(n: u64) {}
+             #[sink(from = [ask::Err, tell::Err])] fn reject(error: NoAnswer) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn an_async_stage_hands_its_results_on_as_they_come() {
     check(
         "futures",

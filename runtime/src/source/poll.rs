@@ -170,6 +170,9 @@ fn ask<S, T>(
     }
 }
 
+/// Nobody tells a source that waits for what it gave to be done: it looks again after 1 ms.
+const SETTLING_NS: u64 = 1_000_000;
+
 /// What a source does that may have to go back, before it is asked: false if it is not to be asked now.
 fn goes_on<S, T>(w: &Worker<'_>, place: &Place, acked: &Acked<S>, inner: &mut Inner<S, T>) -> bool {
     let (ctl, shared) = (place.ctl(w), w.shared);
@@ -184,7 +187,7 @@ fn goes_on<S, T>(w: &Worker<'_>, place: &Place, acked: &Acked<S>, inner: &mut In
             false
         }
         (Standing::Busy, true) | (Standing::Returned { settled: false }, _) => {
-            rest(w, place, ctl);
+            rest_until(w, ctl, shared.now().saturating_add(SETTLING_NS));
             false
         }
         (Standing::Returned { settled: true }, _) => match shared.guards.turn_back_for() {

@@ -114,8 +114,10 @@ impl Flow<'_> {
             ),
         };
         let before = hygienic!(#before #saved #panics);
+        let over = self.forget_for_panics(stage, me);
         let call = hygienic! {
             let verdicts = #rt::at_once(#me.#watch, #id, xs.len(), #me.#batch.since(), || #checked);
+            #over
         };
         // What it takes out of its batch is kept before; the rest is there afterwards.
         let (before, items) = match &keeper {

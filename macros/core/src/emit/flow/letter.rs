@@ -131,6 +131,15 @@ impl Flow<'_> {
         quote_spanned!(span=> #me.#slot = Some(#rt::keep_all::<_, #producer>(&xs));)
     }
 
+    /// The batch is called, and did not panic: what panics from now on is no more than an item.
+    pub(super) fn forget_for_panics(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if !leaves(self.pipe, stage) {
+            return TokenStream::new();
+        }
+        let slot = self.fields.use_of(self.pipe, Field::Kept(stage));
+        hygienic!(#me.#slot = None;)
+    }
+
     /// `panicked`, by which items leave with which the stages of this loop panic; nothing where none of them does.
     pub(crate) fn panicked(&mut self, stages: &[usize]) -> TokenStream {
         let (pipe, rt, me) = (self.pipe, self.pipe.rt(), super::mixed("self"));
