@@ -440,9 +440,7 @@ impl<'s, E> Engine<'s, E> {
         let is_panic = attempt.is_err();
         match attempt {
             Ok(Ok(())) if is_lost => {
-                let most = node.late.after;
-                let message =
-                    format!("a future did not end within the {most:?} that a dry run waits");
+                let message = too_late(node.late.after);
                 panicked_in(stage, calls);
                 self.panicked(stage, came, Box::new(message));
             }
@@ -502,4 +500,8 @@ impl<'s, E> Node<'s, E> {
             guard: guard.map(DryGuard::new),
         }
     }
+}
+
+fn too_late(most: Duration) -> String {
+    format!("a future did not end within the {most:?} that a dry run waits")
 }

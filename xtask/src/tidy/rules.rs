@@ -59,6 +59,7 @@ pub(super) const UNSAFE_MODULES: &[&str] = &[
     "runtime/src/simd/level.rs",
     "runtime/src/simd/run.rs",
     "runtime/src/source/ingress.rs",
+    "runtime/src/source/ingress/taken.rs",
     "runtime/src/source/pieces.rs",
     "runtime/src/source/poll.rs",
     "runtime/src/spare.rs",

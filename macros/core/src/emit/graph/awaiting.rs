@@ -53,20 +53,9 @@ impl Glue<'_, '_> {
             initial(pipe.fields.of(field), value)
         });
         let parked = |outs: &TokenStream| hygienic!(self.#own.park(&flight, waiting, load, #outs));
-        let ahead = (futures::leaves_ahead(pipe, segment) && !carriers.is_empty()).then(|| {
-            let parked = parked(&hygienic!(rest));
-            let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
-            hygienic! {
-                let any = #(!#carriers.is_empty())||*;
-                if let Some(ahead) = flight.ahead(&load, any) {
-                    let rest = #made_again;
-                    w.put_aside(#parked);
-                    #(ahead.takes(&mut #carriers);)*
-                    #(#hand_on)*
-                    return;
-                }
-            }
-        });
+        let leaves_ahead = futures::leaves_ahead(pipe, segment) && !carriers.is_empty();
+        let ahead = leaves_ahead
+            .then(|| self.leave_ahead(segment, &carriers, &made_again, &parked(&hygienic!(rest))));
         let parked = parked(&outs);
         let (put_aside, done) = match plan.class {
             Class::Parallel => (hygienic!(return w.put_aside(#parked);), TokenStream::new()),
@@ -97,6 +86,28 @@ impl Glue<'_, '_> {
             #(#in_order)*
             #(#hand_on)*
             #done
+        }
+    }
+
+    /// Lets what a batch has made leave before the rest, which is `parked` with carriers that are `made_again`.
+    fn leave_ahead(
+        &self,
+        segment: usize,
+        carriers: &[TokenStream],
+        made_again: &TokenStream,
+        parked: &TokenStream,
+    ) -> TokenStream {
+        let outs = &self.pipe.plan.segments[segment].outs;
+        let hand_on = outs.iter().map(|out| self.hand_on(segment, out.link));
+        hygienic! {
+            let any = #(!#carriers.is_empty())||*;
+            if let Some(ahead) = flight.ahead(&load, any) {
+                let rest = #made_again;
+                w.put_aside(#parked);
+                #(ahead.takes(&mut #carriers);)*
+                #(#hand_on)*
+                return;
+            }
         }
     }
 
