@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::units::{is_hidden, visible};
+
 /// A range of bytes of a text.
 pub type Span = Range<usize>;
 
@@ -28,12 +30,20 @@ pub struct Problem<P> {
     pub related: Vec<(P, String)>,
 }
 
+/// A text in which all characters are seen: names in it are as somebody wrote them.
+fn seen(text: String) -> String {
+    match text.chars().any(is_hidden) {
+        true => text.chars().flat_map(visible).collect(),
+        false => text,
+    }
+}
+
 impl<P> Problem<P> {
-    /// A problem without help.
+    /// A problem without help. Characters of the message that are not seen, or change how others are shown, are written out.
     pub fn new(code: &'static str, message: impl Into<String>, place: P) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: seen(message.into()),
             place,
             label: None,
             help: Vec::new(),
@@ -44,7 +54,7 @@ impl<P> Problem<P> {
     /// Adds a line that says what to type.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help.push(help.into());
+        self.help.push(seen(help.into()));
         self
     }
 

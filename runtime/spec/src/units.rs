@@ -348,7 +348,8 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-fn visible(c: char) -> Vec<char> {
+/// How a character is shown in a message.
+pub(crate) fn visible(c: char) -> Vec<char> {
     if is_hidden(c) {
         c.escape_unicode().collect()
     } else {

@@ -35,7 +35,7 @@ pub(crate) fn companion(def: &StageDef, broken: bool) -> TokenStream {
 pub(crate) fn told(def: &StageDef, broken: bool) -> TokenStream {
     let kind = quote::format_ident!("{}", def.kind.name(), span = def.attr);
     let args = &def.text;
-    let sig = def.item.sig.to_token_stream();
+    let (vis, sig) = (&def.item.vis, def.item.sig.to_token_stream());
     let broken = broken.then(|| quote!(#[broken]));
-    quote!(#[#kind(#args)] #broken #sig {})
+    quote!(#[#kind(#args)] #broken #vis #sig {})
 }
