@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use pipewright_spec::info::TopologyInfo;
+use pipewright_spec::{info::TopologyInfo, options::Enforce};
 
 use crate::{
     answers::Answers,
@@ -18,7 +18,7 @@ use crate::{
     error::{StartError, TuningError},
     graph::{Blueprint, NoInput},
     lane::Lane,
-    machine::{self, Caller, Machine, Placement},
+    machine::{self, Caller, Files, Machine, Placement},
     pin,
     pressure::MemoryWatch,
     reactor::Reactor,
@@ -293,6 +293,15 @@ fn settle(
     }
     settings.check(info)?;
     settings.begin();
+    if settings.enforce_said && settings.enforce != Enforce::Off {
+        let files = Files::at("/".as_ref());
+        let workers = machine::Workers {
+            count: settings.workers,
+            are_bound: placement.is_bound(),
+        };
+        let unmet = machine::unmet(&machine, &files, workers, &pins, settings.memory);
+        placement.short.extend(unmet);
+    }
     Ok((settings, placement, pins))
 }
 

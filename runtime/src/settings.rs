@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) by_code: bool,
     /// What follows where the machine does not give what is asked for.
     pub(crate) enforce: Enforce,
+    /// Does the pipeline say that? Then more is looked at.
+    pub(crate) enforce_said: bool,
     pub(crate) quantum: u64,
     /// Does the run begin in parallel work and stay there, whatever its items cost? For tests and measurements.
     pub(crate) parallel: bool,
@@ -141,6 +143,7 @@ impl Settings {
             },
             by_code: false,
             enforce: info.enforce.unwrap_or(Enforce::Warn),
+            enforce_said: info.enforce.is_some(),
             quantum: info.quantum_ns.unwrap_or(QUANTUM_NS),
             parallel: false,
             always_divide: false,

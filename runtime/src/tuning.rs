@@ -68,6 +68,7 @@ pub(crate) fn change(settings: &mut Settings, info: &TopologyInfo, file: &Tuning
     }
     if let Some(enforce) = &file.enforce {
         settings.enforce = enforce.value;
+        settings.enforce_said = true;
     }
     for tuned in &file.stages {
         if let Some(id) = info.find(&tuned.name.text) {

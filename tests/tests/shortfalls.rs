@@ -331,3 +331,67 @@ fn what_a_tuning_file_says_of_threads_that_sleep_is_checked() {
     let error = builder.start(()).map(drop).unwrap_err();
     assert!(matches!(error, StartError::Cores(_)), "{error}");
 }
+
+#[test]
+fn more_is_looked_at_where_the_pipeline_says_what_follows() {
+    // Cpus 1 and 5 are one core.
+    let cores = "stages: { \"halved\": (cores: \"5\") }";
+    let saying = |hw: &str| format!("({cores}, pool: (workers: 2){hw})");
+    let one_core = "cpu 1 of `counted` and cpu 5 of `halved` are one physical core";
+    assert!(told(on("1x4x2", &saying(""))).is_empty());
+    assert!(told(on("1x4x2", &saying(", hw: (enforce: off)"))).is_empty());
+    assert_eq!(
+        told(on("1x4x2", &saying(", hw: (enforce: warn)"))),
+        [one_core]
+    );
+    let denied = on("1x4x2", &saying(", hw: (enforce: deny)")).start(());
+    let Err(StartError::Machine(short)) = denied.map(|run| run.warnings()) else {
+        panic!("it must not start");
+    };
+    assert_eq!((short.len(), short[0].id()), (1, "P04"));
+    assert!(
+        matches!(
+            short[0],
+            Shortfall::OneCore {
+                stage: "counted",
+                other: "halved",
+                cpus: (1, 5)
+            }
+        ),
+        "{short:?}"
+    );
+}
+
+#[test]
+fn memory_that_no_machine_has_is_denied() {
+    // On this machine, whose memory is looked at; its other shortcomings are none of this test's business.
+    let start = |tuning: &str| {
+        let builder = plain::pipeline().tuning("test.ron", tuning).unwrap();
+        builder.start(()).map(|run| run.wait().unwrap())
+    };
+    let Err(StartError::Machine(short)) = start("(memory: \"524288Gi\", hw: (enforce: deny))")
+    else {
+        panic!("it must not start");
+    };
+    let memory = short.iter().find(|short| short.id() == "M01");
+    assert!(
+        matches!(memory, Some(Shortfall::Memory { asked, room }) if *asked == 512 << 40 && room < asked),
+        "{short:?}"
+    );
+    assert!(
+        start("(memory: \"524288Gi\")").is_ok(),
+        "nothing is looked at"
+    );
+}
+
+/// A pipeline without pinned stages.
+#[pipeline]
+mod plain {
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..10
+    }
+
+    #[sink(from = numbers)]
+    pub fn last(_: u64) {}
+}

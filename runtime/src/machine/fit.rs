@@ -2,7 +2,7 @@
 //!
 //! Each is one question about cpus and threads, and knows nothing of what follows from the answer.
 
-use super::{CoreKind, Machine};
+use super::{CoreKind, Files, Levels, Machine};
 
 /// Clocks that programs read without asking the kernel.
 const QUICK_CLOCKS: [&str; 4] = [
@@ -50,9 +50,42 @@ pub fn sharing<C: AsRef<[u32]>>(machine: &Machine, loops: &[C]) -> Vec<Sharing> 
     found
 }
 
-/// The time that the control groups give, if it is less than so many threads take that never sleep.
-pub fn short_quota(machine: &Machine, busy: usize) -> Option<f64> {
-    machine.quota().filter(|quota| *quota < busy as f64)
+/// The time that the control groups give, if it is less than so many busy threads take. Threads that spin use up any: then
+/// all of them stand still for the rest of the period.
+pub fn short_quota(machine: &Machine, busy: usize, spins: bool) -> Option<f64> {
+    machine
+        .quota()
+        .filter(|quota| spins || *quota < busy as f64)
+}
+
+/// The bytes that there are, if `asked` are more: what is available, or the least limit of the control groups.
+pub fn short_memory(files: &Files, asked: u64) -> Option<u64> {
+    let text = files.text("proc/meminfo")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let levels = Levels::of(files, "memory");
+    let new = levels
+        .v2
+        .iter()
+        .map(|folder| format!("{folder}/memory.max"));
+    let old = levels
+        .v1
+        .iter()
+        .map(|folder| format!("{folder}/memory.limit_in_bytes"));
+    // No limit is a word or a number that no machine has.
+    let limits = new
+        .chain(old)
+        .filter_map(|path| files.text(&path)?.parse().ok());
+    let room = limits.fold(kilobytes.saturating_mul(1024), u64::min);
+    (room < asked).then_some(room)
+}
+
+/// The clock that this machine has, if reading it is a system call.
+pub fn slow_clock(files: &Files) -> Option<String> {
+    let clock = files.text("sys/devices/system/clocksource/clocksource0/current_clocksource")?;
+    (!is_quick_clock(&clock)).then_some(clock)
 }
 
 /// May threads that are not bound run on nothing but isolated cpus? The scheduler does not spread them there: all of them
@@ -77,7 +110,7 @@ pub fn is_quick_clock(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::unpack, *};
 
     fn machine(text: &str) -> Machine {
         Machine::simulate(text).expect("a machine")
@@ -117,10 +150,36 @@ mod tests {
     #[test]
     fn a_quota_is_short_when_busy_threads_take_more() {
         let mut machine = machine("1x4");
-        assert_eq!(short_quota(&machine, 100), None);
+        assert_eq!(short_quota(&machine, 100, true), None);
         machine.quota = Some(2.5);
-        assert_eq!(short_quota(&machine, 2), None);
-        assert_eq!(short_quota(&machine, 3), Some(2.5));
+        assert_eq!(short_quota(&machine, 2, false), None);
+        assert_eq!(short_quota(&machine, 2, true), Some(2.5));
+        assert_eq!(short_quota(&machine, 3, false), Some(2.5));
+    }
+
+    #[test]
+    fn memory_and_clocks_are_read_and_what_is_not_told_is_not_short() {
+        const CLOCK: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
+        let check = |text: &str, room: Option<u64>, clock: Option<&str>| {
+            let folder = tempfile::tempdir().expect("a folder");
+            unpack(folder.path(), text);
+            let files = Files::at(folder.path());
+            assert_eq!(short_memory(&files, 1 << 30), room, "{text}");
+            assert_eq!(slow_clock(&files).as_deref(), clock, "{text}");
+        };
+        check("", None, None);
+        check("proc/meminfo = nonsense", None, None);
+        check("proc/meminfo = MemAvailable: 2000000 kB", None, None);
+        check(
+            "proc/meminfo = MemAvailable: 1000 kB",
+            Some(1_024_000),
+            None,
+        );
+        let limited = "proc/meminfo = MemAvailable: 2000000 kB\nproc/self/cgroup = 0::/a\nsys/fs/cgroup/cgroup.controllers = memory\nsys/fs/cgroup/a/memory.max = 4096";
+        check(limited, Some(4096), None);
+        check(&limited.replace("4096", "max"), None, None);
+        check(&format!("{CLOCK} = hpet"), None, Some("hpet"));
+        check(&format!("{CLOCK} = tsc"), None, None);
     }
 
     #[test]

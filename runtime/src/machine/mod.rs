@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod clock;
+mod demands;
 mod files;
 mod fit;
 mod placement;
@@ -28,6 +29,7 @@ use std::{
 
 pub(crate) use self::{
     cgroup::Levels,
+    demands::{Workers, unmet},
     files::Files,
     placement::{Caller, MOST_PINNED, Placement, Wish},
     seating::{Seating, bind, current_cpu},
@@ -48,7 +50,10 @@ pub mod kernel {
         cgroup::{Levels, cpu_max},
         clock::clock_discipline,
         files::{Files, Why, parse_list},
-        fit::{Sharing, efficient, is_all_isolated, is_quick_clock, sharing, short_quota},
+        fit::{
+            Sharing, efficient, is_all_isolated, is_quick_clock, sharing, short_memory,
+            short_quota, slow_clock,
+        },
     };
     /// How long a batch waits to be filled, in nanoseconds, where nothing else is said.
     pub use crate::settings::LINGER_NS;

@@ -72,6 +72,13 @@ pub(crate) enum Pin {
     Asked,
 }
 
+impl Placement {
+    /// Is each worker bound to its cpu, or may it be?
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self.pin, Pin::Asked | Pin::Auto)
+    }
+}
+
 /// Where one worker sits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {

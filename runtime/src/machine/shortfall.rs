@@ -119,12 +119,82 @@ pub enum Shortfall {
         "workers are not bound to cpus, because a thread cannot be bound to one above {MOST_PINNED}"
     )]
     HighCpu,
+    /// Two pinned threads have one physical core: each runs slower while the other does. Looked at where the pipeline
+    /// says `hw(enforce = ..)`, as all that follow but the last.
+    #[error("cpu {} of `{stage}` and cpu {} of `{other}` are one physical core", cpus.0, cpus.1)]
+    OneCore {
+        /// The first stage of a loop.
+        stage: &'static str,
+        /// The first stage of the other loop, or of the same one.
+        other: &'static str,
+        /// Their cpus.
+        cpus: (u32, u32),
+    },
+    /// A critical stage is pinned to efficient cores.
+    #[error("`{stage}` is critical and pinned to the efficient {}", named(cores))]
+    Efficient {
+        /// The first stage of the loop.
+        stage: &'static str,
+        /// Those of its cores.
+        cores: Vec<u32>,
+    },
+    /// The control groups give less time than the threads take; one that spins takes all of it.
+    #[error(
+        "{} have the time of {quota:.1} cpus, and stand still when it is used up{}",
+        count(*threads, "thread"), spun(*spins)
+    )]
+    Quota {
+        /// The threads of the run.
+        threads: usize,
+        /// How many cpus' worth of time there is.
+        quota: f64,
+        /// A stage that spins.
+        spins: Option<&'static str>,
+    },
+    /// The workers are not bound, and may run on isolated cpus only, where the system does not spread them.
+    #[error(
+        "{workers} workers may run on isolated cpus only, and stay on the one that they begin on"
+    )]
+    OnlyIsolated {
+        /// The workers.
+        workers: usize,
+    },
+    /// The buffers may take more memory than there is.
+    #[error("`memory` is {asked} bytes, and there are {room}")]
+    Memory {
+        /// What the pipeline says, in bytes.
+        asked: u64,
+        /// What is available, or what the control groups allow, in bytes.
+        room: u64,
+    },
+    /// Reading the clock is a system call.
+    #[error("the clock of this machine is `{clock}`, which takes a system call to read")]
+    SlowClock {
+        /// What the kernel calls it.
+        clock: String,
+    },
     /// The system did not let workers be bound to their cpus.
     #[error("the system did not let workers be bound to their cpus, so it decides where they run")]
     NotBound,
 }
 
 impl Shortfall {
+    /// The rule that says so, as `cargo xtask hw explain` tells it: `P04`.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::NotPinned { .. } | Self::HighCpu | Self::NotBound => "P02",
+            Self::Taken { .. } => "P03",
+            Self::SharedCores { .. } | Self::OneCore { .. } => "P04",
+            Self::Shares { .. } | Self::FewCpus { .. } => "P06",
+            Self::OnlyIsolated { .. } => "P07",
+            Self::Efficient { .. } => "P08",
+            Self::NotRealtime { .. } => "P14",
+            Self::Quota { .. } => "L06",
+            Self::Memory { .. } => "M01",
+            Self::SlowClock { .. } => "C09",
+        }
+    }
+
     /// What to write so that nothing is asked for in vain.
     pub(crate) fn help(&self) -> String {
         match self {
@@ -144,6 +214,20 @@ impl Shortfall {
                 "write at most `workers = {usable}`, or start it with another cpuset or affinity mask"
             ),
             Self::SharedCores { cores, .. } => format!("write at most `workers = {cores}`"),
+            Self::OneCore { other, .. } => format!("write other `cores` for `{other}`"),
+            Self::Efficient { stage, .. } => format!("write faster `cores` for `{stage}`"),
+            Self::Quota {
+                spins: Some(stage), ..
+            } => format!("write `wait = park` for `{stage}`, or start it without a quota"),
+            Self::Quota { quota, .. } => format!(
+                "have at most {}, or start it with a larger quota",
+                count((*quota as usize).max(1), "thread")
+            ),
+            Self::OnlyIsolated { .. } => {
+                "write the `cores` of the pool, or start it with other cpus".to_owned()
+            }
+            Self::Memory { room, .. } => format!("write at most `memory = {room}`"),
+            Self::SlowClock { .. } => "let the kernel use `tsc`, if the machine has it".to_owned(),
             Self::HighCpu | Self::NotBound => "say `pin(false)` before `start`".to_owned(),
         }
     }
@@ -153,6 +237,13 @@ impl Shortfall {
 pub(crate) fn named(cores: &[u32]) -> String {
     let list = super::placement::listed(cores.iter().copied());
     format!("core{} {list}", if cores.len() == 1 { "" } else { "s" })
+}
+
+/// What a stage that spins does to a quota.
+fn spun(stage: Option<&str>) -> String {
+    stage.map_or(String::new(), |stage| {
+        format!("; `{stage}` spins, and uses it up")
+    })
 }
 
 /// `1 worker`, `2 workers`.

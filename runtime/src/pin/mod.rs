@@ -30,7 +30,7 @@
 //!
 //! **Alone.** A worker never has a pipeline with pinned segments to itself, so nobody takes all tickets.
 
-mod place;
+pub(crate) mod place;
 mod thread;
 mod wait;
 

@@ -34,14 +34,14 @@ pub(crate) struct Placement {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     /// The first stage of the segment.
-    stage: &'static str,
+    pub(crate) stage: &'static str,
     /// The core of each thread; `None` where it shares.
     pub(crate) cores: Box<[Option<u32>]>,
     pub(crate) wait: Wait,
     /// The real-time priority of its threads.
     pub(crate) realtime: Option<u8>,
     /// The lane of the most urgent stage.
-    lane: Lane,
+    pub(crate) lane: Lane,
 }
 
 /// Places the pinned threads on this machine, and sizes the pool to what is left.
@@ -182,7 +182,8 @@ impl Seat {
         (spins, realtime)
     }
 
-    fn owned(&self) -> impl Iterator<Item = u32> + '_ {
+    /// The cores that its threads have to themselves.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = u32> + '_ {
         self.cores.iter().flatten().copied()
     }
 

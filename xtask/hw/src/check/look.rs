@@ -244,6 +244,11 @@ impl<'a> Look<'a> {
         Some((before, self.host.facts.smi?))
     }
 
+    /// The bytes that there are, if so many are more.
+    pub(crate) fn short_memory(&self, asked: u64) -> Option<u64> {
+        kernel::short_memory(&self.host.files, asked)
+    }
+
     /// The kernel's configuration, from `/proc/config.gz` or `/boot`.
     pub(crate) fn kernel_config(&self) -> Result<String, Without> {
         if let Some(text) = &self.facts().kernel_config {

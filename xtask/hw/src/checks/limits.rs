@@ -1,5 +1,6 @@
 //! L: limits, control groups and permissions.
 
+use pipewright::machine::kernel;
 use pipewright_spec::options::Wait;
 
 use super::{
@@ -172,18 +173,20 @@ fn quota(look: &Look<'_>) -> Found {
         .filter(|pinned| pinned.wait == Wait::Spin)
         .map(|pinned| pinned.name)
         .collect();
-    if !spinning.is_empty() {
-        let text = format!("{text}, and threads that spin use it up");
-        return Ok(impossible(text)?.affects(spinning));
-    }
     if look.declared.is_empty() {
         return test(false, text);
     }
     let threads = look.declared.threads(look.machine);
-    test(
-        quota >= threads as f64,
-        format!("{text}, for {}", count(threads, "thread")),
-    )
+    match kernel::short_quota(look.machine, threads, !spinning.is_empty()) {
+        Some(_) if !spinning.is_empty() => {
+            let text = format!("{text}, and threads that spin use it up");
+            Ok(impossible(text)?.affects(spinning))
+        }
+        short => test(
+            short.is_none(),
+            format!("{text}, for {}", count(threads, "thread")),
+        ),
+    }
 }
 
 fn throttled(look: &Look<'_>) -> Found {

@@ -69,10 +69,10 @@ fn available(look: &Look<'_>) -> Found {
     let footprint = footprint(look)?;
     let available = meminfo(look, "MemAvailable")?;
     let text = format!("{} for {}", bytes(available), bytes(footprint));
-    match available {
-        few if few < footprint => impossible(text),
-        some => test(
-            some as f64 >= look.thresholds.footprint_of_memory * footprint as f64,
+    match look.short_memory(footprint) {
+        Some(room) => impossible(format!("{} for {}", bytes(room), bytes(footprint))),
+        None => test(
+            available as f64 >= look.thresholds.footprint_of_memory * footprint as f64,
             text,
         ),
     }

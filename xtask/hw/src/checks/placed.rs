@@ -312,7 +312,7 @@ fn too_many(look: &Look<'_>) -> Found {
     let usable = look.machine.usable().count();
     let threads = look.declared.threads(look.machine);
     let mut text = format!("{} on {}", count(threads, "thread"), count(usable, "cpu"));
-    let short = kernel::short_quota(look.machine, threads);
+    let short = kernel::short_quota(look.machine, threads, false);
     if let Some(quota) = short {
         text.push_str(&format!(", with time for {quota:.1}"));
     }
