@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
-use pipewright_bench::random::Random;
+use pipewright_bench::load::{Arrivals, Phase, drive, plan};
 
 use crate::tasks::work;
 
@@ -103,8 +103,9 @@ impl Load {
 
     fn run_in(self, pipeline: Builder<served::Pipeline>) -> Outcome {
         let run = pipeline.start(()).expect("the workers can be started");
+        let times = self.times();
         let begun = Instant::now();
-        let shed = self.send(&run, begun);
+        let shed = self.send(&run, &times, begun);
         let mut report = run.drain().expect("no stage fails");
         let took = begun.elapsed();
         let served = report.take_state::<served::serve>().unwrap_or_default();
@@ -118,26 +119,31 @@ impl Load {
         }
     }
 
-    fn send(self, run: &Running<served::Pipeline>, begun: Instant) -> u64 {
-        let mut random = Random(self.seed);
-        let mut intended = begun;
-        let mut shed = 0;
-        for _ in 0..self.count {
-            intended += self.gap.mul_f64(-(1.0 - random.unit()).ln());
-            while Instant::now() < intended {
-                std::hint::spin_loop();
-            }
+    fn send(self, run: &Running<served::Pipeline>, times: &[u64], begun: Instant) -> u64 {
+        let drive = drive(begun, times, |_, intended| {
             let request = Request {
                 intended,
                 rounds: self.rounds,
             };
             match run.try_send(request) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => shed += 1,
+                Ok(()) => true,
+                Err(TrySendError::Full(_)) => false,
                 Err(error) => panic!("the pipeline runs: {error}"),
             }
-        }
-        shed
+        });
+        drive.refused
+    }
+
+    /// When its requests come: so many, of a plan that is long enough for them.
+    fn times(self) -> Vec<u64> {
+        let phase = Phase::Steady {
+            rate: self.gap.as_secs_f64().recip(),
+            during_ms: 1000 + (2e3 * self.gap.as_secs_f64() * self.count as f64) as u64,
+        };
+        let mut times =
+            plan(&Arrivals::Poisson, &[phase], self.seed).expect("the rate is a number");
+        times.truncate(self.count as usize);
+        times
     }
 }
 

@@ -7,10 +7,9 @@ use std::{
 };
 
 use pipewright::{Merge, Priority, pipeline};
-
-use super::{Plan, Reading, quantiles};
 use pipewright_bench::random::Random;
 
+use super::{Plan, Reading, quantiles};
 use crate::{load::cost_of, tasks::work};
 
 /// What a request costs.

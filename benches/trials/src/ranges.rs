@@ -80,12 +80,10 @@ pub mod in_order {
 /// A pipeline that takes so many items on one worker.
 type Counted = fn(u64) -> Result<(), String>;
 
-/// What instructions are counted of. The last two hand batches over from the beginning.
+/// What instructions are counted of. The last one hands batches over from the beginning.
 pub(crate) const COUNTED: [(&str, Counted); 3] = [
     ("fused", |items| once(in_one_loop::pipeline(), items)),
-    ("keyed", |items| {
-        once(by_key::pipeline().in_parallel(), items)
-    }),
+    ("keyed", |items| once(by_key::pipeline(), items)),
     ("in-order", |items| {
         once(in_order::pipeline().in_parallel(), items)
     }),

@@ -23,6 +23,11 @@ impl File {
         self.shown.ends_with(".ron")
     }
 
+    /// Is it in one of these folders, or one of these files?
+    pub(super) fn is_of(&self, paths: &[&str]) -> bool {
+        paths.iter().any(|path| self.shown.starts_with(path))
+    }
+
     /// Files of tests that are wrong or long on purpose: compile-error cases, snapshots, and RON files of tests.
     pub(super) fn is_test_data(&self) -> bool {
         let below = |folder: &str| self.shown.contains(&format!("/{folder}/"));

@@ -101,8 +101,8 @@ fn read(path: &Path) -> Result<References, Error> {
 /// How much more than now passes.
 fn reference(name: &str, value: f64) -> Reference {
     let most = match name.split('/').next() {
-        // The seeds of hashes differ from run to run, and with them the way through tables.
-        Some("instructions") => value * 1.03 + 0.1,
+        // The seeds of hashes differ from run to run, and how busy the machine is.
+        Some("instructions") => value * 1.05 + 0.2,
         // A table that grows late.
         Some("allocations") => 0.001,
         _ => value * 1.05,
@@ -178,16 +178,22 @@ fn measure() -> Result<Found, Error> {
     Ok(found)
 }
 
+/// How often instructions are counted. How long a batch took decides how large the next one is, and a machine that is busy makes
+/// batches smaller: it adds instructions and never saves any, so the least is what the code takes.
+const TRIES: usize = 3;
+
 /// Instructions an item, or why they cannot be counted here.
 fn instructions(trial: &Path, case: &str) -> Result<Result<f64, String>, Error> {
-    let mut counts = [0.0; 2];
-    for (count, items) in counts.iter_mut().zip(ITEMS) {
-        match callgrind(trial, case, items)? {
-            Ok(found) => *count = found,
-            Err(why) => return Ok(Err(why)),
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..TRIES {
+        for (least, items) in least.iter_mut().zip(ITEMS) {
+            match callgrind(trial, case, items)? {
+                Ok(found) => *least = least.min(found),
+                Err(why) => return Ok(Err(why)),
+            }
         }
     }
-    Ok(Ok((counts[1] - counts[0]) / (ITEMS[1] - ITEMS[0]) as f64))
+    Ok(Ok((least[1] - least[0]) / (ITEMS[1] - ITEMS[0]) as f64))
 }
 
 fn callgrind(trial: &Path, case: &str, items: u64) -> Result<Result<f64, String>, Error> {
@@ -290,7 +296,7 @@ mod tests {
         };
         check("size/text", Ok(1000.0), 0);
         check("size/text", Ok(1051.0), 1);
-        check("instructions/fused", Ok(10.5), 1);
+        check("instructions/fused", Ok(10.8), 1);
         check("instructions/fused", Ok(5.0), 0);
         check(
             "instructions/fused",

@@ -2,6 +2,7 @@
 
 mod ab;
 mod build;
+mod capacity;
 mod ci;
 mod compare;
 mod memory;
@@ -9,6 +10,7 @@ mod options;
 mod progress;
 mod report;
 mod run;
+mod scale;
 mod selftest;
 mod show;
 
@@ -75,6 +77,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Find how many items a second a pipeline can take for good
+    Capacity(capacity::Args),
+    /// Measure throughput by the number of workers
+    Scale(scale::Args),
     /// Write a saved result as one HTML file and as Markdown
     Report {
         /// The result
@@ -134,6 +140,8 @@ pub(crate) fn main() -> ExitCode {
             [deny_inconclusive, deny_refused],
         ),
         Command::Compare { a, b, json } => compare::run(&a, &b, json),
+        Command::Capacity(args) => capacity::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Report { result, html, md } => report::run(&result, html, md),
         Command::Alloc { bin } => memory::alloc(bin.as_deref()),
         Command::Mem { bin, during } => memory::mem(bin.as_deref(), during.as_deref()),

@@ -149,27 +149,41 @@ impl Common {
     /// Those of the scenarios that are meant.
     pub(crate) fn choose(&self, all: &[Scenario]) -> Result<Vec<Scenario>, Error> {
         let usual = self.mode().scenarios;
-        let meant = |scenario: &&Scenario| match self.patterns.as_slice() {
-            [] => usual.is_empty() || usual.contains(&scenario.id.as_str()),
-            patterns => patterns
-                .iter()
-                .any(|pattern| scenario.id.contains(pattern.as_str())),
-        };
-        let found: Vec<Scenario> = all.iter().filter(meant).cloned().collect();
-        let ids: Vec<String> = all
-            .iter()
-            .map(|scenario| format!("`{}`", scenario.id))
-            .collect();
-        match found.is_empty() {
-            false => Ok(found),
-            true if self.patterns.is_empty() => Ok(all.to_vec()),
-            true => Err(Error::Usage(format!(
-                "no scenario has `{}` in its name; there are {}",
-                self.patterns.join("` or `"),
-                ids.join(", ")
-            ))),
+        if !self.patterns.is_empty() {
+            return matching(&self.patterns, all);
         }
+        let is_usual =
+            |scenario: &&Scenario| usual.is_empty() || usual.contains(&scenario.id.as_str());
+        let found: Vec<Scenario> = all.iter().filter(is_usual).cloned().collect();
+        // The binary of somebody else has other names.
+        Ok(if found.is_empty() {
+            all.to_vec()
+        } else {
+            found
+        })
     }
+}
+
+/// The scenarios with one of the patterns in their name.
+pub(crate) fn matching(patterns: &[String], all: &[Scenario]) -> Result<Vec<Scenario>, Error> {
+    let meant = |scenario: &&Scenario| {
+        patterns
+            .iter()
+            .any(|pattern| scenario.id.contains(pattern.as_str()))
+    };
+    let found: Vec<Scenario> = all.iter().filter(meant).cloned().collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let ids: Vec<String> = all
+        .iter()
+        .map(|scenario| format!("`{}`", scenario.id))
+        .collect();
+    Err(Error::Usage(format!(
+        "no scenario has `{}` in its name; there are {}",
+        patterns.join("` or `"),
+        ids.join(", ")
+    )))
 }
 
 /// How items follow each other, as it is typed.
@@ -242,9 +256,7 @@ impl LoadArgs {
     fn given(&self, during_ms: u64) -> Result<Load, Error> {
         let rate = match &self.rate {
             None => RATE,
-            Some(text) => units::Rate::parse(text)
-                .map(|rate| rate.count as f64 * 1e9 / rate.per.ns() as f64)
-                .map_err(|error| Error::Usage(format!("`--rate`: {error}")))?,
+            Some(text) => rate("--rate", text)?,
         };
         let level = match &self.level {
             None => Level::default(),
@@ -323,6 +335,13 @@ fn trace(path: &Path) -> Result<Vec<u64>, Error> {
         })
     };
     lines.map(number).collect()
+}
+
+/// Items a second, of a rate such as `10k/s`.
+pub(crate) fn rate(name: &str, text: &str) -> Result<f64, Error> {
+    units::Rate::parse(text)
+        .map(|rate| rate.count as f64 * 1e9 / rate.per.ns() as f64)
+        .map_err(|error| Error::Usage(format!("`{name}`: {error}")))
 }
 
 /// A time such as `30min`.

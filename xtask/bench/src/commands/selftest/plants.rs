@@ -50,7 +50,13 @@ pub(super) fn stall(trials: &Trials) -> Result<Found, Error> {
     Ok(Found {
         found: p99 >= 50.0 && max >= 190.0,
         said: format!(
-            "200 ms: the open loop has p99 {p99:.0} ms and max {max:.0} ms, the closed one p99 {hidden:.3} ms and max {seen:.0} ms"
+            "200 ms: the open loop has p99 {p99:.0} ms and max {max:.0} ms, the closed one p99 {} and max {seen:.0} ms",
+            // A short trial has too few items for it.
+            if hidden.is_nan() {
+                "unknown".to_owned()
+            } else {
+                format!("{hidden:.3} ms")
+            }
         ),
     })
 }
