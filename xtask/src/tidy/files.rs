@@ -23,9 +23,13 @@ impl File {
         self.shown.ends_with(".ron")
     }
 
-    /// Is it in one of these folders, or one of these files?
-    pub(super) fn is_of(&self, paths: &[&str]) -> bool {
-        paths.iter().any(|path| self.shown.starts_with(path))
+    /// A topology or a tuning file; other RON files say in a line what else they are.
+    pub(super) fn is_pipeline(&self) -> bool {
+        let header = self
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix("#![type = \""));
+        self.is_ron() && header.is_none_or(|kind| kind.starts_with("pipewright::spec::"))
     }
 
     /// Files of tests that are wrong or long on purpose: compile-error cases, snapshots, and RON files of tests.

@@ -61,7 +61,7 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
         if file.is_rust() {
             findings.extend(tokens::check(file));
         }
-        if file.is_ron() && !file.is_test_data() && !file.is_of(rules::OTHER_RON) {
+        if file.is_pipeline() && !file.is_test_data() {
             rendered.extend(read::read(&file.path).problems().cloned());
         }
     }

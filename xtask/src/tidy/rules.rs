@@ -9,9 +9,6 @@ pub(super) const GOOD_LINES: usize = 450;
 /// No function is longer, counted from `fn` to its closing brace; tests aside.
 pub(super) const MAX_FUNCTION: usize = 80;
 
-/// RON files that are no topologies: they have a format of their own, and the packages that read them check it.
-pub(super) const OTHER_RON: &[&str] = &["benches/targets.ron", "xtask/hw/table/"];
-
 /// The packages that may have `unsafe` code: the runtime, and the limits by hand of the comparison with peers.
 pub(super) const UNSAFE_PACKAGES: [&str; 2] = ["pipewright", "pipewright-peers-raw"];
 

@@ -202,6 +202,11 @@ fn ignored_tests_have_a_reason() {
 }
 
 #[test]
+fn ron_files_that_say_so_are_something_else() {
+    check("src/a.ron", "#![type = \"other::Table\"]\n[1]\n", 0, "");
+}
+
+#[test]
 fn ron_files_pass_check() {
     let wrong = "( stages: { \"a\": (from: \"b\") } )\n";
     let run = Folder::new(&[
