@@ -7,6 +7,7 @@ use crate::{
     acks,
     answers::spawn_scoped,
     guard, pressure,
+    quarantine::Starts,
     shared::Shared,
     sync::{
         AtomicBool, Ordering,
@@ -32,7 +33,8 @@ pub(crate) struct Beside<'s> {
 }
 
 impl<'s> Beside<'s> {
-    /// Starts a thread for each chore of the run; `over`, which is false, tells them when to end.
+    /// Starts a thread for each chore of the run; `over`, which is false, tells them when to end. `starts` starts workers
+    /// that stand in for others.
     ///
     /// # Errors
     ///
@@ -40,12 +42,13 @@ impl<'s> Beside<'s> {
     pub(crate) fn start(
         scope: &'s Scope<'s, '_>,
         shared: &'s Shared,
+        starts: Starts<'s>,
         over: &'s AtomicBool,
     ) -> io::Result<Self> {
         let chores = [
             pressure::chore(shared),
             acks::chore(shared),
-            guard::chore(shared),
+            guard::chore(shared, starts),
         ];
         let mut beside = Self {
             over,

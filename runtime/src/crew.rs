@@ -21,6 +21,7 @@ use crate::{
     fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
     pin,
+    quarantine::Starts,
     reserve::Own,
     shared::Shared,
     shelf::Shelf,
@@ -134,9 +135,10 @@ fn run_workers<G: Graph>(
         };
         let mut problem = crew.start(others).err();
         // They end when this is left, in whatever way.
-        let beside = Beside::start(scope, shared, &over).map_err(|error| {
-            problem.get_or_insert(StartError::Thread(error));
-        });
+        let beside = Beside::start(scope, shared, starts(scope, shelf, shared, states), &over)
+            .map_err(|error| {
+                problem.get_or_insert(StartError::Thread(error));
+            });
         for _ in 0..crew.started {
             if let Some(Err(error)) = ready.hear() {
                 problem.get_or_insert(error);
@@ -180,16 +182,34 @@ fn run_workers<G: Graph>(
     while shared.injector.pop().is_some() {}
 }
 
-/// The queues of the workers, of which all know where to steal.
+/// The queues of the workers, of which all know where to steal. Those of the other seats lie there.
 fn queues(shared: &Shared) -> Vec<Queue<Task>> {
-    let queues: Vec<Queue<Task>> = (0..shared.settings.workers)
+    let mut queues: Vec<Queue<Task>> = (0..shared.settings.seats())
         .map(|_| Queue::new_fifo())
         .collect();
     // Set once: a run has one set of workers.
     let _ = shared
         .stealers
         .set(queues.iter().map(Queue::stealer).collect());
+    let workers = shared.settings.workers;
+    for (id, queue) in (workers..).zip(queues.split_off(workers)) {
+        shared.seats.furnish(id, queue);
+    }
     queues
+}
+
+/// Starts the threads of workers that stand in for others.
+fn starts<'scope, G: Graph>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    shelf: &'scope Shelf<G>,
+    shared: &'scope Shared,
+    states: &'scope States,
+) -> Starts<'scope> {
+    Box::new(move |id, queue, instead| {
+        let body = move || stand_in(shelf, shared, (id, instead), queue, states);
+        let name = thread_name(shared.info.name, id);
+        spawn_scoped(scope, name, Box::new(body)).map(drop)
+    })
 }
 
 /// The threads of a run besides the first one, while they are started.
@@ -317,6 +337,24 @@ fn late<G: Graph>(
     let urgent = Interrupt::new(shelf, shared, id);
     let mut w = Worker::new(shared, id, queue, Some(&urgent));
     work(shelf, Own::later(), &mut w, &urgent, states);
+}
+
+/// The life of a worker that stands in for others, at first for the second of these.
+fn stand_in<G: Graph>(
+    shelf: &Shelf<G>,
+    shared: &Shared,
+    (id, instead): (usize, usize),
+    queue: Queue<Task>,
+    states: &States,
+) {
+    shared.seating.sit_in(instead);
+    let urgent = Interrupt::new(shelf, shared, id);
+    let mut w = Worker::new(shared, id, queue, Some(&urgent));
+    match guarded(|| shelf.local(&w)) {
+        Ok(local) => work(shelf, Own::made(local), &mut w, &urgent, states),
+        // The run went on without it until now.
+        Err(error) => shared.nobody_stands_in((id, instead), &error),
+    }
 }
 
 pub(crate) fn thread_name(pipeline: &str, worker: usize) -> String {

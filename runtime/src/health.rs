@@ -1,6 +1,6 @@
 //! How a run is: whether it does all that it should, or why not.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     breaker::State,
@@ -41,12 +41,16 @@ pub enum Concern {
         /// Items that wait.
         waiting: u64,
     },
-    /// Calls of a stage have run for longer than its `timeout`, and run still.
+    /// Calls of a stage have run for longer than its `timeout`, or, without, for ten times `slow`, and run still.
     Overdue {
         /// The stage.
         stage: &'static str,
         /// How many.
         calls: u64,
+        /// How long the longest of them has run until now.
+        longest: Duration,
+        /// Workers that others stand in for.
+        quarantined: u64,
     },
     /// Items were lost before a stage within the last 10 s: all that were so far, by the reason.
     Lost {
@@ -73,6 +77,14 @@ impl Health {
     /// Is it [`Healthy`](Self::Healthy)?
     pub fn is_healthy(&self) -> bool {
         *self == Self::Healthy
+    }
+
+    /// What calls hang, told as warnings.
+    pub(crate) fn hanging<P: Blueprint>(metrics: &Metrics<P>) -> impl Iterator<Item = String> {
+        let concerns = metrics.stages().iter().flat_map(of_guard);
+        concerns
+            .filter(|concern| matches!(concern, Concern::Overdue { .. }))
+            .map(|concern| concern.to_string())
     }
 
     pub(crate) fn of<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Self {
@@ -146,6 +158,8 @@ fn of_guard(stage: &StageMetrics) -> impl Iterator<Item = Concern> {
     let overdue = overdue.map(|guard| Concern::Overdue {
         stage: stage.name,
         calls: guard.overdue,
+        longest: guard.overdue_for,
+        quarantined: guard.quarantined,
     });
     breaker.into_iter().chain(overdue)
 }
@@ -187,8 +201,24 @@ impl fmt::Display for Concern {
                 f,
                 "the breaker of `{stage}` is {state}, {waiting} items wait"
             ),
-            Self::Overdue { stage, calls } => {
-                write!(f, "{calls} calls of `{stage}` take longer than its timeout")
+            Self::Overdue {
+                stage,
+                calls,
+                longest,
+                quarantined,
+            } => {
+                match calls {
+                    1 => write!(f, "a call of `{stage}` hangs, for {longest:.1?} until now")?,
+                    _ => write!(
+                        f,
+                        "{calls} calls of `{stage}` hang, the longest for {longest:.1?} until now"
+                    )?,
+                }
+                match quarantined {
+                    0 => f.write_str("; nobody stands in for who waits for it"),
+                    1 => f.write_str("; another worker stands in for one"),
+                    _ => write!(f, "; other workers stand in for {quarantined}"),
+                }
             }
             Self::Lost { stage, dropped } => write!(f, "before `{stage}` items are {dropped}"),
             Self::Returned { source } => {

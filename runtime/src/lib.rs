@@ -26,6 +26,7 @@ pub mod memory;
 pub mod rate;
 mod regroup;
 mod ring;
+mod seats;
 mod senders;
 mod spare;
 pub mod spsc;
@@ -123,6 +124,7 @@ built_on_them! {
     mod pin;
     #[cfg_attr(not(feature = "tokio"), path = "reactor/off.rs")]
     mod reactor;
+    mod quarantine;
     mod report;
     mod reserve;
     mod rest;

@@ -143,8 +143,14 @@ impl<P> fmt::Debug for Metrics<P> {
 
 fn workers(shared: &Shared) -> Box<[WorkerMetrics]> {
     let age = shared.elapsed();
-    let workers = shared.stats.iter().take(shared.settings.workers);
-    workers.map(|stats| stats.read(shared.info, age)).collect()
+    let workers = shared.settings.workers;
+    let seats = shared.stats.iter().take(shared.settings.seats());
+    // Those that stand in for others, where any ever did.
+    seats
+        .enumerate()
+        .filter(|(id, stats)| *id < workers || stats.has_begun())
+        .map(|(_, stats)| stats.read(shared.info, age))
+        .collect()
 }
 
 /// Reads all workers' counters. Stages are read against the stream, so that what is sent after a reader was read shows
@@ -216,12 +222,17 @@ fn stage_metrics(shared: &Shared, seen: &[Seen], stage: usize) -> StageMetrics {
             .collect(),
         late_batches: shared.late.of(stage).0,
         longest_batch: shared.late.of(stage).1,
-        guard: shared
-            .guards
-            .of(stage)
-            .map(|guard| guard.seen(shared.now())),
+        guard: guard_metrics(shared, stage),
         flights: shared.flights.of(stage).map(|hub| hub.seen()),
     }
+}
+
+fn guard_metrics(shared: &Shared, stage: usize) -> Option<GuardMetrics> {
+    let seen = shared.guards.of(stage)?.seen(shared.now());
+    Some(GuardMetrics {
+        quarantined: shared.seats.of(stage as u16) as u64,
+        ..seen
+    })
 }
 
 /// Items that a stage has sent by the door that a reader reads.

@@ -122,10 +122,10 @@ impl<P: Blueprint> Report<P> {
         let error = shared.error().or(wrong);
         let health = Health::at_end(shared, &metrics, error.as_ref());
         let report = Self {
+            warnings: warnings(shared, &metrics),
             metrics,
             ledger,
             panics: shared.panics(),
-            warnings: shared.warnings.list(),
             retunings: shared.live.log(),
             late_batches: shared.late.told(),
             health,
@@ -180,7 +180,8 @@ impl<P: Blueprint> Report<P> {
         &self.panics
     }
 
-    /// What the run did otherwise than asked, such as workers that the system did not let be bound to their cpus.
+    /// What the run did otherwise than asked, such as workers that the system did not let be bound to their cpus; and calls that
+    /// hung still when it ended.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -213,6 +214,12 @@ impl<P: Blueprint> Report<P> {
     {
         self.states.take::<S>()
     }
+}
+
+/// What is told of the run, and of the calls that hang.
+pub(crate) fn warnings<P: Blueprint>(shared: &Shared, metrics: &Metrics<P>) -> Vec<String> {
+    let told = shared.warnings.list().into_iter();
+    told.chain(Health::hanging(metrics)).collect()
 }
 
 /// Adds the stages up and checks what each of them must fulfil.

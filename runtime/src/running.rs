@@ -19,7 +19,7 @@ use crate::{
     late::LateBatch,
     live::{Change, Retuning},
     metrics::Metrics,
-    report::{Failed, Report},
+    report::{Failed, Report, warnings},
     shared::Shared,
     source::Ingress,
     sync::{Instant, thread::JoinHandle},
@@ -265,10 +265,10 @@ impl<P: Blueprint> Running<P> {
         self.shared.guards.of(S::ID.into())?.breaker()
     }
 
-    /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus. Told at
-    /// the end by the report, too.
+    /// What the run does otherwise than asked, such as workers that the system did not let be bound to their cpus; and calls that
+    /// hang, while they do. Told at the end by the report, too.
     pub fn warnings(&self) -> Vec<String> {
-        self.shared.warnings.list()
+        warnings(&self.shared, &self.metrics())
     }
 
     /// Has everything been done, or has the run failed?

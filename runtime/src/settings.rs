@@ -12,6 +12,7 @@ use crate::{
     idle::MAX_WORKERS,
     lane::Lane,
     machine::{Machine, Placement, Wish},
+    seats,
     simd::Available,
     source::ShedSettings,
 };
@@ -97,6 +98,17 @@ pub(crate) struct StageSettings {
     pub(crate) guard: Option<GuardSettings>,
     /// When it drops what waits in the input.
     pub(crate) shed: Option<ShedSettings>,
+}
+
+impl StageSettings {
+    /// Is it seen how long its calls run? Those of futures are cancelled.
+    pub(crate) fn watches_calls(&self) -> bool {
+        !self.is_async
+            && self
+                .guard
+                .as_ref()
+                .is_some_and(GuardSettings::watches_calls)
+    }
 }
 
 impl Settings {
@@ -205,6 +217,13 @@ impl Settings {
         let readers = stages.filter(|(stage, _)| stage.reads_input());
         let queues = readers.map(|(_, settings)| settings.queue);
         queues.max().unwrap_or(1)
+    }
+
+    /// Places in the pool: for its workers, and for those that may have to stand in for others (see [`crate::quarantine`]).
+    pub(crate) fn seats(&self) -> usize {
+        let watched = |stage: &&StageSettings| stage.watches_calls();
+        let spare = self.stages.iter().filter(watched).count() * seats::MOST;
+        (self.workers + spare).min(MAX_WORKERS.max(self.workers))
     }
 
     /// May batches have to wait in a stage?

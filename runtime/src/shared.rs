@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_deque::Stealer;
+use crossbeam_deque::{Stealer, Worker as Queue};
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
@@ -36,6 +36,7 @@ use crate::{
     pressure::{Gauge, MemoryWatch, Pressure},
     reactor::Reactor,
     scarcity::Spares,
+    seats::Seats,
     settings::Settings,
     source::SourceCtl,
     sync::{AtomicBool, AtomicU64, Instant, Mutex, MutexGuard, Ordering, fence},
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) late: Late,
     /// What guards the stages that have guards.
     pub(crate) guards: Guards,
+    /// Who is at work, and who stands in for workers whose calls hang.
+    pub(crate) seats: Seats<Queue<Task>>,
     /// What they have put aside.
     pub(crate) aside: Aside,
     /// The batches whose futures are under way.
@@ -149,30 +152,30 @@ impl Shared {
         warnings: Warnings,
         reactor: Reactor,
     ) -> Arc<Self> {
-        let workers = settings.workers;
-        let pins = Pins::new(info, &pinned, workers);
+        let seats = settings.seats();
+        let pins = Pins::new(info, &pinned, seats);
         // Besides the carriers at links, tails of what sources gave wait in run queues.
         let bound = settings.most_carriers(info) + settings.credits as usize;
-        let seating = Seating::new(placement);
+        let seating = Seating::new(placement.with_seats(seats));
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
         if watched && memory.is_none() {
             warnings.add("there is no memory limit and no pressure information (PSI), so memory is not watched");
         }
-        let idle = Arc::new(Idle::new(workers));
+        let idle = Arc::new(Idle::new(seats));
         let epoch = Instant::now();
         Arc::new(Self {
             info,
             credits: Credits::new(settings.credits, info.links.len()),
             budget: Budget::new(settings.memory, settings.credits),
-            forks: Forks::new(workers, Arc::clone(&idle), epoch),
+            forks: Forks::new(seats, Arc::clone(&idle), epoch),
             idle,
             deadlines: Arc::new(Deadlines::new(epoch)),
             late_answers: Arc::default(),
-            counts: (0..workers + pins.threads())
+            counts: (0..seats + pins.threads())
                 .map(|_| Counts::new(info))
                 .collect(),
-            stats: (0..workers + pins.threads())
+            stats: (0..seats + pins.threads())
                 .map(|_| CachePadded::new(WorkerStats::new(info)))
                 .collect(),
             stealers: OnceLock::new(),
@@ -183,6 +186,7 @@ impl Shared {
                 settings.parallel || !pins.is_empty() || settings.has_waits(),
             ),
             guards: Guards::new(&settings),
+            seats: Seats::new(settings.workers, seats),
             aside: Aside::new(),
             flights: Flights::new(info, &settings),
             reactor,
@@ -383,6 +387,7 @@ impl Shared {
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.close();
+        self.seats.wake_all();
     }
 
     /// Everything is done: all workers may leave.
@@ -390,6 +395,7 @@ impl Shared {
         self.finished.store(true, Ordering::Release);
         self.idle.wake_all();
         self.pins.wake_all();
+        self.seats.wake_all();
     }
 
     /// Ends the run with an error; the first one counts.

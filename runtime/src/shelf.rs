@@ -20,11 +20,11 @@ impl<G: Graph> Shelf<G> {
     }
 
     /// The graph, for a worker that holds a ticket or a task (which holds one), before the workers start, or where there are
-    /// pinned threads, so that nobody is ever alone.
+    /// pinned threads or guarded stages, so that nobody is ever alone.
     pub(crate) fn get(&self) -> &G {
         // SAFETY: an exclusive reference exists only while one worker holds all tickets (`alone`). Callers hold one, so
         // there is none now, and none is made before they release it, which they do after their last use of the reference.
-        // With pinned threads the run is parallel from the beginning and stays so: there never is one.
+        // With pinned threads or guarded stages the run is parallel from the beginning and stays so: there never is one.
         unsafe { &*self.0.get() }
     }
 
@@ -39,7 +39,8 @@ impl<G: Graph> Shelf<G> {
         unsafe { &mut *self.0.get() }
     }
 
-    /// Makes a worker's own part. Called while no worker runs.
+    /// Makes a worker's own part. Called while no worker runs, or for one that stands in for another: only the calls of guarded
+    /// stages hang.
     pub(crate) fn local(&self, w: &Worker<'_>) -> Result<G::Local, InitError> {
         self.get().local(w)
     }

@@ -175,6 +175,16 @@ impl<'r> Worker<'r> {
         }
     }
 
+    /// Leaves what is in its own queue to others, and lets one of them look for what it was about to look for.
+    pub(crate) fn leave_all(&mut self) {
+        self.stop_looking();
+        self.rest.searched = false;
+        while let Some(task) = self.queue.pop() {
+            self.shared.leave_task(task);
+        }
+        self.shared.idle.wake_one();
+    }
+
     /// Puts a batch aside until it is due.
     pub fn put_aside(&self, parked: Parked) {
         self.shared.put_aside(parked);
@@ -300,6 +310,7 @@ impl<'r> Worker<'r> {
     /// The lane at which this look begins.
     pub(crate) fn first_lane(&mut self) -> Lane {
         if self.now >= self.look_for_aged {
+            self.give_way();
             self.look_for_aged = self.now + AGE_NS / 4;
             if let Some(lane) = self.aged() {
                 return lane;

@@ -102,6 +102,10 @@ impl WorkerStats {
         self.begun.add(1);
     }
 
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.get() > 0
+    }
+
     /// At a run's age of `age`.
     pub(crate) fn read(&self, info: &TopologyInfo, age: Duration) -> WorkerMetrics {
         let time = |cell: &Cell| Duration::from_nanos(cell.get());

@@ -139,6 +139,24 @@ fn items_leave_stages_by_doors_of_their_own() {
 }
 
 #[test]
+fn what_leads_to_calls_that_may_hang_is_handed_on_last_and_all_but_one_left_for_any_worker() {
+    check(
+        "hanging",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
+             #[stage(from = numbers, timeout = \"1s\")]
+             fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n) }
+             #[stage(from = numbers, breaker(slow = \"1s\"))]
+             fn look(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.look(n) }
+             #[sink(from = numbers, order = any)] fn print(n: u64) {}
+             #[sink(from = [ask, look], order = any)] fn publish(n: u64) {}
+             #[sink(from = [ask::Err, look::Err])] fn reject(error: NoAnswer) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn an_async_stage_hands_its_results_on_as_they_come() {
     check(
         "futures",

@@ -241,6 +241,17 @@ impl<P> Stage<P> {
         (guards || workers.is_some()) && !self.is_source()
     }
 
+    /// Is it seen how long its calls run, as far as the topology says, so that another worker can stand in for one whose call hangs?
+    pub fn watches_calls(&self) -> bool {
+        let StageOptions {
+            breaker, timeout, ..
+        } = &self.options;
+        let breaker = breaker.as_ref();
+        let slow = breaker.is_some_and(|given| given.value.find("slow").is_some());
+        let timed = timeout.is_some() || slow;
+        timed && self.is_guarded() && !self.is_async()
+    }
+
     /// Do its items leave by [`DIVERTED`] while its breaker is open?
     pub fn diverts(&self) -> bool {
         self.on_open() == Some("divert")

@@ -259,6 +259,11 @@ impl Breaker {
         self.flights.awake_for(self.clock.ns())
     }
 
+    /// Calls that take longer are slow, in nanoseconds; `u64::MAX` if they are not timed.
+    pub(crate) fn slow(&self) -> u64 {
+        self.rules.slow()
+    }
+
     /// So many calls that have not returned are failures already, which are not counted yet.
     pub(crate) fn hang(&self, calls: u64) {
         let word = Word(self.word.load(Ordering::Acquire));

@@ -14,6 +14,7 @@ use self::tries::Tries;
 use super::{
     ASK_AT_LEAST_NS, Admission, Guard, SLICE,
     bulkhead::Permit,
+    hangs::Outer,
     many::Many,
     slice::{Failures, Laps},
 };
@@ -342,7 +343,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
         }
         self.judged.set(0);
         self.failures.set(Failures::default());
-        let outer = self.begins();
+        let outer = self.begins(items);
         // If it ends the run, the loop around this one sees that.
         let _ = run(load, items);
         self.ends(outer);
@@ -381,18 +382,18 @@ impl<'r, T: 'static> Guarding<'r, T> {
         timed.then_some(self as &dyn Laps)
     }
 
-    fn begins(&self) -> Option<u64> {
-        let timeout = self.guard.timeout.as_ref()?;
-        let now = self.w.shared.now();
-        self.began.set(now);
-        Some(timeout.begins(self.w.id, now))
+    /// So many calls begin. Returns what [`Self::ends`] wants.
+    fn begins(&self, calls: usize) -> Outer {
+        if !self.guard.watches_calls() {
+            return Outer::default();
+        }
+        self.began.set(self.w.shared.now());
+        self.guard.begins(self.w.id, self.began.get(), calls)
     }
 
-    fn ends(&self, outer: Option<u64>) {
-        if let (Some(timeout), Some(outer)) = (&self.guard.timeout, outer) {
-            self.lap();
-            timeout.ends(self.w.id, outer);
-        }
+    fn ends(&self, outer: Outer) {
+        self.lap();
+        self.guard.ends(self.w.id, outer);
     }
 
     fn refuse(

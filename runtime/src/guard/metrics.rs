@@ -1,6 +1,6 @@
 //! What a guard has counted.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{Guard, bulkhead::Bulkhead, timeout::Timeout};
 use crate::{
@@ -26,8 +26,16 @@ pub struct GuardMetrics {
     pub waiting: u64,
     /// Calls that took longer than `timeout` and returned, or were cancelled.
     pub timed_out: u64,
-    /// Calls that have run for longer than `timeout` and run still.
+    /// Calls that have run for longer than `timeout`, or, without, for ten times `slow`, and run still.
     pub overdue: u64,
+    /// How long the longest of them has run until now.
+    pub overdue_for: Duration,
+    /// Calls that were overdue when the run looked after them, which it does 50 times a second, whether they have returned or not.
+    pub hung: u64,
+    /// Times that another worker stood in for one whose call hung.
+    pub stood_in: u64,
+    /// Workers that others stand in for now, because their calls hang or have just returned.
+    pub quarantined: u64,
     /// Times that an item was tried again.
     pub retried: u64,
     /// Items that left as errors without being tried again, because too much of what is tried would be that.
@@ -50,6 +58,8 @@ pub(super) struct Tallies {
     pub(super) waits: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) resumed: AtomicU64,
+    pub(super) hung: AtomicU64,
+    pub(super) stood_in: AtomicU64,
     pub(super) retried: AtomicU64,
     pub(super) over_budget: AtomicU64,
     pub(super) refused: AtomicU64,
@@ -67,6 +77,8 @@ impl Guard {
             waits,
             held,
             resumed,
+            hung,
+            stood_in,
             retried,
             over_budget,
             refused,
@@ -80,6 +92,7 @@ impl Guard {
         let resumed = of(resumed);
         let held = of(held);
         let breaker = self.breaker();
+        let (overdue, overdue_for) = self.overdue(now);
         GuardMetrics {
             state: breaker.map(|breaker| breaker.state()),
             breaker: breaker.map(|breaker| breaker.metrics()).unwrap_or_default(),
@@ -88,10 +101,11 @@ impl Guard {
             held,
             waiting: held.saturating_sub(resumed),
             timed_out: self.timeout.as_ref().map_or(0, Timeout::over),
-            overdue: self
-                .timeout
-                .as_ref()
-                .map_or(0, |timeout| timeout.running(now, self.awake_for())),
+            overdue,
+            overdue_for,
+            hung: of(hung),
+            stood_in: of(stood_in),
+            quarantined: 0,
             retried: of(retried),
             over_budget: of(over_budget),
             refused: of(refused),
@@ -113,6 +127,13 @@ impl fmt::Display for GuardMetrics {
         if self.timed_out + self.overdue > 0 {
             let (timed_out, overdue) = (self.timed_out, self.overdue);
             write!(f, ", {timed_out} calls took too long, {overdue} do")?;
+        }
+        if self.stood_in > 0 {
+            let (hung, stood_in) = (self.hung, self.stood_in);
+            write!(
+                f,
+                ", {hung} hung, workers stood in {stood_in} times for others"
+            )?;
         }
         if self.retried + self.over_budget > 0 {
             let (retried, over) = (self.retried, self.over_budget);

@@ -43,6 +43,7 @@
 
 mod bulkhead;
 mod guarding;
+mod hangs;
 mod many;
 mod metrics;
 mod retry;
@@ -57,6 +58,7 @@ use pipewright_spec::info::RateInfo;
 
 use self::{
     bulkhead::{Bulkhead, Permit},
+    hangs::Slices,
     metrics::Tallies,
     retry::Retry,
     rules::{BreakerSettings, Classes, OnOpen},
@@ -96,7 +98,7 @@ impl Guards {
         let guard = |(at, stage): (usize, &StageSettings)| {
             let guard = stage.guard.as_ref()?;
             // Futures are cancelled, so nobody looks for calls that hang.
-            let callers = if stage.is_async { 0 } else { settings.workers };
+            let callers = if stage.is_async { 0 } else { settings.seats() };
             Some(Guard::new(guard, at as u64, callers, Watch::ByThread))
         };
         Self(stages.map(guard).collect())
@@ -133,6 +135,8 @@ pub(crate) enum Watch {
 pub(crate) struct Guard {
     bulkhead: Option<Bulkhead>,
     timeout: Option<Timeout>,
+    /// Where slow calls count and there is no `timeout`.
+    slices: Option<Slices>,
     rate: Option<RateLimiter>,
     retry: Option<Retry>,
     fuse: Option<Fuse>,
@@ -202,6 +206,7 @@ impl Guard {
         Self {
             bulkhead: settings.workers.map(Bulkhead::new),
             timeout: settings.timeout.map(timeout),
+            slices: settings.times_slices().then(|| Slices::new(workers)),
             rate,
             retry: settings.retry.map(retry),
             fuse,

@@ -188,6 +188,17 @@ impl GuardSettings {
         }
     }
 
+    /// Is it seen how long calls run?
+    pub(crate) fn watches_calls(&self) -> bool {
+        self.timeout.is_some() || self.times_slices()
+    }
+
+    /// Is it seen how long each slice of calls runs?
+    pub(crate) fn times_slices(&self) -> bool {
+        let timed = self.breaker.as_ref().is_some_and(BreakerSettings::is_timed);
+        self.timeout.is_none() && timed
+    }
+
     /// Is there a breaker that goes by how long calls take?
     pub(crate) fn goes_by_time(&self) -> bool {
         let timed = |breaker: &BreakerSettings| breaker.is_timed() || self.timeout.is_some();

@@ -1,7 +1,8 @@
-//! Calls that take too long. Code cannot be cancelled, so they are seen and told, and that is all.
+//! Calls that take too long. Code cannot be cancelled, so they are seen and told, and another worker may stand in for the one in
+//! such a call (see [`crate::quarantine`]).
 //!
 //! Each worker writes down when its call began, before each call of a stage with `timeout`, in a line of its own. Whoever looks (workers
-//! that ask whether they may call, and who reads the metrics) sees the calls that have run for too long: a breaker
+//! that ask whether they may call, who reads the metrics, and a thread) sees the calls that have run for too long: a breaker
 //! counts them as failures while they run. When such a call returns, what it gives is taken, and it counts as a failure in the
 //! breaker's window, too. A call that runs in the middle of another one of the same worker takes its place meanwhile.
 
@@ -79,6 +80,17 @@ impl Timeout {
             self.over.fetch_add(1, Ordering::Relaxed);
         }
         over
+    }
+
+    /// The calls that have run for too long and run still, in a process that was not stopped since `awake`: whose each is, and when
+    /// it began.
+    pub(super) fn hanging(&self, now: u64, awake: u64) -> impl Iterator<Item = (usize, u64)> {
+        let most = self.most();
+        let all = self.since.iter().enumerate();
+        let all = all.map(|(worker, since)| (worker, since.load(Ordering::Relaxed)));
+        all.filter(move |(_, since)| {
+            *since != NONE && now.saturating_sub(awake.max(since - 1)) > most
+        })
     }
 
     /// Calls that took too long and returned.

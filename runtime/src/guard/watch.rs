@@ -1,4 +1,5 @@
-//! Who looks after calls that take long, where a breaker goes by that: a thread beside the workers, 50 times a second.
+//! Who looks after calls that take long, where a breaker goes by that or another worker can stand in for one that waits for
+//! such a call: a thread beside the workers, 50 times a second.
 //!
 //! So a call that never returns is seen although nobody else calls. And a process that was stopped, or whose machine was, is
 //! found out: then nobody has looked for a while, and calls that were being made meanwhile are neither slow nor too late. So
@@ -6,26 +7,33 @@
 
 use std::time::Duration;
 
-use super::{GuardSettings, Guards};
-use crate::{beside::Chore, shared::Shared};
+use super::{GuardSettings, Guards, hangs::Hangs};
+use crate::{beside::Chore, quarantine::Starts, settings::StageSettings, shared::Shared};
 
 /// Between two looks: 20 ms.
 pub(super) const EVERY: Duration = Duration::from_millis(20);
 
-/// Looks after the calls of a run, where a breaker goes by how long they take.
-pub(crate) fn chore(shared: &Shared) -> Option<Chore<'_>> {
-    let mut guards = shared
-        .settings
-        .stages
-        .iter()
-        .filter_map(|stage| stage.guard.as_ref());
-    guards.any(GuardSettings::goes_by_time).then(|| Chore {
-        name: "guards",
-        every: EVERY,
-        look: Box::new(|| {
-            shared.guards.tick(shared.now());
-            true
-        }),
+/// Looks after the calls of a run, where somebody goes by how long they take. `starts` starts workers that stand in for others.
+pub(crate) fn chore<'s>(shared: &'s Shared, starts: Starts<'s>) -> Option<Chore<'s>> {
+    let goes_by_time = |stage: &StageSettings| {
+        let breaker = stage
+            .guard
+            .as_ref()
+            .is_some_and(GuardSettings::goes_by_time);
+        breaker || stage.watches_calls()
+    };
+    let is_watched = shared.settings.stages.iter().any(goes_by_time);
+    is_watched.then(|| {
+        let mut hangs = Hangs::new(shared);
+        Chore {
+            name: "guards",
+            every: EVERY,
+            look: Box::new(move || {
+                shared.guards.tick(shared.now());
+                hangs.look(shared, &starts);
+                true
+            }),
+        }
     })
 }
 

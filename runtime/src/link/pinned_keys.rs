@@ -125,7 +125,7 @@ impl<T: 'static, K: KeyFn<T>> KeyedDeposit<T, K> {
             key,
             hasher: seeded(),
             threads: (0..threads).map(thread).collect(),
-            scratch: ArrayQueue::new(shared.settings.workers + shared.pins.threads()),
+            scratch: ArrayQueue::new(shared.settings.seats() + shared.pins.threads()),
             place,
         }
     }

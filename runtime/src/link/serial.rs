@@ -53,7 +53,7 @@ impl<T: 'static, S> Serial<T, S> {
             arrivals: AtomicU64::new(0),
             pieces: Regroup::new(
                 shared.credits.total() as usize * parts,
-                shared.settings.workers,
+                shared.settings.seats(),
             ),
             join: (ordered && parts > 1).then(|| Join::new(bound, info)),
             ordered,

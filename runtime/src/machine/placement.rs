@@ -332,6 +332,25 @@ struct Candidate {
     cpu: Cpu,
 }
 
+impl Placement {
+    /// With so many seats in all. Those behind the workers' are for others who stand in for them, and have the places of
+    /// the first ones; all workers steal from there, too.
+    pub(crate) fn with_seats(mut self, seats: usize) -> Self {
+        let workers = self.seats.len();
+        let seat = |id: usize| {
+            let seat = self.seats[id % workers].clone();
+            let extra = (workers..seats).filter(|other| *other != id);
+            let victims = match id < workers {
+                true => seat.victims.and(extra),
+                false => Victims::of(0, &[]).and((0..workers).chain(extra)),
+            };
+            Seat { victims, ..seat }
+        };
+        self.seats = (0..seats.max(workers)).map(seat).collect();
+        self
+    }
+}
+
 impl Wish {
     /// Most workers that nobody asked for: a core is shared where the list of cores or `smt` says so.
     fn most(&self, seats: usize, cores: usize) -> usize {

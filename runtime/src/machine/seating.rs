@@ -106,6 +106,13 @@ impl Seating {
         warnings.fell_short([Shortfall::NotBound])
     }
 
+    /// The calling thread takes the place of a worker that does not need it now. If the system refuses, it runs anywhere.
+    pub(crate) fn sit_in(&self, worker: usize) {
+        if self.bound {
+            bind(self.seat(worker).cpu);
+        }
+    }
+
     /// This worker sleeps now; its cpu is free for others.
     pub(crate) fn leave(&self, worker: usize) {
         if self.begun {

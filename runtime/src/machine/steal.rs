@@ -62,6 +62,16 @@ impl Victims {
         }
     }
 
+    /// With others that come behind all of them.
+    pub(super) fn and(self, others: impl Iterator<Item = usize>) -> Self {
+        let last: Box<[u8]> = others.map(|other| other as u8).collect();
+        let levels = self.levels.into_vec().into_iter().chain([last]);
+        Self {
+            levels: levels.filter(|level| !level.is_empty()).collect(),
+            ..self
+        }
+    }
+
     /// Asks the workers one after the other, the nearest first, until one has something.
     pub(crate) fn find<T>(&mut self, mut ask: impl FnMut(usize) -> Option<T>) -> Option<T> {
         for level in 0..self.levels.len() {

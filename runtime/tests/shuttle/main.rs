@@ -22,6 +22,7 @@ mod harness;
 mod calls;
 mod futures;
 mod guards;
+mod hung;
 mod memory;
 mod order;
 mod panics;

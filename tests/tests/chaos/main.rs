@@ -12,6 +12,7 @@
 
 mod clocks;
 mod deaths;
+mod hung;
 mod items;
 mod mixed;
 mod scarce;

@@ -91,7 +91,7 @@ impl<T: 'static, K: KeyFn<T>, S> KeyedLink<T, K, S> {
             key,
             hasher: seeded(),
             partitions: (0..partitions).map(partition).collect(),
-            bins: ArrayQueue::new(shared.settings.workers),
+            bins: ArrayQueue::new(shared.settings.seats()),
         }
     }
 

@@ -279,3 +279,25 @@ fn within_a_level_the_first_victim_varies() {
         Some(true)
     );
 }
+
+#[test]
+fn seats_for_those_who_stand_in_have_the_places_of_workers_and_all_steal_from_there() {
+    let placement = machine("2x2").place(&wish("")).expect("a pool");
+    let before: Vec<Seat> = placement.seats.to_vec();
+    let placement = placement.with_seats(6);
+    let place = |seat: &Seat| (seat.cpu, seat.node);
+    for (id, seat) in placement.seats.iter().enumerate() {
+        assert_eq!(place(seat), place(&before[id % 4]));
+        let mut victims: Vec<usize> = seat.victims.levels().concat();
+        if id < 4 {
+            assert_eq!(victims[3..], [4, 5], "last of all");
+        }
+        victims.sort_unstable();
+        assert!(victims.into_iter().eq((0..6).filter(|other| *other != id)));
+    }
+    let same = machine("2x2")
+        .place(&wish(""))
+        .expect("a pool")
+        .with_seats(4);
+    assert_eq!(same.seats.to_vec(), before);
+}

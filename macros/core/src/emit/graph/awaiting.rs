@@ -63,7 +63,7 @@ impl Glue<'_, '_> {
         };
         let in_order = carriers.iter().filter(|_| reorders(pipe, segment));
         let in_order = in_order.map(|out| hygienic!(flight.in_order(&mut #out);));
-        let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
+        let hand_on = self.hand_on_all(segment);
         let taken = match carriers.is_empty() {
             true => hygienic!(let () = self.#own.outs(&mut load, |_| ());),
             false => hygienic!(let #pattern = self.#own.outs(&mut load, |#load| #made);),
@@ -97,8 +97,7 @@ impl Glue<'_, '_> {
         made_again: &TokenStream,
         parked: &TokenStream,
     ) -> TokenStream {
-        let outs = &self.pipe.plan.segments[segment].outs;
-        let hand_on = outs.iter().map(|out| self.hand_on(segment, out.link));
+        let hand_on = self.hand_on_all(segment);
         hygienic! {
             let any = #(!#carriers.is_empty())||*;
             if let Some(ahead) = flight.ahead(&load, any) {

@@ -72,7 +72,7 @@ impl Glue<'_, '_> {
         };
         let in_order = carriers.iter().filter(|_| reorders(pipe, segment));
         let in_order = in_order.map(|out| hygienic!(guard.in_order(&mut #out);));
-        let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
+        let hand_on = self.hand_on_all(segment);
         hygienic! {
             let watch = w.watch();
             let mut load = load #into;

@@ -267,7 +267,7 @@ impl Glue<'_, '_> {
             initial(name, value)
         });
         let drive = self.drive(segment);
-        let hand_on = plan.outs.iter().map(|out| self.hand_on(segment, out.link));
+        let hand_on = self.hand_on_all(segment);
         // What goes into a ring is seen by its reader before anything else is handed on.
         let close = plan
             .outs
@@ -328,6 +328,41 @@ impl Glue<'_, '_> {
         self.pipe
             .fields
             .of(Field::Out(self.pipe.plan.links[link].to))
+    }
+
+    /// Hands all outputs of a segment on. What lies on the stack below a call that hangs cannot be taken from there, so those
+    /// that lead to a stage whose calls are watched come last, and of several all but one are left for any worker.
+    pub(super) fn hand_on_all(&self, segment: usize) -> Vec<TokenStream> {
+        let plan = &self.pipe.plan.segments[segment];
+        let at_once = plan.class == Class::Parallel && !plan.is_pinned();
+        let links = plan.outs.iter().map(|out| out.link);
+        let (mut last, first): (Vec<_>, Vec<_>) =
+            links.partition(|link| at_once && self.may_hang(*link, &mut Vec::new()));
+        let inline = last.pop();
+        let left = last.into_iter().map(|link| {
+            let (field, carrier) = (self.link_field(link), self.carrier(link));
+            hygienic!(self.#field.post(#carrier, w);)
+        });
+        let inline = inline.map(|link| self.hand_on(segment, link));
+        let first = first.into_iter().map(|link| self.hand_on(segment, link));
+        first.chain(left).chain(inline).collect()
+    }
+
+    /// May a call hang that is made before what comes to `link` now is handed on?
+    fn may_hang(&self, link: usize, seen: &mut Vec<usize>) -> bool {
+        let link = &self.pipe.plan.links[link];
+        let to = &self.pipe.plan.segments[link.segment];
+        // A keyed link leaves its parts for any worker, and a pinned segment has its own.
+        let at_once = !matches!(link.kind, LinkKind::Keyed { .. }) && !to.is_pinned();
+        if !at_once || seen.contains(&link.segment) {
+            return false;
+        }
+        seen.push(link.segment);
+        let watched = |stage: &usize| self.pipe.model.stages[*stage].watches_calls();
+        // Who holds a gate leaves its outputs for any worker.
+        let further = to.class == Class::Parallel;
+        to.stages.iter().any(watched)
+            || further && to.outs.iter().any(|out| self.may_hang(out.link, seen))
     }
 
     /// Carries a filled carrier on now, or leaves it for later where a gate is held.

@@ -1,0 +1,232 @@
+//! Calls that hang: they have run for longer than their stage allows, and run still.
+//!
+//! **How long that is.** A stage with `timeout` says it, for each call. One without, whose breaker goes by slow calls, allows
+//! [`SLOW_TIMES`] times its `slow`, on average of a slice, as the breaker counts it: there only slices are timed. Stages that say neither are not looked after.
+//!
+//! **Who looks.** The thread that looks after guards (see `watch.rs`) compares the calls of two looks. One that hangs is counted at
+//! the first, and a worker is woken for what the one in it may have left. If it hangs at the second still, another worker stands
+//! in for it (see [`crate::quarantine`]): one that has returned meanwhile had only been put aside by the system.
+//!
+//! Where nobody has looked for five looks, the process was stopped, or its machine was, and the time until then is not a call's.
+
+use std::{mem, time::Duration};
+
+use crossbeam_utils::CachePadded;
+
+use super::{Guard, Guards, watch::EVERY};
+use crate::{
+    breaker::Breaker,
+    quarantine::Starts,
+    shared::Shared,
+    sync::{AtomicU64, Ordering},
+};
+
+/// A call of a stage without `timeout` hangs after so many times what makes it slow.
+pub(crate) const SLOW_TIMES: u64 = 10;
+/// Looks that are missed when the process was stopped.
+const MISSED: u32 = 5;
+
+/// What the thread that looks remembers. Times in nanoseconds of the run.
+#[derive(Debug)]
+pub(super) struct Hangs {
+    last: u64,
+    /// The process was not stopped since then.
+    awake: u64,
+    /// When the call began that was seen to hang last: by stage, then by seat.
+    seen: Box<[Box<[u64]>]>,
+}
+
+impl Hangs {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let (stages, seats) = (shared.info.stages.len(), shared.settings.seats());
+        Self {
+            last: shared.now(),
+            awake: 0,
+            seen: (0..stages).map(|_| vec![0; seats].into()).collect(),
+        }
+    }
+
+    /// Looks at all calls. `starts` starts those who stand in.
+    pub(super) fn look(&mut self, shared: &Shared, starts: &Starts<'_>) {
+        let now = shared.now();
+        self.passes(now);
+        for (stage, guard) in shared.guards.all() {
+            for (id, since) in guard.hanging(now, self.awake) {
+                if mem::replace(&mut self.seen[stage][id], since) != since {
+                    guard.tallies.hung.fetch_add(1, Ordering::Relaxed);
+                    shared.idle.wake_one();
+                } else if !shared.is_stopping() && shared.stand_in(id, stage as u16, starts) {
+                    guard.tallies.stood_in.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        // One that sleeps has returned, and gives way when it wakes.
+        shared.seats.each_marked(|id| shared.idle.wake(id));
+    }
+
+    /// It is `now`.
+    fn passes(&mut self, now: u64) {
+        let missed = (EVERY * MISSED).as_nanos() as u64;
+        if now.saturating_sub(mem::replace(&mut self.last, now)) > missed {
+            self.awake = now;
+        }
+    }
+}
+
+impl Guards {
+    fn all(&self) -> impl Iterator<Item = (usize, &Guard)> {
+        let guards = self.0.iter().enumerate();
+        guards.filter_map(|(stage, guard)| Some((stage, guard.as_ref()?)))
+    }
+}
+
+impl Guard {
+    /// Is it seen how long calls run?
+    pub(super) fn watches_calls(&self) -> bool {
+        self.timeout.is_some() || self.slices.is_some()
+    }
+
+    /// A worker begins so many calls at the time `now`. Returns what [`Self::ends`] wants.
+    pub(super) fn begins(&self, worker: usize, now: u64, calls: usize) -> Outer {
+        match (&self.timeout, &self.slices) {
+            (Some(timeout), _) => (timeout.begins(worker, now), 0),
+            (None, Some(slices)) => slices.begins(worker, now, calls),
+            (None, None) => Outer::default(),
+        }
+    }
+
+    /// They have ended.
+    pub(super) fn ends(&self, worker: usize, outer: Outer) {
+        match (&self.timeout, &self.slices) {
+            (Some(timeout), _) => timeout.ends(worker, outer.0),
+            (None, Some(slices)) => slices.ends(worker, outer),
+            (None, None) => {}
+        }
+    }
+
+    /// The calls that hang at the time `now`, in a process that was not stopped since `awake`: the seat of each, and when it began.
+    fn hanging(&self, now: u64, awake: u64) -> impl Iterator<Item = (usize, u64)> {
+        let timeout = self.timeout.iter();
+        let slow = self.breaker().map_or(u64::MAX, Breaker::slow);
+        let slices = self.slices.iter();
+        timeout
+            .flat_map(move |timeout| timeout.hanging(now, awake))
+            .chain(slices.flat_map(move |slices| slices.hanging(now, awake, slow)))
+    }
+
+    /// How many calls have run for longer than they may at the time `now`, and the longest of them for how long.
+    pub(super) fn overdue(&self, now: u64) -> (u64, Duration) {
+        let awake = now.saturating_sub(self.awake_for());
+        let ages = self
+            .hanging(now, awake)
+            .map(|(_, since)| now.saturating_sub(since - 1));
+        let (calls, longest) = ages.fold((0, 0), |(calls, longest), age| {
+            (calls + 1, age.max(longest))
+        });
+        (calls, Duration::from_nanos(longest))
+    }
+}
+
+/// The slices of calls of a stage that are being made, by worker.
+#[derive(Debug)]
+pub(super) struct Slices(Box<[CachePadded<Slice>]>);
+
+#[derive(Debug, Default)]
+struct Slice {
+    /// When it began, in nanoseconds of the run and one more; 0 if there is none.
+    since: AtomicU64,
+    calls: AtomicU64,
+}
+
+/// A slice that another one takes the place of.
+pub(super) type Outer = (u64, u64);
+
+impl Slices {
+    pub(super) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| CachePadded::default()).collect())
+    }
+
+    /// A slice of so many calls begins. Returns what [`Self::ends`] wants.
+    pub(super) fn begins(&self, worker: usize, now: u64, calls: usize) -> Outer {
+        let slice = &self.0[worker];
+        // Relaxed: only this thread writes.
+        let outer = (
+            slice.since.load(Ordering::Relaxed),
+            slice.calls.load(Ordering::Relaxed),
+        );
+        slice.write((now + 1, calls as u64));
+        outer
+    }
+
+    pub(super) fn ends(&self, worker: usize, outer: Outer) {
+        self.0[worker].write(outer);
+    }
+
+    /// Those that hang, where a call is slow after `slow` nanoseconds: whose each is, and when it began.
+    fn hanging(&self, now: u64, awake: u64, slow: u64) -> impl Iterator<Item = (usize, u64)> {
+        let slices = self.0.iter().enumerate();
+        slices.filter_map(move |(worker, slice)| {
+            // Acquire: pairs with the Release of `write`.
+            let since = slice.since.load(Ordering::Acquire);
+            let calls = slice.calls.load(Ordering::Relaxed);
+            let most = slow.saturating_mul(SLOW_TIMES).saturating_mul(calls);
+            let hangs = since != 0 && now.saturating_sub(awake.max(since - 1)) > most;
+            hangs.then_some((worker, since))
+        })
+    }
+}
+
+impl Slice {
+    fn write(&self, (since, calls): Outer) {
+        self.calls.store(calls, Ordering::Relaxed);
+        // Release: who reads the time reads the number that belongs to it, or one of a later slice. That could only count as one
+        // that hangs for once, and who stands in is decided by two looks.
+        self.since.store(since, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW: u64 = 100;
+
+    fn hanging(slices: &Slices, now: u64, awake: u64) -> Vec<(usize, u64)> {
+        slices.hanging(now, awake, SLOW).collect()
+    }
+
+    #[test]
+    fn a_slice_hangs_when_its_calls_take_ten_times_what_is_slow_and_no_other_one_does() {
+        let slices = Slices::new(2);
+        let none = slices.begins(1, 1_000, 3);
+        let most = 3 * SLOW_TIMES * SLOW;
+        assert_eq!(hanging(&slices, 1_000 + most, 0), []);
+        assert_eq!(hanging(&slices, 1_001 + most, 0), [(1, 1_001)]);
+        // The process was stopped meanwhile.
+        assert_eq!(hanging(&slices, 1_001 + most, 1_001), []);
+        // One in the middle of it takes its place.
+        let outer = slices.begins(1, 5_000, 1);
+        assert_eq!(hanging(&slices, 5_000, 0), []);
+        slices.ends(1, outer);
+        assert_eq!(hanging(&slices, 5_000, 0), [(1, 1_001)]);
+        slices.ends(1, none);
+        assert_eq!(hanging(&slices, u64::MAX, 0), []);
+    }
+
+    #[test]
+    fn calls_are_not_charged_with_a_time_in_which_nobody_looked() {
+        let every = EVERY.as_nanos() as u64;
+        let mut hangs = Hangs {
+            last: 0,
+            awake: 0,
+            seen: Box::default(),
+        };
+        hangs.passes(u64::from(MISSED) * every);
+        assert_eq!(hangs.awake, 0);
+        let late = 2 * u64::from(MISSED) * every + 1;
+        hangs.passes(late);
+        assert_eq!(hangs.awake, late);
+        hangs.passes(late + every);
+        assert_eq!(hangs.awake, late);
+    }
+}
