@@ -262,7 +262,7 @@ impl Placed {
 
     fn all_ticks(&self, unit: Unit) -> Vec<f64> {
         match self.scale {
-            Scale::Linear => linear_ticks(self.low, self.high),
+            Scale::Linear => linear_ticks(self.low, self.high, unit),
             Scale::Log if unit.is_binary() => powers(self.low, self.high, 2.0, &[1.0]),
             Scale::Log if self.high / self.low < 30.0 => {
                 powers(self.low, self.high, 10.0, &[1.0, 2.0, 5.0])
@@ -323,15 +323,25 @@ fn thin(ticks: &mut Vec<f64>, fits: impl Fn(&[f64]) -> bool) {
     }
 }
 
-/// About ten round numbers within the range: multiples of 1, 2 or 5 times a power of ten.
-fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
-    let rough = (high - low) / 10.0;
+/// About ten round numbers within the range: multiples of 1, 2 or 5 times a power of ten, of the unit that they are written in.
+fn linear_ticks(low: f64, high: f64, unit: Unit) -> Vec<f64> {
+    let size = match unit {
+        _ if unit.is_binary() && high >= 1024.0 => 1024f64.powf(high.log(1024.0).floor()),
+        _ => 1.0,
+    };
+    let rough = (high - low) / 10.0 / size;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
         .into_iter()
         .map(|times| times * power)
         .find(|step| *step >= rough);
-    let step = step.unwrap_or(rough);
+    let step = step.unwrap_or(rough) * size;
+    // There is no half of a thing.
+    let step = if matches!(unit, Unit::Count) {
+        step.max(1.0)
+    } else {
+        step
+    };
     let first = (low / step).ceil();
     let count = ((high / step).floor() - first).clamp(0.0, 20.0) as u32;
     (0..=count)
@@ -383,6 +393,28 @@ mod tests {
             &["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"],
         );
         check(&time, &[0.0, 10.0], 150, &["0 s", "4 s", "8 s"]);
+        let rate = Axis::new("rate", Unit::BytesPerSecond).from_zero();
+        let gib = f64::from(1 << 30);
+        check(
+            &rate,
+            &[3.0 * gib],
+            800,
+            &[
+                "0 B/s",
+                "512 MiB/s",
+                "1 GiB/s",
+                "1.5 GiB/s",
+                "2 GiB/s",
+                "2.5 GiB/s",
+                "3 GiB/s",
+            ],
+        );
+        check(
+            &Axis::new("cpus", Unit::Count),
+            &[1.0, 3.0],
+            800,
+            &["1", "2", "3"],
+        );
         let size = Axis::new("size", Unit::Bytes).log();
         check(
             &size,

@@ -43,6 +43,7 @@ svg.narrow{display:none}
 table{border-collapse:collapse;font-size:14px;width:100%}
 th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}
 td{overflow-wrap:normal}
+td:first-child{min-width:min(9em,30vw)}
 th{color:var(--muted);font-weight:600;overflow-wrap:normal;white-space:nowrap}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 details{margin:12px 0}
