@@ -52,6 +52,15 @@ pub(crate) enum Command {
     },
     /// Run the loom models of the lock-free pieces
     Loom,
+    /// Look at reports in a headless browser: pictures, and what is cut off, overlaps or is empty
+    Look {
+        /// Pages, such as `hw probe --html` writes
+        #[arg(required = true, value_name = "PAGE")]
+        pages: Vec<PathBuf>,
+        /// The folder for the pictures
+        #[arg(long, value_name = "FOLDER", default_value = "target/look")]
+        out: PathBuf,
+    },
     /// Put faults into runs, with all of their faults: panics, errors, kills, disks that fail
     Chaos {
         /// With a tenth of the faults, as in all tests

@@ -1,5 +1,7 @@
 //! `cargo xtask hw`: what a machine offers a pipeline. The package `pipewright-hw` does the work.
 
+mod probe;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -51,6 +53,8 @@ pub(crate) enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Measure what the machine does: clocks, jitter, wake-ups, memory, cpu to cpu
+    Probe(probe::ProbeFlags),
     /// Tell what a check is for, what it reads, and what to do
     Explain {
         /// Such as `C09`
@@ -174,6 +178,7 @@ type Ended = Result<u8, String>;
 pub(crate) fn run(command: Command) -> ExitCode {
     let ended = match command {
         Command::Check(flags) => run_check(&flags),
+        Command::Probe(flags) => probe::run(&flags),
         Command::Explain { id } => explain(&id),
         Command::Script { asked, only } => script(&asked, only),
         Command::Diff { a, b, strict } => diff(&a, &b, strict),

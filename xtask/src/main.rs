@@ -16,6 +16,7 @@ mod budgets;
 mod chaos;
 mod ci;
 mod fuzz;
+mod look;
 mod loom;
 mod peers;
 mod planted;
@@ -63,6 +64,7 @@ fn run(flags: Flags) -> Result<ExitCode, String> {
         Command::Ci { skip } => Ok(ci::run(&skip)),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
+        Command::Look { pages, out } => look::run(&pages, &out),
         Command::Chaos { quick, seed } => chaos::run(quick, seed),
         Command::Shuttle {
             test,

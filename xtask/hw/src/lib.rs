@@ -13,6 +13,7 @@ pub mod floor;
 pub mod host;
 mod identity;
 pub mod parse;
+pub mod probe;
 pub mod saved;
 pub mod script;
 pub mod text;

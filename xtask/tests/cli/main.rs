@@ -7,6 +7,7 @@ mod dead_letters;
 mod expand;
 mod graph;
 mod hw;
+mod hw_probe;
 mod tidy;
 
 use std::{fs, process::Command};
@@ -81,6 +82,7 @@ fn without_arguments_the_commands_are_listed() {
             "ci",
             "tidy",
             "loom",
+            "look",
             "chaos",
             "shuttle",
             "fuzz",
