@@ -117,8 +117,13 @@ fn verdicts_have_exit_codes() {
 #[test]
 fn noise_is_no_verdict_and_can_be_denied() {
     let folder = Folder::new();
-    // Every process is as fast as its id says.
-    let noisy = folder.script("noisy", "rate=$((1000 + $$ * 7919 % 9000))");
+    // Every call is as fast as its number says, whichever side makes it.
+    let count = folder.path("count");
+    let noise = format!(
+        "echo x >> {0}; n=$(wc -l < {0}); rate=$((1000 + n * 7919 % 9001))",
+        count.display()
+    );
+    let noisy = folder.script("noisy", &noise);
     let (run, _) = folder.ab(&noisy, &noisy, &[]);
     assert!(
         ["refused", "inconclusive"].contains(&run.out.trim()),
