@@ -303,8 +303,10 @@ fn a_batch_is_suspended_for_an_urgent_item() {
         input: OnceLock::new(),
         seen: seen.clone(),
     });
+    // One worker, in parallel work: of two, the other one might take the urgent item and not be given a cpu.
     let run = long_batches::pipeline()
-        .workers(2)
+        .workers(1)
+        .in_parallel()
         .start(Arc::clone(&env))
         .unwrap();
     env.input.set(run.input()).unwrap();
