@@ -45,13 +45,15 @@ fn rounds<G: Graph>(graph: &mut G, local: &mut G::Local, w: &mut Worker<'_>, beg
     loop {
         let more = round(graph, local, w);
         let now = w.now();
+        // Asked first: what lingers when sources pause would not be looked at again before they go on.
+        let paused = shared.is_paused();
         // What waits for others is not done.
-        let linger = more && shared.may_linger() && !shared.has_acks;
+        let linger = more && !paused && shared.may_linger() && !shared.has_acks;
         graph.flush(local, w, if linger { Due::At(now) } else { Due::All });
         if shared.has_acks {
             shared.all_done();
         }
-        if !more || shared.is_stopping() || shared.is_paused() {
+        if !more || shared.is_stopping() || paused {
             break;
         }
         if shared.settings.workers > 1
