@@ -58,6 +58,7 @@ use crossbeam_utils::CachePadded;
 #[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
 pub(crate) use self::change::mixed;
 use self::ticket::ByPanic;
+#[cfg_attr(loom, allow(unused_imports, reason = "its users are not there"))]
 pub(crate) use self::ticket::Pass;
 pub(crate) use self::window::Rows;
 use self::{
