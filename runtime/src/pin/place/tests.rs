@@ -1,9 +1,6 @@
 //! Pinned threads on machines that are large enough and on others.
 
-use pipewright_spec::{
-    info::StageInfo,
-    options::Priority,
-};
+use pipewright_spec::{info::StageInfo, options::Priority};
 
 use super::*;
 

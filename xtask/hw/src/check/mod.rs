@@ -1,7 +1,7 @@
 //! What a check is, and what comes of it.
 //!
 //! The table (`checks.ron`) says of each check what it reads, when it passes, how much it matters, why, and what to do; the
-//! functions in `checks/` look. A function answers with a [`Finding`] or with why there is none, and knows nothing of grades:
+//! functions in `checks/` look. A function answers with a `Finding` or with why there is none, and knows nothing of grades:
 //! how bad it is depends on the profile, and is looked up in the table.
 //!
 //! What could not be read never passes: it is skipped where the machine does not have it or does not show it, and unknown
