@@ -23,16 +23,17 @@ use recording::{folder, machine, pipeline};
 /// What a machine is asked for, and what was measured on it.
 type Asked = (Declared, Floor);
 
+fn times(p50: f64, p99: f64, p999: f64, max: f64) -> Option<Percentiles> {
+    Some(Percentiles {
+        p50,
+        p99,
+        p999,
+        max,
+    })
+}
+
 /// What hardly any machine gives.
 fn much() -> Asked {
-    let times = |p50, p99, p999, max| {
-        Some(Percentiles {
-            p50,
-            p99,
-            p999,
-            max,
-        })
-    };
     let floor = Floor {
         clock: Some(25.0),
         tsc_skew: Some(240.0),
@@ -60,14 +61,6 @@ fn much() -> Asked {
 
 /// What a good machine gives.
 fn little() -> Asked {
-    let times = |p50, p99, p999, max| {
-        Some(Percentiles {
-            p50,
-            p99,
-            p999,
-            max,
-        })
-    };
     let floor = Floor {
         tsc_skew: Some(20.0),
         wake: times(2e3, 5e3, 8e3, 2e4),
