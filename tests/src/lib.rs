@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod committed;
 pub mod dependency;
 mod gate;
 pub mod oracle;

@@ -15,11 +15,8 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{
-    Acknowledge, Blueprint, Commit, Emit, Flow, GuardMetrics, Health, Merge, RunError, Running,
-    pipeline,
-};
-use pipewright_tests::{Seen, eventually};
+use pipewright::{Blueprint, Emit, Flow, GuardMetrics, Health, Merge, RunError, Running, pipeline};
+use pipewright_tests::{Seen, committed::Numbers, eventually};
 
 /// Items from here on hang until they are let go.
 const HANGS: u64 = 1_000_000;
@@ -462,64 +459,21 @@ fn what_else_its_batch_has_made_does_not_wait_for_a_call_that_hangs() {
     }
 }
 
-/// Numbers from a place on, until the last.
-#[derive(Debug)]
-pub struct Numbers {
-    next: u64,
-    committed: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-pub struct Keeper(Arc<AtomicU64>);
-
-impl Acknowledge for Numbers {
-    type Position = u64;
-    type Committer = Keeper;
-    type Error = String;
-
-    fn committer(&mut self) -> Result<Keeper, String> {
-        Ok(Keeper(Arc::clone(&self.committed)))
-    }
-
-    fn position(&self) -> u64 {
-        self.next
-    }
-}
-
-impl Commit<u64> for Keeper {
-    type Error = String;
-
-    fn commit(&mut self, position: u64) -> Result<(), String> {
-        self.0.store(position, SeqCst);
-        Ok(())
-    }
-}
-
-impl Numbers {
-    fn new(env: &Env) -> Self {
-        Self {
-            next: env.committed.load(SeqCst),
-            committed: Arc::clone(&env.committed),
-        }
-    }
-}
-
 const ITEMS: u64 = 2000;
 /// The one that hangs.
 const HUNG: u64 = 700;
+
+fn begin(env: &Env) -> Numbers {
+    Numbers::new(&env.committed, ITEMS)
+}
 
 #[pipeline(env = Env, pool(workers = 2))]
 mod replayed {
     use super::*;
 
-    #[source(state = Numbers::new, acks, batch = 1)]
+    #[source(state = begin, acks, batch = 1)]
     pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
-        if from.next == ITEMS {
-            return Flow::Done;
-        }
-        out.send(from.next);
-        from.next += 1;
-        Flow::More
+        from.give(out)
     }
 
     #[stage(from = numbers, timeout = "50ms", on_error = stop)]

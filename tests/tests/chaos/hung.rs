@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::{
-    Acknowledge, Commit, Emit, Flow, GuardMetrics, Health, RunError, Running, pipeline,
-};
+use pipewright::{Emit, Flow, GuardMetrics, Health, RunError, Running, pipeline};
 use pipewright_tests::{
+    committed::Numbers,
     eventually, faults,
     oracle::{Case, Ends, is_full},
 };
@@ -30,7 +29,7 @@ pub struct World {
     hung: Vec<u64>,
     calls: Mutex<Calls>,
     changed: Condvar,
-    committed: AtomicU64,
+    committed: Arc<AtomicU64>,
     ends: Ends,
 }
 
@@ -69,42 +68,9 @@ impl Drop for Returns {
     }
 }
 
-pub struct Numbers {
-    next: u64,
-    world: Arc<World>,
-}
-
-pub struct Keeper(Arc<World>);
-
-impl Acknowledge for Numbers {
-    type Position = u64;
-    type Committer = Keeper;
-    type Error = String;
-
-    fn committer(&mut self) -> Result<Keeper, String> {
-        Ok(Keeper(Arc::clone(&self.world)))
-    }
-
-    fn position(&self) -> u64 {
-        self.next
-    }
-}
-
-impl Commit<u64> for Keeper {
-    type Error = String;
-
-    fn commit(&mut self, position: u64) -> Result<(), String> {
-        self.0.committed.store(position, SeqCst);
-        Ok(())
-    }
-}
-
 /// From where it was committed on.
 fn begin(world: &Arc<World>) -> Numbers {
-    Numbers {
-        next: world.committed.load(SeqCst),
-        world: Arc::clone(world),
-    }
+    Numbers::new(&world.committed, ITEMS)
 }
 
 #[pipeline(env = Arc<World>, pool(workers = 2))]
@@ -113,12 +79,7 @@ mod asked {
 
     #[source(state = begin, acks, batch = 1)]
     pub fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
-        if from.next == ITEMS {
-            return Flow::Done;
-        }
-        out.send(from.next);
-        from.next += 1;
-        Flow::More
+        from.give(out)
     }
 
     #[stage(from = numbers, on_error = stop, timeout = "100ms", breaker(
@@ -171,7 +132,7 @@ fn round(hung: Vec<u64>) -> Shown {
         hung,
         calls: Mutex::default(),
         changed: Condvar::new(),
-        committed: AtomicU64::new(0),
+        committed: Arc::default(),
         ends: Ends::new(ITEMS),
     });
     let run = asked::pipeline().start(Arc::clone(&world)).unwrap();
