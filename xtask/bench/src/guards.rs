@@ -26,7 +26,8 @@ pub(crate) struct Guards {
     pub(crate) little: f64,
     /// How far the rate may go up or down in the last part of a trial.
     pub(crate) trend: f64,
-    /// How often a block with a disturbed trial is measured again before the scenario is refused.
+    /// How often what was disturbed is measured again before the scenario is refused: a trial that is alone, or, on the average,
+    /// a block.
     pub(crate) repeats: usize,
 }
 

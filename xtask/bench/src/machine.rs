@@ -221,18 +221,36 @@ fn numbers(text: &str) -> Vec<u64> {
         .collect()
 }
 
-/// How long a fixed piece of work takes now: the least of some tries. It sees what counters do not: a lower frequency, a
-/// neighbour in the same core.
+/// How long a fixed piece of work takes now: the least of many short tries, since a try of a tenth of a millisecond often slips
+/// between the interruptions that a longer one meets. It sees what counters do not: a lower frequency, a neighbour in the same
+/// core.
 pub(crate) fn canary() -> Duration {
     let once = |seed: u64| {
         let begun = Instant::now();
         let mut random = Random(seed);
-        let sum = (0..400_000).fold(0_u64, |sum, _| sum.wrapping_add(random.next_u64()));
+        let sum = (0..40_000).fold(0_u64, |sum, _| sum.wrapping_add(random.next_u64()));
         std::hint::black_box(sum);
         begun.elapsed()
     };
-    (0..5).map(once).min().unwrap_or_default()
+    (0..40).map(once).min().unwrap_or_default()
 }
+
+/// By how much `canary` takes longer than it did, as a share, and how long it takes now. Whoever shares a core with a neighbour
+/// is slower for some milliseconds now and then, which the blocks average out; a drift is what lasts, so a canary that is off by
+/// more than `limit` is asked again, for a tenth of a second.
+pub(crate) fn drift(then: Duration, limit: f64, canary: impl Fn() -> Duration) -> (f64, Duration) {
+    let begun = Instant::now();
+    loop {
+        let now = canary();
+        let drift = now.as_secs_f64() / then.as_secs_f64() - 1.0;
+        if drift.abs() <= limit || begun.elapsed() >= LASTS {
+            return (drift, now);
+        }
+    }
+}
+
+/// A machine that is slower or faster for so long has changed.
+const LASTS: Duration = Duration::from_millis(100);
 
 /// Where trials are copied to: memory, if there is such a place.
 pub(crate) fn scratch() -> PathBuf {
@@ -247,6 +265,24 @@ pub(crate) fn scratch() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drift_is_what_lasts() {
+        let check = |now: &[u64], expect: f64| {
+            let at = std::cell::Cell::new(0);
+            let canary = || {
+                let value = now[at.get().min(now.len() - 1)];
+                at.set(at.get() + 1);
+                Duration::from_micros(value)
+            };
+            let (drift, _) = drift(Duration::from_micros(100), 0.05, canary);
+            assert!((drift - expect).abs() < 1e-9, "{now:?}: {drift}");
+        };
+        check(&[103], 0.03);
+        check(&[120, 118, 101], 0.01);
+        check(&[120], 0.2);
+        check(&[80], -0.2);
+    }
 
     fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");

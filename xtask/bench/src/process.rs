@@ -1,6 +1,7 @@
 //! Trials, each in a fresh process of a binary.
 
 use std::{
+    cell::Cell,
     fs,
     io::Read,
     path::{Path, PathBuf},
@@ -171,10 +172,20 @@ fn padding() -> String {
 /// Makes trials and looks at the machine meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
-    pub(crate) guards: Option<Guards>,
+    guards: Option<Guards>,
+    /// What the canary took when the machine was last as it had been.
+    canary: Cell<Option<Duration>>,
 }
 
 impl Watched {
+    /// Without guards nothing is a reason to measure again.
+    pub(crate) fn new(guards: Option<Guards>) -> Self {
+        Self {
+            guards,
+            canary: Cell::new(None),
+        }
+    }
+
     pub(crate) fn trial(&self, binary: &Binary, request: &Request) -> Result<Trial, Error> {
         let Some(guards) = &self.guards else {
             return Ok(Trial {
@@ -183,11 +194,14 @@ impl Watched {
             });
         };
         let root = Path::new("/");
-        let canary = machine::canary();
+        let canary = self.canary.take().unwrap_or_else(machine::canary);
         let before = Counters::read(root);
         let answer = binary.run(request)?;
         let meanwhile = before.until(Counters::read(root));
-        let drift = machine::canary().as_secs_f64() / canary.as_secs_f64() - 1.0;
+        let (drift, now) = machine::drift(canary, guards.canary_drift, machine::canary);
+        let held = drift.abs() <= guards.canary_drift;
+        self.canary
+            .set(Some(if held { canary.min(now) } else { now }));
         Ok(Trial {
             reasons: reasons(guards, meanwhile, drift, &answer),
             answer,

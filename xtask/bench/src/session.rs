@@ -38,7 +38,8 @@ pub(crate) struct Plan {
     pub(crate) budget: Duration,
     /// Of the orders of the blocks and of what the trials draw.
     pub(crate) seed: u64,
-    /// How often a disturbed block is measured again.
+    /// How many disturbed blocks are measured again, for each of `fewest`. They are of all blocks together: disturbances come in
+    /// flocks, and a limit for each block would refuse whoever meets one of them.
     pub(crate) repeats: usize,
 }
 
@@ -85,11 +86,12 @@ pub(crate) fn run(
     let begun = Instant::now();
     let mut random = Random(plan.seed);
     let mut session = Session::default();
+    let mut repeats = plan.repeats * plan.fewest;
     loop {
         let order = order(&mut random);
         // Both sides of a block draw the same.
         let seed = random.next_u64() >> 11;
-        let Some(block) = undisturbed(&mut session, plan.repeats, order, seed, &mut trial)? else {
+        let Some(block) = undisturbed(&mut session, &mut repeats, order, seed, &mut trial)? else {
             session.judge(rules, true);
             done(Step {
                 session: &session,
@@ -122,45 +124,51 @@ fn order(random: &mut Random) -> [Side; 4] {
     }
 }
 
-/// A block without a disturbed trial; `None`, and why, if there was none after all repeats.
+/// A block without a disturbed trial; `None`, and why, if all repeats are used up.
 fn undisturbed(
     session: &mut Session,
-    repeats: usize,
+    repeats: &mut usize,
     order: [Side; 4],
     seed: u64,
     trial: &mut impl FnMut(Side, u64) -> Result<Trial, Error>,
 ) -> Result<Option<Block>, Error> {
-    let mut seen: Vec<Reason> = Vec::new();
-    'again: for _ in 0..=repeats {
+    'again: loop {
         let mut trials = Vec::new();
         for side in order {
             let one = trial(side, seed)?;
-            if !one.reasons.is_empty() {
-                for reason in &one.reasons {
-                    *session.disturbed.entry(*reason).or_default() += 1;
-                }
-                seen.extend(&one.reasons);
-                continue 'again;
+            if one.reasons.is_empty() {
+                trials.push((side, one));
+                continue;
             }
-            trials.push((side, one));
+            for reason in one.reasons {
+                *session.disturbed.entry(reason).or_default() += 1;
+            }
+            let Some(left) = repeats.checked_sub(1) else {
+                session.refused = Some(session.too_disturbed());
+                return Ok(None);
+            };
+            *repeats = left;
+            continue 'again;
         }
         return Ok(Some(Block { trials }));
     }
-    seen.sort();
-    seen.dedup();
-    let told: Vec<String> = seen
-        .iter()
-        .map(|reason| format!("{}: {}", reason.name(), reason.advice()))
-        .collect();
-    session.refused = Some(format!(
-        "a block was disturbed {} times ({})",
-        repeats + 1,
-        told.join("; ")
-    ));
-    Ok(None)
 }
 
 impl Session {
+    /// Why it is given up.
+    fn too_disturbed(&self) -> String {
+        let told: Vec<String> = self
+            .disturbed
+            .iter()
+            .map(|(reason, times)| format!("{} {times} times: {}", reason.name(), reason.advice()))
+            .collect();
+        format!(
+            "trials were disturbed too often, with {} blocks done ({})",
+            self.blocks.len(),
+            told.join("; ")
+        )
+    }
+
     /// The values of a metric on a side, in the order in which they were measured.
     pub(crate) fn values(&self, side: Side, name: &str) -> Vec<f64> {
         let trials = self.blocks.iter().flat_map(|block| &block.trials);
@@ -303,7 +311,7 @@ mod tests {
             |_, _| {
                 calls += 1;
                 let mut trial = answered(100.0);
-                // The first block is good at the second try, the second one never.
+                // The first block is good at the second try, the second one never: all are allowed 16 repeats.
                 if calls == 2 || calls > 6 {
                     trial.reasons.push(Reason::Steal);
                 }
@@ -315,8 +323,8 @@ mod tests {
             },
         )
         .expect("nothing fails");
-        assert_eq!((session.blocks.len(), calls, told), (1, 9, 2));
-        assert_eq!(session.disturbed, BTreeMap::from([(Reason::Steal, 4)]));
+        assert_eq!((session.blocks.len(), calls, told), (1, 22, 2));
+        assert_eq!(session.disturbed, BTreeMap::from([(Reason::Steal, 17)]));
         assert!(session.refused.expect("it was given up").contains("steal"));
     }
 

@@ -86,9 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         )));
     }
     let interrupt = Interrupt::watch()?;
-    let watched = Watched {
-        guards: Some(Guards::default()),
-    };
+    let watched = Watched::new(Some(Guards::default()));
     let request = |rate: f64, seed: u64| Request {
         scenario: args.scenario.clone(),
         seed,

@@ -108,9 +108,7 @@ impl Common {
     }
 
     pub(crate) fn watched(&self, targets: &Targets) -> Watched {
-        Watched {
-            guards: (!self.no_guards).then(|| targets.guards.clone()),
-        }
+        Watched::new((!self.no_guards).then(|| targets.guards.clone()))
     }
 
     pub(crate) fn rules(&self, targets: &Targets) -> Rules {

@@ -120,9 +120,7 @@ pub(super) fn slow_stage(trials: &Trials) -> Result<Found, Error> {
 
 /// Reasons of a trial that is watched by all guards.
 fn reasons(trials: &Trials, request: &Request) -> Result<Vec<Reason>, Error> {
-    let watched = Watched {
-        guards: Some(Guards::default()),
-    };
+    let watched = Watched::new(Some(Guards::default()));
     Ok(watched.trial(&trials.trial, request)?.reasons)
 }
 

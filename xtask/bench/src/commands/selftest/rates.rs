@@ -39,10 +39,8 @@ const BLOCKS: usize = 8;
 
 /// Compares the pipeline with itself, whose stage `price` is so many per cent slower in B.
 pub(super) fn compare(trials: &Trials, percent: f64, seed: u64) -> Result<Compared, Error> {
-    let watched = Watched {
-        // What is short has too few ticks for the guards.
-        guards: (!trials.short).then(Guards::default),
-    };
+    // What is short has too few ticks for the guards.
+    let watched = Watched::new((!trials.short).then(Guards::default));
     let plan = Plan {
         fewest: BLOCKS,
         most: BLOCKS,
