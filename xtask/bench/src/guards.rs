@@ -26,8 +26,7 @@ pub(crate) struct Guards {
     pub(crate) little: f64,
     /// How far the rate may go up or down in the last part of a trial.
     pub(crate) trend: f64,
-    /// How often what was disturbed is measured again before the scenario is refused: a trial that is alone, or, on the average,
-    /// a block.
+    /// How often a disturbed trial is made again before the scenario is refused; in a comparison on the average of its trials.
     pub(crate) repeats: usize,
 }
 
