@@ -27,7 +27,10 @@ mod ui;
 
 mod cargo;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use clap::{CommandFactory, Parser};
 
@@ -38,6 +41,7 @@ use fuzz::Until;
 type Outcome = Result<bool, String>;
 
 fn main() -> ExitCode {
+    end_with_the_reader();
     match run(Flags::parse()) {
         Ok(code) => code,
         Err(why) => {
@@ -45,6 +49,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command whose reader has enough, such as `head`, ends as other commands do: quietly, by the signal.
+fn end_with_the_reader() {
+    let always = Arc::new(AtomicBool::new(true));
+    // Where it cannot be had, printing fails aloud instead.
+    let _ = signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always);
 }
 
 fn run(flags: Flags) -> Result<ExitCode, String> {

@@ -64,6 +64,19 @@ fn expect(files: &[(&str, &str)], args: &[&str], code: i32, out: &str) {
 }
 
 #[test]
+fn a_reader_that_has_enough_ends_a_command_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["hw", "explain", "C09"])
+        .stdout(writer)
+        .output()
+        .expect("the command runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.is_empty(), "{told}");
+}
+
+#[test]
 fn without_arguments_the_commands_are_listed() {
     let run = Folder::new(&[]).run(&[]);
     let commands: Vec<&str> = run
