@@ -176,31 +176,13 @@ gives_back!(
         env.called.call(n)
     }
 );
-#[pipeline(env = Env)]
-mod keyed {
-    use super::*;
-
-    #[source(state = resume, acks)]
-    fn numbers(from: &mut Numbers, out: &mut Emit<u64>) -> Flow {
-        poll(from, out)
-    }
-
+gives_back!(
+    keyed,
     #[stage(from = numbers, key = |n: &u64| n % 10, breaker(consecutive = 5, open = "10ms", open_backoff_x100 = 100, ramp = "5ms", probes = 3, on_open = nack))]
     fn guarded(n: u64, _: &mut u64, env: &Env) -> Result<u64, Failure> {
         env.called.call(n)
     }
-
-    #[sink(from = guarded)]
-    fn publish(n: u64, env: &Env) {
-        env.called.publish(n);
-    }
-
-    #[sink(from = guarded::Err)]
-    fn reject(failure: Failure, env: &Env) {
-        env.called.reject(&failure);
-    }
-}
-
+);
 gives_back!(
     batched,
     #[stage(from = numbers, batch = 16, breaker(consecutive = 5, open = "10ms", open_backoff_x100 = 100, ramp = "0s", probes = 3, on_open = nack))]

@@ -66,3 +66,48 @@ fn every_one_of_many_keys_has_its_own_state_in_order_and_a_panic_resets_no_other
         }
     }
 }
+
+/// A pipeline of which the macro knows only the source, as those who write many alike do.
+macro_rules! counted {
+    ($name:ident, $($stage:item)*) => {
+        #[pipeline(env = u64)]
+        mod $name {
+            use super::*;
+
+            #[source]
+            pub fn numbers() -> impl Iterator<Item = u64> {
+                0..100
+            }
+
+            $($stage)*
+        }
+    };
+}
+
+/// The first number of a key.
+fn first(env: &u64) -> Result<u64, String> {
+    Ok(*env)
+}
+
+counted! {
+    by_macro,
+    #[stage(from = numbers, key = |item| item % 10, state = first)]
+    pub fn count(n: u64, count: &mut u64) -> (u64, u64) {
+        *count += 1;
+        (n, *count)
+    }
+
+    #[sink(from = count)]
+    pub fn last(pair: (u64, u64), seen: &mut Vec<(u64, u64)>) {
+        seen.push(pair);
+    }
+}
+
+#[test]
+fn a_key_and_a_state_may_come_into_a_pipeline_through_another_macro() {
+    let mut report = by_macro::pipeline().run(7).unwrap();
+    let mut seen = report.take_state::<by_macro::last>().expect("the sink's");
+    seen.sort_unstable();
+    let expected = (0..100).map(|n| (n, 7 + 1 + n / 10));
+    assert!(seen.into_iter().eq(expected), "{report}");
+}

@@ -111,7 +111,8 @@ fn init(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Option<TokenStrea
     let (generics, env) = env_or_any(env);
     let make = match &def.args.state {
         Some(path) => {
-            quote_spanned!(path.span()=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, env))
+            let span = path.span().resolved_at(Span::mixed_site());
+            quote_spanned!(span=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, env))
         }
         None => {
             let first = quote_spanned!(state.span()=> <#state as ::pipewright::__private::WorkerState>::first());
@@ -119,9 +120,9 @@ fn init(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Option<TokenStrea
         }
     };
     let env_name = if def.args.state.is_some() {
-        quote!(env)
+        hygienic!(env)
     } else {
-        quote!(_)
+        hygienic!(_)
     };
     Some(quote! {
         impl #generics ::pipewright::__private::Init<#env> for #ident {
@@ -147,10 +148,11 @@ fn keyed(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
     }
     let key = def.args.key.as_ref()?;
     let (ident, item) = (&def.item.sig.ident, &sig.item);
-    let of =
-        quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
+    // The attribute may be written in another macro than the key, and then their own names are not the same.
+    let span = key.span().resolved_at(Span::mixed_site());
+    let of = quote_spanned!(span=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
     let bound = quote_spanned!(key.span()=> impl ::pipewright::__private::StageKey + use<>);
-    Some(quote! {
+    Some(hygienic! {
         impl ::pipewright::__private::Keyed for #ident {
             fn key(item: &#item) -> #bound {
                 #[allow(unused_imports)]
