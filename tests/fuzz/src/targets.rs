@@ -1,13 +1,13 @@
 //! One function for each target. It takes any bytes, and panics where a promise is broken.
 
+#[path = "../../../macros/core/tests/hostile/tuned.rs"]
+mod tuned;
+
 use std::fmt::Write;
 
 use pipewright::dead_letters;
 use pipewright_macros_core::{Kind, Source, expand_pipeline, expand_stage, read_pipelines};
 use pipewright_spec::{
-    info::{
-        DoorInfo, FieldInfo, FieldValue, GuardInfo, RateInfo, StageInfo, StateKind, TopologyInfo,
-    },
     model::Model,
     report::{Problems, Span},
     ron,
@@ -55,7 +55,7 @@ pub fn topology(data: &[u8]) {
 pub fn tuning(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let source = Source::new("m.tuning.ron", text);
-        if let Err(problems) = ron::tuning_of(&source, &TOPOLOGY) {
+        if let Err(problems) = ron::tuning_of(&source, &tuned::TOPOLOGY) {
             told(&problems, &source);
         }
     }
@@ -203,79 +203,3 @@ fn says_an_error(tokens: TokenStream) -> bool {
 fn forget_spans() {
     proc_macro2::extra::invalidate_current_thread_spans();
 }
-
-const SOURCE: StageInfo = StageInfo {
-    name: "ingest",
-    kind: Kind::Source,
-    file: "src/m.rs",
-    line: 1,
-    state: StateKind::Serial,
-    is_poll: true,
-    ..StageInfo::EMPTY
-};
-
-const STAGE: StageInfo = StageInfo {
-    kind: Kind::Stage,
-    state: StateKind::None,
-    is_poll: false,
-    inputs: &[DoorInfo {
-        stage: 0,
-        door: None,
-    }],
-    ..SOURCE
-};
-
-/// A pipeline that can be tuned in every way.
-static TOPOLOGY: TopologyInfo = TopologyInfo {
-    name: "m",
-    stages: &[
-        SOURCE,
-        StageInfo {
-            name: "verify",
-            is_batch: true,
-            ..STAGE
-        },
-        StageInfo {
-            name: "dedup",
-            state: StateKind::Keyed,
-            ..STAGE
-        },
-        StageInfo {
-            name: "call",
-            fallible: true,
-            ..STAGE
-        },
-        StageInfo {
-            name: "pinned",
-            cores: Some(&[1]),
-            ..STAGE
-        },
-        StageInfo {
-            name: "parse",
-            kind: Kind::Sink,
-            inputs: &[DoorInfo {
-                stage: DoorInfo::INPUT,
-                door: None,
-            }],
-            ..STAGE
-        },
-    ],
-    guards: &[GuardInfo {
-        stage: 3,
-        workers: Some(2),
-        timeout_ns: Some(1_000_000_000),
-        rate: Some(RateInfo {
-            items: 10,
-            per_ns: 1_000_000_000,
-        }),
-        retry: Some(&[FieldInfo {
-            name: "max",
-            value: FieldValue::Count(3),
-        }]),
-        breaker: Some(&[FieldInfo {
-            name: "failure_pct",
-            value: FieldValue::Count(50),
-        }]),
-    }],
-    ..TopologyInfo::EMPTY
-};

@@ -8,6 +8,7 @@ mod common;
 
 mod made;
 mod shop;
+mod tuned;
 
 use std::{
     collections::BTreeMap,
@@ -110,9 +111,9 @@ fn head_of(problem: &str) -> String {
     format!("{code} {}", place.strip_prefix("m.ron:").unwrap_or(place))
 }
 
-/// What is told about a tuning file for the pipeline of [`shop`].
+/// What is told about a tuning file for the pipeline of [`tuned`].
 fn tuning(source: &Source) -> Told {
-    match ron::tuning_of(source, &shop::TOPOLOGY) {
+    match ron::tuning_of(source, &tuned::TOPOLOGY) {
         Ok(_) => Vec::new(),
         Err(problems) => codes(&problems, source),
     }
