@@ -32,6 +32,8 @@ pub(crate) struct Budget {
     /// Bytes that a batch needs at the link where it needs most.
     need: AtomicUsize,
     used: CachePadded<AtomicUsize>,
+    /// Of those, what the queue of the input and the rings between pinned threads take, full.
+    queues: AtomicUsize,
     most: AtomicUsize,
 }
 
@@ -43,6 +45,7 @@ impl Budget {
             pulls: pulls.max(1) as usize,
             need: AtomicUsize::new(0),
             used: CachePadded::new(AtomicUsize::new(0)),
+            queues: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         }
     }
@@ -82,6 +85,19 @@ impl Budget {
         self.most.fetch_max(used, Ordering::Relaxed);
     }
 
+    /// A queue of so many bytes was made.
+    pub(crate) fn add_queue(&self, bytes: usize) {
+        self.queues.fetch_add(bytes, Ordering::Relaxed);
+        self.add(bytes);
+    }
+
+    /// A queue has another size. Whoever waits for room is to be woken.
+    pub(crate) fn change_queue(&self, size: Resized) {
+        self.add_queue(size.grows());
+        self.queues.fetch_sub(size.shrinks(), Ordering::Relaxed);
+        let _ = self.subtract(size.shrinks());
+    }
+
     /// Something was freed; true if that made room for a batch, and somebody is to be woken.
     #[must_use]
     pub(crate) fn subtract(&self, bytes: usize) -> bool {
@@ -118,16 +134,15 @@ impl Budget {
         Level::None
     }
 
-    /// Why a run cannot begin: what it has before anything is on its way is more than there may be.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        let used = self.used.load(Ordering::Relaxed);
-        (used > self.limit()).then(|| {
-            format!(
-                "`memory` is {}, and what waits in queues alone may take {}; write more than that, or a smaller `queue`",
-                Size(self.limit()),
-                Size(used),
-            )
-        })
+    /// Why a run cannot begin.
+    pub(crate) fn misfit(&self) -> Option<Misfit> {
+        Misfit::of(self.limit(), self.queues.load(Ordering::Relaxed))
+    }
+
+    /// Why it cannot go on with this limit and a queue of another size.
+    pub(crate) fn misfit_with(&self, limit: Option<u64>, size: Resized) -> Option<Misfit> {
+        let queues = self.queues.load(Ordering::Relaxed) + size.grows();
+        Misfit::of(bytes_of(limit), queues.saturating_sub(size.shrinks()))
     }
 
     pub(crate) fn seen(&self) -> Buffers {
@@ -136,6 +151,48 @@ impl Budget {
             most: self.most.load(Ordering::Relaxed),
             limit: self.is_limited().then_some(self.limit()),
         }
+    }
+}
+
+/// The bytes that a queue takes, full, before a change and after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Resized {
+    pub(crate) before: usize,
+    pub(crate) after: usize,
+}
+
+impl Resized {
+    fn grows(self) -> usize {
+        self.after.saturating_sub(self.before)
+    }
+
+    fn shrinks(self) -> usize {
+        self.before.saturating_sub(self.after)
+    }
+}
+
+/// What a run has before anything is on its way is more than it may have, so that it would wait for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    limit: usize,
+    queues: usize,
+}
+
+impl Misfit {
+    pub(crate) const HELP: &str = "write more than that, or a smaller `queue`";
+
+    fn of(limit: usize, queues: usize) -> Option<Self> {
+        (queues > limit).then_some(Self { limit, queues })
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (limit, queues) = (Size(self.limit), Size(self.queues));
+        write!(
+            f,
+            "`memory` is {limit}, and what waits in queues alone may take {queues}"
+        )
     }
 }
 
@@ -245,7 +302,7 @@ mod tests {
         budget.add(70);
         assert!(!budget.is_over());
         budget.add(1);
-        assert!(budget.is_over() && budget.refusal().is_none());
+        assert!(budget.is_over() && budget.misfit().is_none());
         assert!(budget.subtract(1));
     }
 
@@ -270,18 +327,53 @@ mod tests {
     fn a_run_without_a_limit_is_never_short() {
         let budget = Budget::new(None, 8);
         budget.add(usize::MAX / 2);
-        assert!(!budget.is_over() && budget.level() == Level::None && budget.refusal().is_none());
+        assert!(!budget.is_over() && budget.level() == Level::None && budget.misfit().is_none());
     }
 
     #[test]
     fn queues_that_are_too_large_are_told_with_both_sizes() {
         let budget = Budget::new(Some(1 << 20), 8);
-        budget.add(3 << 20);
+        budget.add(1 << 20);
+        budget.add_queue(3 << 20);
+        let told = budget.misfit().map(|misfit| misfit.to_string());
         assert_eq!(
-            budget.refusal().as_deref(),
-            Some(
-                "`memory` is 1 MiB, and what waits in queues alone may take 3 MiB; write more than that, or a smaller `queue`"
-            )
+            told.as_deref(),
+            Some("`memory` is 1 MiB, and what waits in queues alone may take 3 MiB")
+        );
+    }
+
+    #[test]
+    fn a_change_is_refused_that_a_run_could_not_begin_with() {
+        let budget = Budget::new(Some(100), 8);
+        budget.add(500);
+        budget.add_queue(80);
+        let check =
+            |limit: Option<u64>, before: usize, after: usize, expect: Option<(usize, usize)>| {
+                let misfit = budget.misfit_with(limit, Resized { before, after });
+                let told = misfit.map(|misfit| (misfit.limit, misfit.queues));
+                assert_eq!(told, expect, "{limit:?} {before} {after}");
+            };
+        check(Some(100), 50, 50, None);
+        check(Some(100), 50, 70, None);
+        check(Some(100), 50, 71, Some((100, 101)));
+        check(Some(60), 50, 30, None);
+        check(Some(59), 50, 30, Some((59, 60)));
+        check(None, 50, 1 << 40, None);
+        budget.change_queue(Resized {
+            before: 50,
+            after: 71,
+        });
+        assert_eq!(
+            (budget.misfit().is_some(), budget.seen().bytes),
+            (true, 601)
+        );
+        budget.change_queue(Resized {
+            before: 71,
+            after: 0,
+        });
+        assert_eq!(
+            (budget.misfit().is_some(), budget.seen().bytes),
+            (false, 530)
         );
     }
 }

@@ -246,7 +246,7 @@ impl<P: Blueprint> Builder<P> {
         let watching = watched.map(|watched| watched.start(&shared)).transpose()?;
         shared
             .budget
-            .add(capacity as usize * size_of::<P::Queued>());
+            .add_queue(capacity as usize * size_of::<P::Queued>());
         Ok(Ready {
             env,
             shared,

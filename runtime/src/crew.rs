@@ -14,6 +14,7 @@ use crate::{
     acks,
     answers::{Answers, spawn_scoped},
     beside::Beside,
+    budget::Misfit,
     carrier::Task,
     diagnose::Common,
     drive::panic_message,
@@ -67,8 +68,11 @@ pub(crate) fn run<P: Blueprint>(
         input: Some(input),
     };
     let opened = guarded(|| P::open(env, &site));
-    let opened = match shared.budget.refusal() {
-        Some(refusal) => opened.and(Err(StartError::Number(refusal))),
+    let opened = match shared.budget.misfit() {
+        Some(misfit) => {
+            let refusal = format!("{misfit}; {}", Misfit::HELP);
+            opened.and(Err(StartError::Number(refusal)))
+        }
         None => opened,
     };
     let graph = match opened {

@@ -22,6 +22,7 @@ use pipewright_spec::options::OnPanic;
 
 pub(crate) use self::compared::changed;
 use crate::{
+    budget::Resized,
     error::TuningError,
     settings::{BATCH, Settings},
     shared::Shared,
@@ -223,7 +224,8 @@ impl Shared {
     /// Changes the numbers as the text of a tuning file says, wholly or not at all, and writes down what came of it.
     pub(crate) fn retune(&self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
         let mut told = self.live.told();
-        let changed = changed(&told.settings, self.info, name, text);
+        let fits = |after: &Settings| self.budget.misfit_with(after.memory, self.resized(after));
+        let changed = changed(&told.settings, self.info, name, text, fits);
         let outcome = match &changed {
             Ok((settings, changes)) => {
                 self.set_numbers(&told.settings, settings);
@@ -242,9 +244,18 @@ impl Shared {
         self.live.told().add(self.elapsed(), name, Err(why));
     }
 
+    /// The bytes that the queue of the input takes, full, and would take with these numbers.
+    fn resized(&self, after: &Settings) -> Resized {
+        let mut sources = self.sources.iter().zip(self.info.sources);
+        let input = sources.find(|(_, source)| source.stage.is_none());
+        input.map_or_else(Resized::default, |(ctl, _)| ctl.resized(after, self.info))
+    }
+
     fn set_numbers(&self, before: &Settings, after: &Settings) {
         self.live.set(after);
         self.budget.set_limit(after.memory);
+        // Everybody is woken below.
+        self.budget.change_queue(self.resized(after));
         self.pins.retune(after, self.info);
         let (links, lanes) = after.lanes(self.info);
         self.lanes.retune(self.info, &links, &lanes);
@@ -253,10 +264,7 @@ impl Shared {
         }
         for (ctl, source) in self.sources.iter().zip(self.info.sources) {
             let Some(stage) = source.stage.map(usize::from) else {
-                let (was, is) = ctl.retune_input(after, self.info);
-                self.budget.add(is.saturating_sub(was));
-                // Everybody is woken below.
-                let _ = self.budget.subtract(was.saturating_sub(is));
+                ctl.retune_input(after, self.info);
                 continue;
             };
             ctl.set_batch(after.stages[stage].batch);

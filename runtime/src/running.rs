@@ -174,7 +174,7 @@ impl<P: Blueprint> Running<P> {
     /// `quantum` and `memory` can change while a run goes on, and of stages `batch`, `linger`, `budget`, `idle`, `queue` (of the
     /// input), `in_flight` (up to what it was when the run started), `priority`, `wait` (but for `spin`), `on_panic`, and the
     /// numbers of `breaker`, `retry`, `rate`, `timeout`, `workers` and `shed`. The others are fixed when it starts; they may stand
-    /// in the text as they are. A queue that becomes smaller keeps what waits in it; so do stages in which there are too many
+    /// in the text as they are. Queues have to fit into `memory`, as when it starts. A queue that becomes smaller keeps what waits in it; so do stages in which there are too many
     /// workers or futures.
     ///
     /// ```

@@ -188,3 +188,44 @@ fn queues_that_do_not_fit_do_not_start() {
     assert_eq!(report.ledger().delivered, 1000);
     assert_eq!(report.metrics().buffers().limit, Some(64 << 10));
 }
+
+#[test]
+fn a_change_of_numbers_is_refused_for_what_a_run_does_not_start_with() {
+    let tuned = pushed::pipeline()
+        .tuning("smaller", r#"(stages: {"take": (queue: 32)})"#)
+        .unwrap();
+    let run = tuned.start(()).unwrap();
+    let refused = |text: &str, expect: &str| {
+        let before = run.metrics().buffers();
+        let told = run.retune("operator", text).unwrap_err().to_string();
+        assert!(told.contains("E_MEMORY") && told.contains(expect), "{told}");
+        assert!(told.contains("or a smaller `queue`"), "{told}");
+        // Nothing of it is done.
+        let after = run.metrics().buffers();
+        assert_eq!((run.input().capacity(), after.limit), (32, before.limit));
+    };
+    refused(
+        r#"(quantum: "9us", stages: {"take": (queue: 65)})"#,
+        "`memory` is 64 KiB, and what waits in queues alone may take 65 KiB",
+    );
+    refused(
+        r#"(memory: "31Ki")"#,
+        "`memory` is 31 KiB, and what waits in queues alone may take 32 KiB",
+    );
+    refused(
+        r#"(memory: "63Ki", stages: {"take": (queue: 64)})"#,
+        "`memory` is 63 KiB",
+    );
+    // Both together fit.
+    run.retune(
+        "operator",
+        r#"(memory: "65Ki", stages: {"take": (queue: 65)})"#,
+    )
+    .unwrap();
+    for n in 0..1000 {
+        run.send(page(n)).unwrap();
+    }
+    let report = run.drain().unwrap();
+    assert_eq!(report.ledger().delivered, 1000);
+    assert_eq!(report.metrics().buffers().limit, Some(65 << 10));
+}

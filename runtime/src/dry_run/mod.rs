@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     report::{Failed, Report},
     running::Of,
+    settings::Settings,
     sync::{Arc, AtomicU64, Ordering},
 };
 
@@ -152,7 +153,10 @@ impl<'s, P: Blueprint> DryRun<'s, P> {
     ///
     /// If the text does not fit the pipeline, or changes what is fixed when a run starts.
     pub fn retune(&mut self, name: &str, text: &str) -> Result<Vec<Change>, TuningError> {
-        let (settings, changes) = live::changed(&self.engine.settings, P::TOPOLOGY, name, text)?;
+        // It has neither queues nor buffers.
+        let fits = |_: &Settings| None;
+        let before = &self.engine.settings;
+        let (settings, changes) = live::changed(before, P::TOPOLOGY, name, text, fits)?;
         self.engine.retune(settings);
         Ok(changes)
     }

@@ -45,7 +45,7 @@ impl<T: 'static> RingLink<T> {
         let to = shared.info.links[usize::from(link)].to;
         let room = shared.settings.stages[usize::from(to)].queue;
         let (producer, consumer) = ring_of(room as usize);
-        shared.budget.add(room as usize * size_of::<T>());
+        shared.budget.add_queue(room as usize * size_of::<T>());
         Self {
             ends: Mutex::new((Some(producer), Some(consumer))),
             link,

@@ -14,18 +14,20 @@ use pipewright_spec::{
 
 use super::Change;
 use crate::{
+    budget::Misfit,
     error::TuningError,
     settings::{Settings, StageSettings},
     source::ShedSettings,
     tuning,
 };
 
-/// The settings with what a file changes, and what that is.
+/// The settings with what a file changes, and what that is. `fits` says what of them does not fit into the memory of the run.
 pub(crate) fn changed(
     before: &Settings,
     topology: &TopologyInfo,
     name: &str,
     text: &str,
+    fits: impl Fn(&Settings) -> Option<Misfit>,
 ) -> Result<(Settings, Vec<Change>), TuningError> {
     let source = Source::new(name, text);
     let file = tuning::parse(&source, topology)?;
@@ -45,6 +47,7 @@ pub(crate) fn changed(
     problems.extend(misfits(before, &after, topology, &file));
     problems.extend(too_many_futures(&after, topology, &file));
     problems.extend(waits(&after, topology, &file));
+    problems.extend(fits(&after).and_then(|misfit| too_large(misfit, topology, &file)));
     if !problems.is_empty() {
         return Err(TuningError::Wrong(problems.render(&source)));
     }
@@ -71,6 +74,15 @@ fn why_fixed(key: Key, change: &Change, topology: &TopologyInfo) -> Option<&'sta
         (Key::Realtime, _) => "its threads take their priority then",
         _ => "what it bounds is made then",
     })
+}
+
+/// Queues for which there is not enough memory, as at the start of a run.
+fn too_large(misfit: Misfit, topology: &TopologyInfo, file: &TuningFile) -> Option<Problem<Span>> {
+    let place = |stage, key: Key| file.place_of(stage, info(key).name);
+    let mut queues = topology.stages.iter();
+    let queue = queues.find_map(|stage| place(Some(stage.name), Key::Queue));
+    let place = place(None, Key::Memory).or(queue)?;
+    Some(Problem::new("E_MEMORY", misfit.to_string(), place.clone()).help(Misfit::HELP))
 }
 
 /// Threads that would have to wait in two ways, or in one that does not go with their priority.

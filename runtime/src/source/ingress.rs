@@ -26,6 +26,7 @@ use super::{
     shed::ShedSettings,
 };
 use crate::{
+    budget::Resized,
     deadlines::Deadlines,
     diagnose::{Crossing, Gone},
     dropped::{Losses, Why, drop_for},
@@ -380,18 +381,23 @@ impl<T: 'static> Waiting for Ingress<T> {
         &self.losses
     }
 
-    fn retune(&self, queue: u32, shed: Option<ShedSettings>) -> (usize, usize) {
+    fn resized(&self, queue: u32) -> Resized {
+        Resized {
+            before: self.capacity() * size_of::<T>(),
+            after: queue.max(1) as usize * size_of::<T>(),
+        }
+    }
+
+    fn retune(&self, queue: u32, shed: Option<ShedSettings>) {
         if let (Some(rule), Some(settings)) = (&self.rules.shed, shed) {
             rule.retune(settings);
         }
-        let before = self.capacity();
         let after = queue.max(1) as usize;
-        if before != after {
+        if self.capacity() != after {
             self.intake.resize(after as u64);
             // There may be room for all who wait.
             self.senders.serve_all();
         }
-        (before * size_of::<T>(), after * size_of::<T>())
     }
 }
 

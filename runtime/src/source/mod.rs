@@ -33,6 +33,7 @@ pub use self::{
 };
 use crate::{
     acks::Acks,
+    budget::Resized,
     carrier::{Carrier, Home},
     credit::Spent,
     drive::{ALL, HANDED, Progress, Segment, panic_message, pump},
@@ -114,8 +115,10 @@ pub(crate) trait Waiting: Send + Sync {
     fn close(&self);
     /// What was dropped before it was pulled.
     fn losses(&self) -> &Losses;
-    /// Goes by these numbers from now on; returns the bytes that it took at most before and takes now.
-    fn retune(&self, queue: u32, shed: Option<ShedSettings>) -> (usize, usize);
+    /// The bytes that it takes, full, and would take if it held so many items.
+    fn resized(&self, queue: u32) -> Resized;
+    /// Goes by these numbers from now on.
+    fn retune(&self, queue: u32, shed: Option<ShedSettings>);
 }
 
 impl fmt::Debug for Kind {
@@ -162,12 +165,18 @@ impl SourceCtl {
         self.batch.store(batch.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Goes by the numbers of those that read the input, if it is one; returns the bytes that it took at most before and
-    /// takes now.
-    pub(crate) fn retune_input(&self, settings: &Settings, info: &TopologyInfo) -> (usize, usize) {
+    /// The bytes that it takes, full, if it is the input, and would take with these numbers.
+    pub(crate) fn resized(&self, settings: &Settings, info: &TopologyInfo) -> Resized {
         match &self.kind {
-            Kind::Input(input) => input.retune(settings.input_queue(info), settings.input_shed()),
-            Kind::Pulled => (0, 0),
+            Kind::Input(input) => input.resized(settings.input_queue(info)),
+            Kind::Pulled => Resized::default(),
+        }
+    }
+
+    /// Goes by the numbers of those that read the input, if it is one.
+    pub(crate) fn retune_input(&self, settings: &Settings, info: &TopologyInfo) {
+        if let Kind::Input(input) = &self.kind {
+            input.retune(settings.input_queue(info), settings.input_shed());
         }
     }
 

@@ -133,7 +133,8 @@ fn numbers(random: &mut Random) -> String {
     format!(
         "(quantum: \"{}us\", memory: \"{}Ki\", stages: {{ \"pack\": (batch: {}, linger: \"{}us\"), {} }})",
         1 + random.below(200),
-        1 << random.below(12),
+        // The queue fits in.
+        1 << (4 + random.below(8)),
         1 + random.below(64),
         1 + random.below(500),
         guards(random, true),
