@@ -28,7 +28,7 @@ use crate::{
     deadlines,
     diagnose::{Crossing, Gone},
     drive::Watch,
-    guard::Paused,
+    guard::Kit,
     load::Load,
     scarcity::Spares,
     shared::Shared,
@@ -71,8 +71,8 @@ pub(crate) struct Node<T> {
     tags: Vec<u32>,
     /// What of it the budget of the run knows, in bytes.
     counted: usize,
-    /// What it has with it where it was put aside.
-    paused: Option<Box<Paused<T>>>,
+    /// What its batch has with it at a guarded stage, once that was needed.
+    kit: Option<Box<Kit<T>>>,
     /// Where to return to.
     home: Arc<Pool<T>>,
 }
@@ -80,7 +80,8 @@ pub(crate) struct Node<T> {
 impl<T> Node<T> {
     /// Bytes that it takes.
     fn bytes(&self) -> usize {
-        self.items.capacity() * size_of::<T>() + self.tags.capacity() * size_of::<u32>()
+        let kit = self.kit.as_ref().map_or(0, |kit| kit.bytes());
+        self.items.capacity() * size_of::<T>() + self.tags.capacity() * size_of::<u32>() + kit
     }
 
     /// Lets the budget know of what was added to it while it was on its way.
@@ -282,7 +283,7 @@ impl<T: 'static> Pool<T> {
             items: Vec::with_capacity(room),
             tags: Vec::with_capacity(if tagged { room } else { 0 }),
             counted: 0,
-            paused: None,
+            kit: None,
             home: Arc::clone(self),
         });
         node.count();
@@ -382,13 +383,14 @@ impl<T: 'static> Carrier<T> {
         self.0.header.part = part;
     }
 
-    /// What it has with it, if it was put aside and does not go on yet.
-    pub(crate) fn paused(&mut self) -> &mut Option<Box<Paused<T>>> {
-        &mut self.0.paused
+    /// What its batch has with it at a guarded stage.
+    pub(crate) fn kit(&mut self) -> &mut Option<Box<Kit<T>>> {
+        &mut self.0.kit
     }
 
+    /// Was it put aside, and does it not go on yet?
     pub(crate) fn is_paused(&self) -> bool {
-        self.0.paused.is_some() || self.flight().is_some()
+        self.0.kit.as_ref().is_some_and(|kit| kit.is_paused()) || self.flight().is_some()
     }
 
     /// The flight that its items are in, if futures of them are under way.
@@ -450,8 +452,11 @@ impl<T: 'static> Drop for Carrier<T> {
             node.items.clear();
         }
         node.tags.clear();
-        if let Some(paused) = node.paused.take() {
-            node.home.shared.dropped(node.home.link, paused.beside());
+        if let Some(kit) = &mut node.kit {
+            let beside = kit.leave();
+            if beside > 0 {
+                node.home.shared.dropped(node.home.link, beside);
+            }
         }
         let ticket = node.header.ticket;
         // Acquire: pairs with the Release of the link that is gone.

@@ -3,7 +3,6 @@
 mod tries;
 
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
     fmt,
 };
@@ -15,7 +14,7 @@ use super::{
     ASK_AT_LEAST_NS, Admission, Guard, SLICE,
     bulkhead::Permit,
     hangs::Outer,
-    many::Many,
+    kit::Kit,
     slice::{Failures, Laps},
 };
 use crate::{
@@ -28,12 +27,8 @@ use crate::{
     error::RunError,
 };
 
-/// What a batch that was put aside has with it.
-pub(crate) struct Paused<T> {
-    /// The carriers of its outputs.
-    outs: Box<dyn Any + Send>,
-    /// Items of this round that failed and are tried again, with their positions.
-    again: Vec<(u32, T)>,
+/// What is known of a batch that was put aside.
+pub(crate) struct Paused {
     /// Items in front that are tried again together.
     first: usize,
     tries: Tries,
@@ -45,20 +40,13 @@ pub(crate) struct Paused<T> {
     items: u64,
 }
 
-impl<T> Paused<T> {
-    /// Items beside those in the carrier.
-    pub(crate) fn beside(&self) -> u64 {
-        self.again.len() as u64
-    }
-}
-
 /// What a guarded stage's loop knows about the batch that it runs.
 pub struct Guarding<'r, T> {
     pub(super) w: Watch<'r>,
     stage: u16,
     guard: &'r Guard,
-    /// What it had with it, if it was put aside before.
-    outs: Cell<Option<Box<dyn Any + Send>>>,
+    /// What the batch has with it, once it needs it.
+    kit: RefCell<Option<Box<Kit<T>>>>,
     /// Do its items lie like a stack?
     begun: Cell<bool>,
     /// Do they have positions?
@@ -68,7 +56,6 @@ pub struct Guarding<'r, T> {
     tries: Cell<Tries>,
     /// Of the round that comes next.
     next_tries: Cell<u32>,
-    again: RefCell<Vec<(u32, T)>>,
     since: Cell<Option<u64>>,
     /// The news of the guard when it was asked last.
     news: Cell<u64>,
@@ -80,8 +67,8 @@ pub struct Guarding<'r, T> {
     judged: Cell<u32>,
     /// The most items that are called at once, of a stage that takes many.
     batch: Option<usize>,
-    /// What is tried again of a stage that takes many.
-    many: Many<T>,
+    /// Items in front that are tried again together, of a stage that takes many, where what is behind them waits.
+    first: Cell<usize>,
     /// Ends this slice.
     pub(super) stops: Cell<bool>,
     /// Failures in this slice, and how they lie.
@@ -128,17 +115,16 @@ impl<'r, T: 'static> Guarding<'r, T> {
             .of(stage.into())
             .expect("a guarded stage has a guard in each run");
         let link = &w.shared.info.links[usize::from(load.link())];
-        let own = Self {
+        let mut own = Self {
             w,
             stage,
             guard,
-            outs: Cell::new(None),
+            kit: RefCell::new(load.kit().take()),
             begun: Cell::new(false),
             tagged: Cell::new(false),
             in_turn: link.kind != LinkKindInfo::Direct,
             tries: Cell::new(Tries::default()),
             next_tries: Cell::new(0),
-            again: RefCell::new(Vec::new()),
             since: Cell::new(None),
             news: Cell::new(0),
             sliced: Cell::new(0),
@@ -147,25 +133,24 @@ impl<'r, T: 'static> Guarding<'r, T> {
             batch: w.shared.info.stages[usize::from(stage)]
                 .is_batch
                 .then(|| w.shared.live.fill(stage).get().0),
-            many: Many::default(),
+            first: Cell::new(0),
             stops: Cell::new(false),
             failures: Cell::new(Failures::default()),
             began: Cell::new(0),
             refusal: Cell::new(None),
             fatal: RefCell::new(None),
         };
-        if let Some(paused) = load.paused().take() {
-            own.go_on(*paused);
+        let kit = own.kit.get_mut().as_mut();
+        if let Some(paused) = kit.and_then(|kit| kit.paused.take()) {
+            own.go_on(&paused);
         }
         own
     }
 
-    fn go_on(&self, paused: Paused<T>) {
+    fn go_on(&self, paused: &Paused) {
         self.guard.resumed(paused.items);
-        self.outs.set(Some(paused.outs));
         self.begun.set(true);
-        self.many.first.set(paused.first);
-        self.again.replace(paused.again);
+        self.first.set(paused.first);
         self.since.set(paused.since);
         let last = paused.tries.last || (paused.retries && self.w.shared.is_closing());
         self.tries.set(Tries {
@@ -176,8 +161,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
 
     /// The carriers of its outputs: those that it was put aside with, or new ones.
     pub fn outs<O: 'static>(&self, new: impl FnOnce() -> O) -> O {
-        let kept = self.outs.take().and_then(|outs| outs.downcast::<O>().ok());
-        kept.map_or_else(new, |outs| *outs)
+        let mut kit = self.kit.borrow_mut();
+        let kept = kit.as_mut().and_then(|kit| kit.take_outs());
+        kept.unwrap_or_else(new)
     }
 
     /// Why the item is not to be called, if it is not.
@@ -189,35 +175,32 @@ impl<'r, T: 'static> Guarding<'r, T> {
     /// Puts what the batch has made for one link in the order of its items.
     pub fn in_order<U: 'static>(&self, out: &mut Carrier<U>) {
         let tagged = self.w.shared.info.links[usize::from(out.link())].tagged;
-        let (tags, items) = out.parts();
-        if !tags.is_sorted() {
-            let mut all: Vec<(u32, U)> = tags.drain(..).zip(items.drain(..)).collect();
+        if !out.parts().0.is_sorted() {
+            let mut kit = out.kit().take().unwrap_or_default();
+            let (tags, items) = out.parts();
             // What an item has made stays together, in its order.
-            all.sort_by_key(|(tag, _)| *tag);
-            for (tag, item) in all {
-                tags.push(tag);
-                items.push(item);
-            }
+            kit.put_in_order(tags, items);
+            *out.kit() = Some(kit);
         }
         if !tagged {
-            tags.clear();
+            out.parts().0.clear();
         }
     }
 
     /// The batch as it waits. `outs` are the carriers of its outputs.
     pub fn park<O: Send + 'static>(&self, pause: Pause, mut load: Carrier<T>, outs: O) -> Parked {
-        let again = self.again.take();
-        let items = (load.len() + again.len()) as u64;
+        let mut kit = self.kit.take().unwrap_or_default();
+        let items = (load.len() + kit.again.len()) as u64;
         self.guard.waits(items);
-        *load.paused() = Some(Box::new(Paused {
-            outs: Box::new(outs),
-            again,
-            first: self.many.first.get(),
+        kit.keep_outs(outs);
+        kit.paused = Some(Paused {
+            first: self.first.get(),
             tries: self.tries.get(),
             retries: pause.retries,
             since: self.since.get(),
             items,
-        }));
+        });
+        *load.kit() = Some(kit);
         // Nothing waits for longer than it is of use.
         let until = self.w.shared.credits.until(load.ticket());
         Parked {
@@ -250,6 +233,21 @@ impl<'r, T: 'static> Guarding<'r, T> {
     pub(super) fn work(
         &self,
         load: &mut Carrier<T>,
+        run: impl FnMut(&mut Carrier<T>, usize) -> Next,
+    ) -> Option<Pause> {
+        let pause = self.slices(load, run);
+        if pause.is_none()
+            && let Some(mut kit) = self.kit.take()
+        {
+            kit.leave();
+            *load.kit() = Some(kit);
+        }
+        pause
+    }
+
+    fn slices(
+        &self,
+        load: &mut Carrier<T>,
         mut run: impl FnMut(&mut Carrier<T>, usize) -> Next,
     ) -> Option<Pause> {
         let shared = self.w.shared;
@@ -269,7 +267,7 @@ impl<'r, T: 'static> Guarding<'r, T> {
             } else {
                 self.w.now
             };
-            let wanted = match self.many.first.get() {
+            let wanted = match self.first.get() {
                 _ if self.in_turn && !self.is_closed() => 1,
                 0 => load.len(),
                 first => first.min(load.len()),
@@ -339,7 +337,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
         let (generation, probes) = (self.generation(), self.is_half_open());
         let (panicked, before) = (self.panicked(), load.len());
         if self.batch.is_some() && self.guard.retries() {
-            self.many.begin(load.parts().0, items);
+            let mut kit = self.kit.borrow_mut();
+            let many = &mut kit.get_or_insert_default().many;
+            many.begin(load.parts().0, items);
         }
         self.judged.set(0);
         self.failures.set(Failures::default());

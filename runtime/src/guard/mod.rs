@@ -44,6 +44,7 @@
 mod bulkhead;
 mod guarding;
 mod hangs;
+mod kit;
 mod many;
 mod metrics;
 mod retry;
@@ -64,7 +65,7 @@ use self::{
     rules::{BreakerSettings, Classes, OnOpen},
     timeout::Timeout,
 };
-pub(crate) use self::{guarding::Paused, rules::GuardSettings, slice::Failures, watch::chore};
+pub(crate) use self::{kit::Kit, rules::GuardSettings, slice::Failures, watch::chore};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,

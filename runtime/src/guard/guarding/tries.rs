@@ -1,7 +1,5 @@
 //! What failed: what its error says, and whether it is tried again.
 
-use std::mem;
-
 use super::{Guarding, Pause};
 use crate::{carrier::Carrier, classify::ErrorClass};
 
@@ -37,12 +35,16 @@ impl<T: 'static> Guarding<'_, T> {
     /// The verdict on the next item of a batch comes. Returns the item's position, where items have some.
     pub fn verdict(&self) -> u32 {
         self.judged.set(self.judged.get() + 1);
-        self.many.position()
+        let mut kit = self.kit.borrow_mut();
+        kit.as_mut().map_or(0, |kit| kit.many.position())
     }
 
     /// The stage is called with a batch, of which each item may be tried again.
     pub fn called_with(&self, items: &[T], save: impl Fn(&T) -> T) {
-        self.many.keep(items.iter().map(save));
+        let mut kit = self.kit.borrow_mut();
+        kit.get_or_insert_default()
+            .many
+            .keep(items.iter().map(save));
     }
 
     /// As [`Self::again`], for the item of the last [`Self::verdict`].
@@ -51,7 +53,10 @@ impl<T: 'static> Guarding<'_, T> {
         error: E,
         class: impl Fn(&E) -> (ErrorClass, String),
     ) -> Option<E> {
-        match self.many.take() {
+        let mut kit = self.kit.borrow_mut();
+        let failed = kit.as_mut().and_then(|kit| kit.many.take());
+        drop(kit);
+        match failed {
             Some((tag, item)) => self.again(error, tag, item, class),
             None => Some(error),
         }
@@ -72,9 +77,10 @@ impl<T: 'static> Guarding<'_, T> {
             return Some(error);
         }
         self.w.counts.unreceived(self.stage);
-        self.again.borrow_mut().push((tag, item));
+        let mut kit = self.kit.borrow_mut();
+        kit.get_or_insert_default().again.push((tag, item));
         self.next_tries.set(tries.again + 1);
-        self.stops.set(self.in_turn && self.many.first.get() == 0);
+        self.stops.set(self.in_turn && self.first.get() == 0);
         None
     }
 
@@ -88,7 +94,7 @@ impl<T: 'static> Guarding<'_, T> {
         let is_tried = match (self.in_turn, self.batch) {
             (false, _) => true,
             (true, None) => self.is_first(),
-            (true, Some(_)) => self.many.first.get() > 0,
+            (true, Some(_)) => self.first.get() > 0,
         };
         if is_tried {
             self.tries.get()
@@ -110,15 +116,21 @@ impl<T: 'static> Guarding<'_, T> {
             (true, _) => made,
         };
         self.guard.first_tries(made.saturating_sub(again).into());
-        let first = self.many.first.get();
-        self.many.first.set(first.saturating_sub(made as usize));
-        if self.in_turn && self.many.first.get() == 0 {
+        let first = self.first.get();
+        self.first.set(first.saturating_sub(made as usize));
+        if self.in_turn && self.first.get() == 0 {
             self.tries.set(Tries::default());
             // Of those that were tried again together some are to be once more, before what is behind them.
-            if first > 0 && !self.again.borrow().is_empty() {
+            if first > 0 && self.any_again() {
                 self.stops.set(true);
             }
         }
+    }
+
+    /// Is there anything to be tried again in the next round?
+    fn any_again(&self) -> bool {
+        let kit = self.kit.borrow();
+        kit.as_ref().is_some_and(|kit| !kit.again.is_empty())
     }
 
     /// Lets what failed be tried again after a pause; `None` if there is nothing.
@@ -143,18 +155,20 @@ impl<T: 'static> Guarding<'_, T> {
 
     /// Puts what is tried again on top of the other items; false if there is nothing.
     pub(super) fn put_back(&self, load: &mut Carrier<T>) -> bool {
-        let again = mem::take(&mut *self.again.borrow_mut());
-        let any = !again.is_empty();
+        let mut kit = self.kit.borrow_mut();
+        let Some(kit) = kit.as_mut().filter(|kit| !kit.again.is_empty()) else {
+            return false;
+        };
         if self.in_turn && self.batch.is_some() {
-            self.many.first.set(self.many.first.get() + again.len());
+            self.first.set(self.first.get() + kit.again.len());
         }
         let (tags, items) = load.parts();
-        for (tag, item) in again.into_iter().rev() {
+        for (tag, item) in kit.again.drain(..).rev() {
             items.push(item);
             if self.tagged.get() {
                 tags.push(tag);
             }
         }
-        any
+        true
     }
 }
