@@ -21,6 +21,7 @@ mod idle;
 mod intake;
 mod jemalloc;
 mod lane;
+mod looks;
 mod meet;
 pub mod memory;
 pub mod rate;

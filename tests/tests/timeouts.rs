@@ -104,26 +104,29 @@ fn until<P: pipewright::Blueprint>(run: &Running<P>, sees: impl Fn(&GuardMetrics
 #[test]
 fn a_call_that_hangs_is_told_while_it_does_and_when_it_has_returned() {
     for workers in [1, 2] {
-        let env = Env::new();
-        let run = told::pipeline()
-            .workers(workers)
-            .start(env.clone())
-            .expect("it starts");
-        until(&run, |guard| guard.overdue == 1);
-        env.open();
-        let report = run.wait().expect("nothing stops it");
-        let guard = report
-            .metrics()
-            .get("guarded")
-            .unwrap()
-            .guard
-            .clone()
-            .unwrap();
-        assert!(guard.timed_out >= 1 && guard.overdue == 0, "{report}");
-        // What it gave is taken.
-        assert!(env.seen.take().into_iter().eq(0..50));
-        assert!(report.to_string().contains("took too long"), "{report}");
+        // A machine that lets nobody look for long may be taken for one that was stopped, whose calls are not late.
+        assert!((0..100).any(|_| is_told(workers)), "it is never told");
     }
+}
+
+/// Is a call that hangs told when it has returned?
+fn is_told(workers: usize) -> bool {
+    let env = Env::new();
+    let run = told::pipeline()
+        .workers(workers)
+        .start(env.clone())
+        .expect("it starts");
+    until(&run, |guard| guard.overdue == 1);
+    env.open();
+    let report = run.wait().expect("nothing stops it");
+    let stage = report.metrics().get("guarded").unwrap();
+    let guard = stage.guard.clone().unwrap();
+    assert_eq!(guard.overdue, 0, "{report}");
+    // What it gave is taken.
+    assert!(env.seen.take().into_iter().eq(0..50));
+    let is_told = guard.timed_out >= 1;
+    assert!(!is_told || report.to_string().contains("took too long"));
+    is_told
 }
 
 #[test]

@@ -8,14 +8,16 @@
 //! that has changed in between; a place that is taken again at the very same time by a call of the same word has the same age.
 //! More calls at a time than there are places are not seen until they return.
 //!
-//! **When nobody had time.** A process that was stopped, or whose machine was, comes back to calls that took long without being slow. It
-//! had no time to look either: whoever promises to look in an interval (`watched_every`) is missed when five of them have
-//! passed. What returns then, and whatever began before the look that ends it, counts as not slow.
+//! **When nobody had time** (see [`crate::looks`]), whoever promises to look in an interval (`watched_every`) is missed. What returns
+//! then, and whatever began before the look that ends it, counts as not slow.
 
 use crossbeam_utils::CachePadded;
 
 use super::cells::own_number;
-use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::{
+    looks::Looks,
+    sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
 
 /// Calls, or batches of them, that are seen at a time.
 const PLACES: usize = if cfg!(loom) { 2 } else { 64 };
@@ -23,8 +25,6 @@ const PLACES: usize = if cfg!(loom) { 2 } else { 64 };
 const FREE: u64 = 0;
 /// Somebody's, who is about to write when it began.
 const TAKEN: u64 = u64::MAX;
-/// Intervals without a look after which the process is taken to have been stopped.
-const MISSED: u64 = 5;
 
 #[derive(Debug)]
 struct Flight {
@@ -41,16 +41,6 @@ pub(super) struct Flights {
     /// Places up to this one were ever used.
     used: AtomicUsize,
     looks: Looks,
-}
-
-/// When somebody looked, in nanoseconds of the clock.
-#[derive(Debug)]
-struct Looks {
-    /// The promised interval; 0 for none.
-    every: u64,
-    last: AtomicU64,
-    /// What began before this time is not slow.
-    stopped: AtomicU64,
 }
 
 /// A place that is to be given back.
@@ -70,11 +60,7 @@ impl Flights {
         Self {
             places: (0..if timed { PLACES } else { 0 }).map(flight).collect(),
             used: AtomicUsize::new(0),
-            looks: Looks {
-                every,
-                last: AtomicU64::new(now),
-                stopped: AtomicU64::new(0),
-            },
+            looks: Looks::new(every, now),
         }
     }
 
@@ -147,36 +133,9 @@ impl Flights {
         self.looks.missed(since, now)
     }
 
-    /// For how long the process was not stopped, in nanoseconds; without end if nobody knows.
-    pub(super) fn awake_for(&self, now: u64) -> u64 {
-        let stopped = self.looks.stopped.load(Ordering::Acquire);
-        match (self.looks.is_late(now), stopped) {
-            (true, _) => 0,
-            (false, 0) => u64::MAX,
-            (false, stopped) => now.saturating_sub(stopped),
-        }
-    }
-
     /// Somebody looks.
     pub(super) fn look(&self, now: u64) {
-        let Looks { last, stopped, .. } = &self.looks;
-        if self.looks.is_late(now) {
-            // Before the look is noted: who misses no look any more sees why.
-            stopped.fetch_max(now, Ordering::Release);
-        }
-        last.fetch_max(now, Ordering::Release);
-    }
-}
-
-impl Looks {
-    fn is_late(&self, now: u64) -> bool {
-        let late = now.saturating_sub(self.last.load(Ordering::Acquire));
-        self.every > 0 && late > self.every.saturating_mul(MISSED)
-    }
-
-    /// Was the process stopped between these times?
-    fn missed(&self, since: u64, now: u64) -> bool {
-        self.is_late(now) || since < self.stopped.load(Ordering::Acquire)
+        self.looks.look(now);
     }
 }
 

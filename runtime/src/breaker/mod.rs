@@ -255,11 +255,6 @@ impl Breaker {
         self.judge(Word(self.word.load(Ordering::Acquire)), now, 0);
     }
 
-    /// For how long the process was not stopped, in nanoseconds; without end if nobody looks.
-    pub(crate) fn awake_for(&self) -> u64 {
-        self.flights.awake_for(self.clock.ns())
-    }
-
     /// Calls that take longer are slow, in nanoseconds; `u64::MAX` if they are not timed.
     pub(crate) fn slow(&self) -> u64 {
         self.rules.slow()

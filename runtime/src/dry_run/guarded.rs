@@ -22,10 +22,10 @@ use crate::{
     classify::ErrorClass,
     dropped::{Why, drop_for},
     error::RunError,
-    guard::{
-        Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway, Watch,
-    },
+    guard::{Admission, Failures, Guard, GuardMetrics, GuardSettings, HELD_AT_END_NS, TurnsAway},
+    looks::Looks,
     settings::Settings,
+    sync::Arc,
 };
 
 /// What guards a stage, and its time.
@@ -49,12 +49,14 @@ pub(super) struct DryGuard {
 impl DryGuard {
     pub(super) fn new(settings: &GuardSettings) -> Self {
         let (clock, hand) = Clock::manual();
+        // There is no thread that looks.
+        let looks = Arc::new(Looks::new(0, 0));
         Self {
             guard: Rc::new(Guard::new(
                 &settings.clone().with_clock(&clock),
                 0,
                 1,
-                Watch::No,
+                &looks,
             )),
             hand,
             at: 0,

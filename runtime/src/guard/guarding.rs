@@ -470,7 +470,8 @@ impl<T> Laps for Guarding<'_, T> {
         }
         let now = self.w.shared.now();
         let failures = self.failures.get();
-        let is_over = timeout.is_over(self.began.replace(now), now, || self.guard.awake_for());
+        let awake = || self.guard.looks.awake_for(now);
+        let is_over = timeout.is_over(self.began.replace(now), now, awake);
         if is_over && self.guard.is_failure(ErrorClass::Timeout) {
             self.failures.set(match self.batch {
                 // One call, and its items share what came of it.

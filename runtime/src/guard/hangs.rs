@@ -5,15 +5,16 @@
 //!
 //! **Who looks.** The thread that looks after guards (see `watch.rs`) compares the calls of two looks. One that hangs is counted at
 //! the first, and a worker is woken for what the one in it may have left. If it hangs at the second still, another worker stands
-//! in for it (see [`crate::quarantine`]): one that has returned meanwhile had only been put aside by the system.
+//! in for it (see [`crate::quarantine`]): one that has returned meanwhile had only been put aside by the system. What was seen to hang
+//! is told until it returns.
 //!
-//! Where nobody has looked for five looks, the process was stopped, or its machine was, and the time until then is not a call's.
+//! If the process was stopped, or its machine was (see [`crate::looks`]), the time until then is not a call's.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::{Guard, Guards, watch::EVERY};
+use super::{Guard, Guards};
 use crate::{
     breaker::Breaker,
     quarantine::Starts,
@@ -23,59 +24,28 @@ use crate::{
 
 /// A call of a stage without `timeout` hangs after so many times what makes it slow.
 pub(crate) const SLOW_TIMES: u64 = 10;
-/// Looks that are missed when the process was stopped.
-const MISSED: u32 = 5;
 
-/// What the thread that looks remembers. Times in nanoseconds of the run.
-#[derive(Debug)]
-pub(super) struct Hangs {
-    last: u64,
-    /// The process was not stopped since then.
-    awake: u64,
-    /// When the call began that was seen to hang last: by stage, then by seat.
-    seen: Box<[Box<[u64]>]>,
-}
-
-impl Hangs {
-    pub(super) fn new(shared: &Shared) -> Self {
-        let (stages, seats) = (shared.info.stages.len(), shared.settings.seats());
-        Self {
-            last: shared.now(),
-            awake: 0,
-            seen: (0..stages).map(|_| vec![0; seats].into()).collect(),
-        }
-    }
-
-    /// Looks at all calls. `starts` starts those who stand in.
-    pub(super) fn look(&mut self, shared: &Shared, starts: &Starts<'_>) {
-        let now = shared.now();
-        self.passes(now);
-        for (stage, guard) in shared.guards.all() {
-            for (id, since) in guard.hanging(now, self.awake) {
-                if mem::replace(&mut self.seen[stage][id], since) != since {
-                    guard.tallies.hung.fetch_add(1, Ordering::Relaxed);
-                    shared.idle.wake_one();
-                } else if !shared.is_stopping() && shared.stand_in(id, stage as u16, starts) {
-                    guard.tallies.stood_in.fetch_add(1, Ordering::Relaxed);
-                }
+/// Looks at all calls. `starts` starts those who stand in.
+pub(super) fn look(shared: &Shared, starts: &Starts<'_>) {
+    let now = shared.now();
+    for (stage, guard) in shared.guards.all() {
+        for (id, since) in guard.hanging(now) {
+            // Relaxed: it stands for itself, and only this thread writes.
+            if guard.hung[id].swap(since, Ordering::Relaxed) != since {
+                guard.tallies.hung.fetch_add(1, Ordering::Relaxed);
+                shared.idle.wake_one();
+            } else if !shared.is_stopping() && shared.stand_in(id, stage as u16, starts) {
+                guard.tallies.stood_in.fetch_add(1, Ordering::Relaxed);
             }
         }
-        // One that sleeps has returned, and gives way when it wakes.
-        shared.seats.each_marked(|id| shared.idle.wake(id));
     }
-
-    /// It is `now`.
-    fn passes(&mut self, now: u64) {
-        let missed = (EVERY * MISSED).as_nanos() as u64;
-        if now.saturating_sub(mem::replace(&mut self.last, now)) > missed {
-            self.awake = now;
-        }
-    }
+    // One that sleeps has returned, and gives way when it wakes.
+    shared.seats.each_marked(|id| shared.idle.wake(id));
 }
 
 impl Guards {
     fn all(&self) -> impl Iterator<Item = (usize, &Guard)> {
-        let guards = self.0.iter().enumerate();
+        let guards = self.all.iter().enumerate();
         guards.filter_map(|(stage, guard)| Some((stage, guard.as_ref()?)))
     }
 }
@@ -104,8 +74,9 @@ impl Guard {
         }
     }
 
-    /// The calls that hang at the time `now`, in a process that was not stopped since `awake`: the seat of each, and when it began.
-    fn hanging(&self, now: u64, awake: u64) -> impl Iterator<Item = (usize, u64)> {
+    /// The calls that hang at the time `now`: the seat of each, and when it began.
+    fn hanging(&self, now: u64) -> impl Iterator<Item = (usize, u64)> {
+        let awake = self.looks.awake_since(now);
         let timeout = self.timeout.iter();
         let slow = self.breaker().map_or(u64::MAX, Breaker::slow);
         let slices = self.slices.iter();
@@ -114,11 +85,25 @@ impl Guard {
             .chain(slices.flat_map(move |slices| slices.hanging(now, awake, slow)))
     }
 
+    /// When the call that a worker makes began, as it is written down; 0 if it makes none.
+    fn since(&self, worker: usize) -> u64 {
+        match (&self.timeout, &self.slices) {
+            (Some(timeout), _) => timeout.since(worker),
+            (None, Some(slices)) => slices.0[worker].since.load(Ordering::Acquire),
+            (None, None) => 0,
+        }
+    }
+
     /// How many calls have run for longer than they may at the time `now`, and the longest of them for how long.
     pub(super) fn overdue(&self, now: u64) -> (u64, Duration) {
-        let awake = now.saturating_sub(self.awake_for());
-        let ages = self
-            .hanging(now, awake)
+        let hung = self.hung.iter().enumerate();
+        let hung = hung.map(|(id, since)| (id, since.load(Ordering::Relaxed)));
+        let still = hung.filter(|(id, since)| *since != 0 && self.since(*id) == *since);
+        let further = self
+            .hanging(now)
+            .filter(|(id, since)| self.hung[*id].load(Ordering::Relaxed) != *since);
+        let ages = still
+            .chain(further)
             .map(|(_, since)| now.saturating_sub(since - 1));
         let (calls, longest) = ages.fold((0, 0), |(calls, longest), age| {
             (calls + 1, age.max(longest))
@@ -211,22 +196,5 @@ mod tests {
         assert_eq!(hanging(&slices, 5_000, 0), [(1, 1_001)]);
         slices.ends(1, none);
         assert_eq!(hanging(&slices, u64::MAX, 0), []);
-    }
-
-    #[test]
-    fn calls_are_not_charged_with_a_time_in_which_nobody_looked() {
-        let every = EVERY.as_nanos() as u64;
-        let mut hangs = Hangs {
-            last: 0,
-            awake: 0,
-            seen: Box::default(),
-        };
-        hangs.passes(u64::from(MISSED) * every);
-        assert_eq!(hangs.awake, 0);
-        let late = 2 * u64::from(MISSED) * every + 1;
-        hangs.passes(late);
-        assert_eq!(hangs.awake, late);
-        hangs.passes(late + every);
-        assert_eq!(hangs.awake, late);
     }
 }

@@ -65,18 +65,19 @@ use self::{
     rules::{BreakerSettings, Classes, OnOpen},
     timeout::Timeout,
 };
-pub(crate) use self::{kit::Kit, rules::GuardSettings, slice::Failures, watch::chore};
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
     slice::{drive_guarded, drive_guarded_batch, drive_guarded_tagged, drive_guarded_tagged_batch},
 };
+pub(crate) use self::{kit::Kit, rules::GuardSettings, slice::Failures, watch::chore};
 use crate::{
     breaker::{Breaker, Refused, State, Ticket},
     classify::ErrorClass,
+    looks::Looks,
     rate::RateLimiter,
     settings::{Settings, StageSettings},
-    sync::{AtomicU32, AtomicU64, Ordering},
+    sync::{Arc, AtomicU32, AtomicU64, Ordering},
 };
 
 /// Most items between two questions to the breaker.
@@ -89,46 +90,49 @@ const ASK_AT_LEAST_NS: u64 = 100_000_000;
 /// When a run is drained, items wait for a breaker for so long: 30 s.
 pub(crate) const HELD_AT_END_NS: u64 = 30_000_000_000;
 
-/// The guards of a run, by stage.
+/// The guards of a run.
 #[derive(Debug)]
-pub(crate) struct Guards(Box<[Option<Guard>]>);
+pub(crate) struct Guards {
+    /// By stage.
+    all: Box<[Option<Guard>]>,
+    looks: Arc<Looks>,
+}
 
 impl Guards {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let every = match watch::is_wanted(settings) {
+            true => watch::EVERY.as_nanos() as u64,
+            false => 0,
+        };
+        let looks = Arc::new(Looks::new(every, 0));
         let stages = settings.stages.iter().enumerate();
         let guard = |(at, stage): (usize, &StageSettings)| {
             let guard = stage.guard.as_ref()?;
             // Futures are cancelled, so nobody looks for calls that hang.
             let callers = if stage.is_async { 0 } else { settings.seats() };
-            Some(Guard::new(guard, at as u64, callers, Watch::ByThread))
+            Some(Guard::new(guard, at as u64, callers, &looks))
         };
-        Self(stages.map(guard).collect())
+        Self {
+            all: stages.map(guard).collect(),
+            looks: Arc::clone(&looks),
+        }
     }
 
     pub(crate) fn of(&self, stage: usize) -> Option<&Guard> {
-        self.0.get(stage)?.as_ref()
+        self.all.get(stage)?.as_ref()
     }
 
     /// For how long some of them give back what comes, as far as is known, but for at most as long as a source waits before
     /// it asks again, in nanoseconds; `None` if none does.
     pub(crate) fn turn_back_for(&self) -> Option<u64> {
-        let waits = self.0.iter().flatten().filter_map(Guard::turns_back_for);
+        let waits = self.all.iter().flatten().filter_map(Guard::turns_back_for);
         let longest = waits.max()?.as_nanos();
         Some(u64::try_from(longest).map_or(ASK_AT_LEAST_NS, |ns| ns.min(ASK_AT_LEAST_NS)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.all.iter().all(Option::is_none)
     }
-}
-
-/// Who looks after calls that hang?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watch {
-    /// A thread beside the workers.
-    ByThread,
-    /// Nobody; there are no threads.
-    No,
 }
 
 /// What guards a stage.
@@ -141,6 +145,10 @@ pub(crate) struct Guard {
     rate: Option<RateLimiter>,
     retry: Option<Retry>,
     fuse: Option<Fuse>,
+    /// When the call of each worker began that was seen to hang last; 0 for none.
+    hung: Box<[AtomicU64]>,
+    /// Was the process stopped? In the time of the run.
+    looks: Arc<Looks>,
     /// Times that something has changed for those that wait.
     news: AtomicU64,
     tallies: Tallies,
@@ -186,13 +194,17 @@ pub(crate) enum TurnsAway {
 }
 
 impl Guard {
-    pub(crate) fn new(settings: &GuardSettings, seed: u64, workers: usize, watch: Watch) -> Self {
+    pub(crate) fn new(
+        settings: &GuardSettings,
+        seed: u64,
+        workers: usize,
+        looks: &Arc<Looks>,
+    ) -> Self {
+        let watched = looks.is_promised() && settings.goes_by_time();
         let fuse = settings.breaker.as_ref().map(|breaker| Fuse {
-            breaker: Breaker::of(&match watch {
-                Watch::ByThread if settings.goes_by_time() => {
-                    breaker.numbers().watched_every(watch::EVERY)
-                }
-                _ => breaker.numbers(),
+            breaker: Breaker::of(&match watched {
+                true => breaker.numbers().watched_every(watch::EVERY),
+                false => breaker.numbers(),
             }),
             on_open: breaker.on_open,
             hold: AtomicU64::new(breaker.hold()),
@@ -211,6 +223,8 @@ impl Guard {
             rate,
             retry: settings.retry.map(retry),
             fuse,
+            hung: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            looks: Arc::clone(looks),
             news: AtomicU64::new(0),
             tallies: Tallies::default(),
         }
@@ -279,15 +293,10 @@ impl Guard {
         let (Some(timeout), Some(fuse)) = (&self.timeout, &self.fuse) else {
             return;
         };
-        let running = timeout.running(now, self.awake_for());
+        let running = timeout.running(now, self.looks.awake_for(now));
         if running > 0 && fuse.counts().has(ErrorClass::Timeout) {
             fuse.breaker.hang(running);
         }
-    }
-
-    /// For how long the process was not stopped, as far as somebody looks.
-    fn awake_for(&self) -> u64 {
-        self.breaker().map_or(u64::MAX, Breaker::awake_for)
     }
 
     /// Somebody looks, who promised to.

@@ -53,6 +53,11 @@ impl Timeout {
         self.most.load(Ordering::Relaxed)
     }
 
+    /// When the call of this worker began, in nanoseconds of the run and one more; 0 if it makes none.
+    pub(super) fn since(&self, worker: usize) -> u64 {
+        self.since[worker].load(Ordering::Relaxed)
+    }
+
     /// A call of this worker begins. Returns what [`Self::ends`] wants.
     pub(super) fn begins(&self, worker: usize, now: u64) -> u64 {
         // Relaxed, all of it: it is a time, and nothing else depends on it.

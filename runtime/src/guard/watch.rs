@@ -7,14 +7,19 @@
 
 use std::time::Duration;
 
-use super::{GuardSettings, Guards, hangs::Hangs};
-use crate::{beside::Chore, quarantine::Starts, settings::StageSettings, shared::Shared};
+use super::{GuardSettings, Guards, hangs};
+use crate::{
+    beside::Chore,
+    quarantine::Starts,
+    settings::{Settings, StageSettings},
+    shared::Shared,
+};
 
 /// Between two looks: 20 ms.
 pub(super) const EVERY: Duration = Duration::from_millis(20);
 
-/// Looks after the calls of a run, where somebody goes by how long they take. `starts` starts workers that stand in for others.
-pub(crate) fn chore<'s>(shared: &'s Shared, starts: Starts<'s>) -> Option<Chore<'s>> {
+/// Does somebody go by how long calls take?
+pub(super) fn is_wanted(settings: &Settings) -> bool {
     let goes_by_time = |stage: &StageSettings| {
         let breaker = stage
             .guard
@@ -22,15 +27,20 @@ pub(crate) fn chore<'s>(shared: &'s Shared, starts: Starts<'s>) -> Option<Chore<
             .is_some_and(GuardSettings::goes_by_time);
         breaker || stage.watches_calls()
     };
-    let is_watched = shared.settings.stages.iter().any(goes_by_time);
-    is_watched.then(|| {
-        let mut hangs = Hangs::new(shared);
+    settings.stages.iter().any(goes_by_time)
+}
+
+/// Looks after the calls of a run, where that is wanted. `starts` starts workers that stand in for others.
+pub(crate) fn chore<'s>(shared: &'s Shared, starts: Starts<'s>) -> Option<Chore<'s>> {
+    is_wanted(&shared.settings).then(|| {
+        // The workers wait for this one; how long they took to come here is no sign of anything.
+        shared.guards.looks.look(shared.now());
         Chore {
             name: "guards",
             every: EVERY,
             look: Box::new(move || {
                 shared.guards.tick(shared.now());
-                hangs.look(shared, &starts);
+                hangs::look(shared, &starts);
                 true
             }),
         }
@@ -39,7 +49,8 @@ pub(crate) fn chore<'s>(shared: &'s Shared, starts: Starts<'s>) -> Option<Chore<
 
 impl Guards {
     fn tick(&self, now: u64) {
-        for guard in self.0.iter().flatten() {
+        self.looks.look(now);
+        for guard in self.all.iter().flatten() {
             guard.tick(now);
         }
     }

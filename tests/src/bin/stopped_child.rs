@@ -1,4 +1,5 @@
-//! A process that is stopped and goes on, for the test that stops it: its breaker opens if one of ten calls is slow or too late. It ends when its input is closed, and prints what the breaker has seen.
+//! A process that is stopped and goes on, for the test that stops it: its breaker opens if one of ten calls is slow or too late. It ends when its input is closed, and prints what the breaker has seen,
+//! and whether a stage without one has seen calls that were too late.
 
 #![forbid(unsafe_code)]
 
@@ -45,10 +46,16 @@ mod calls {
         Ok(n)
     }
 
-    #[sink(from = call, order = any)]
+    /// Without a breaker.
+    #[stage(from = call, timeout = "400ms")]
+    pub(crate) fn again(n: u64) -> Result<u64, Never> {
+        call(n)
+    }
+
+    #[sink(from = again, order = any)]
     fn end(_: u64) {}
 
-    #[sink(from = call::Err, order = any)]
+    #[sink(from = [call::Err, again::Err], order = any)]
     fn never(_: Never) {}
 }
 
@@ -59,14 +66,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             OVER.store(true, Ordering::Relaxed);
         });
         let report = calls::pipeline().workers(2).run(())?;
-        let seen = report
-            .metrics()
-            .get("call")
-            .and_then(|call| call.guard.clone());
-        let seen = seen.ok_or("it is guarded")?;
+        let guard = |stage| {
+            let stage = report.metrics().get(stage);
+            stage
+                .and_then(|stage| stage.guard.clone())
+                .ok_or("it is guarded")
+        };
+        let (seen, other) = (guard("call")?, guard("again")?);
         println!(
-            "{} {} {} {}",
-            seen.breaker.changes, seen.breaker.slow, seen.timed_out, seen.breaker.passed
+            "{} {} {} {} {}",
+            seen.breaker.changes,
+            seen.breaker.slow,
+            seen.timed_out,
+            other.timed_out,
+            seen.breaker.passed
         );
         Ok(())
     })
