@@ -177,9 +177,10 @@ impl Ends {
         Self((0..items).map(|_| AtomicU8::new(0)).collect())
     }
 
-    /// An item has come to an end.
+    /// An item has come to an end. More than 255 of an item are not told apart.
     pub fn end(&self, n: u64) {
-        self.0[n as usize].fetch_add(1, Relaxed);
+        let more = |times: u8| times.checked_add(1);
+        let _ = self.0[n as usize].fetch_update(Relaxed, Relaxed, more);
     }
 
     /// Has it?

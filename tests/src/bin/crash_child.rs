@@ -1,14 +1,26 @@
 //! The child of the test with kill -9: copies numbered lines from a file to a file, and keeps the bad ones as dead letters.
 //!
-//! `crash_child FOLDER [find]` reads `in.txt`, writes `out.txt` and `letters/`, and keeps its position in `in.offset`. Lines with `abort` or `overflow` end
-//! the process; with `find`, they become dead letters when they have done so twice.
+//! `crash_child FOLDER [find]` reads `in.txt`, writes `out.txt` and `letters/`, and keeps its position in `in.offset`. Whom it asks about each line is
+//! down now and then; while its breaker is open, lines are given back to the file, and `rewinds` has a byte for each time that it goes
+//! back. Lines with `abort` or `overflow` end the process; with `find`, they become dead letters when they have done so twice, and nobody
+//! is down.
 
 #![forbid(unsafe_code)]
 
-use std::{error::Error, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    error::Error,
+    fs::File,
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use pipewright::{
-    DeadLetter, Emit, Flow,
+    Acknowledge, DeadLetter, Emit, Flow, Rewind,
     dead_letters::{DeadLetters, DeadLettersError},
     files::{FileError, FileSink, FileSource},
     pipeline,
@@ -20,6 +32,55 @@ pub struct Files {
     folder: PathBuf,
     finds_crashes: bool,
     outputs: Arc<Outputs>,
+    asked: AtomicU64,
+}
+
+/// Whom is asked is down for the last 8 of so many questions.
+const DOWN: u64 = 300;
+
+impl Files {
+    fn is_down(&self) -> bool {
+        !self.finds_crashes && self.asked.fetch_add(1, Relaxed) % DOWN >= DOWN - 8
+    }
+}
+
+/// A file, which tells when it goes back.
+#[derive(Debug)]
+pub struct Lines {
+    file: FileSource,
+    rewinds: File,
+}
+
+impl Acknowledge for Lines {
+    type Position = u64;
+    type Committer = <FileSource as Acknowledge>::Committer;
+    type Error = FileError;
+
+    fn committer(&mut self) -> Result<Self::Committer, FileError> {
+        self.file.committer()
+    }
+
+    fn position(&self) -> u64 {
+        self.file.position()
+    }
+
+    fn is_careful(&self) -> bool {
+        self.file.is_careful()
+    }
+}
+
+impl Rewind for Lines {
+    fn rewind(&mut self, position: u64) -> Result<(), FileError> {
+        self.rewinds.write_all(b"-").map_err(of_rewinds)?;
+        self.file.rewind(position)
+    }
+}
+
+fn of_rewinds(error: std::io::Error) -> FileError {
+    FileError::Io {
+        path: "rewinds".into(),
+        source: Arc::new(error),
+    }
 }
 
 /// What must be durable before a position is kept.
@@ -34,7 +95,10 @@ pub struct Outputs {
 pub mod copied {
     use super::*;
 
-    fn open(files: &Files) -> Result<FileSource, FileError> {
+    fn open(files: &Files) -> Result<Lines, FileError> {
+        let mut rewinds = File::options();
+        let rewinds = rewinds.append(true).create(true);
+        let rewinds = rewinds.open(files.folder.join("rewinds"));
         let outputs = Arc::clone(&files.outputs);
         let kept = files.folder.join("in.offset");
         let source = FileSource::lines(files.folder.join("in.txt"), kept);
@@ -42,7 +106,7 @@ pub mod copied {
             true => source.find_crashes(),
             false => source,
         };
-        source
+        let file = source
             .before_commit(move || {
                 outputs.letters.sync().map_err(|error| FileError::Io {
                     path: "letters".into(),
@@ -50,13 +114,15 @@ pub mod copied {
                 })?;
                 outputs.lines.sync()
             })
-            .open()
+            .open()?;
+        let rewinds = rewinds.map_err(of_rewinds)?;
+        Ok(Lines { file, rewinds })
     }
 
     /// The lines behind the kept position.
     #[source(state = open, acks, batch = 50)]
-    pub fn lines(file: &mut FileSource, out: &mut Emit<Result<Vec<u8>, FileError>>) -> Flow {
-        file.poll(out)
+    pub fn lines(from: &mut Lines, out: &mut Emit<Result<Vec<u8>, FileError>>) -> Flow {
+        from.file.poll(out)
     }
 
     /// Divides what came from what could not.
@@ -97,14 +163,25 @@ pub mod copied {
         }
     }
 
+    /// Asks about a line; what is not answered in three tries is kept as bad lines are.
+    #[stage(from = check, retry(max = 3, backoff = "100us"), breaker(
+        consecutive = 5, open = "10ms", open_backoff_x100 = 100, ramp = "0s", probes = 3, on_open = nack
+    ))]
+    pub fn ask(line: Vec<u8>, files: &Files) -> Result<Vec<u8>, String> {
+        match files.is_down() {
+            true => Err(String::from_utf8_lossy(&line).into_owned()),
+            false => Ok(line),
+        }
+    }
+
     /// Takes the good ones.
-    #[sink(from = check, on_error = stop)]
+    #[sink(from = ask, on_error = stop)]
     pub fn store(line: Vec<u8>, files: &Files) -> Result<(), FileError> {
         files.outputs.lines.append(&line)
     }
 
     /// Takes the bad ones.
-    #[sink(from = check::Err, on_error = stop)]
+    #[sink(from = [check::Err, ask::Err], on_error = stop)]
     pub fn keep(letter: DeadLetter<String>, files: &Files) -> Result<(), DeadLettersError> {
         files.outputs.letters.keep_without_item(&letter)
     }
@@ -140,6 +217,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             folder,
             finds_crashes: std::env::args().nth(2).is_some_and(|word| word == "find"),
             outputs,
+            asked: AtomicU64::new(0),
         })?
         .wait()?;
     println!("{report}");

@@ -1,5 +1,5 @@
 //! Everything at once, by seed: panics, errors, tries again, breakers, rates, timeouts, futures that wait or hang, dead letters, calls,
-//! acknowledgements, changes of numbers of runs and of guards, and an end at any time.
+//! acknowledgements, items that are given back, changes of numbers of runs and of guards, and an end at any time.
 
 mod acknowledged;
 mod called;
@@ -198,6 +198,9 @@ struct Sum {
     cancelled: u64,
     /// Runs that a panic ended.
     ended: u64,
+    /// Items that were given back, and times that a source went back for that within a run.
+    returned: u64,
+    rewinds: u64,
 }
 
 impl Sum {
@@ -239,6 +242,8 @@ fn c20_everything_at_once_by_seed_loses_nothing() {
         sum.retuned,
         sum.cancelled,
         sum.ended,
+        sum.returned,
+        sum.rewinds,
     ];
     assert!(happened.iter().all(|times| *times > 0), "{sum:?}");
     case.end();
