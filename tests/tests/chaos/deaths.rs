@@ -159,3 +159,47 @@ fn c5_a_worker_that_dies_with_a_batch_ends_the_run_and_all_of_it_is_accounted_fo
     println!("C5: {runs} runs ended by a death with a batch, {dropped} items dropped and counted");
     case.end();
 }
+
+/// What comes through the gate is left for two, so that one is in the queue while the worker has the other in its hands.
+#[pipeline]
+mod left {
+    #[source(batch = 8)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..64
+    }
+
+    #[stage(from = numbers)]
+    pub fn count(n: u64, count: &mut u64) -> u64 {
+        *count += 1;
+        n
+    }
+
+    #[sink(from = count, order = any)]
+    pub fn one(_: u64) {}
+
+    #[sink(from = count, order = any)]
+    pub fn other(_: u64) {}
+}
+
+#[test]
+fn c5_what_the_last_worker_leaves_in_its_queue_when_it_dies_is_accounted_for() {
+    let case = Case::begin("C5, the last worker");
+    for workers in [1, 2, 3] {
+        for _ in 0..faults(100) {
+            // Whoever takes something out of a queue dies.
+            arm(Place::Holding, 1);
+            let armed = Armed;
+            let run = left::pipeline().workers(workers).in_parallel().start(());
+            let failed = run.unwrap().wait().unwrap_err();
+            drop(armed);
+            let (report, ledger) = (&failed.report, failed.report.ledger());
+            assert!(ledger.is_balanced(), "{report}");
+            assert_eq!((ledger.in_flight, ledger.delivered), (0, 0), "{report}");
+            // Of what came through the gate both copies are left: the one in its hands, and the one in the queue.
+            let counted = report.metrics().stage::<left::count>().sent;
+            assert!(counted > 0, "{report}");
+            assert_eq!(ledger.dropped, 2 * counted, "{report}");
+        }
+    }
+    case.end();
+}
