@@ -13,7 +13,7 @@ use pipewright_bench::{
 use crate::{
     Trial,
     events::{self, Env, Feed},
-    process,
+    process, timeline,
 };
 
 /// Parts of the time that are told apart.
@@ -35,7 +35,7 @@ pub(crate) fn saturated(request: &Request) -> Trial {
             if now >= end {
                 return Ok(());
             }
-            batch.extend((0..TOGETHER).map(|_| feed.next(now, false)));
+            batch.extend((0..TOGETHER).map(|_| feed.next(now, None)));
             run.send_batch(&mut batch)
                 .map_err(|error| error.to_string())?;
         }
@@ -44,11 +44,13 @@ pub(crate) fn saturated(request: &Request) -> Trial {
     let (begun, cpu, before) = (Instant::now(), process::cpu_time(), env.done.load(Relaxed));
     let window = Duration::from_millis(request.measure_ms) / WINDOWS;
     let mut windows = Vec::new();
+    let mut timeline = Vec::new();
     for _ in 0..WINDOWS {
         let (from, done) = (Instant::now(), env.done.load(Relaxed));
         push_until(from + window)?;
         let items = env.done.load(Relaxed) - done;
         windows.push(items as f64 / from.elapsed().as_secs_f64());
+        timeline.push(timeline::closed(begun, items));
     }
     let took = begun.elapsed();
     let items = env.done.load(Relaxed) - before;
@@ -57,6 +59,7 @@ pub(crate) fn saturated(request: &Request) -> Trial {
     Ok(Answer {
         metrics: process::rates(items, took, cpu),
         windows,
+        timeline,
         ..Answer::default()
     })
 }
@@ -68,9 +71,9 @@ pub(crate) fn one_by_one(request: &Request) -> Trial {
     let mut feed = Feed::new(request.seed, level, &env);
     let run = events::start(request, env.clone())?;
     let mut sent = 0;
-    let mut until = |end: Instant, counts: bool| -> Result<(), String> {
+    let mut until = |end: Instant, part: Option<u8>| -> Result<(), String> {
         while Instant::now() < end {
-            run.send(feed.next(Instant::now(), counts))
+            run.send(feed.next(Instant::now(), part))
                 .map_err(|error| error.to_string())?;
             sent += 1;
             while env.done.load(Relaxed) < sent {
@@ -81,23 +84,23 @@ pub(crate) fn one_by_one(request: &Request) -> Trial {
     };
     until(
         Instant::now() + Duration::from_millis(request.warmup_ms),
-        false,
+        None,
     )?;
     let (begun, cpu, before) = (Instant::now(), process::cpu_time(), env.done.load(Relaxed));
     let half = Duration::from_millis(request.measure_ms) / 2;
-    until(begun + half, true)?;
+    until(begun + half, Some(0))?;
     env.stall_from.store(true, Relaxed);
-    until(begun + 2 * half, true)?;
+    until(begun + 2 * half, Some(0))?;
     let took = begun.elapsed();
     let items = env.done.load(Relaxed) - before;
     let cpu = process::cpu_time() - cpu;
-    let delivered = events::finish(run)?;
+    let latencies = events::finish(run)?.latencies();
     let mut metrics = process::rates(items, took, cpu);
-    metrics.extend(events::quantiles(&delivered.latencies));
+    metrics.extend(events::quantiles(&latencies));
     metrics.insert("loss".to_owned(), 0.0);
     Ok(Answer {
         metrics,
-        latencies: events::counts(&delivered.latencies),
+        latencies: events::counts(&latencies),
         ..Answer::default()
     })
 }

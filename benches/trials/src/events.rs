@@ -7,6 +7,7 @@
 
 use std::{
     hint::black_box,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -23,7 +24,7 @@ use pipewright_bench::{
     random::Random,
 };
 
-use crate::watched::Watch;
+use crate::{timeline::PARTS, traces::Traces, watched::Watch};
 
 /// The stages whose work is watched, in their order.
 pub(crate) const STAGES: [&str; 5] = ["parse", "enrich", "price", "apply", "deliver"];
@@ -33,13 +34,24 @@ pub(crate) const STAGES: [&str; 5] = ["parse", "enrich", "price", "apply", "deli
 pub struct Event {
     /// When it should have come.
     pub(crate) intended: Instant,
-    /// Is it after the warm-up?
-    pub(crate) counts: bool,
+    /// The part of the time in which that is; none while the pipeline warms up, and where latencies do not count.
+    part: Option<u8>,
     kind: Kind,
     service: u32,
     /// Where its payload begins.
-    place: usize,
+    place: u32,
+    /// What [`Traces`] calls it, if it is traced.
+    pub(crate) trace: Option<NonZeroU32>,
     sum: u64,
+}
+
+/// Who looks at the stages.
+#[derive(Clone, Debug)]
+pub(crate) enum Watching {
+    /// At what each of them allocates.
+    Allocations(Arc<Watch>),
+    /// At how some events come through them.
+    Passages(Arc<Traces>),
 }
 
 /// What all stages share.
@@ -55,7 +67,7 @@ pub struct Env {
     pub(crate) stall_from: Arc<AtomicBool>,
     /// Events that are done.
     pub(crate) done: Arc<AtomicU64>,
-    pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) watch: Option<Watching>,
 }
 
 impl std::fmt::Debug for Env {
@@ -97,10 +109,11 @@ impl Env {
     }
 
     /// Does a stage's work, and watches it if somebody wants to know.
-    fn stage<R>(&self, stage: usize, work: impl FnOnce() -> R) -> R {
+    fn stage<R>(&self, stage: usize, trace: Option<NonZeroU32>, work: impl FnOnce() -> R) -> R {
         match &self.watch {
             None => work(),
-            Some(watch) => watch.stage(stage, work),
+            Some(Watching::Allocations(watch)) => watch.stage(stage, work),
+            Some(Watching::Passages(traces)) => traces.stage(stage, trace, work),
         }
     }
 
@@ -121,26 +134,43 @@ impl Env {
     }
 }
 
-/// The latencies of what was delivered, in nanoseconds, and how many events.
+/// The latencies of what was delivered, in nanoseconds, for each part of the time.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    pub(crate) latencies: Histogram<u64>,
+    pub(crate) parts: Vec<Histogram<u64>>,
 }
 
 impl Default for Delivered {
     fn default() -> Self {
         let latencies = Histogram::new_with_bounds(1, 60_000_000_000, 2);
         Self {
-            latencies: latencies.expect("the bounds are in order"),
+            parts: vec![latencies.expect("the bounds are in order"); PARTS],
         }
+    }
+}
+
+impl Delivered {
+    fn record(&mut self, part: u8, nanoseconds: u64) {
+        if let Some(latencies) = self.parts.get_mut(usize::from(part)) {
+            latencies.saturating_record(nanoseconds);
+        }
+    }
+
+    /// Those of all parts.
+    pub(crate) fn latencies(&self) -> Histogram<u64> {
+        let mut all = Self::default().parts.swap_remove(0);
+        for part in &self.parts {
+            all.add(part).expect("they have the same bounds");
+        }
+        all
     }
 }
 
 impl Merge for Delivered {
     fn merge(&mut self, other: Self) {
-        self.latencies
-            .add(other.latencies)
-            .expect("they have the same bounds");
+        for (part, other) in self.parts.iter_mut().zip(other.parts) {
+            part.add(other).expect("they have the same bounds");
+        }
     }
 }
 
@@ -156,9 +186,11 @@ pub mod flow {
     use super::*;
 
     #[stage(from = input, queue = "16Ki")]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn parse(mut event: Event, env: &Env) -> Event {
-        env.stage(0, || {
-            let payload = &env.payloads[event.place..event.place + env.bytes];
+        env.stage(0, event.trace, || {
+            let place = event.place as usize;
+            let payload = &env.payloads[place..place + env.bytes];
             let words = payload.chunks_exact(8);
             event.sum = words.fold(0, |sum, word| {
                 sum ^ u64::from_le_bytes(word.try_into().expect("eight bytes"))
@@ -168,8 +200,9 @@ pub mod flow {
     }
 
     #[stage(from = parse)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn enrich(mut event: Event, env: &Env) -> Event {
-        env.stage(1, || {
+        env.stage(1, event.trace, || {
             // Audits are looked up twice.
             let times = if event.kind == Kind::Audit { 2 } else { 1 };
             event.sum ^= work(event.sum, times * env.rounds[0]);
@@ -178,8 +211,9 @@ pub mod flow {
     }
 
     #[stage(from = enrich)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn price(mut event: Event, env: &Env) -> Event {
-        env.stage(2, || {
+        env.stage(2, event.trace, || {
             env.faults();
             event.sum ^= work(event.sum, env.rounds[1]);
             event
@@ -187,8 +221,9 @@ pub mod flow {
     }
 
     #[stage(from = price, key = |event| event.service)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn apply(event: Event, env: &Env, service: &mut Service) -> Event {
-        env.stage(3, || {
+        env.stage(3, event.trace, || {
             service.events += 1;
             service.sum = service.sum.wrapping_add(event.sum);
             event
@@ -196,11 +231,11 @@ pub mod flow {
     }
 
     #[sink(from = apply, order = any, per_worker)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn deliver(event: Event, env: &Env, delivered: &mut Delivered) {
-        env.stage(4, || {
-            if event.counts {
-                let took = event.intended.elapsed().as_nanos() as u64;
-                delivered.latencies.saturating_record(took);
+        env.stage(4, event.trace, || {
+            if let Some(part) = event.part {
+                delivered.record(part, event.intended.elapsed().as_nanos() as u64);
             }
             env.done.fetch_add(1, Relaxed);
         });
@@ -233,15 +268,17 @@ impl Feed {
         }
     }
 
-    pub(crate) fn next(&mut self, intended: Instant, counts: bool) -> Event {
+    pub(crate) fn next(&mut self, intended: Instant, part: Option<u8>) -> Event {
         let drawn = self.random.next_u64();
         let events = self.length / self.bytes;
         Event {
             intended,
-            counts,
+            part,
             kind: self.mix.next().expect("the mix has no end"),
             service: (drawn >> 32) as u32 % self.services,
-            place: (drawn as u32 as usize % events) * self.bytes,
+            // Payloads take 64 MiB at most.
+            place: ((drawn as u32 as usize % events) * self.bytes) as u32,
+            trace: None,
             sum: 0,
         }
     }

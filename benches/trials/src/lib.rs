@@ -8,6 +8,8 @@ mod events;
 mod open;
 mod process;
 mod ranges;
+mod timeline;
+mod traces;
 mod watched;
 
 use std::process::ExitCode;

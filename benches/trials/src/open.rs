@@ -1,7 +1,7 @@
 //! Events at their own times.
 
 use std::{
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -12,8 +12,10 @@ use pipewright_bench::{
 
 use crate::{
     Trial,
-    events::{self, Env, Feed},
+    events::{self, Env, Feed, Watching},
     process,
+    timeline::Timeline,
+    traces::Traces,
 };
 
 /// Events a second, if nothing else is asked.
@@ -29,10 +31,13 @@ pub(crate) fn run(request: &Request) -> Trial {
         .unwrap_or_else(|| Load::steady(RATE, request.measure_ms));
     let times = times(&load, request)?;
     let warm = Duration::from_millis(request.warmup_ms);
-    let env = Env::new(request, load.level);
+    let first = times.partition_point(|at| *at < warm.as_nanos() as u64);
+    let traces = Arc::new(Traces::new(times.len() - first));
+    let mut env = Env::new(request, load.level);
+    env.watch = Some(Watching::Passages(Arc::clone(&traces)));
     let mut feed = Feed::new(request.seed, load.level, &env);
     let run = events::start(request, env.clone())?;
-    let first = times.partition_point(|at| *at < warm.as_nanos() as u64);
+    let mut timeline = Timeline::new(&times[first..], warm);
     let middle = first + (times.len() - first) / 2;
     let mut queued = Queued::default();
     let mut windows = Windows {
@@ -48,30 +53,38 @@ pub(crate) fn run(request: &Request) -> Trial {
             cpu = process::cpu_time();
             refused = 0;
         }
+        let mut part = None;
         if n >= first {
             let done = env.done.load(Relaxed);
             queued.see(n as u64 - done);
             windows.see(done);
+            part = Some(timeline.see(times[n], n as u64 - done, done));
         }
         if n == middle {
             env.stall_from.store(true, Relaxed);
         }
-        let taken = run.try_send(feed.next(intended, n >= first)).is_ok();
+        let mut event = feed.next(intended, part);
+        event.trace = n.checked_sub(first).and_then(|n| traces.begin(n, intended));
+        let taken = run.try_send(event).is_ok();
         if !taken {
             // What was refused is done: it is not in the pipeline.
             refused += 1;
+            timeline.refused();
             env.done.fetch_add(1, Relaxed);
         }
         taken
     });
     let last = Instant::now();
+    timeline.end(env.done.load(Relaxed));
     let delivered = events::finish(run)?;
     let took = begun.elapsed().saturating_sub(warm);
     let cpu = process::cpu_time() - cpu;
     let offered = (times.len() - first) as u64;
-    let items = delivered.latencies.len();
+    let latencies = delivered.latencies();
+    let items = latencies.len();
+    let rate = items as f64 / took.as_secs_f64();
     let mut metrics = process::rates(items, took, cpu);
-    metrics.extend(events::quantiles(&delivered.latencies));
+    metrics.extend(events::quantiles(&latencies));
     metrics.insert("loss".to_owned(), refused as f64);
     let generator = Generator {
         offered,
@@ -79,8 +92,7 @@ pub(crate) fn run(request: &Request) -> Trial {
         refused,
         late_p99_ns: drive.lateness.value_at_quantile(0.99),
         little_residual: match load.arrivals {
-            Arrivals::Poisson if steady(&load) => queued
-                .residual(items as f64 / took.as_secs_f64() * delivered.latencies.mean() / 1e9),
+            Arrivals::Poisson if steady(&load) => queued.residual(rate * latencies.mean() / 1e9),
             _ => 0.0,
         },
         drain_ns: last.elapsed().as_nanos() as u64,
@@ -93,7 +105,9 @@ pub(crate) fn run(request: &Request) -> Trial {
             Vec::new()
         },
         generator: Some(generator),
-        latencies: events::counts(&delivered.latencies),
+        latencies: events::counts(&latencies),
+        timeline: timeline.with(&delivered),
+        passages: traces.passages(rate, request.workers.unwrap_or(1)),
         ..Answer::default()
     })
 }

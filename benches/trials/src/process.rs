@@ -24,12 +24,19 @@ pub(crate) fn rates(items: u64, took: Duration, cpu: Duration) -> BTreeMap<Strin
     metrics
 }
 
+/// The memory that is resident now, in bytes; 0 where the system does not tell.
+pub(crate) fn resident() -> u64 {
+    status("VmRSS:").unwrap_or_default()
+}
+
 /// The most memory that was resident, in bytes.
 fn peak() -> Option<f64> {
+    status("VmHWM:").map(|bytes| bytes as f64)
+}
+
+fn status(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024.0)
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }

@@ -13,7 +13,7 @@ use std::{
 use pipewright::{Blueprint, Builder, NoInput, pipeline};
 use pipewright_bench::protocol::{Answer, Request};
 
-use crate::{Trial, process};
+use crate::{Trial, process, timeline};
 
 /// Parts of the time that are told apart.
 const WINDOWS: u64 = 10;
@@ -27,17 +27,20 @@ pub mod in_one_loop {
     }
 
     #[stage(from = numbers)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn mix(n: u64) -> u64 {
         let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         n ^ (n >> 29)
     }
 
     #[stage(from = mix)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn keep(n: &u64) -> bool {
         n.is_multiple_of(8)
     }
 
     #[sink(from = keep)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn fold(n: u64, sum: &mut u64) {
         *sum = sum.rotate_left(5) ^ n;
     }
@@ -52,6 +55,7 @@ pub mod by_key {
     }
 
     #[sink(from = numbers, key = |n| n % 1000)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn fold(n: u64, sum: &mut u64) {
         *sum = sum.rotate_left(5) ^ n;
     }
@@ -66,12 +70,14 @@ pub mod in_order {
     }
 
     #[stage(from = numbers)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn mix(n: u64) -> u64 {
         let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         n ^ (n >> 29)
     }
 
     #[sink(from = mix)]
+    #[cfg_attr(feature = "profiling", inline(never))]
     pub fn fold(n: u64, sum: &mut u64) {
         *sum = sum.rotate_left(5) ^ n;
     }
@@ -128,14 +134,17 @@ fn repeat<P: Blueprint<Env = u64, Input = NoInput>>(
     let cpu = process::cpu_time();
     let begun = Instant::now();
     let mut windows = Vec::new();
+    let mut timeline = Vec::new();
     for _ in 0..WINDOWS {
         windows.push(items as f64 / once(items)?.as_secs_f64());
+        timeline.push(timeline::closed(begun, items));
     }
     let took = begun.elapsed();
     let cpu = process::cpu_time() - cpu;
     Ok(Answer {
         metrics: process::rates(items * WINDOWS, took, cpu),
         windows,
+        timeline,
         ..Answer::default()
     })
 }

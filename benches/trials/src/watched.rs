@@ -16,7 +16,7 @@ use pipewright_bench::{
 
 use crate::{
     Allocations, Trial,
-    events::{self, Env, Feed, STAGES},
+    events::{self, Env, Feed, STAGES, Watching},
 };
 
 /// What is seen of the stages.
@@ -75,7 +75,7 @@ pub(crate) fn run(request: &Request, allocations: Allocations) -> Trial {
             allocations,
             seen: Default::default(),
         });
-        env.watch = Some(Arc::clone(&watch));
+        env.watch = Some(Watching::Allocations(Arc::clone(&watch)));
         watch
     };
     let request = Request {
@@ -90,7 +90,7 @@ pub(crate) fn run(request: &Request, allocations: Allocations) -> Trial {
     let mut sent = 0;
     let mut round = || -> Result<(), String> {
         for _ in 0..TOGETHER {
-            let event = feed.next(Instant::now(), false);
+            let event = feed.next(Instant::now(), None);
             run.send(event).map_err(|error| error.to_string())?;
         }
         sent += TOGETHER;

@@ -100,6 +100,55 @@ pub struct Answer {
     /// Live bytes at equal distances in time, where the scenario counts them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live_bytes: Vec<i64>,
+    /// What happened in equal parts of the time, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Part>,
+    /// How items came through the stages, in their order, where the scenario traces some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passage>,
+}
+
+/// What happened in a part of the time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// When it ended, in milliseconds after the warm-up.
+    pub end_ms: f64,
+    /// Items that were to come in it; 0 where the loop is closed.
+    #[serde(default)]
+    pub offered: u64,
+    /// Items that found the input full.
+    #[serde(default)]
+    pub refused: u64,
+    /// Items that were done.
+    pub done: u64,
+    /// The most items that were in the pipeline when one came, where the loop is open.
+    #[serde(default)]
+    pub queued: u64,
+    /// Resident bytes at its end; 0 where the system does not tell.
+    #[serde(default)]
+    pub resident: u64,
+    /// How many latencies there were of each length in nanoseconds, of the items that were to come in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<(u64, u64)>,
+}
+
+/// How items came through a stage: of those that were traced, which are some of all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passage {
+    /// The stage's name.
+    pub stage: String,
+    /// How many items were traced.
+    pub items: u64,
+    /// How long all of them were kept outside before it, in nanoseconds: until the input took them. Only the first stage has that.
+    pub blocked_ns: u64,
+    /// How long all of them waited inside before it, in nanoseconds.
+    pub wait_ns: u64,
+    /// How long it worked on all of them, in nanoseconds.
+    pub work_ns: u64,
+    /// The share of the workers' time that it takes for all items, as those that were traced tell.
+    pub utilisation: f64,
 }
 
 /// What a generator did.
