@@ -49,6 +49,8 @@ pub(crate) mod code {
     pub(crate) const INCONCLUSIVE: u8 = 13;
     /// A metric that gates is refused, and `--deny-refused` was given; or two results are from different machines.
     pub(crate) const REFUSED: u8 = 14;
+    /// There is no baseline to compare with.
+    pub(crate) const BASELINE: u8 = 15;
     /// The tool did not find what was planted, or found what is not there.
     pub(crate) const SELFTEST: u8 = 30;
     /// Somebody pressed Ctrl-C.

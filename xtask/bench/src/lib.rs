@@ -12,9 +12,13 @@ pub mod stats;
 #[cfg(feature = "tool")]
 mod commands;
 #[cfg(feature = "tool")]
+mod details;
+#[cfg(feature = "tool")]
 mod error;
 #[cfg(feature = "tool")]
 mod guards;
+#[cfg(feature = "tool")]
+mod history;
 #[cfg(feature = "tool")]
 mod machine;
 #[cfg(feature = "tool")]
@@ -25,6 +29,8 @@ mod metrics;
 mod process;
 #[cfg(feature = "tool")]
 mod results;
+#[cfg(all(test, feature = "tool"))]
+mod schema;
 #[cfg(feature = "tool")]
 mod session;
 #[cfg(feature = "tool")]
@@ -34,7 +40,7 @@ mod verdict;
 
 /// Runs the command that was typed, and says how it ended: 0 if everything is as it should be, 1 if a tool failed, 2 for what was
 /// typed wrongly, 10 for a regression, 11 for a missed target, 12 for more allocations, instructions or code than there may be, 13
-/// and 14 for what is inconclusive or refused where that is denied, 30 for a selftest that failed, 130 if it was interrupted.
+/// and 14 for what is inconclusive or refused where that is denied, 15 without a baseline, 30 for a selftest that failed, 130 if it was interrupted.
 #[cfg(feature = "tool")]
 pub fn main() -> std::process::ExitCode {
     commands::main()

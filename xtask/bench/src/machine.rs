@@ -14,6 +14,7 @@ use crate::random::Random;
 
 /// What a machine is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Machine {
     /// A digest of the fields: results of different classes are not compared.
     pub(crate) class: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Better {
     Lower,
     Higher,
@@ -13,6 +14,7 @@ pub(crate) enum Better {
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Scale {
     /// By their ratio.
     Ratio,

@@ -63,8 +63,8 @@ impl Binary {
     /// What it can measure.
     pub(crate) fn list(&self) -> Result<Listing, Error> {
         let line = self.output(&["list"], GRACE)?;
-        let listing: Listing = self.read(&line)?;
-        self.same(&listing.protocol)?;
+        let listing: Listing = read(&self.path, &line)?;
+        same(&self.path, &listing.protocol)?;
         Ok(listing)
     }
 
@@ -74,28 +74,7 @@ impl Binary {
             serde_json::to_string(request).map_err(|error| Error::Tool(error.to_string()))?;
         let limit = GRACE + 4 * Duration::from_millis(request.warmup_ms + request.measure_ms);
         let line = self.output(&["run", &text], limit)?;
-        let answer: Answer = self.read(&line)?;
-        self.same(&answer.protocol)?;
-        Ok(answer)
-    }
-
-    fn read<T: serde::de::DeserializeOwned>(&self, line: &str) -> Result<T, Error> {
-        serde_json::from_str(line).map_err(|error| {
-            Error::Tool(format!(
-                "`{}` does not speak `{PROTOCOL}`: {error}",
-                self.path.display()
-            ))
-        })
-    }
-
-    fn same(&self, protocol: &str) -> Result<(), Error> {
-        match protocol == PROTOCOL {
-            true => Ok(()),
-            false => Err(Error::Tool(format!(
-                "`{}` speaks `{protocol}`, and this understands `{PROTOCOL}`",
-                self.path.display()
-            ))),
-        }
+        answered(&self.path, &line)
     }
 
     /// What it prints. It is stopped when it takes longer than `limit`.
@@ -149,6 +128,32 @@ impl Binary {
                 err.trim()
             ))),
         }
+    }
+}
+
+/// What a binary answered to a request.
+pub(crate) fn answered(path: &Path, line: &str) -> Result<Answer, Error> {
+    let answer: Answer = read(path, line)?;
+    same(path, &answer.protocol)?;
+    Ok(answer)
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path, line: &str) -> Result<T, Error> {
+    serde_json::from_str(line).map_err(|error| {
+        Error::Tool(format!(
+            "`{}` does not speak `{PROTOCOL}`: {error}",
+            path.display()
+        ))
+    })
+}
+
+fn same(path: &Path, protocol: &str) -> Result<(), Error> {
+    match protocol == PROTOCOL {
+        true => Ok(()),
+        false => Err(Error::Tool(format!(
+            "`{}` speaks `{protocol}`, and this understands `{PROTOCOL}`",
+            path.display()
+        ))),
     }
 }
 

@@ -40,6 +40,7 @@ pub struct Scenario {
 /// One trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Request {
     /// Which scenario.
     pub scenario: String,
@@ -63,6 +64,7 @@ pub struct Request {
 /// A known fault.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Plant {
     /// The stage `price`, which is most of what an item costs, works so many per cent longer.
     Slower(f64),

@@ -14,6 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    details::Details,
     error::Error,
     machine::Machine,
     metrics::{Better, Metric, Scale},
@@ -28,6 +29,7 @@ pub(crate) const SCHEMA: &str = "pipewright.bench/1";
 
 /// A saved result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Saved {
     pub(crate) schema: String,
     /// Time and commit.
@@ -48,6 +50,7 @@ pub(crate) struct Saved {
 
 /// What was measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Code {
     /// The commit, or the path of a binary.
     pub(crate) revision: String,
@@ -59,6 +62,7 @@ pub(crate) struct Code {
 
 /// What came of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SavedScenario {
     pub(crate) id: String,
     pub(crate) seed: u64,
@@ -73,10 +77,14 @@ pub(crate) struct SavedScenario {
     pub(crate) latencies: BTreeMap<Side, Vec<(u64, u64)>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<Found>,
+    /// What reports show besides.
+    #[serde(default)]
+    pub(crate) details: Details,
 }
 
 /// What came of a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SavedMetric {
     pub(crate) name: String,
     pub(crate) unit: String,
@@ -90,6 +98,7 @@ pub(crate) struct SavedMetric {
 
 /// The values of a side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Values {
     pub(crate) median: f64,
     /// The median distance from it.
@@ -100,6 +109,7 @@ pub(crate) struct Values {
 
 /// How B differs from A, as a change of the value itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Change {
     pub(crate) estimate: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +194,9 @@ impl SavedScenario {
             saved
         };
         let trials = || session.blocks.iter().flat_map(|block| &block.trials);
+        let answers: Vec<_> = trials()
+            .map(|(side, trial)| (*side, &trial.answer))
+            .collect();
         let latencies = [Side::A, Side::B].map(|side| {
             let of = trials().filter(|(of, _)| *of == side);
             (
@@ -207,6 +220,7 @@ impl SavedScenario {
                 .filter(|(_, all)| !all.is_empty())
                 .collect(),
             targets: Vec::new(),
+            details: Details::of(&answers),
         }
     }
 }
@@ -280,10 +294,10 @@ pub(crate) fn replace(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn saved() -> Saved {
+    pub(crate) fn saved() -> Saved {
         Saved {
             schema: SCHEMA.to_owned(),
             run_id: "x".to_owned(),

@@ -48,6 +48,7 @@ pub(crate) struct Target {
 
 /// What came of a target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Found {
     /// As it is written: `latency_p99 <= 1000000`.
     pub(crate) target: String,
@@ -63,6 +64,7 @@ pub(crate) struct Found {
 /// Is it met?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Met {
     /// For sure.
     Pass,

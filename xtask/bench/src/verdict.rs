@@ -24,6 +24,7 @@ const ALPHA: f64 = 1.0 - CONFIDENCE;
 /// What is said of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Verdict {
     Regressed,
     Improved,

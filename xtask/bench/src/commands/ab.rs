@@ -6,7 +6,7 @@ use super::{
     build::Subject,
     options::{Common, Interrupt},
     progress::Progress,
-    run::{begin, place, tell},
+    run::{begin, keep, place, tell},
 };
 use crate::{
     error::{Error, code},
@@ -61,7 +61,8 @@ pub(crate) fn run(
         };
         let at = saved.scenarios.len();
         let ended = session::run(plan, &rules, trial, |step| {
-            let one = SavedScenario::compared(&scenario.id, plan.seed, step.session);
+            let mut one = SavedScenario::compared(&scenario.id, plan.seed, step.session);
+            one.details.asked = Some(request.clone());
             saved.scenarios.truncate(at);
             saved.scenarios.push(one);
             progress.step(&Live(&scenario.id, step.session).to_string());
@@ -77,6 +78,7 @@ pub(crate) fn run(
     }
     progress.end();
     finish(common, &mut saved, &place, false)?;
+    keep(common, &saved)?;
     Ok(exit(&saved, deny))
 }
 

@@ -30,6 +30,25 @@ pub(crate) fn target() -> PathBuf {
     root().join(given.unwrap_or_else(|| PathBuf::from("target")))
 }
 
+/// What a binary is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// To be measured.
+    Release,
+    /// To be looked at by a profiler: with frame pointers, and with the stages of the trials as functions of their own.
+    Profiling,
+}
+
+/// The cargo profile of binaries for a profiler. It is given on the command line, so that revisions that do not know it have it too.
+const PROFILING: [&str; 6] = [
+    "--profile",
+    "profiling",
+    "--config",
+    "profile.profiling.inherits=\"release\"",
+    "--config",
+    "profile.profiling.debug=\"line-tables-only\"",
+];
+
 /// Something to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
@@ -69,7 +88,16 @@ impl Subject {
 
     /// The working tree, built in the folder that everything else is built in.
     pub(crate) fn built(name: &str) -> Result<Self, Error> {
-        let binary = build(&root(), &target(), name)?;
+        Self::built_as(name, How::Release)
+    }
+
+    /// The working tree. What is for a profiler has a target folder of its own, because all of it is compiled differently.
+    pub(crate) fn built_as(name: &str, how: How) -> Result<Self, Error> {
+        let folder = match how {
+            How::Release => target(),
+            How::Profiling => home().join("target-profiling"),
+        };
+        let binary = build(&root(), &folder, name, how)?;
         let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|_| "unknown".to_owned());
         let dirty = git(&["status", "--porcelain"]).is_ok_and(|text| !text.is_empty());
         Self::of(binary, revision, dirty)
@@ -77,6 +105,11 @@ impl Subject {
 
     /// A binary, or a revision, which is built in a tree and a target folder of its own.
     pub(crate) fn at(what: &str) -> Result<Self, Error> {
+        Self::at_as(what, How::Release)
+    }
+
+    /// The same, built for what it is for.
+    pub(crate) fn at_as(what: &str, how: How) -> Result<Self, Error> {
         let path = Path::new(what);
         if path.is_file() {
             return Self::named(path);
@@ -88,16 +121,20 @@ impl Subject {
             &format!("{what}^{{commit}}"),
         ])
         .map_err(|_| Error::Usage(format!("`{what}` is neither a revision nor a file")))?;
-        let kept = home().join("binaries").join(format!("{revision}-trial"));
+        let name = match how {
+            How::Release => format!("{revision}-trial"),
+            How::Profiling => format!("{revision}-trial-profiling"),
+        };
+        let kept = home().join("binaries").join(name);
         if !kept.is_file() {
-            build_revision(&revision, &kept)?;
+            build_revision(&revision, &kept, how)?;
         }
         Self::of(kept, revision, false)
     }
 }
 
 /// Builds a revision and keeps its binary.
-fn build_revision(revision: &str, kept: &Path) -> Result<(), Error> {
+fn build_revision(revision: &str, kept: &Path, how: How) -> Result<(), Error> {
     let tree = home().join("trees").join(revision);
     let path = tree.display().to_string();
     let remove = || git(&["worktree", "remove", "--force", &path]);
@@ -106,7 +143,10 @@ fn build_revision(revision: &str, kept: &Path) -> Result<(), Error> {
     }
     git(&["worktree", "add", "--detach", &path, revision])?;
     let found = match tree.join("benches/trials/Cargo.toml").is_file() {
-        true => build(&tree, &home().join("target"), "trial"),
+        true => match how {
+            How::Release => build(&tree, &home().join("target"), "trial", how),
+            How::Profiling => build(&tree, &home().join("target-profiling"), "trial", how),
+        },
         false => Err(Error::Usage(format!(
             "`{revision}` has no `{PACKAGE}` yet: compare with a later revision, or give a binary"
         ))),
@@ -122,19 +162,34 @@ fn build_revision(revision: &str, kept: &Path) -> Result<(), Error> {
 }
 
 /// Builds the trials below `tree`, with `target` as the target folder.
-fn build(tree: &Path, target: &Path, name: &str) -> Result<PathBuf, Error> {
+fn build(tree: &Path, target: &Path, name: &str, how: How) -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            PACKAGE,
-            "--bin",
-            name,
-        ])
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        PACKAGE,
+        "--bin",
+        name,
+    ]);
+    let folder = match how {
+        How::Release => {
+            command.arg("--release");
+            "release"
+        }
+        How::Profiling => {
+            command
+                .args(PROFILING)
+                .env("RUSTFLAGS", "-C force-frame-pointers=yes");
+            if names_stages(tree) {
+                command.args(["--features", "profiling"]);
+            }
+            "profiling"
+        }
+    };
+    let status = command
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)
         .env_remove("CARGO_MANIFEST_DIR")
@@ -143,12 +198,18 @@ fn build(tree: &Path, target: &Path, name: &str) -> Result<PathBuf, Error> {
         .status()
         .map_err(|error| Error::Tool(format!("cannot run cargo: {error}")))?;
     match status.success() {
-        true => Ok(target.join("release").join(name)),
+        true => Ok(target.join(folder).join(name)),
         false => Err(Error::Tool(format!(
             "`{PACKAGE}` in `{}` does not build",
             tree.display()
         ))),
     }
+}
+
+/// Can the trials of this tree be built with their stages as functions of their own?
+fn names_stages(tree: &Path) -> bool {
+    let manifest = fs::read_to_string(tree.join("benches/trials/Cargo.toml"));
+    manifest.is_ok_and(|text| text.lines().any(|line| line.starts_with("profiling =")))
 }
 
 /// What git prints.

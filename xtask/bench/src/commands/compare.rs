@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::show;
+use super::{history, promote, show};
 use crate::{
     error::{Error, code},
     metrics,
@@ -14,7 +14,22 @@ use crate::{
     verdict::{Differences, judge},
 };
 
-/// `bench compare`.
+/// `bench compare`, where the base may be the baseline below this folder.
+pub(crate) fn with(a: &Path, b: &Path, folder: Option<&Path>, json: bool) -> Result<u8, Error> {
+    let head = Saved::load(b)?;
+    let baseline = promote::named(a, &head.env.class, &history::home(folder));
+    if let Some(place) = baseline.as_deref().filter(|place| !place.exists()) {
+        eprintln!(
+            "error: there is no baseline of the class `{}` at `{}`; `cargo xtask bench promote RESULT` makes one",
+            head.env.class,
+            place.display()
+        );
+        return Ok(code::BASELINE);
+    }
+    run(baseline.as_deref().unwrap_or(a), b, json)
+}
+
+/// Compares two results.
 pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
     let (base, head) = (Saved::load(a)?, Saved::load(b)?);
     let different = base.env.differences(&head.env);
@@ -55,7 +70,7 @@ fn compare(base: &Saved, head: Saved) -> Saved {
         let a = base
             .scenarios
             .iter()
-            .find(|a| a.id == b.id && a.seed == b.seed)?;
+            .find(|a| a.id == b.id && a.seed == b.seed && same(a, b))?;
         Some(scenario(a, b))
     });
     let scenarios: Vec<SavedScenario> = scenarios.collect();
@@ -73,6 +88,14 @@ fn compare(base: &Saved, head: Saved) -> Saved {
         partial: false,
         verdict: "advisory".to_owned(),
         ..head
+    }
+}
+
+/// Were the trials asked for the same? Results that do not tell are taken at their word.
+fn same(a: &SavedScenario, b: &SavedScenario) -> bool {
+    match (&a.details.asked, &b.details.asked) {
+        (Some(a), Some(b)) => (&a.load, a.workers) == (&b.load, b.workers),
+        _ => true,
     }
 }
 
@@ -99,6 +122,7 @@ fn scenario(a: &SavedScenario, b: &SavedScenario) -> SavedScenario {
         metrics: metrics.collect(),
         blocks: 0,
         targets: Vec::new(),
+        details: crate::details::Details::default(),
         ..b.clone()
     }
 }
@@ -155,6 +179,7 @@ mod tests {
                 metrics: vec![SavedMetric::of(metric, true, [(Side::A, values)].into())],
                 latencies: [].into(),
                 targets: vec![],
+                details: crate::details::Details::default(),
             }],
             verdict: String::new(),
         }

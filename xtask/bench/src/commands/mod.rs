@@ -5,9 +5,12 @@ mod build;
 mod capacity;
 mod ci;
 mod compare;
+mod history;
 mod memory;
 mod options;
+mod profile;
 mod progress;
+mod promote;
 mod report;
 mod run;
 mod scale;
@@ -69,14 +72,26 @@ enum Command {
     },
     /// Compare two saved results of one machine; they were not interleaved, so this is a hint and gates nothing
     Compare {
-        /// The base
+        /// The base; `baseline` is what was promoted for the machine's class
         a: std::path::PathBuf,
         /// What is compared with it
         b: std::path::PathBuf,
+        /// Where baselines lie [default: .pipewright]
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<std::path::PathBuf>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Make a saved result the baseline of its class of machines
+    Promote(promote::Args),
+    /// What was saved over time on this class of machines, and where it changed
+    History {
+        #[command(subcommand)]
+        action: history::Action,
+    },
+    /// Draw where the time goes as a flame graph; it is measured by itself, and is no evidence of anything
+    Profile(profile::Args),
     /// Find how many items a second a pipeline can take for good
     Capacity(capacity::Args),
     /// Measure throughput by the number of workers
@@ -91,6 +106,9 @@ enum Command {
         /// The Markdown file [default: `report.md` beside the result]
         #[arg(long, value_name = "FILE")]
         md: Option<std::path::PathBuf>,
+        /// Where the history lies that is drawn with it [default: .pipewright]
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<std::path::PathBuf>,
     },
     /// Count what each stage allocates; exit with 12 if one does
     Alloc {
@@ -139,10 +157,18 @@ pub(crate) fn main() -> ExitCode {
             head.as_deref(),
             [deny_inconclusive, deny_refused],
         ),
-        Command::Compare { a, b, json } => compare::run(&a, &b, json),
+        Command::Compare { a, b, folder, json } => compare::with(&a, &b, folder.as_deref(), json),
+        Command::Promote(args) => promote::run(&args),
+        Command::History { action } => history::run(&action),
+        Command::Profile(args) => profile::run(&args),
         Command::Capacity(args) => capacity::run(&args),
         Command::Scale(args) => scale::run(&args),
-        Command::Report { result, html, md } => report::run(&result, html, md),
+        Command::Report {
+            result,
+            html,
+            md,
+            folder,
+        } => report::run(&result, html, md, folder.as_deref()),
         Command::Alloc { bin } => memory::alloc(bin.as_deref()),
         Command::Mem { bin, during } => memory::mem(bin.as_deref(), during.as_deref()),
         Command::Selftest(args) => selftest::run(&args),

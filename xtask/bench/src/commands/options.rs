@@ -45,6 +45,15 @@ pub(crate) struct Common {
     /// Where the result is saved [default: target/pipewright/bench/<time>]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Add the result to the history of this class of machines [default: .pipewright]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    pub(crate) save: Option<PathBuf>,
     /// Also count trials that the machine disturbed; the result says so
     #[arg(long)]
     pub(crate) no_guards: bool,

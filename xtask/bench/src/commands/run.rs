@@ -9,11 +9,13 @@ use std::{
 
 use super::{
     build::{self, Subject},
+    history,
     options::{Common, Interrupt, LoadArgs, time},
     progress::Progress,
-    show,
+    promote, show,
 };
 use crate::{
+    details::Details,
     error::{Error, code},
     machine::{self, Machine},
     metrics::METRICS,
@@ -117,6 +119,7 @@ pub(crate) fn run(
     saved.save(&place)?;
     tell(common, &saved, &place);
     ended?;
+    keep(common, &saved)?;
     let failed = saved
         .scenarios
         .iter()
@@ -201,6 +204,12 @@ impl Course {
                 .iter()
                 .map(|trial| trial.answer.latencies.as_slice()),
         );
+        let trials = self.trials.iter();
+        let answers: Vec<_> = trials.map(|trial| (Side::A, &trial.answer)).collect();
+        let details = Details {
+            asked: Some(self.request.clone()),
+            ..Details::of(&answers)
+        };
         SavedScenario {
             id: self.request.scenario.clone(),
             seed: self.request.seed,
@@ -213,6 +222,7 @@ impl Course {
                 .filter(|(_, all)| !all.is_empty())
                 .collect(),
             targets: Vec::new(),
+            details,
         }
     }
 }
@@ -288,7 +298,7 @@ pub(crate) fn begin(
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let mut limits = Vec::new();
     if common.no_guards {
-        limits.push("trials that the machine disturbed were counted".to_owned());
+        limits.push(format!("{} were counted", promote::UNGUARDED));
     }
     if cpus < 3 {
         limits.push(format!(
@@ -318,6 +328,20 @@ pub(crate) fn place(common: &Common, saved: &Saved) -> PathBuf {
     folder
         .unwrap_or_else(|| build::home().join(&saved.run_id))
         .join("run.json")
+}
+
+/// Adds a result to the history, where that is asked for.
+pub(crate) fn keep(common: &Common, saved: &Saved) -> Result<(), Error> {
+    let Some(folder) = &common.save else {
+        return Ok(());
+    };
+    let folder = Some(folder.as_path()).filter(|folder| !folder.as_os_str().is_empty());
+    let told = history::add(saved, &history::home(folder))?;
+    // The output of `--json` and `--quiet` is for programs.
+    if !common.json && !common.quiet {
+        println!("{told}");
+    }
+    Ok(())
 }
 
 /// Prints a result.

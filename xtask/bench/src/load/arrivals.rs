@@ -11,6 +11,7 @@ use crate::random::Random;
 /// How items follow each other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Arrivals {
     /// At equal distances.
     Constant,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How many events, for how many services, of which size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Level {
     /// 100 events for 3 services, of 512 bytes.
     Light,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 /// What comes, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Load {
     /// How items follow each other.
     #[serde(default)]

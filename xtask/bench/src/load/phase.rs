@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A part of a load. Rates are in items a second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Phase {
     /// The same rate.
     Steady {

@@ -1,11 +1,13 @@
 //! The statistics of verdicts: exact where they can be, robust against single bad blocks, and without random numbers.
 
+mod changes;
 mod family;
 mod power;
 mod rank;
 mod trend;
 mod usl;
 
+pub use changes::{ChangePoint, FEWEST as FEWEST_POINTS, change_points};
 pub use family::{benjamini_hochberg, holm};
 pub use power::{minimal_detectable_effect, standard_deviation};
 pub use rank::{Interval, hodges_lehmann, interval, p_above};

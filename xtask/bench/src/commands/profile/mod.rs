@@ -1,0 +1,129 @@
+//! `bench profile`: where the time goes, as a flame graph.
+//!
+//! It is a run of its own, of a build of its own with frame pointers and the names of stages, and it is interrupted a thousand times
+//! a second: no number of it is compared with anything, and it saves no result.
+
+mod flame;
+mod record;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    build::{self, How, Subject},
+    options::time,
+};
+use crate::{
+    error::{Error, code},
+    protocol::Request,
+    results::replace,
+};
+use record::{Recorder, Tool};
+
+/// What the command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The scenario
+    #[arg(default_value = "throughput/events")]
+    scenario: String,
+    /// Draw what differs from this revision or binary of trials too
+    #[arg(long, value_name = "REV|FILE")]
+    base: Option<String>,
+    /// A binary of trials [default: that of the repository, which is built with frame pointers]
+    #[arg(long, value_name = "FILE")]
+    bin: Option<PathBuf>,
+    /// What takes the samples
+    #[arg(long, value_enum, default_value_t = Tool::Auto)]
+    tool: Tool,
+    /// How long
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    during: String,
+    /// Samples a second
+    #[arg(long, value_name = "N", default_value_t = 997, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    hertz: u32,
+    /// How many workers the pipeline has [default: the scenario's own number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: Option<u32>,
+    /// Where the graphs are written [default: target/pipewright/bench/profile]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// `bench profile`.
+pub(crate) fn run(args: &Args) -> Result<u8, Error> {
+    let request = request(args)?;
+    let recorder = match Recorder::find(args.tool, args.hertz)? {
+        Ok(recorder) => recorder,
+        Err(why) => {
+            println!("skipped: no profile can be made here");
+            for why in why {
+                println!("  {why}");
+            }
+            return Ok(code::PASS);
+        }
+    };
+    if args.base.is_some() && !recorder.folds() {
+        return Err(Error::Usage(
+            "`--base` needs `perf`: what samply records is for its own viewer".to_owned(),
+        ));
+    }
+    let head = match &args.bin {
+        Some(bin) => Subject::named_or_built(Some(bin))?,
+        None => Subject::built_as("trial", How::Profiling)?,
+    };
+    let base = args.base.as_deref();
+    let base = base.map(|base| Subject::at_as(base, How::Profiling));
+    let base = base.transpose()?;
+    let folder = args.out.clone();
+    let folder = folder.unwrap_or_else(|| build::home().join("profile"));
+    let name = args.scenario.replace('/', "-");
+    if !recorder.folds() {
+        let place = folder.join(format!("{name}.json.gz"));
+        recorder.keep(&head.binary, &request, &place)?;
+        println!("written: {}", place.display());
+        println!("look at it with `samply load {}`", place.display());
+        return Ok(code::PASS);
+    }
+    let after = recorder.fold(&head.binary, &request)?;
+    println!("{}", flame::table(&after));
+    let told = |subject: &Subject| format!("{}, {}", args.scenario, subject.code.revision);
+    let graph = flame::graph(&after, &told(&head))?;
+    write(&folder.join(format!("{name}.folded")), after.as_bytes())?;
+    write(&folder.join(format!("{name}.svg")), &graph)?;
+    if let Some(base) = base {
+        let before = recorder.fold(&base.binary, &request)?;
+        let what = format!(
+            "{}: {} against {}; red is more of the time than before, blue is less",
+            args.scenario, head.code.revision, base.code.revision
+        );
+        let graph = flame::difference(&before, &after, &what)?;
+        write(
+            &folder.join(format!("{name}-base.folded")),
+            before.as_bytes(),
+        )?;
+        write(&folder.join(format!("{name}-difference.svg")), &graph)?;
+    }
+    println!("a profile is no evidence of a change: `cargo xtask bench ab` is");
+    Ok(code::PASS)
+}
+
+fn request(args: &Args) -> Result<Request, Error> {
+    Ok(Request {
+        scenario: args.scenario.clone(),
+        seed: 1,
+        warmup_ms: 200,
+        measure_ms: time("--during", &args.during)?.as_millis() as u64,
+        workers: args.workers.map(|workers| workers as usize),
+        load: None,
+        plant: None,
+    })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace(path, |file| file.write_all(bytes))
+        .map_err(|error| Error::file("write", path, &error))?;
+    println!("written: {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `bench report`: a saved result as one HTML file and as Markdown.
+
+mod advice;
+mod course;
+mod latency;
+mod markdown;
+mod past;
+mod rules;
+mod stages;
+mod verdicts;
+
+#[cfg(test)]
+mod golden;
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use pipewright_draw::{Colour, DrawError, Page};
+
+use super::history::home;
+use crate::{
+    error::{Error, code},
+    history::History,
+    results::{Saved, SavedScenario, replace},
+    session::Side,
+};
+
+/// `bench report`: writes `report.html` and `report.md` beside the result, or where it is told to.
+pub(crate) fn run(
+    path: &Path,
+    html: Option<PathBuf>,
+    md: Option<PathBuf>,
+    folder: Option<&Path>,
+) -> Result<u8, Error> {
+    let saved = Saved::load(path)?;
+    let history = History::read(&home(folder), &saved.env.class)?;
+    let raw = fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))?;
+    let page = page(&saved, &history, path, &raw)
+        .map_err(|error| Error::Tool(format!("the report cannot be drawn: {error}")))?;
+    let html = html.unwrap_or_else(|| path.with_file_name("report.html"));
+    let md = md.unwrap_or_else(|| path.with_file_name("report.md"));
+    for (place, text) in [(&html, page.html()), (&md, markdown::markdown(&saved))] {
+        replace(place, |file| file.write_all(text.as_bytes()))
+            .map_err(|error| Error::file("write", place, &error))?;
+        println!("written: {}", place.display());
+    }
+    Ok(code::PASS)
+}
+
+/// What to type to measure it again.
+fn again(saved: &Saved) -> String {
+    let mode = match saved.mode.as_str() {
+        "full" => " --full",
+        _ => "",
+    };
+    let base = match saved.code.get(&Side::A) {
+        Some(code) if saved.code.len() > 1 => format!(" --base {}", code.revision),
+        _ => String::new(),
+    };
+    format!("cargo xtask bench {}{base}{mode}", saved.command.join(" "))
+}
+
+fn page(saved: &Saved, history: &History, path: &Path, raw: &str) -> Result<Page, DrawError> {
+    let mut page = Page::new(format!("bench {}", saved.run_id));
+    head(&mut page, saved);
+    verdicts::targets(&mut page, saved);
+    verdicts::forest(&mut page, saved)?;
+    advice::advice(&mut page, saved);
+    for one in &saved.scenarios {
+        scenario(&mut page, saved, one, history)?;
+    }
+    page.section("The machine");
+    page.facts(
+        saved
+            .env
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    page.section("Again");
+    page.code(&again(saved));
+    page.text(&format!("The result was read from {}.", path.display()));
+    page.data("result", raw);
+    Ok(page)
+}
+
+/// The verdict, and what was measured where.
+fn head(page: &mut Page, saved: &Saved) {
+    let banner = match saved.verdict.as_str() {
+        "regressed" | "a target is missed" => Colour::Bad,
+        "pass" | "equivalent" | "improved" => Colour::Good,
+        _ => Colour::Warn,
+    };
+    page.banner(banner, &saved.verdict);
+    if saved.partial {
+        page.banner(Colour::Warn, "partial: the run was interrupted");
+    }
+    let sides = saved.code.iter().map(|(side, code)| {
+        let dirty = if code.dirty {
+            ", with changes that are not committed"
+        } else {
+            ""
+        };
+        (format!("{side:?}"), format!("{}{dirty}", code.revision))
+    });
+    let head = [
+        ("started".to_owned(), saved.started.clone()),
+        ("mode".to_owned(), saved.mode.clone()),
+        ("machine class".to_owned(), saved.env.class.clone()),
+    ];
+    page.facts(head.into_iter().chain(sides));
+    page.list(&saved.limits);
+}
+
+fn scenario(
+    page: &mut Page,
+    saved: &Saved,
+    scenario: &SavedScenario,
+    history: &History,
+) -> Result<(), DrawError> {
+    page.section(&scenario.id);
+    if let Some(why) = &scenario.refused {
+        page.banner(Colour::Warn, why);
+    }
+    if !scenario.metrics.is_empty() {
+        page.table(&verdicts::values(scenario));
+    }
+    if !scenario.latencies.is_empty() {
+        page.chart(&latency::percentiles(scenario))?;
+    }
+    course::course(page, scenario)?;
+    for (side, timeline) in &scenario.details.timeline {
+        if let Some(map) = latency::heat_map(*side, timeline) {
+            page.chart(&map)?;
+        }
+    }
+    if let Some(curve) = latency::curve(&scenario.details.curve) {
+        page.chart(&curve)?;
+    }
+    stages::stages(page, scenario)?;
+    course::memory(page, scenario)?;
+    past::past(page, &saved.mode, scenario, history)?;
+    verdicts::trials(page, scenario)
+}
