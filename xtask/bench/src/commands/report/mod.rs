@@ -139,6 +139,7 @@ fn scenario(
     }
     if let Some(curve) = latency::curve(&scenario.details.curve) {
         page.chart(&curve)?;
+        page.text("Shaded: between the highest rate that can go on like this and the lowest that cannot. The knee has the most throughput for its latency.");
     }
     stages::stages(page, scenario)?;
     course::memory(page, scenario)?;
