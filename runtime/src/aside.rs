@@ -68,8 +68,12 @@ pub struct Parked {
     pub(crate) stage: u16,
     /// Does it wait for the sake of others only, so that a drain ends that?
     pub(crate) collapses: bool,
+    /// Was it being drained already when that was decided?
+    pub(crate) closing: bool,
     /// Items that wait.
     pub(crate) items: u64,
+    /// Does it wait to try again, and not for what the guard says?
+    pub(crate) retries: bool,
     /// The news of the guard that are older than its decision (see [`crate::guard`]).
     pub(crate) news: u64,
     pub(crate) task: Task,

@@ -17,6 +17,7 @@ mod credit;
 mod deposit;
 mod flight;
 mod fork;
+mod held;
 mod idle;
 mod intake;
 mod jemalloc;

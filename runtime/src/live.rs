@@ -287,7 +287,7 @@ impl Shared {
                     .is_some_and(|before| before.listed() != settings.listed())
             {
                 guard.retune(settings);
-                self.release_aside(id as u16);
+                self.release_all_aside(id as u16);
             }
         }
         // Those that sleep have gone by the old numbers.

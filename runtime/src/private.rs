@@ -36,8 +36,9 @@ pub use crate::{
     },
     graph::{Blueprint, Graph, NoGraph, NoInput, Site, States, never},
     guard::{
-        Guarding, Pause, drive_guarded, drive_guarded_batch, drive_guarded_tagged,
-        drive_guarded_tagged_batch,
+        Guarding, Pause, drive_guarded, drive_guarded_ahead, drive_guarded_batch,
+        drive_guarded_tagged, drive_guarded_tagged_ahead, drive_guarded_tagged_batch,
+        drive_guarded_tagged_vector, drive_guarded_vector,
     },
     letter::{Whence, keep, keep_all, kept_letter_link, letter_link},
     link::{

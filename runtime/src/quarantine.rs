@@ -35,9 +35,9 @@
 //! waits for it.
 //!
 //! **Who is not looked after.** Stages without `timeout` and without a threshold of slow calls, because nothing is written down when
-//! their calls begin; futures, which are cancelled, but not while they block their thread in a poll; and threads of pinned stages,
-//! which have no guards. A job of `join` that hangs on another worker's thread is seen as a call of the worker that forked it, and
-//! that one is replaced.
+//! their calls begin; and futures, which are cancelled, but not while they block their thread in a poll. The threads of pinned stages
+//! are looked after and told, but nobody stands in for them: each has a core and states of its own. A job of `join` that hangs on
+//! another worker's thread is seen as a call of the worker that forked it, and that one is replaced.
 //!
 //! **Why nothing is lost.** When the call returns, its worker goes on with the batch as if nothing had happened. Then, before it
 //! looks for anything else, it finds that another one stands in for it. It leaves its run queue to the others, wakes one, which

@@ -221,7 +221,8 @@ impl Settings {
 
     /// Places in the pool: for its workers, and for those that may have to stand in for others (see [`crate::quarantine`]).
     pub(crate) fn seats(&self) -> usize {
-        let watched = |stage: &&StageSettings| stage.watches_calls();
+        // Nobody stands in for pinned threads.
+        let watched = |stage: &&StageSettings| stage.watches_calls() && stage.cores.is_none();
         let spare = self.stages.iter().filter(watched).count() * seats::MOST;
         (self.workers + spare).min(MAX_WORKERS.max(self.workers))
     }

@@ -1,6 +1,7 @@
 //! What all workers of one run share that does not depend on the pipeline's types.
 
 mod losses;
+mod waiting;
 
 use std::{
     fmt,
@@ -14,7 +15,7 @@ use crossbeam_utils::CachePadded;
 use pipewright_spec::{info::TopologyInfo, options::OnPanic};
 
 use crate::{
-    aside::{Aside, Parked, What},
+    aside::Aside,
     budget::Budget,
     carrier::{Carrier, Task},
     counts::Counts,
@@ -185,7 +186,7 @@ impl Shared {
             parallel: AtomicBool::new(
                 settings.parallel || !pins.is_empty() || settings.has_waits(),
             ),
-            guards: Guards::new(&settings),
+            guards: Guards::new(&settings, pins.threads()),
             seats: Seats::new(settings.workers, seats),
             aside: Aside::new(),
             flights: Flights::new(info, &settings),
@@ -325,62 +326,6 @@ impl Shared {
         self.flights.ring_all(|task| self.leave_task(task));
         self.idle.wake_all();
         self.pins.wake_all();
-    }
-
-    /// Puts a batch aside until it is due.
-    pub(crate) fn put_aside(&self, parked: Parked) {
-        if let Some(flight) = parked.flight {
-            return self.park(flight, parked);
-        }
-        let (stage, news) = (parked.stage, parked.news);
-        if self.aside.put(parked) {
-            // Whoever sleeps may sleep too long.
-            self.idle.wake_one();
-        }
-        if self
-            .guards
-            .of(stage.into())
-            .is_some_and(|guard| guard.news() != news)
-        {
-            self.release_aside(stage);
-        }
-    }
-
-    /// Leaves what is due to whichever worker is free first.
-    #[cold]
-    pub(crate) fn bring_back(&self, now: u64) {
-        while let Some((due, what)) = self.aside.take_due(now) {
-            let task = match what {
-                What::Batch(parked) => Some(parked.task),
-                What::Alarm { stage, flight } => {
-                    let hub = self.flights.of(stage.into());
-                    hub.and_then(|hub| hub.flight(flight).alarm(due))
-                }
-            };
-            if let Some(task) = task {
-                self.leave_task(task);
-            }
-        }
-    }
-
-    /// What `stage` has put aside may go on.
-    pub(crate) fn release_aside(&self, stage: u16) {
-        if self.aside.release(|parked| parked.stage == stage) {
-            self.idle.wake_one();
-        }
-        if let Some(hub) = self.flights.of(stage.into()) {
-            hub.ring_all(|task| self.leave_task(task));
-        }
-    }
-
-    /// Drops what was put aside.
-    pub(crate) fn drop_aside(&self) {
-        self.flights.ring_all(drop);
-        for parked in self.aside.clear() {
-            if let Some(guard) = self.guards.of(parked.stage.into()) {
-                guard.resumed(parked.items);
-            }
-        }
     }
 
     /// Drops what is on its way.

@@ -122,6 +122,27 @@ fn a_guarded_stage_may_leave_its_batch_in_the_middle() {
 }
 
 #[test]
+fn pinned_threads_wait_with_their_batches_and_guarded_loops_look_ahead_and_have_levels() {
+    check(
+        "guarded_kinds",
+        "#[pipeline(env = Env)] mod m {
+             #[source] fn numbers() -> impl Iterator<Item = u64> { 0..9 }
+             #[stage(from = numbers, cores = \"0\", breaker(failure_pct = 50))]
+             fn ask(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.ask(n) }
+             #[stage(from = ask, cores = \"1,2\", key = |n: &u64| n % 8, retry(max = 2))]
+             fn count(n: u64, sum: &mut Sum) -> Result<u64, NoAnswer> { sum.add(n) }
+             #[stage(from = count, order = any, prefetch = Env::place, timeout = \"1s\")]
+             fn look(n: u64, env: &Env) -> Result<u64, NoAnswer> { env.look(n) }
+             #[stage(from = look, rate = \"1k/s\", simd = avx2)]
+             fn mix(n: u64) -> u64 { n * 3 }
+             #[sink(from = mix)] fn print(n: u64) {}
+             #[sink(from = [ask::Err, count::Err, look::Err])] fn reject(error: NoAnswer) {}
+         }",
+        Part::Segments,
+    );
+}
+
+#[test]
 fn items_leave_stages_by_doors_of_their_own() {
     check(
         "doors",

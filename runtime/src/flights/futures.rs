@@ -145,6 +145,8 @@ where
             stage: flying.stage,
             collapses: false,
             items: 0,
+            closing: false,
+            retries: false,
             news: 0,
             task: load.into_task(),
             flight,

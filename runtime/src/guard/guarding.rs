@@ -1,6 +1,8 @@
 //! A batch in the loop of a guarded stage, and how it stops in the middle and goes on later.
 
+mod foresight;
 mod tries;
+mod waits;
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,7 +11,8 @@ use std::{
 
 use pipewright_spec::info::LinkKindInfo;
 
-use self::tries::Tries;
+pub use self::waits::Pause;
+use self::{foresight::Foresight, tries::Tries};
 use super::{
     ASK_AT_LEAST_NS, Admission, Guard, SLICE,
     bulkhead::Permit,
@@ -18,7 +21,6 @@ use super::{
     slice::{Failures, Laps},
 };
 use crate::{
-    aside::Parked,
     breaker::{Refused, State, Ticket},
     carrier::Carrier,
     classify::ErrorClass,
@@ -59,6 +61,10 @@ pub struct Guarding<'r, T> {
     since: Cell<Option<u64>>,
     /// The news of the guard when it was asked last.
     news: Cell<u64>,
+    /// Has its thread waited with it, so that it is later than the worker's time?
+    waited: Cell<bool>,
+    /// The memory that its items lead to, where that is asked for ahead.
+    foresight: Foresight<'r, T>,
     /// Items of this slice.
     sliced: Cell<u32>,
     /// Those that were not taken yet. They are counted down, in a word that the loop writes and does not read.
@@ -79,27 +85,6 @@ pub struct Guarding<'r, T> {
     refusal: Cell<Option<Refused>>,
     /// What the error said that ends the run.
     fatal: RefCell<Option<String>>,
-}
-
-/// A batch cannot go on before a time.
-#[derive(Clone, Copy, Debug)]
-pub struct Pause {
-    due: u64,
-    /// Does a drain end it?
-    collapses: bool,
-    /// Does it wait to try again?
-    retries: bool,
-}
-
-impl Pause {
-    /// By a breaker.
-    fn held(due: u64) -> Self {
-        Self {
-            due,
-            collapses: false,
-            retries: false,
-        }
-    }
 }
 
 impl<'r, T: 'static> Guarding<'r, T> {
@@ -127,6 +112,8 @@ impl<'r, T: 'static> Guarding<'r, T> {
             next_tries: Cell::new(0),
             since: Cell::new(None),
             news: Cell::new(0),
+            waited: Cell::new(false),
+            foresight: Foresight::default(),
             sliced: Cell::new(0),
             left: Cell::new(0),
             judged: Cell::new(0),
@@ -152,11 +139,8 @@ impl<'r, T: 'static> Guarding<'r, T> {
         self.begun.set(true);
         self.first.set(paused.first);
         self.since.set(paused.since);
-        let last = paused.tries.last || (paused.retries && self.w.shared.is_closing());
-        self.tries.set(Tries {
-            last,
-            ..paused.tries
-        });
+        self.tries.set(paused.tries);
+        self.waits_no_more(paused.retries);
     }
 
     /// The carriers of its outputs: those that it was put aside with, or new ones.
@@ -187,37 +171,11 @@ impl<'r, T: 'static> Guarding<'r, T> {
         }
     }
 
-    /// The batch as it waits. `outs` are the carriers of its outputs.
-    pub fn park<O: Send + 'static>(&self, pause: Pause, mut load: Carrier<T>, outs: O) -> Parked {
-        let mut kit = self.kit.take().unwrap_or_default();
-        let items = (load.len() + kit.again.len()) as u64;
-        self.guard.waits(items);
-        kit.keep_outs(outs);
-        kit.paused = Some(Paused {
-            first: self.first.get(),
-            tries: self.tries.get(),
-            retries: pause.retries,
-            since: self.since.get(),
-            items,
-        });
-        *load.kit() = Some(kit);
-        // Nothing waits for longer than it is of use.
-        let until = self.w.shared.credits.until(load.ticket());
-        Parked {
-            due: pause.due.min(until),
-            stage: self.stage,
-            collapses: pause.collapses,
-            news: self.news.get(),
-            items,
-            task: load.into_task(),
-            flight: None,
-        }
-    }
-
     /// Turns the items into a stack, unless they are one. `tagged`: they need their positions.
     pub(super) fn begin(&self, load: &mut Carrier<T>, tagged: bool) {
         self.tagged.set(tagged);
         load.skip_expired();
+        self.foresight.begin();
         if self.begun.replace(true) {
             return;
         }
@@ -260,12 +218,13 @@ impl<'r, T: 'static> Guarding<'r, T> {
             if self.stops.take() || load.is_empty() {
                 return self.next_round(load);
             }
-            self.news.set(self.guard.news());
+            self.news.set(self.guard.news_for(false));
+            let last_call = shared.last_call();
+            let closing = last_call.is_some();
             // Who is admitted need not know what time it is.
-            let asked = if self.since.get().is_some() {
-                shared.now()
-            } else {
-                self.w.now
+            let asked = match self.since.get().is_some() || self.waited.get() {
+                true => shared.now(),
+                false => self.w.now,
             };
             let wanted = match self.first.get() {
                 _ if self.in_turn && !self.is_closed() => 1,
@@ -274,17 +233,15 @@ impl<'r, T: 'static> Guarding<'r, T> {
             };
             let Ok(permit) = self.guard.enter() else {
                 // Who leaves the stage tells, and in any case it looks again.
-                return Some(Pause {
-                    collapses: true,
-                    ..Pause::held(shared.now().saturating_add(ASK_AT_LEAST_NS))
-                });
+                let due = shared.now().saturating_add(ASK_AT_LEAST_NS);
+                return Some(self.pause(due, closing).collapses());
             };
             let admission = self.guard.admit(
                 wanted,
                 self.batch.unwrap_or(SLICE),
                 asked,
                 self.since.get(),
-                shared.last_call(),
+                last_call,
             );
             let permit = match admission {
                 Admission::Call(..) => permit,
@@ -296,19 +253,17 @@ impl<'r, T: 'static> Guarding<'r, T> {
                     self.leave(permit);
                 }
                 Admission::Later(wait) => {
-                    return Some(Pause {
-                        collapses: true,
-                        ..Pause::held(shared.now().saturating_add(wait))
-                    });
+                    let due = shared.now().saturating_add(wait);
+                    return Some(self.pause(due, closing).collapses());
                 }
                 Admission::Wait(due) if self.since.get().is_some() => {
-                    return Some(Pause::held(due));
+                    return Some(self.pause(due, closing));
                 }
                 Admission::Wait(due) => {
                     // It waits from now on, and it was asked with the time of the last boundary.
                     let now = shared.now();
                     self.since.set(Some(now));
-                    return Some(Pause::held(due.saturating_add(now - asked)));
+                    return Some(self.pause(due.saturating_add(now - asked), closing));
                 }
                 Admission::Refuse(refused) => self.refuse(load, refused, &mut run),
                 Admission::Drop => self.drop_all(load),

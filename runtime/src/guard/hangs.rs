@@ -6,7 +6,8 @@
 //! **Who looks.** The thread that looks after guards (see `watch.rs`) compares the calls of two looks. One that hangs is counted at
 //! the first, and a worker is woken for what the one in it may have left. If it hangs at the second still, another worker stands
 //! in for it (see [`crate::quarantine`]): one that has returned meanwhile had only been put aside by the system. What was seen to hang
-//! is told until it returns.
+//! is told until it returns. A pinned thread that hangs is counted and told, and nobody stands in for it: its core, its states and its
+//! place in the order are its own.
 //!
 //! If the process was stopped, or its machine was (see [`crate::looks`]), the time until then is not a call's.
 
@@ -28,13 +29,18 @@ pub(crate) const SLOW_TIMES: u64 = 10;
 /// Looks at all calls. `starts` starts those who stand in.
 pub(super) fn look(shared: &Shared, starts: &Starts<'_>) {
     let now = shared.now();
+    // Pinned threads are counted behind those of the pool.
+    let seats = shared.settings.seats();
     for (stage, guard) in shared.guards.all() {
         for (id, since) in guard.hanging(now) {
             // Relaxed: it stands for itself, and only this thread writes.
             if guard.hung[id].swap(since, Ordering::Relaxed) != since {
                 guard.tallies.hung.fetch_add(1, Ordering::Relaxed);
                 shared.idle.wake_one();
-            } else if !shared.is_stopping() && shared.stand_in(id, stage as u16, starts) {
+            } else if id < seats
+                && !shared.is_stopping()
+                && shared.stand_in(id, stage as u16, starts)
+            {
                 guard.tallies.stood_in.fetch_add(1, Ordering::Relaxed);
             }
         }

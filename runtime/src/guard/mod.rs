@@ -4,10 +4,11 @@
 //! Its items are called in slices of at most [`SLICE`]. Before each slice it is asked whether calls may be made, and after
 //! it what came of them is recorded: once a slice, whatever the items are.
 //!
-//! **A batch that may not go on** is put aside (see [`crate::aside`]) with the outputs that it has made so far, and goes on
+//! **A batch that may not go on** on a worker of the pool is put aside (see [`crate::aside`]) with the outputs that it has made so far, and goes on
 //! where it stopped. So nothing overtakes anything: what it has made leaves with what it makes later, behind an ordered gate
 //! further on others wait for its number, and behind a gate of its own it keeps the right to pass, while no worker waits.
-//! Its items lie in its carrier like a stack, the first on top: what is left is there at any time, whatever panics.
+//! Its items lie in its carrier like a stack, the first on top: what is left is there at any time, whatever panics. A pinned
+//! thread, which has nothing else to do, waits with its batch in its hands (see [`crate::pin`]); all that follows is the same there.
 //!
 //! **What becomes of items while the breaker is open** says `on_open`. Items that are turned away go through the loop of their stage
 //! as others do, so that order, acknowledgements and counts are as ever; where the call would be, generated code asks for the
@@ -15,7 +16,7 @@
 //! as many as there are probes. Who is refused while others try goes on when what came of that is known: each result half open,
 //! and each change of state, is *news*, which are counted. Whoever settles a slice counts first and then releases what waits;
 //! whoever puts a batch aside remembers the count from before it asked, and compares it afterwards. Both lock what waits in
-//! between, so one sees the other. Who is refused because the breaker has just closed, and admits more and more, asks again
+//! between, so one sees the other; who waits with its batch compares while it goes to sleep (see [`crate::held`]). Who is refused because the breaker has just closed, and admits more and more, asks again
 //! after a while.
 //!
 //! Items that are *given back* to their source (`on_open = nack`) are dropped, and come again when the source goes back (see [`crate::acks`]).
@@ -32,7 +33,7 @@
 //! When the run is drained, nothing waits for that any more.
 //!
 //! **What failed and is tried again** (see `retry.rs`) counts as not received until it is. Where any worker runs the batches, the loop goes
-//! on with the items behind it, and those that failed are a round of their own after a pause; what the batch has made is put
+//! on with the items behind it, and those that failed are a round of their own after a pause, which news do not end; what the batch has made is put
 //! in the order of its items when all of them are done. Where the stage has one state, one for each key, or sees its items in
 //! order, the batch waits with the failed item on top. A drain ends the pause, and then an item is tried once more. Of a stage
 //! that takes many, those of a batch that failed are called together again, and nothing behind that batch before; what it
@@ -68,7 +69,11 @@ use self::{
 pub use self::{
     guarding::{Guarding, Pause},
     metrics::GuardMetrics,
-    slice::{drive_guarded, drive_guarded_batch, drive_guarded_tagged, drive_guarded_tagged_batch},
+    slice::{
+        drive_guarded, drive_guarded_ahead, drive_guarded_batch, drive_guarded_tagged,
+        drive_guarded_tagged_ahead, drive_guarded_tagged_batch, drive_guarded_tagged_vector,
+        drive_guarded_vector,
+    },
 };
 pub(crate) use self::{kit::Kit, rules::GuardSettings, slice::Failures, watch::chore};
 use crate::{
@@ -99,7 +104,8 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// Of a run with so many pinned threads.
+    pub(crate) fn new(settings: &Settings, pinned: usize) -> Self {
         let every = match watch::is_wanted(settings) {
             true => watch::EVERY.as_nanos() as u64,
             false => 0,
@@ -109,7 +115,10 @@ impl Guards {
         let guard = |(at, stage): (usize, &StageSettings)| {
             let guard = stage.guard.as_ref()?;
             // Futures are cancelled, so nobody looks for calls that hang.
-            let callers = if stage.is_async { 0 } else { settings.seats() };
+            let callers = match stage.is_async {
+                true => 0,
+                false => settings.seats() + pinned,
+            };
             Some(Guard::new(guard, at as u64, callers, &looks))
         };
         Self {
@@ -151,6 +160,8 @@ pub(crate) struct Guard {
     looks: Arc<Looks>,
     /// Times that something has changed for those that wait.
     news: AtomicU64,
+    /// Times that its numbers have changed.
+    retunings: AtomicU64,
     tallies: Tallies,
 }
 
@@ -226,6 +237,7 @@ impl Guard {
             hung: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             looks: Arc::clone(looks),
             news: AtomicU64::new(0),
+            retunings: AtomicU64::new(0),
             tallies: Tallies::default(),
         }
     }
@@ -265,13 +277,17 @@ impl Guard {
         if let (Some(fuse), Some(breaker)) = (&self.fuse, &settings.breaker) {
             fuse.retune(breaker);
         }
+        // Release: who sees it goes by the other numbers.
+        self.retunings.fetch_add(1, Ordering::Release);
         self.tell_news();
     }
 
-    /// Times that something has changed for those that wait.
-    pub(crate) fn news(&self) -> u64 {
+    /// Times that something has changed for those that wait: for the sake of what the guard says, or to try again, which only other
+    /// numbers bring forward.
+    pub(crate) fn news_for(&self, retries: bool) -> u64 {
+        let count = if retries { &self.retunings } else { &self.news };
         // Acquire: who knows of news sees what they are about.
-        self.news.load(Ordering::Acquire)
+        count.load(Ordering::Acquire)
     }
 
     /// Something has changed for those that wait.

@@ -8,6 +8,7 @@ use crate::{
     breaker::Rows,
     carrier::Carrier,
     drive::{ALL, HANDED, Next, Progress, Segment, flush, pump},
+    simd::{self, Copies, OneByOne, Vector},
 };
 
 /// Runs the items of a guarded stage through `step`; `Some` if some of them have to wait.
@@ -17,15 +18,7 @@ pub fn drive_guarded<T: 'static, C: Segment>(
     cx: &mut C,
     step: impl Fn(&mut C, T, &mut C::Tally),
 ) -> Option<Pause> {
-    guard.begin(load, false);
-    guard.work(load, |load, left| {
-        through(
-            guard,
-            Slice::<T, UNTAGGED>::new(guard, load, left).untagged(),
-            cx,
-            &step,
-        )
-    })
+    one_by_one::<BLIND, T, C>(guard, load, cx, step)
 }
 
 /// As [`drive_guarded`], with each item's position in its batch.
@@ -35,10 +28,27 @@ pub fn drive_guarded_tagged<T: 'static, C: Segment>(
     cx: &mut C,
     step: impl Fn(&mut C, (u32, T), &mut C::Tally),
 ) -> Option<Pause> {
-    guard.begin(load, true);
-    guard.work(load, |load, left| {
-        through(guard, Slice::<T, TAGGED>::new(guard, load, left), cx, &step)
-    })
+    one_by_one_tagged::<BLIND, T, C>(guard, load, cx, step)
+}
+
+/// As [`drive_guarded`], for a stage with `prefetch` (see [`Guarding::looking_ahead`]).
+pub fn drive_guarded_ahead<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) -> Option<Pause> {
+    one_by_one::<AHEAD, T, C>(guard, load, cx, step)
+}
+
+/// As [`drive_guarded_ahead`], with each item's position in its batch.
+pub fn drive_guarded_tagged_ahead<T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
+) -> Option<Pause> {
+    one_by_one_tagged::<AHEAD, T, C>(guard, load, cx, step)
 }
 
 /// As [`drive_guarded`], for a stage that takes many items: each slice is a batch.
@@ -50,12 +60,8 @@ pub fn drive_guarded_batch<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, false);
     guard.work(load, |load, left| {
-        let next = through(
-            guard,
-            Slice::<T, UNTAGGED>::new(guard, load, left).untagged(),
-            cx,
-            &step,
-        );
+        let slice = Slice::<T, UNTAGGED, BLIND>::new(guard, load, left);
+        let next = through(guard, slice.untagged(), cx, &step);
         flush(guard.w, cx, Due::All);
         next
     })
@@ -70,9 +76,78 @@ pub fn drive_guarded_tagged_batch<T: 'static, C: Segment>(
 ) -> Option<Pause> {
     guard.begin(load, true);
     guard.work(load, |load, left| {
-        let next = through(guard, Slice::<T, TAGGED>::new(guard, load, left), cx, &step);
+        let slice = Slice::<T, TAGGED, BLIND>::new(guard, load, left);
+        let next = through(guard, slice, cx, &step);
         flush(guard.w, cx, Due::All);
         next
+    })
+}
+
+/// As [`drive_guarded`], or [`drive_guarded_ahead`] where `LOOKS` says so, for a stage with `simd`: each slice is a loop at the best
+/// vector level, in blocks where the stage takes some.
+pub fn drive_guarded_vector<const ENTRY: usize, const LOOKS: bool, T: 'static, C, K>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    _: K,
+) -> Option<Pause>
+where
+    C: Vector<ENTRY, In = T>,
+    K: Copies<T>,
+{
+    guard.begin(load, false);
+    guard.work(load, |load, left| {
+        let link = load.link();
+        let slice = Slice::<T, UNTAGGED, LOOKS>::new(guard, load, left);
+        let feed = OneByOne(slice.untagged());
+        simd::through::<ENTRY, _, C, K>(guard.w, feed, link, cx);
+        Next::GoOn
+    })
+}
+
+/// As [`drive_guarded_vector`], with each item's position in its batch.
+pub fn drive_guarded_tagged_vector<const ENTRY: usize, const LOOKS: bool, T: 'static, C, K>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    _: K,
+) -> Option<Pause>
+where
+    C: Vector<ENTRY, In = (u32, T)>,
+    K: Copies<(u32, T)>,
+{
+    guard.begin(load, true);
+    guard.work(load, |load, left| {
+        let link = load.link();
+        let feed = OneByOne(Slice::<T, TAGGED, LOOKS>::new(guard, load, left));
+        simd::through::<ENTRY, _, C, K>(guard.w, feed, link, cx);
+        Next::GoOn
+    })
+}
+
+fn one_by_one<const LOOKS: bool, T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, T, &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, false);
+    guard.work(load, |load, left| {
+        let slice = Slice::<T, UNTAGGED, LOOKS>::new(guard, load, left);
+        through(guard, slice.untagged(), cx, &step)
+    })
+}
+
+fn one_by_one_tagged<const LOOKS: bool, T: 'static, C: Segment>(
+    guard: &Guarding<'_, T>,
+    load: &mut Carrier<T>,
+    cx: &mut C,
+    step: impl Fn(&mut C, (u32, T), &mut C::Tally),
+) -> Option<Pause> {
+    guard.begin(load, true);
+    guard.work(load, |load, left| {
+        let slice = Slice::<T, TAGGED, LOOKS>::new(guard, load, left);
+        through(guard, slice, cx, &step)
     })
 }
 
@@ -140,9 +215,14 @@ impl Failures {
 const TAGGED: bool = true;
 /// It has none.
 const UNTAGGED: bool = false;
+/// The memory that its items lead to is asked for ahead.
+const AHEAD: bool = true;
+/// It is not.
+const BLIND: bool = false;
 
 /// The first items of a stack; what is not taken stays there.
-struct Slice<'c, T, const HOW: bool> {
+struct Slice<'c, T: 'static, const HOW: bool, const LOOKS: bool> {
+    guard: &'c Guarding<'c, T>,
     tags: &'c mut Vec<u32>,
     items: &'c mut Vec<T>,
     left: u32,
@@ -158,11 +238,12 @@ pub(super) trait Laps {
     fn lap(&self);
 }
 
-impl<'c, T: 'static, const HOW: bool> Slice<'c, T, HOW> {
-    fn new(guard: &'c Guarding<'_, T>, load: &'c mut Carrier<T>, left: usize) -> Self {
+impl<'c, T: 'static, const HOW: bool, const LOOKS: bool> Slice<'c, T, HOW, LOOKS> {
+    fn new(guard: &'c Guarding<'c, T>, load: &'c mut Carrier<T>, left: usize) -> Self {
         guard.slice(left);
         let (tags, items) = load.parts();
         Self {
+            guard,
             tags,
             items,
             left: left as u32,
@@ -173,13 +254,13 @@ impl<'c, T: 'static, const HOW: bool> Slice<'c, T, HOW> {
     }
 }
 
-impl<T> Slice<'_, T, UNTAGGED> {
+impl<T: 'static, const LOOKS: bool> Slice<'_, T, UNTAGGED, LOOKS> {
     fn untagged(self) -> impl Iterator<Item = T> {
         self.map(|(_, item)| item)
     }
 }
 
-impl<T, const HOW: bool> Iterator for Slice<'_, T, HOW> {
+impl<T: 'static, const HOW: bool, const LOOKS: bool> Iterator for Slice<'_, T, HOW, LOOKS> {
     type Item = (u32, T);
 
     #[inline(always)]
@@ -191,6 +272,9 @@ impl<T, const HOW: bool> Iterator for Slice<'_, T, HOW> {
             return None;
         }
         self.left = self.left.checked_sub(1)?;
+        if LOOKS {
+            self.guard.look_ahead(self.items);
+        }
         let item = self.items.pop()?;
         self.told.set(self.left);
         let tag = match HOW {
@@ -198,6 +282,13 @@ impl<T, const HOW: bool> Iterator for Slice<'_, T, HOW> {
             UNTAGGED => 0,
         };
         Some((tag, item))
+    }
+
+    /// As many as there may be: the slice may end earlier.
+    #[inline(always)]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.left as usize;
+        (left, Some(left))
     }
 }
 

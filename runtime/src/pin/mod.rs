@@ -23,6 +23,13 @@
 //! whether the others look before they sleep can change. A thread with real-time priority runs before
 //! the kernel's own threads of its core, so it only ever waits asleep, and one that shares its core has none.
 //!
+//! **Guarded stages.** Where a stage may not go on, because its breaker is open or an item is to be tried again after a pause, the
+//! pool puts the batch aside; a pinned thread has nothing else to do, and waits with it ([`Pins::hold`]) until the time has come, or
+//! what it waits for has changed, or the run is drained or stops. Threads that wait like this are sleepers of their own ([`crate::held`]),
+//! so nobody wakes one of them for a batch that another thread of the segment could take. The batch keeps its ticket, so that the
+//! sources wait in the end. A ring has no tickets, which say until when items are of use and bound what waits, so there is none
+//! before or behind a guarded stage.
+//!
 //! **The end.** Whoever has nothing to do and finds every source ended and every ticket free ends the run: threads that
 //! take carriers leave, their rings close behind them, and the threads behind leave when their rings are empty. So items
 //! in rings, which hold no ticket, are taken before the run is over. After a stop every thread drops what comes, counts
@@ -34,7 +41,7 @@ pub(crate) mod place;
 mod thread;
 mod wait;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use self::thread::{Start, feed};
 pub(crate) use self::{
@@ -48,9 +55,10 @@ use pipewright_spec::{
 };
 
 use crate::{
+    held::Held,
     idle::Idle,
     settings::Settings,
-    sync::{AtomicBool, Ordering},
+    sync::{AtomicBool, Ordering, spin_loop},
 };
 
 /// The pinned segments of a run.
@@ -65,6 +73,8 @@ pub(crate) struct Pins {
 pub(crate) struct Pin {
     /// Its sleepers, one for each thread.
     pub(crate) idle: Idle,
+    /// Those that wait in the middle of a batch.
+    pub(crate) held: Held,
     /// Do its threads never sleep, so that nobody wakes them?
     pub(crate) spins: bool,
     /// Do they sleep at once?
@@ -86,6 +96,7 @@ impl Pins {
         let pin = |(seat, info): (&place::Seat, &pipewright_spec::info::PinnedInfo)| {
             let pin = Pin {
                 idle: Idle::new(seat.cores.len()),
+                held: Held::new(seat.cores.len()),
                 spins: seat.wait == Wait::Spin,
                 parks: AtomicBool::new(seat.wait == Wait::Park),
                 realtime: seat.realtime,
@@ -146,7 +157,32 @@ impl Pins {
 
     /// Wakes all threads, after something about the whole run has changed.
     pub(crate) fn wake_all(&self) {
-        self.places.iter().for_each(|pin| pin.idle.wake_all());
+        for pin in &self.places {
+            pin.idle.wake_all();
+            pin.held.tell();
+        }
+    }
+
+    /// Lets those ask again that wait in the middle of a batch of `stage`.
+    pub(crate) fn release(&self, info: &TopologyInfo, stage: u16) {
+        if let Some(pin) = info.pinned_with(stage).and_then(|at| self.places.get(at)) {
+            pin.held.tell();
+        }
+    }
+
+    /// Thread `id` waits in the middle of a batch as long as there is time left.
+    pub(crate) fn hold(&self, id: usize, left: impl Fn() -> Option<Duration>) {
+        let Some((pin, index)) = self
+            .of(id)
+            .and_then(|(place, index)| Some((self.places.get(place)?, index)))
+        else {
+            return;
+        };
+        // One that is asked to look again and again does so; the others know when to wake.
+        while pin.spins && left().is_some() {
+            spin_loop();
+        }
+        pin.held.wait(index, left);
     }
 
     /// The threads that do not spin wait from now on as these numbers say.

@@ -89,6 +89,7 @@ fn live_as(life: Life<'_>, mut w: Worker<'_>, states: &States, ready: &Answers, 
     };
     let pin = &shared.pins.places()[place];
     pin.idle.enlist(index, thread::current());
+    pin.held.enlist(index, thread::current());
     let stage = shared.stage_name(shared.info.pinned[place].stages[0]);
     let core = pin.cores[index].filter(|_| shared.pins.bound);
     if let Some(core) = core

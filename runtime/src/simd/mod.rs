@@ -27,4 +27,8 @@ pub use self::{
         drive_tagged_vector, drive_vector,
     },
 };
-pub(crate) use self::{level::Available, run::OneByOne, source::PieceFeed};
+pub(crate) use self::{
+    level::Available,
+    run::{OneByOne, through},
+    source::PieceFeed,
+};

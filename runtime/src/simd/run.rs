@@ -180,7 +180,7 @@ where
 }
 
 /// Drives a whole feed; what is left when the pipeline stops is counted as dropped.
-pub(super) fn through<const ENTRY: usize, F, C, K>(
+pub(crate) fn through<const ENTRY: usize, F, C, K>(
     w: Watch<'_>,
     feed: F,
     link: u16,

@@ -43,10 +43,10 @@ pub(crate) enum Field {
 }
 
 /// Names that generated functions use beside those of fields, some of which stand for locals too.
-const LOCALS: [&str; 28] = [
+const LOCALS: [&str; 29] = [
     "w", "env", "x", "t", "cx", "solo", "watch", "load", "local", "states", "source", "task",
     "site", "common", "start", "pause", "refused", "guard", "kept", "saved", "error", "hash",
-    "flight", "waiting", "ahead", "call", "any", "rest",
+    "flight", "waiting", "ahead", "call", "any", "rest", "looks",
 ];
 
 /// The names of all fields of a pipeline.

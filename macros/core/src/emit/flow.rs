@@ -330,6 +330,7 @@ impl<'p> Flow<'p> {
             _ => self.state_needs_item(stage, value),
         };
         let enters = calls::enter(self.pipe, stage);
+        let found = self.found(stage, me);
         let state = calls::with_item(self.pipe, stage, self.state(stage, me));
         let call = self.function(stage, item, me);
         let call = self.guarded_call(stage, call, me);
@@ -348,6 +349,7 @@ impl<'p> Flow<'p> {
             #keep
             #save
             #enters
+            #found
             #state
             #clear
             #gives

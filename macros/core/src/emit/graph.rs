@@ -75,7 +75,9 @@ impl Glue<'_, '_> {
     fn has_env(&self) -> bool {
         let mut nodes = self.pipe.nodes.iter().enumerate();
         nodes.any(|(at, node)| {
-            node.sig.env.is_some() || node.sig.has_state() || falls_back(self.pipe, at)
+            let finds = self.pipe.model.stages[at].options.prefetch.as_ref();
+            let finds = finds.is_some_and(|given| given.value.is_none());
+            node.sig.env.is_some() || node.sig.has_state() || finds || falls_back(self.pipe, at)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use pipewright_spec::{
     info::{FieldValue, RateInfo},
-    model::{DIVERTED, Gives, StateKind, Takes},
+    model::{DIVERTED, Gives, Takes},
     options::{Group, GroupField, Value},
     plan::Class,
 };
@@ -14,6 +14,7 @@ use super::{
     fields::Field,
     flow::{Flow, hygienic, letter},
     futures,
+    pinned::is_divided,
     pipe::{Output, Pipe, spanned},
 };
 use crate::place::Place;
@@ -126,9 +127,9 @@ pub(crate) fn reorders(pipe: &Pipe<'_>, segment: usize) -> bool {
 /// The type of the items in the carriers of a guarded stage.
 pub(crate) fn item_type(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
     let (rt, item) = (pipe.rt(), link_item(pipe, stage));
-    match pipe.nodes[stage].state {
-        StateKind::Keyed => hygienic!(#rt::Hashed<#item>),
-        _ => item,
+    match is_divided(pipe, stage) {
+        true => hygienic!(#rt::Hashed<#item>),
+        false => item,
     }
 }
 
@@ -270,9 +271,9 @@ impl Flow<'_> {
             Takes::ItemRef => hygienic!(x),
             _ => hygienic!(saved),
         };
-        let kept = match pipe.nodes[stage].state {
-            StateKind::Keyed => hygienic!(#rt::Hashed { hash, item: #kept }),
-            _ => kept,
+        let kept = match is_divided(pipe, stage) {
+            true => hygienic!(#rt::Hashed { hash, item: #kept }),
+            false => kept,
         };
         let class = class(pipe, stage);
         hygienic!(Err(error) => if let Some(#x) = #me.#guard.again(error, #tag, #kept, #class) { #after })

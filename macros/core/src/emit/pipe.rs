@@ -277,10 +277,18 @@ impl<'p> Pipe<'p> {
             .map(|reader| reader.from.resolved_at(Span::mixed_site()))
     }
 
-    /// The `prefetch` of a stage: its distance, or nothing where it is code.
+    /// The `prefetch` of a stage in front of which items wait: its distance, or nothing where it is code.
     pub(crate) fn prefetch(&self, stage: usize) -> Option<Option<u32>> {
-        let given = self.model.stages[stage].options.prefetch.as_ref()?;
-        Some(given.value)
+        let stage = &self.model.stages[stage];
+        let given = stage.options.prefetch.as_ref()?;
+        (!stage.is_guarded()).then_some(given.value)
+    }
+
+    /// As `prefetch`, of a guarded stage: its loop looks ahead in the batch.
+    pub(crate) fn looks_ahead(&self, stage: usize) -> Option<Option<u32>> {
+        let stage = &self.model.stages[stage];
+        let given = stage.options.prefetch.as_ref()?;
+        stage.is_guarded().then_some(given.value)
     }
 
     /// `true` if an ordered gate behind a segment counts its carriers, so that also empty ones must go on.

@@ -14,6 +14,7 @@ use quote::quote_spanned;
 use super::{
     calls::link_item,
     flow::{Flow, Mode, hygienic},
+    guards::reorders,
     pinned::is_divided,
     pipe::{Output, Pipe, Reader, mixed},
     segment::{head_type, mentions, solo_entry},
@@ -76,7 +77,7 @@ fn entry_type(pipe: &Pipe<'_>, mode: Mode, source: usize) -> TokenStream {
             }
         }
     };
-    if plan.tagged {
+    if plan.tagged || reorders(pipe, segment) {
         return hygienic!((u32, #item));
     }
     item
@@ -235,6 +236,7 @@ fn takes_blocks(flow: &Flow<'_>, stage: usize) -> bool {
         && pipe.model.stages[stage].options.simd.is_some()
         && node.state == StateKind::None
         && !pipe.calls.pass(stage)
+        && pipe.looks_ahead(stage).is_none()
         && pipe.variants(stage).is_empty()
         && flow.runs(stage)
 }

@@ -10,8 +10,8 @@ fn an_option_fits_its_stage_and_its_pipeline() {
      #[sink(from = a, workers = 4, cores = "1-2", order = any)] fn z(x: u8) {}
      }"#,
         &[
-            r#"`workers` of `z` needs the workers of the pool, which go on with others while its items wait
-help: remove it; with `cores` there is a thread for each core"#,
+            r#"`workers` of `z` needs more cores than that, because nobody calls it but its 2 threads
+help: remove it, or name more cores"#,
         ],
     );
     check(

@@ -9,7 +9,13 @@ use crate::report::{Problem, Problems};
 /// Where ways of the same items meet again, all of them or none wait in front of a stage with `prefetch`.
 pub(super) fn order<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for (at, stage) in model.stages.iter().enumerate() {
-        let Some(prefetch) = &stage.options.prefetch else {
+        // In front of a guarded stage nothing waits outside of its batch.
+        let Some(prefetch) = stage
+            .options
+            .prefetch
+            .as_ref()
+            .filter(|_| !stage.is_guarded())
+        else {
             continue;
         };
         let come = before(model, at, None);

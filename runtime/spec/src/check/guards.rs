@@ -1,64 +1,65 @@
 //! Rules about guards: what they stand before, and how their numbers fit.
 
 use crate::guards::{breaker_misfit, retry_misfits};
-use crate::model::{DIVERTED, Model, Place, Stage};
+use crate::model::{DIVERTED, Model, Place};
 use crate::options::{Key, Value, info};
 use crate::report::{Problem, Problems};
 
-/// The keys that guard a stage.
-const GUARDS: [Key; 5] = [
-    Key::Timeout,
-    Key::Rate,
-    Key::Retry,
-    Key::Breaker,
-    Key::Workers,
-];
-
-/// A guarded stage is called by the workers of the pool, in a loop that can stop anywhere.
+/// `workers` bounds what calls at once, which is known otherwise of futures and of threads.
 pub(super) fn shape<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
     for stage in &model.stages {
-        for key in GUARDS {
-            if let (Some(place), Some((what, help))) =
-                (stage.options.given(key), misfit(stage, key))
-            {
-                let name = &stage.name.text;
-                let message = format!("`{}` of `{name}` needs {what}", info(key).name);
-                problems.push(Problem::new("E_GUARD", message, place.clone()).help(help));
-            }
-        }
+        let Some(workers) = &stage.options.workers else {
+            continue;
+        };
+        let name = &stage.name.text;
+        let (needs, help) = if stage.is_async() {
+            let needs = "a function that holds a worker while it waits";
+            let help = "write `in_flight`, which is how many futures are under way at once";
+            (needs.to_owned(), help)
+        } else if let Some(cores) = &stage.options.cores
+            && workers.value as usize >= cores.value.len()
+        {
+            let threads = cores.value.len();
+            let plural = if threads == 1 { "thread" } else { "threads" };
+            let needs =
+                format!("more cores than that, because nobody calls it but its {threads} {plural}");
+            (needs, "remove it, or name more cores")
+        } else {
+            continue;
+        };
+        let message = format!("`{}` of `{name}` needs {needs}", info(Key::Workers).name);
+        problems.push(Problem::new("E_GUARD", message, workers.key.clone()).help(help));
     }
 }
 
-/// What a stage lacks for a guard, and what to do.
-fn misfit<P: Place>(stage: &Stage<P>, key: Key) -> Option<(&'static str, &'static str)> {
-    let options = &stage.options;
-    [
-        (
-            stage.is_async() && key == Key::Workers,
-            "a function that holds a worker while it waits",
-            "write `in_flight`, which is how many futures are under way at once",
-        ),
-        (
-            options.cores.is_some(),
-            "the workers of the pool, which go on with others while its items wait",
-            match key {
-                Key::Workers => "remove it; with `cores` there is a thread for each core",
-                _ => "remove `cores`, or put the call that can fail on a stage without",
-            },
-        ),
-        (
-            options.simd.is_some(),
-            "a loop that can stop at any item",
-            "remove `simd`, or put the call that can fail on a stage without",
-        ),
-        (
-            options.prefetch.is_some(),
-            "a loop that can stop at any item",
-            "put `prefetch` on a stage of its own in front",
-        ),
-    ]
-    .into_iter()
-    .find_map(|(wrong, what, help)| wrong.then_some((what, help)))
+/// A guarded stage on threads of its own has them to itself, because its batches wait in a loop of its own.
+pub(super) fn own_threads<P: Place>(model: &Model<P>, problems: &mut Problems<P>) {
+    for stage in &model.stages {
+        let Some(cores) = &stage.options.cores else {
+            continue;
+        };
+        let before = stage.from.iter().filter_map(|door| {
+            let before = &model.stages[model.find(&door.stage.text)?];
+            let theirs = before.options.cores.as_ref()?;
+            (theirs.value == cores.value).then_some((before, theirs))
+        });
+        let (name, own) = (&stage.name.text, stage.is_guarded());
+        for (before, theirs) in before {
+            let other = &before.name.text;
+            let guarded = match (own, before.is_guarded()) {
+                (true, _) => name,
+                (false, true) => other,
+                (false, false) => continue,
+            };
+            let message = format!(
+                "`{name}` names the cores of `{other}`, and `{guarded}` is guarded, so that it has its threads to itself"
+            );
+            let help = format!("name other cores for one of them, or remove `cores` from `{name}`");
+            let problem = Problem::new("E_GUARD", message, cores.place.clone()).help(help);
+            problems.push(problem.related(theirs.place.clone(), "the same cores"));
+            break;
+        }
+    }
 }
 
 /// The numbers of a breaker fit each other.

@@ -88,7 +88,7 @@ fn name_rules<P: Place>() -> [Rule<P>; 6] {
     ]
 }
 
-fn key_rules<P: Place>() -> [Rule<P>; 24] {
+fn key_rules<P: Place>() -> [Rule<P>; 25] {
     [
         keys::kind,
         keys::conflict,
@@ -110,6 +110,7 @@ fn key_rules<P: Place>() -> [Rule<P>; 24] {
         keys::cores,
         futures::shape,
         guards::shape,
+        guards::own_threads,
         guards::numbers,
         guards::refusals,
         guards::diversions,

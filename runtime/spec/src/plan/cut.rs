@@ -187,7 +187,7 @@ impl<'a, P: Place> Cutter<'a, P> {
     }
 
     /// A stage with threads of its own joins the stages before it that run on the same ones, unless these threads must be
-    /// given their items by key.
+    /// given their items by key, or one of the two is guarded: that one's batches have to be able to wait.
     fn pinned(&self, index: usize, producers: &[usize], ordered: bool) -> Fate {
         let cores = self.cores(index);
         let several = cores.as_ref().is_some_and(|cores| cores.len() > 1);
@@ -196,6 +196,8 @@ impl<'a, P: Place> Cutter<'a, P> {
         }
         if let [one] = producers
             && self.plan.segments[*one].cores == cores
+            && !self.plan.segments[*one].waits()
+            && !self.model.stages[index].is_guarded()
         {
             return Fate::Fuse(*one);
         }

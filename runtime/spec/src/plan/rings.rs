@@ -2,7 +2,8 @@
 //!
 //! Batches carry the ticket of their pull: it orders them at the gates behind, and joins what was parted. A ring carries
 //! items and no tickets. So a link is a ring if nothing behind it needs a ticket: one pinned thread feeds another, and
-//! behind that one there are rings only, or nothing.
+//! behind that one there are rings only, or nothing. A guarded stage takes batches and gives batches: what waits in it has a
+//! ticket, which says until when it is of use and bounds how much of it there is.
 
 use super::{LinkKind, Plan};
 
@@ -24,11 +25,12 @@ fn is_ring(plan: &Plan, link: usize) -> bool {
         .filter(|segment| segment.outs.iter().any(|out| out.link == link));
     let one = producers
         .next()
-        .is_some_and(|producer| producer.has_one_thread())
+        .is_some_and(|producer| producer.has_one_thread() && !producer.waits())
         && producers.next().is_none();
     let goes_on = |kind| kind == LinkKind::Ring;
     one && !found.tagged
         && behind.has_one_thread()
+        && !behind.waits()
         && behind
             .outs
             .iter()

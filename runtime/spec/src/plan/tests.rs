@@ -550,6 +550,23 @@ fn a_guarded_stage_has_a_segment_of_its_own_and_order_is_kept_around_it() {
 }
 
 #[test]
+fn a_guarded_stage_on_a_thread_of_its_own_takes_and_gives_batches() {
+    check(
+        "a: source | | cores=\"0\"
+         b: stage result | a | cores=\"1\" breaker=group on_error=drop
+         c: stage | b | cores=\"2\"
+         d: sink | c | cores=\"3\"",
+        "0 Parallel ordered pinned 0: source a: -> 0+0
+         1 Serial ordered pinned 1: link 0: b -> 1+0
+         2 Serial ordered pinned 2: link 1: c -> 2+0
+         3 Serial ordered pinned 3: link 2: d ->
+         link 0 Ordered: a -> b in 1, [1], 1
+         link 1 Ordered: b -> c in 2, [1], 1
+         link 2 Ring: c -> d in 3, [1], 1",
+    );
+}
+
+#[test]
 fn an_async_stage_has_a_segment_of_its_own_and_any_worker_runs_its_batches() {
     check(
         "a: source

@@ -140,17 +140,7 @@ impl<T: 'static> Guarding<'_, T> {
         }
         let again = self.next_tries.get();
         self.tries.set(Tries { again, last: false });
-        let shared = self.w.shared;
-        let wait = if shared.is_closing() {
-            0
-        } else {
-            self.guard.pause(again)
-        };
-        Some(Pause {
-            due: shared.now().saturating_add(wait),
-            collapses: true,
-            retries: true,
-        })
+        Some(self.pause_of_retry(again))
     }
 
     /// Puts what is tried again on top of the other items; false if there is nothing.

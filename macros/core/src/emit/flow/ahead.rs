@@ -1,15 +1,19 @@
 //! Stages with `prefetch`: an item's memory is asked for when the item comes, and the stage is called with it some items
-//! later.
+//! later. The loop of a guarded stage asks while the items still lie in the batch.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::{Flow, Method, hygienic};
-use crate::emit::{calls, fields::Field, pipe::Pipe};
+use crate::emit::{
+    calls::{self, link_item},
+    fields::Field,
+    pipe::Pipe,
+};
 
 /// How many items wait in front of the stage.
 pub(crate) fn distance(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
-    match pipe.prefetch(stage).flatten() {
+    match given(pipe, stage) {
         Some(items) => {
             let items = Literal::usize_unsuffixed(items as usize);
             hygienic!(#items)
@@ -19,6 +23,38 @@ pub(crate) fn distance(pipe: &Pipe<'_>, stage: usize) -> TokenStream {
             hygienic!(#rt::DISTANCE)
         }
     }
+}
+
+/// The distance, where it is given.
+fn given(pipe: &Pipe<'_>, stage: usize) -> Option<u32> {
+    let prefetch = pipe.prefetch(stage).or_else(|| pipe.looks_ahead(stage));
+    prefetch.flatten()
+}
+
+/// Asks for the memory that `item` leads to; `env` is the environment.
+fn asked(pipe: &Pipe<'_>, stage: usize, item: &TokenStream, env: &TokenStream) -> TokenStream {
+    let (rt, node) = (pipe.rt(), &pipe.nodes[stage]);
+    if given(pipe, stage).is_some() {
+        let span = node.def.item_span().resolved_at(Span::mixed_site());
+        return quote_spanned!(span=> #rt::ask_target(#item));
+    }
+    let ident = &node.ident;
+    hygienic!(<#ident as #rt::LooksAhead<_>>::ask(#item, #env))
+}
+
+/// Lets the guard of a stage look ahead: a closure, and what is said to the guard.
+pub(crate) fn of_guard(pipe: &Pipe<'_>, stage: usize) -> Option<(TokenStream, TokenStream)> {
+    pipe.looks_ahead(stage)?;
+    let (ty, distance) = (link_item(pipe, stage), distance(pipe, stage));
+    let item = match pipe.calls.pass(stage) {
+        true => hygienic!(&x.item),
+        false => hygienic!(x),
+    };
+    let ask = asked(pipe, stage, &item, &hygienic!(self.env.get()));
+    Some((
+        hygienic!(let looks = |x: &#ty| #ask;),
+        hygienic!(.looking_ahead(#distance, &looks)),
+    ))
 }
 
 impl Flow<'_> {
@@ -67,14 +103,24 @@ impl Flow<'_> {
 
     /// Asks for the memory that `x` leads to.
     fn ask(&mut self, stage: usize, me: &Ident) -> TokenStream {
-        let (rt, node) = (self.pipe.rt(), &self.pipe.nodes[stage]);
-        if self.pipe.prefetch(stage).flatten().is_some() {
-            let span = node.def.item_span().resolved_at(Span::mixed_site());
-            return quote_spanned!(span=> #rt::ask_target(&x););
+        let env = match given(self.pipe, stage) {
+            Some(_) => TokenStream::new(),
+            None => {
+                let env = self.fields.use_of(self.pipe, Field::Env);
+                hygienic!(#me.#env)
+            }
+        };
+        let asked = asked(self.pipe, stage, &hygienic!(&x), &env);
+        hygienic!(#asked;)
+    }
+
+    /// Before a guarded stage is called with an item whose memory was looked for.
+    pub(super) fn found(&mut self, stage: usize, me: &Ident) -> TokenStream {
+        if self.pipe.looks_ahead(stage).is_none() {
+            return TokenStream::new();
         }
-        let ident = &node.ident;
-        let env = self.fields.use_of(self.pipe, Field::Env);
-        hygienic!(<#ident as #rt::LooksAhead<_>>::ask(&x, #me.#env);)
+        let guard = self.fields.use_of(self.pipe, Field::Guard(stage));
+        hygienic!(#me.#guard.found();)
     }
 
     /// The method that calls the stage with an item whose turn it is.

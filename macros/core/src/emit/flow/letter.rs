@@ -51,7 +51,8 @@ pub(crate) fn known(pipe: &Pipe<'_>, mode: Mode) -> Known {
     let any = |what: &dyn Fn(usize) -> bool| plan.stages.iter().any(|stage| what(*stage));
     let from_source = matches!(plan.head, Head::Source(_) | Head::Input);
     match (any(&collects), any(&waits)) {
-        (true, _) | (_, true) if plan.is_pinned() => Known::Nothing,
+        // A guarded stage is done with each batch before it takes the next.
+        (true, _) | (_, true) if plan.is_pinned() && !plan.guarded => Known::Nothing,
         (true, _) => Known::Batch,
         _ if has_vectors => Known::Batch,
         _ if plan.tagged => Known::Tagged,

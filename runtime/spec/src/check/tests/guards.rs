@@ -12,13 +12,40 @@ fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
     good(
         "a: source\nb: stage verdicts | a | breaker=group rate=\"1k/s\" timeout=\"1s\" retry=group on_error=drop\nc: sink | b",
     );
-    check(
-        "a: source\nb: stage result | a | breaker=group cores=\"1\"\nc: sink | b\nd: sink | b::Err",
-        &[
-            "E_GUARD at b.breaker: `breaker` of `b` needs the workers of the pool, which go on with others while its items wait",
-        ],
-        "remove `cores`, or put the call that can fail on a stage without",
-    );
+}
+
+#[test]
+fn every_guard_stands_before_stages_with_cores_simd_and_prefetch() {
+    let guards = [
+        "breaker=group",
+        "breaker=group:slow=\"1ms\"",
+        "breaker=group:hold=\"1s\"",
+        "breaker=group:on_open=drop",
+        "retry=group",
+        "timeout=\"1s\"",
+        "rate=\"1k/s\"",
+    ];
+    let kinds = [
+        "cores=\"1\"",
+        "cores=\"1,2\"",
+        "simd=avx2",
+        "prefetch=8",
+        "cores=\"1\" simd=avx2",
+        "cores=\"1\" prefetch=8",
+        "simd=avx2 prefetch=8",
+    ];
+    for (guard, kind) in guards
+        .iter()
+        .flat_map(|guard| kinds.map(|kind| (guard, kind)))
+    {
+        good(&format!(
+            "a: source\nb: stage result | a | {guard} {kind}\nc: sink | b\nd: sink | b::Err"
+        ));
+    }
+}
+
+#[test]
+fn workers_bounds_threads_where_there_are_more_of_them() {
     check(
         "a: source\nb: stage async | a | workers=1\nc: sink | b",
         &[
@@ -26,10 +53,48 @@ fn a_guarded_stage_runs_in_a_loop_that_can_stop() {
         ],
         "write `in_flight`, which is how many futures are under way at once",
     );
+    good("a: source\nb: stage | a | workers=2 cores=\"1-3\"\nc: sink | b");
     check(
-        "a: source\nb: stage result | a | breaker=group prefetch=8 order=any\nc: sink | b | order=any\nd: sink | b::Err | order=any",
-        &["E_GUARD at b.breaker: `breaker` of `b` needs a loop that can stop at any item"],
-        "put `prefetch` on a stage of its own in front",
+        "a: source\nb: stage | a | workers=2 cores=\"1,2\"\nc: sink | b",
+        &[
+            "E_GUARD at b.workers: `workers` of `b` needs more cores than that, because nobody calls it but its 2 threads",
+        ],
+        "remove it, or name more cores",
+    );
+    check(
+        "a: source\nb: sink serial | a | workers=1 cores=\"1\"",
+        &[
+            "E_GUARD at b.workers: `workers` of `b` needs more cores than that, because nobody calls it but its 1 thread",
+        ],
+        "remove it, or name more cores",
+    );
+}
+
+#[test]
+fn a_guarded_stage_has_its_threads_to_itself() {
+    check(
+        "a: source | | cores=\"0\"\nb: stage result | a | breaker=group cores=\"0\" on_error=drop\nc: sink | b",
+        &[
+            "E_GUARD at b.cores=: `b` names the cores of `a`, and `b` is guarded, so that it has its threads to itself",
+        ],
+        "name other cores for one of them, or remove `cores` from `b`",
+    );
+    check(
+        "a: source\nb: stage result | a | breaker=group cores=\"0\" on_error=drop\nc: sink | b | cores=\"0\"",
+        &[
+            "E_GUARD at c.cores=: `c` names the cores of `b`, and `b` is guarded, so that it has its threads to itself",
+        ],
+        "name other cores for one of them, or remove `cores` from `c`",
+    );
+    good(
+        "a: source | | cores=\"0\"\nb: stage result | a | breaker=group cores=\"1\" on_error=drop\nc: sink | b | cores=\"2\"",
+    );
+}
+
+#[test]
+fn nothing_waits_in_front_of_a_guarded_stage_with_prefetch() {
+    good(
+        "a: source\nb: stage | a\nc: stage result | b | prefetch=8 breaker=group on_error=drop\nd: stage | b\ne: sink | c, d",
     );
 }
 

@@ -159,9 +159,9 @@ fn there_are_cores_for_all_workers() {
     check(
         "a: source\nb: stage | a | workers=4 cores=\"0,2\"\nc: sink | b",
         &[
-            "E_GUARD at b.workers: `workers` of `b` needs the workers of the pool, which go on with others while its items wait",
+            "E_GUARD at b.workers: `workers` of `b` needs more cores than that, because nobody calls it but its 2 threads",
         ],
-        "remove it; with `cores` there is a thread for each core",
+        "remove it, or name more cores",
     );
     check(
         "a: source\nb: sink | a\n@ pool workers=2 cores=\"3\"",
