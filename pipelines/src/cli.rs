@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::txpool;
+use crate::{events, txpool};
 
 /// Runs a ready-made pipeline.
 #[derive(Debug, Parser)]
@@ -16,6 +16,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Pipeline {
+    Events(Box<events::cli::Args>),
     Txpool(txpool::cli::Args),
 }
 
@@ -23,6 +24,7 @@ enum Pipeline {
 /// asked to end and was not over in time.
 pub fn main() -> ExitCode {
     match Args::parse().pipeline {
+        Pipeline::Events(args) => events::cli::run(&args),
         Pipeline::Txpool(args) => txpool::cli::run(&args),
     }
 }

@@ -1,0 +1,293 @@
+//! The command line of the pipeline.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use pipewright::Health;
+
+use super::{
+    entrance::Entrance,
+    feed::{Feed, Input},
+    generate::{self, Generator},
+    lines,
+    run::{Failure, Outcome, Settings},
+    service::{self, Overflow, QUEUE, Service, Sink},
+    summary::Summary,
+};
+
+/// Routes events to the services that subscribe to them.
+///
+/// Without an input it runs on 100,000 generated events. Events are lines of JSON, syslog, Apache, OpenSSH, HDFS, Zookeeper or
+/// OpenStack. With `--watch`, `--tcp`, `--unix` or `--follow` it goes on until it is asked to end (SIGTERM, SIGINT): then it finishes
+/// what it has taken, for at most 25 s, and exits with 4 if that is not enough; at the second signal it drops what is left. Exits
+/// with 1 if an input could not be read or a service could not take its events; lines that are no events are counted.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files of events; `-` is standard input
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    input: Vec<PathBuf>,
+
+    /// Read on when the files grow, are rotated or appear
+    #[arg(long, requires = "input")]
+    follow: bool,
+
+    /// Directories whose changes are events
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    watch: Vec<PathBuf>,
+
+    /// Take lines by TCP at these addresses
+    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT")]
+    tcp: Vec<SocketAddr>,
+
+    /// Take lines by Unix sockets at these paths
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    unix: Vec<PathBuf>,
+
+    /// Listen at addresses that other machines reach, too; who reaches them may send events
+    #[arg(long)]
+    public: bool,
+
+    /// Generate so many events
+    #[arg(long, value_name = "N")]
+    generate: Option<u64>,
+
+    /// Generate from this seed
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+
+    /// Generate events of at least so many bytes
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=generate::LONGEST as i64))]
+    bytes: u32,
+
+    /// Route to so many example services, which count; the first one, `audit`, gets everything
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=service::MOST as i64))]
+    services: u32,
+
+    /// Route to the services of this file, in RON
+    #[arg(long, value_name = "FILE", conflicts_with = "services")]
+    config: Option<PathBuf>,
+
+    /// Write what services without a sink of their own get to `DIR/NAME.ndjson`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// What becomes of an event when the queue of its service is full [default: `block` if all inputs can wait, else `drop_oldest`]
+    #[arg(long, value_enum)]
+    overflow: Option<Overflow>,
+
+    /// Events that may wait for a service
+    #[arg(long, default_value_t = QUEUE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    queue: u32,
+
+    /// Leave an event out that repeats another one of the last so many seconds; 0 leaves none out
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
+    window: f64,
+
+    /// The year of formats that do not write it [default: this one]
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i16).range(1970..=9999))]
+    year: Option<i16>,
+
+    /// Bytes that a line may have
+    #[arg(long, default_value_t = lines::MOST as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(64..=64 << 20))]
+    max_line: u32,
+
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+
+    /// Numbers of the pipeline to change, in RON; read again when the file changes
+    #[arg(long, value_name = "FILE")]
+    tuning: Option<PathBuf>,
+
+    /// Worker threads, besides one for each service [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: Option<u32>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds from 0 to 86400".to_owned()),
+    }
+}
+
+/// Runs the pipeline as the command line asks.
+pub fn run(args: &Args) -> ExitCode {
+    let settings = match settings(args) {
+        Ok(settings) => settings,
+        Err(message) => return fail(&message, 2),
+    };
+    match settings.run() {
+        Ok(outcome) => report(args, &outcome),
+        Err(failure) => refuse(&failure),
+    }
+}
+
+fn settings(args: &Args) -> Result<Settings, String> {
+    let mut settings = Settings {
+        feed: Feed {
+            inputs: inputs(args),
+            follow: args.follow,
+            most: args.max_line as usize,
+        },
+        entrances: entrances(args)?,
+        services: services(args)?,
+        overflow: Overflow::Block,
+        queue: args.queue,
+        window: Duration::from_secs_f64(args.window),
+        year: args.year.unwrap_or_else(this_year),
+        workers: args.workers,
+        tuning: args.tuning.clone(),
+    };
+    settings.overflow = args.overflow.unwrap_or(match settings.is_live() {
+        true => Overflow::DropOldest,
+        false => Overflow::Block,
+    });
+    Ok(settings)
+}
+
+fn this_year() -> i16 {
+    jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .year()
+}
+
+fn inputs(args: &Args) -> Vec<Input> {
+    let file = |path: &PathBuf| match path.as_os_str() == "-" {
+        true => Input::Stdin,
+        false => Input::File(path.clone()),
+    };
+    let mut inputs: Vec<_> = args.input.iter().map(file).collect();
+    let listens = !(args.watch.is_empty() && args.tcp.is_empty() && args.unix.is_empty());
+    let lines = match args.generate {
+        None if inputs.is_empty() && !listens => Some(100_000),
+        other => other,
+    };
+    let generator = lines.map(|lines| Generator::new(args.seed, lines, args.bytes as usize));
+    inputs.extend(generator.map(Input::Generated));
+    inputs
+}
+
+fn entrances(args: &Args) -> Result<Vec<Entrance>, String> {
+    let remote = args.tcp.iter().find(|address| !address.ip().is_loopback());
+    if let Some(address) = remote
+        && !args.public
+    {
+        return Err(format!(
+            "{address} can be reached by other machines, who may then send events: say `--public`, or listen at 127.0.0.1:{}",
+            address.port()
+        ));
+    }
+    let watch = args.watch.iter().cloned().map(Entrance::Watch);
+    let tcp = args.tcp.iter().copied().map(Entrance::Tcp);
+    let unix = args.unix.iter().cloned().map(Entrance::Unix);
+    Ok(watch.chain(tcp).chain(unix).collect())
+}
+
+fn services(args: &Args) -> Result<Vec<Service>, String> {
+    let mut services = match &args.config {
+        Some(path) => service::read(path.clone()).map_err(|error| error.to_string())?,
+        None => service::examples(args.services as usize),
+    };
+    if let Some(folder) = &args.out {
+        for service in &mut services {
+            if matches!(service.sink, Sink::Count) {
+                service.sink = Sink::File(folder.join(format!("{}.ndjson", service.name)));
+            }
+        }
+    }
+    Ok(services)
+}
+
+fn report(args: &Args, outcome: &Outcome) -> ExitCode {
+    let summary = &outcome.summary;
+    let text = match args.json {
+        true => summary
+            .to_json(outcome.elapsed, &outcome.ledger, &outcome.health)
+            .to_string(),
+        false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
+    };
+    for retuning in &outcome.retunings {
+        drop(writeln!(io::stderr(), "tuning: {retuning}"));
+    }
+    if let Health::Degraded(_) = outcome.health {
+        drop(writeln!(io::stderr(), "{}", outcome.health));
+    }
+    tell_rejects(summary);
+    outcome
+        .problems
+        .iter()
+        .for_each(|problem| complain(problem));
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write the summary: {error}"), 1)
+        }
+        _ if outcome.is_good() => ExitCode::SUCCESS,
+        _ if outcome.is_late => fail(&verdict(outcome), 4),
+        _ => fail(&verdict(outcome), 1),
+    }
+}
+
+/// Bad lines are nothing that a run fails of, so they are no errors.
+fn tell_rejects(summary: &Summary) {
+    let rejects = &summary.rejects;
+    for told in &rejects.told {
+        drop(writeln!(io::stderr(), "rejected: {told}"));
+    }
+    let all: u64 = rejects.by_reason.values().sum();
+    let more = all.saturating_sub(rejects.told.len() as u64);
+    if more > 0 {
+        drop(writeln!(io::stderr(), "rejected: and {more} more"));
+    }
+}
+
+fn verdict(outcome: &Outcome) -> String {
+    let summary = &outcome.summary;
+    let mut reasons = Vec::new();
+    if summary.rejects.failures > 0 {
+        reasons.push(format!(
+            "{} inputs could not be read",
+            summary.rejects.failures
+        ));
+    }
+    if summary.missed() > 0 {
+        reasons.push(format!(
+            "services could not take {} of their events",
+            summary.missed()
+        ));
+    }
+    if !summary.is_balanced() {
+        reasons.push("not all deliveries are accounted for".to_owned());
+    }
+    if !outcome.problems.is_empty() {
+        reasons.push("the pipeline itself went wrong, and its counts are not complete".to_owned());
+    }
+    format!("the run failed: {}", reasons.join("; "))
+}
+
+/// Tells why there was no run.
+fn refuse(failure: &Failure) -> ExitCode {
+    let message = failure.to_string();
+    if failure.is_rendered() {
+        drop(writeln!(io::stderr(), "{}", message.trim_end()));
+    } else {
+        complain(&message);
+    }
+    ExitCode::from(if failure.is_usage() { 2 } else { 1 })
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    complain(message);
+    ExitCode::from(code)
+}
+
+/// Standard error that is closed leaves nobody to tell.
+fn complain(message: &str) {
+    drop(writeln!(io::stderr(), "error: {message}"));
+}

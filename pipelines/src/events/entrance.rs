@@ -1,0 +1,167 @@
+//! Where events come from that others send: sockets and watched directories.
+//!
+//! All of it is pushed into the `input` of the pipeline. What is in there was accepted, and gets to its services even if the
+//! process is asked to end. While the input is full, nothing more is read from sockets, so that clients wait, each for itself.
+
+mod socket;
+mod watch;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pipewright::{Input, SendError};
+use tokio::runtime::{Builder, Runtime};
+
+use self::{socket::Socket, watch::Watched};
+use super::{feed::raw, reject::Fault, types::Raw};
+
+/// Clients that may be connected to all sockets together.
+pub const CLIENTS: usize = 256;
+/// How long a client may take for a line, from its first byte on.
+pub const LINE_TIME: Duration = Duration::from_secs(10);
+/// Who finds the input full looks again after this time.
+const FULL: Duration = Duration::from_millis(1);
+
+/// Something to listen to.
+#[derive(Debug, Clone)]
+pub enum Entrance {
+    /// Changes of files in a directory and below.
+    Watch(PathBuf),
+    /// Lines by TCP.
+    Tcp(SocketAddr),
+    /// Lines by a Unix socket.
+    Unix(PathBuf),
+}
+
+/// Why something cannot be listened to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntranceError {
+    /// No thread or poller for sockets.
+    #[error("cannot listen: {0}")]
+    Runtime(io::Error),
+    /// The address or path cannot be listened at.
+    #[error("cannot listen at {0}: {1}")]
+    Bind(String, io::Error),
+    /// The directory cannot be watched.
+    #[error("cannot watch {0}: {1}")]
+    Watch(PathBuf, notify::Error),
+}
+
+/// All that listens and watches; dropping it closes all connections.
+#[derive(Debug)]
+pub struct Entrances {
+    // The order is that of dropping: what watches may hold the runtime's tasks up for a moment.
+    watched: Vec<Watched>,
+    sockets: Vec<Socket>,
+    /// There is none where nothing needs it.
+    runtime: Option<Runtime>,
+}
+
+impl Entrances {
+    /// Begins to listen; lines may have so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be listened to; then none is.
+    pub fn open(
+        entrances: &[Entrance],
+        most: usize,
+        input: &Input<Raw>,
+    ) -> Result<Self, EntranceError> {
+        let mut all = Self {
+            watched: Vec::new(),
+            sockets: Vec::new(),
+            runtime: None,
+        };
+        if entrances.is_empty() {
+            return Ok(all);
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .thread_name("entrance")
+            .build()
+            .map_err(EntranceError::Runtime)?;
+        let gate = Arc::new(Gate::new(input.clone(), most));
+        for entrance in entrances {
+            let gate = Arc::clone(&gate);
+            match entrance {
+                Entrance::Watch(path) => {
+                    all.watched
+                        .push(Watched::begin(path, input, runtime.handle())?)
+                }
+                Entrance::Tcp(address) => {
+                    all.sockets.push(socket::tcp(&runtime, *address, gate)?);
+                }
+                Entrance::Unix(path) => all.sockets.push(socket::unix(&runtime, path, gate)?),
+            }
+        }
+        all.runtime = Some(runtime);
+        Ok(all)
+    }
+
+    /// The addresses of the TCP sockets, in their order: the system chooses the port where it is 0.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(Socket::address).collect()
+    }
+}
+
+impl Drop for Entrances {
+    fn drop(&mut self) {
+        self.watched.clear();
+        if let Some(runtime) = self.runtime.take() {
+            // Its tasks do nothing but wait.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+/// The way into the pipeline for what comes by sockets.
+#[derive(Debug)]
+pub(super) struct Gate {
+    input: Input<Raw>,
+    most: usize,
+    clients: Arc<tokio::sync::Semaphore>,
+}
+
+/// The pipeline takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Closed;
+
+impl Gate {
+    fn new(input: Input<Raw>, most: usize) -> Self {
+        Self {
+            input,
+            most,
+            clients: Arc::new(tokio::sync::Semaphore::new(CLIENTS)),
+        }
+    }
+
+    /// Sends, and waits while the input is full.
+    async fn send(&self, mut item: Raw) -> Result<(), Closed> {
+        loop {
+            match self.input.try_send(item) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full(back)) => item = back,
+                Err(_) => return Err(Closed),
+            }
+            tokio::time::sleep(FULL).await;
+        }
+    }
+
+    /// Sends what stands for a line that there is not.
+    async fn tell(&self, source: &Arc<str>, line: u64, fault: Fault) -> Result<(), Closed> {
+        self.send(raw(source, line, Instant::now(), Err(fault)))
+            .await
+    }
+}
+
+fn name_of(path: &Path) -> Arc<str> {
+    path.to_string_lossy().into()
+}

@@ -1,0 +1,252 @@
+//! Lines by TCP and Unix sockets.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::unix::net::UnixStream as StdUnixStream,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::{TcpListener, UnixListener},
+    runtime::Runtime,
+    sync::OwnedSemaphorePermit,
+    time::timeout_at,
+};
+
+use super::{CLIENTS, Closed, EntranceError, Gate, LINE_TIME, name_of};
+use crate::events::{feed::raw, lines::Lines, reject::Fault};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
+/// A system that has no descriptor left for another client is asked again after this time.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Socket {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Unix(path) = self {
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+/// Listens at an address.
+pub(super) fn tcp(
+    runtime: &Runtime,
+    address: SocketAddr,
+    gate: Arc<Gate>,
+) -> Result<Socket, EntranceError> {
+    let failed = |error| EntranceError::Bind(address.to_string(), error);
+    let listener = runtime
+        .block_on(TcpListener::bind(address))
+        .map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    runtime.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, from)) => serve(stream, format!("tcp {from}").into(), &gate).await,
+                Err(_) => tokio::time::sleep(NO_DESCRIPTOR).await,
+            }
+        }
+    });
+    Ok(Socket::Tcp(bound))
+}
+
+/// Listens at a path. A socket that nobody listens at any more is removed first.
+pub(super) fn unix(
+    runtime: &Runtime,
+    path: &Path,
+    gate: Arc<Gate>,
+) -> Result<Socket, EntranceError> {
+    let failed = |error| EntranceError::Bind(path.display().to_string(), error);
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if StdUnixStream::connect(path).is_err_and(refused) {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let bound = runtime.block_on(async { UnixListener::bind(path) });
+    let listener = bound.map_err(failed)?;
+    let name = name_of(path);
+    runtime.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => serve(stream, Arc::clone(&name), &gate).await,
+                Err(_) => tokio::time::sleep(NO_DESCRIPTOR).await,
+            }
+        }
+    });
+    Ok(Socket::Unix(path.to_owned()))
+}
+
+/// Reads a client in a task of its own, if there may be one more.
+async fn serve(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    source: Arc<str>,
+    gate: &Arc<Gate>,
+) {
+    match Arc::clone(&gate.clients).try_acquire_owned() {
+        Ok(seat) => {
+            tokio::spawn(read(stream, source, Arc::clone(gate), seat));
+        }
+        Err(_) => {
+            let fault = Fault::TooManyClients { most: CLIENTS };
+            // A pipeline that takes no more ends.
+            let _: Result<(), Closed> = gate.tell(&source, 0, fault).await;
+        }
+    }
+}
+
+/// Reads a client to its end.
+async fn read(
+    mut stream: impl AsyncRead + Unpin,
+    source: Arc<str>,
+    gate: Arc<Gate>,
+    _seat: OwnedSemaphorePermit,
+) -> Result<(), Closed> {
+    let mut lines = Lines::new(gate.most);
+    let mut chunk = vec![0; CHUNK];
+    let mut begun = Instant::now();
+    loop {
+        let came = if lines.is_inside() {
+            match timeout_at((begun + LINE_TIME).into(), stream.read(&mut chunk)).await {
+                Ok(came) => came,
+                Err(_) => return cut_off(&gate, &source, lines, "its end took too long").await,
+            }
+        } else {
+            stream.read(&mut chunk).await
+        };
+        let length = match came {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(_) => return cut_off(&gate, &source, lines, "the connection was lost").await,
+        };
+        let received = Instant::now();
+        if !lines.is_inside() {
+            begun = received;
+        }
+        lines.push(&chunk[..length]);
+        while let Some(line) = lines.next_line() {
+            begun = received;
+            gate.send(raw(&source, lines.number(), received, line))
+                .await?;
+        }
+    }
+    // Who closes its side has said all, with or without an end of the line.
+    if let Some(line) = lines.finish() {
+        let number = lines.number();
+        gate.send(raw(&source, number, Instant::now(), line))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn cut_off(
+    gate: &Gate,
+    source: &Arc<str>,
+    mut lines: Lines,
+    why: &'static str,
+) -> Result<(), Closed> {
+    match lines.cut_off(why) {
+        Some(fault) => gate.tell(source, lines.number(), fault).await,
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use pipewright::{Running, pipeline};
+    use tokio::{io::ReadBuf, sync::Semaphore};
+
+    use super::*;
+    use crate::events::types::Raw;
+
+    #[pipeline]
+    #[allow(unreachable_pub, reason = "who reads `input` has to be public")]
+    mod kept {
+        use crate::events::types::Raw;
+
+        #[sink(from = input)]
+        pub fn keep(raw: Raw, all: &mut Vec<Raw>) {
+            all.push(raw);
+        }
+    }
+
+    /// Sends this, and then breaks or says nothing more.
+    struct Client(&'static [u8], Option<io::ErrorKind>);
+
+    impl AsyncRead for Client {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.0.is_empty() {
+                return match self.1 {
+                    Some(kind) => Poll::Ready(Err(kind.into())),
+                    None => Poll::Pending,
+                };
+            }
+            buffer.put_slice(self.0);
+            self.0 = &[];
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn told(run: Running<kept::Pipeline>) -> Vec<String> {
+        let mut report = run.drain().expect("nothing fails");
+        let all: Vec<Raw> = report.take_state::<kept::keep>().expect("a state");
+        let told = all.into_iter().map(|raw| match raw.text {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+            Err(fault) => fault.to_string(),
+        });
+        told.collect()
+    }
+
+    /// What comes of a client; time passes as soon as everybody waits.
+    fn check(client: Client, expect: &[&str]) {
+        let run = kept::pipeline().workers(1).start(()).expect("starts");
+        let gate = Arc::new(Gate::new(run.input(), 100));
+        let seat = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let read = read(client, "client".into(), gate, seat.expect("a seat"));
+        assert_eq!(runtime.block_on(read), Ok(()));
+        assert_eq!(told(run), expect);
+    }
+
+    #[test]
+    fn a_client_that_breaks_off_or_is_too_slow_loses_only_its_last_line() {
+        let lost = Some(io::ErrorKind::ConnectionReset);
+        check(Client(b"one\ntwo\n", lost), &["one", "two"]);
+        let told = "broke off after 2 bytes of a line: the connection was lost";
+        check(Client(b"one\ntw", lost), &["one", told]);
+        let told = "broke off after 2 bytes of a line: its end took too long";
+        check(Client(b"one\ntw", None), &["one", told]);
+    }
+}

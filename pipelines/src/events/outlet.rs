@@ -1,0 +1,238 @@
+//! The end of the way to a service: its queue, its thread, and what became of its events.
+//!
+//! Each service is a pipeline of its own with one stage, so that a service that is slow, or does not return, holds up its own
+//! queue and nothing else; unless it says `block`, in which case everybody waits for it and nothing is lost.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use pipewright::{Blueprint, Builder, Ledger, RunError, Running, StartError, TuningError, sink};
+
+use super::{
+    deliver::Inbox,
+    flow,
+    service::{Overflow, Service, Sink},
+    target::{Missed, Target},
+    types::Event,
+};
+
+/// What the stage of a service has.
+#[derive(Debug)]
+pub struct Desk {
+    sink: Sink,
+    seen: Arc<Seen>,
+}
+
+/// What a service has seen.
+#[derive(Debug)]
+pub struct Seen(Mutex<Counts>);
+
+/// What became of the events that a service took.
+#[derive(Debug, Clone)]
+pub struct Counts {
+    /// How many got to where they should.
+    pub delivered: u64,
+    /// The sum of [`digest`] of those: equal for the same events in any order.
+    pub digest: u64,
+    /// How many did not, by what went wrong.
+    pub missed: BTreeMap<&'static str, u64>,
+    /// How long events took from where they were read to here, in nanoseconds.
+    pub latency: Histogram<u64>,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            delivered: 0,
+            digest: 0,
+            missed: BTreeMap::new(),
+            latency: latencies(),
+        }
+    }
+}
+
+/// From a microsecond to an hour, to two digits.
+pub(super) fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, 3_600_000_000_000, 2)
+        .unwrap_or_else(|_| unreachable!("the bounds are in order"))
+}
+
+/// What a delivered event adds to the sum of its service.
+pub fn digest(event: &Event) -> u64 {
+    let at = (event.at_ms as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let sum = event.fingerprint ^ at ^ event.severity as u64;
+    // So that two events never cancel out.
+    (sum ^ (sum >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
+impl Seen {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Counts a batch and what became of each of it.
+    pub(super) fn add(&self, events: &[Arc<Event>], results: &[Result<(), Missed>]) {
+        let now = Instant::now();
+        let mut counts = self.counts();
+        for (event, result) in events.iter().zip(results) {
+            match result {
+                Ok(()) => {
+                    counts.delivered += 1;
+                    counts.digest = counts.digest.wrapping_add(digest(event));
+                    let took = now.saturating_duration_since(event.origin.received);
+                    counts.latency.saturating_record(took.as_nanos() as u64);
+                }
+                Err(Missed(why)) => *counts.missed.entry(why).or_default() += 1,
+            }
+        }
+    }
+
+    /// What became of the events so far.
+    pub fn so_far(&self) -> Counts {
+        self.counts().clone()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands a batch to the service.
+#[sink(state = open)]
+pub fn store(
+    events: &[Arc<Event>],
+    desk: &Desk,
+    target: &mut Box<dyn Target>,
+) -> Vec<Result<(), Missed>> {
+    let results = target.take(events);
+    desk.seen.add(events, &results);
+    results
+}
+
+fn open(desk: &Desk) -> io::Result<Box<dyn Target>> {
+    desk.sink.open()
+}
+
+/// A service that takes events.
+pub struct Outlet {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it has seen; read while it goes on.
+    pub seen: Arc<Seen>,
+    end: Box<dyn FnOnce(Duration) -> (Ledger, Option<RunError>) + Send>,
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a service has done when it has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What became of what it took.
+    pub counts: Counts,
+    /// The account of its queue.
+    pub ledger: Ledger,
+    /// What went wrong with it, besides events.
+    pub problem: Option<String>,
+    /// It was not over in time.
+    pub is_late: bool,
+}
+
+/// Why a service cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutletError {
+    /// Its queue has a size that it cannot have.
+    #[error("service `{0}`: {1}")]
+    Queue(Arc<str>, TuningError),
+    /// What it writes cannot be opened, or it cannot have a thread.
+    #[error("service `{0}`: {1}")]
+    Start(Arc<str>, StartError),
+}
+
+/// Begins a service, with what it does not say itself.
+///
+/// # Errors
+///
+/// If its sink cannot be opened, it cannot have a thread, or its queue has a size that it cannot have.
+pub fn start(
+    service: &Service,
+    overflow: Overflow,
+    queue: u32,
+) -> Result<(Outlet, Inbox), OutletError> {
+    let overflow = service.overflow.unwrap_or(overflow);
+    let queue = service.queue.unwrap_or(queue);
+    match overflow {
+        Overflow::Block => begin(service, queue, false, flow::block::pipeline()),
+        Overflow::Reject => begin(service, queue, false, flow::reject::pipeline()),
+        Overflow::DropNewest => begin(service, queue, false, flow::drop_newest::pipeline()),
+        Overflow::DropOldest => begin(service, queue, false, flow::drop_oldest::pipeline()),
+        Overflow::ShedLowest => begin(service, queue, true, flow::shed_lowest::pipeline()),
+    }
+}
+
+fn begin<P>(
+    service: &Service,
+    queue: u32,
+    by_severity: bool,
+    pipeline: Builder<P>,
+) -> Result<(Outlet, Inbox), OutletError>
+where
+    P: Blueprint<Env = Desk, Input = Arc<Event>, Queued = Arc<Event>>,
+{
+    let name: Arc<str> = service.name.as_str().into();
+    let seen = Arc::new(Seen::new());
+    let desk = Desk {
+        sink: service.sink.clone(),
+        seen: Arc::clone(&seen),
+    };
+    let numbers = format!("(stages: {{\"store\": (queue: {queue})}})");
+    let run = pipeline
+        .workers(1)
+        .pin(false)
+        .tuning("the queue of a service", &numbers)
+        .map_err(|error| OutletError::Queue(Arc::clone(&name), error))?
+        .start(desk)
+        .map_err(|error| OutletError::Start(Arc::clone(&name), error))?;
+    let input = run.input();
+    let inbox = Inbox::new(
+        Arc::clone(&name),
+        by_severity,
+        Box::new(move |priority, event| input.send_at(priority, event)),
+    );
+    let end = Box::new(move |within| end(run, within));
+    Ok((Outlet { name, seen, end }, inbox))
+}
+
+fn end<P: Blueprint>(run: Running<P>, within: Duration) -> (Ledger, Option<RunError>) {
+    match run.drain_within(within) {
+        Ok(report) => (report.ledger(), None),
+        Err(failed) => (failed.report.ledger(), Some(failed.error)),
+    }
+}
+
+impl Outlet {
+    /// Takes no more, gives the service what waits for it, and ends, for at most so long.
+    pub fn end(self, within: Duration) -> Ended {
+        let (ledger, error) = (self.end)(within);
+        Ended {
+            counts: self.seen.so_far(),
+            name: self.name,
+            ledger,
+            is_late: matches!(error, Some(RunError::Deadline { .. })),
+            problem: error.map(|error| error.to_string()),
+        }
+    }
+}

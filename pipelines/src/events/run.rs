@@ -1,0 +1,313 @@
+//! One run of the pipeline with its services, from what it is told to what came out.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pipewright::{
+    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Running, Signals, StartError,
+    TuningError,
+};
+
+use super::{
+    deliver::{Inbox, unrouted},
+    entrance::{Entrance, EntranceError, Entrances},
+    env::Env,
+    feed::Feed,
+    flow,
+    outlet::{self, Ended, Outlet, OutletError},
+    route::Routes,
+    service::{Overflow, Service},
+    summary::Summary,
+    tally::{Counts, Tally, count},
+};
+
+/// What is on its way when the process is asked to end has so long to get to its end.
+pub const DRAIN: Duration = Duration::from_secs(25);
+
+/// How to run.
+#[derive(Debug)]
+pub struct Settings {
+    /// What is fetched.
+    pub feed: Feed,
+    /// What is sent to the pipeline; with any of it, or with files that are followed, it goes on until it is asked to end.
+    pub entrances: Vec<Entrance>,
+    /// Who gets what.
+    pub services: Vec<Service>,
+    /// What becomes of an event for a service that is full and does not say so itself.
+    pub overflow: Overflow,
+    /// How many events may wait for a service that does not say so itself.
+    pub queue: u32,
+    /// How long an event is not repeated; with nothing, everything is.
+    pub window: Duration,
+    /// The year of formats that do not write it.
+    pub year: i16,
+    /// How many threads work; as many as there are cores if not said. Those of the services are besides.
+    pub workers: Option<u32>,
+    /// A tuning file, which is read again when it changes.
+    pub tuning: Option<PathBuf>,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The counts, by event and by service.
+    pub summary: Summary,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The run's account of its items.
+    pub ledger: Ledger,
+    /// What went wrong in the run itself, whatever the input was: panics, and items that are not accounted for.
+    pub problems: Vec<String>,
+    /// How the run was when it ended.
+    pub health: Health,
+    /// What came of changes of the tuning file.
+    pub retunings: Vec<Retuning>,
+    /// The process was asked to end, and the run was not over in time.
+    pub is_late: bool,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The tuning file cannot be used.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+    /// The signals that ask the process to end cannot be taken.
+    #[error("cannot take signals: {0}")]
+    Signals(#[from] std::io::Error),
+    /// The pipeline cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A service cannot start.
+    #[error(transparent)]
+    Outlet(#[from] OutletError),
+    /// What is listened to or watched cannot be.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+}
+
+impl Failure {
+    /// Whether the text is a report with places and snippets, which needs nothing around it.
+    pub fn is_rendered(&self) -> bool {
+        matches!(
+            self,
+            Self::Tuning(TuningError::Wrong(_))
+                | Self::Start(StartError::Tuning(TuningError::Wrong(_)))
+        )
+    }
+
+    /// Whether the command line or the environment is to blame.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Tuning(_) | Self::Outlet(OutletError::Queue(..)) => true,
+            Self::Start(error) => {
+                matches!(error, StartError::Number(_) | StartError::Tuning(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether it goes on until it is asked to end.
+    pub fn is_live(&self) -> bool {
+        self.feed.follow || !self.entrances.is_empty()
+    }
+
+    /// Runs to the end of the input, or until the process is asked to end.
+    ///
+    /// # Errors
+    ///
+    /// If the run cannot start. What goes wrong later is in the outcome.
+    pub fn run(self) -> Result<Outcome, Failure> {
+        let signals = Signals::listen()?;
+        if self.is_live() {
+            let started = self.start_live()?;
+            started.tell_ready();
+            return Ok(started.end(|run| run.wait_for(&signals, DRAIN)));
+        }
+        let started = self.start(flow::events::pipeline())?;
+        Ok(started.end(|run| run.wait_for(&signals, DRAIN)))
+    }
+
+    /// Starts what goes on until it is told to end.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot start; nothing is left running then.
+    pub fn start_live(mut self) -> Result<Started<flow::events_live::Pipeline>, Failure> {
+        let entrances = std::mem::take(&mut self.entrances);
+        let most = self.feed.most;
+        let mut started = self.start(flow::events_live::pipeline())?;
+        started.entrances = Some(Entrances::open(&entrances, most, &started.run.input())?);
+        Ok(started)
+    }
+
+    /// What the stages share.
+    pub(super) fn env(&self, inboxes: Vec<Inbox>) -> Env {
+        Env {
+            feed: self.feed.clone(),
+            year: self.year,
+            window_ms: i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX),
+            routes: Routes::new(&self.services),
+            inboxes,
+            tally: Arc::default(),
+        }
+    }
+
+    fn start<P: Blueprint<Env = Env>>(
+        &self,
+        mut pipeline: Builder<P>,
+    ) -> Result<Started<P>, Failure> {
+        if let Some(path) = &self.tuning {
+            pipeline = pipeline.watch_tuning(path)?;
+        }
+        if let Some(workers) = self.workers {
+            pipeline = pipeline.workers(workers as usize);
+        }
+        let (mut outlets, mut inboxes) = (Vec::new(), Vec::new());
+        for service in &self.services {
+            let (outlet, inbox) = outlet::start(service, self.overflow, self.queue)?;
+            outlets.push(outlet);
+            inboxes.push(inbox);
+        }
+        let env = self.env(inboxes);
+        let tally = Arc::clone(&env.tally);
+        let run = pipeline.start(env)?;
+        Ok(Started {
+            run,
+            tally,
+            outlets,
+            entrances: None,
+        })
+    }
+}
+
+/// A run that is going on.
+#[derive(Debug)]
+pub struct Started<P: Blueprint> {
+    run: Running<P>,
+    tally: Arc<Tally>,
+    /// The services, by their numbers.
+    pub outlets: Vec<Outlet>,
+    /// What listens and watches.
+    pub entrances: Option<Entrances>,
+}
+
+type Ending<P> = Result<Report<P>, Box<pipewright::Failed<P>>>;
+
+impl<P: Blueprint> Started<P> {
+    /// The run.
+    pub fn run(&self) -> &Running<P> {
+        &self.run
+    }
+
+    /// What was rejected so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Says where it listens, and that it has begun. Standard error that is closed leaves nobody to tell.
+    fn tell_ready(&self) {
+        let mut out = io::stderr().lock();
+        for address in self.entrances.iter().flat_map(Entrances::addresses) {
+            drop(writeln!(out, "listening at {address}"));
+        }
+        drop(writeln!(out, "ready"));
+    }
+
+    /// Ends: first what comes in from outside, then the pipeline, as `how` says, then the services.
+    pub fn end(self, how: impl FnOnce(Running<P>) -> Ending<P>) -> Outcome {
+        let ended = how(self.run);
+        // Who still sends is told that nothing more is taken.
+        drop(self.entrances);
+        let (mut report, error) = match ended {
+            Ok(report) => (report, None),
+            Err(failed) => (failed.report, Some(failed.error)),
+        };
+        let until = Instant::now() + DRAIN;
+        let services: Vec<Ended> = self
+            .outlets
+            .into_iter()
+            .map(|outlet| outlet.end(until.saturating_duration_since(Instant::now())))
+            .collect();
+        let counts = report.take_state::<count>().unwrap_or_default();
+        let unrouted = report.take_state::<unrouted>().unwrap_or_default();
+        let is_late = matches!(error, Some(RunError::Deadline { .. }));
+        Outcome {
+            elapsed: report.elapsed(),
+            ledger: report.ledger(),
+            health: report.health().clone(),
+            retunings: report.retunings().to_vec(),
+            is_late: is_late || services.iter().any(|service| service.is_late),
+            problems: problems(&report, error.map(|error| error.to_string()), &services),
+            summary: summary(&report, counts, unrouted, &self.tally, services),
+        }
+    }
+}
+
+fn summary<P: Blueprint>(
+    report: &Report<P>,
+    counts: Counts,
+    unrouted: u64,
+    tally: &Tally,
+    services: Vec<Ended>,
+) -> Summary {
+    let stage = |name: &str| report.metrics().get(name);
+    Summary {
+        lines: stage("parse").map_or(0, |parse| parse.received),
+        blank: stage("parse").map_or(0, |parse| parse.filtered),
+        repeated: stage("dedup").map_or(0, |dedup| dedup.filtered),
+        counts,
+        unrouted,
+        deliveries: stage("deliver").map_or(0, |deliver| deliver.received),
+        rejects: tally.seen(),
+        services,
+    }
+}
+
+fn problems<P: Blueprint>(
+    report: &Report<P>,
+    error: Option<String>,
+    services: &[Ended],
+) -> Vec<String> {
+    let notes = report.panics().iter();
+    let mut problems: Vec<_> = notes
+        .map(|note| format!("`{}` panicked: {}", note.stage, note.message))
+        .collect();
+    let more = report
+        .ledger()
+        .panicked
+        .saturating_sub(problems.len() as u64);
+    if more > 0 {
+        problems.push(format!("and {more} more panics"));
+    }
+    // A panic that ended the run is already among the notes.
+    problems.extend(error.filter(|error| !problems.contains(error)));
+    for service in services {
+        let name = &service.name;
+        if service.ledger.panicked > 0 {
+            let panics = service.ledger.panicked;
+            problems.push(format!("service `{name}` panicked with {panics} events"));
+        }
+        problems.extend(
+            service
+                .problem
+                .iter()
+                .map(|problem| format!("service `{name}`: {problem}")),
+        );
+    }
+    problems
+}
+
+impl Outcome {
+    /// Whether all that was named could be read, all services got what they should, and the run did its work.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty() && self.summary.is_good()
+    }
+}

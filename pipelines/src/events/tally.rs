@@ -1,0 +1,88 @@
+//! What is counted while a run goes on: events by what they are, rejects by their reason.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pipewright::{Merge, sink};
+
+use super::{
+    reject::Reject,
+    types::{Event, Format, Kind, Severity},
+};
+
+/// How many rejects are told one by one.
+const TOLD: usize = 20;
+
+/// The rejects of a run.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<Rejects>);
+
+/// What was rejected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rejects {
+    /// How many, by reason.
+    pub by_reason: BTreeMap<&'static str, u64>,
+    /// The first of them, as they came.
+    pub told: Vec<String>,
+    /// How many of them fail the run.
+    pub failures: u64,
+}
+
+impl Tally {
+    pub(super) fn reject(&self, reject: &Reject) {
+        let mut rejects = self.rejects();
+        *rejects.by_reason.entry(reject.reason.code()).or_default() += 1;
+        rejects.failures += u64::from(reject.reason.is_failure());
+        if rejects.told.len() < TOLD {
+            rejects.told.push(reject.to_string());
+        }
+    }
+
+    /// What was rejected so far.
+    pub fn seen(&self) -> Rejects {
+        self.rejects().clone()
+    }
+
+    /// A panic elsewhere leaves counts that are still true.
+    fn rejects(&self) -> MutexGuard<'_, Rejects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events by what they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By kind, in the order of [`Kind::ALL`].
+    pub kinds: [u64; 6],
+    /// By format, in the order of [`Format::ALL`].
+    pub formats: [u64; 7],
+    /// By severity, the least first.
+    pub severities: [u64; 5],
+}
+
+impl Counts {
+    /// Counts an event.
+    pub fn add(&mut self, kind: Kind, format: Format, severity: Severity) {
+        self.kinds[kind as usize] += 1;
+        self.formats[format as usize] += 1;
+        self.severities[severity as usize] += 1;
+    }
+}
+
+impl Merge for Counts {
+    fn merge(&mut self, other: Self) {
+        let add =
+            |to: &mut [u64], from: &[u64]| to.iter_mut().zip(from).for_each(|(to, n)| *to += n);
+        add(&mut self.kinds, &other.kinds);
+        add(&mut self.formats, &other.formats);
+        add(&mut self.severities, &other.severities);
+    }
+}
+
+/// Counts what is left when repetitions are out, by kind, format and severity.
+#[sink(per_worker)]
+pub fn count(event: Arc<Event>, counts: &mut Counts) {
+    counts.add(event.kind, event.format, event.severity);
+}

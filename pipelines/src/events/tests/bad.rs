@@ -1,0 +1,245 @@
+//! Bad input, and services that cannot take what they get: counted with the reason, and the rest goes on.
+
+use std::{collections::BTreeMap, fs, io::Write, net::TcpStream, os::unix::net::UnixStream};
+
+use super::{accounted, generated, made, run, settings};
+use crate::events::{
+    entrance::Entrance,
+    feed::Input,
+    flow::events_live,
+    run::{Outcome, Started},
+    service::{self, Sink},
+};
+
+const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
+
+fn rejected(outcome: &Outcome) -> Vec<(&'static str, u64)> {
+    let by_reason = &outcome.summary.rejects.by_reason;
+    by_reason
+        .iter()
+        .map(|(code, count)| (*code, *count))
+        .collect()
+}
+
+/// What a line is rejected for, among good ones, with so much in the message.
+fn check(line: &str, code: &'static str, message: &str) {
+    let mut settings = settings(vec![made(&[GOOD, line, GOOD])], service::examples(1));
+    settings.window = std::time::Duration::ZERO;
+    let outcome = run(settings);
+    assert_eq!(rejected(&outcome), [(code, 1)], "{line}");
+    assert_eq!(outcome.summary.delivered(), 2, "{line}");
+    assert!(outcome.is_good(), "bad lines do not fail a run");
+    let told = &outcome.summary.rejects.told[0];
+    assert!(
+        told.starts_with("made:2: ") && told.contains(message),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_bad_line_is_counted_with_its_reason_and_costs_no_other() {
+    check(
+        "hello",
+        "unknown_format",
+        "none of the known formats: `hello`",
+    );
+    check("{", "not_an_event", "EOF");
+    check("{}", "not_an_event", "missing field `kind`");
+    check(
+        r#"{"kind":"toast","message":"a"}"#,
+        "unknown_kind",
+        "`toast`",
+    );
+    check(
+        r#"{"kind":"mcp","message":"a","at":"never"}"#,
+        "bad_time",
+        "never",
+    );
+    check(
+        r#"{"kind":"mcp","message":"a","severity":"loud"}"#,
+        "malformed",
+        "severity",
+    );
+    check("Jun 31 00:00:00 host a: b", "bad_time", "Jun 31 00:00:00");
+    check("[Sun Dec 04", "malformed", "no line of apache");
+}
+
+#[test]
+fn lines_that_are_no_text_or_too_long_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let mut text = format!("{GOOD}\n").into_bytes();
+    text.extend(b"\xff\xfe\n");
+    text.extend(vec![b'x'; 200_000]);
+    text.extend(format!("\n\n  \r\n{GOOD}").into_bytes());
+    fs::write(&path, text).expect("writes");
+    let mut settings = settings(vec![Input::File(path)], service::examples(1));
+    settings.window = std::time::Duration::ZERO;
+    let outcome = run(settings);
+    assert_eq!(rejected(&outcome), [("not_utf8", 1), ("too_long", 1)]);
+    assert_eq!(outcome.summary.blank, 2);
+    assert_eq!(outcome.summary.delivered(), 2);
+    let told = outcome.summary.rejects.told.join("\n");
+    assert!(
+        told.contains("has 200000 bytes; a line may have 65536"),
+        "{told}"
+    );
+    assert!(
+        told.contains("log:2: is not UTF-8 from byte 0 on"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_input_that_cannot_be_read_fails_the_run_and_the_others_are_read() {
+    let inputs = vec![
+        Input::File("no/such/file".into()),
+        Input::File("/".into()),
+        made(&[GOOD]),
+    ];
+    let outcome = run(settings(inputs, service::examples(1)));
+    assert_eq!(rejected(&outcome), [("unreadable", 2)]);
+    assert_eq!(outcome.summary.delivered(), 1);
+    assert!(!outcome.is_good());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_one_service_is_counted_and_the_others_go_on() {
+    let mut services = service::examples(3);
+    services[0].sink = Sink::File("/dev/full".into());
+    let expect = super::sequential::run(&settings(generated(4, 1_000), services.clone()));
+    let outcome = run(settings(generated(4, 1_000), services));
+    let services = &outcome.summary.services;
+    let wanted: Vec<_> = expect.delivered().collect();
+    assert_eq!(
+        services[0].counts.missed,
+        BTreeMap::from([("disk_full", wanted[0])])
+    );
+    assert_eq!(
+        services[0].ledger.failed, wanted[0],
+        "{}",
+        services[0].ledger
+    );
+    assert_eq!(services[1].counts.delivered, wanted[1]);
+    assert_eq!(services[2].counts.delivered, wanted[2]);
+    assert!(!outcome.is_good());
+}
+
+#[test]
+fn a_service_that_cannot_open_its_file_starts_nothing() {
+    let mut services = service::examples(2);
+    services[1].sink = Sink::File("no/such/folder/file".into());
+    let failure = settings(vec![made(&[GOOD])], services).run();
+    let failure = failure.expect_err("there is no such folder").to_string();
+    assert!(failure.contains("service `filesystem-1`: "), "{failure}");
+}
+
+/// Starts what listens, with one service that gets everything.
+fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
+    let mut settings = settings(Vec::new(), service::examples(1));
+    settings.entrances = entrances;
+    settings.window = std::time::Duration::ZERO;
+    settings.feed.most = 100;
+    settings
+        .start_live()
+        .unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Waits until so many lines were delivered or rejected, and ends.
+fn after(started: Started<events_live::Pipeline>, lines: u64) -> Outcome {
+    loop {
+        let rejected: u64 = started.tally().seen().by_reason.values().sum();
+        if started.outlets[0].seen.so_far().delivered + rejected >= lines {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    let outcome = started.end(pipewright::Running::drain);
+    accounted(&outcome);
+    outcome
+}
+
+#[test]
+fn lines_come_by_sockets_and_bad_ones_cost_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
+    // Nobody listens there any more.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let started = listening(vec![Entrance::Tcp(any), Entrance::Unix(path.clone())]);
+    let addresses = started.entrances.as_ref().expect("they listen").addresses();
+    let mut tcp = TcpStream::connect(addresses[0]).expect("listens");
+    // The last line has no end: the client has said all.
+    write!(tcp, "{GOOD}\nhello\n{}\n{GOOD}", "x".repeat(500)).expect("sends");
+    drop(tcp);
+    let mut unix = UnixStream::connect(&path).expect("listens");
+    write!(unix, "{GOOD}\r\n\n").expect("sends");
+    unix.write_all(b"\xff\n").expect("sends");
+    drop(unix);
+    let outcome = after(started, 6);
+    assert_eq!(outcome.summary.delivered(), 3);
+    let expect = [("not_utf8", 1), ("too_long", 1), ("unknown_format", 1)];
+    assert_eq!(rejected(&outcome), expect);
+    let told = outcome.summary.rejects.told.join("\n");
+    assert!(told.contains("tcp 127.0.0.1:"), "{told}");
+    assert!(
+        told.contains(&format!("{}:3: is not UTF-8", path.display())),
+        "{told}"
+    );
+    assert!(!path.exists(), "the socket is removed");
+}
+
+#[test]
+fn a_watched_directory_tells_changes_disappears_and_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let watched = folder.path().join("watched");
+    fs::create_dir(&watched).expect("makes");
+    let started = listening(vec![Entrance::Watch(watched.clone())]);
+    let delivered = || started.outlets[0].seen.so_far().delivered;
+    fs::write(watched.join("one"), "1").expect("writes");
+    while delivered() == 0 {
+        std::thread::yield_now();
+    }
+    fs::rename(&watched, folder.path().join("away")).expect("renames");
+    while !started.tally().seen().by_reason.contains_key("gone") {
+        std::thread::yield_now();
+    }
+    let before = delivered();
+    fs::create_dir(&watched).expect("makes");
+    while delivered() == before {
+        std::thread::yield_now();
+    }
+    let before = delivered();
+    fs::write(watched.join("two"), "2").expect("writes");
+    while delivered() == before {
+        std::thread::yield_now();
+    }
+    let outcome = started.end(pipewright::Running::drain);
+    accounted(&outcome);
+    assert_eq!(rejected(&outcome), [("gone", 1)]);
+}
+
+#[test]
+fn what_cannot_be_listened_to_starts_nothing() {
+    let refused = |entrance: Entrance, expect: &str| {
+        let mut settings = settings(Vec::new(), service::examples(1));
+        settings.entrances = vec![entrance];
+        let failure = settings.start_live().expect_err("cannot be").to_string();
+        assert!(failure.contains(expect), "{failure}");
+    };
+    refused(
+        Entrance::Watch("no/such/folder".into()),
+        "cannot watch no/such/folder",
+    );
+    refused(
+        Entrance::Unix("no/such/folder/socket".into()),
+        "cannot listen at no/such",
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("an address");
+    refused(
+        Entrance::Tcp(address),
+        &format!("cannot listen at {address}"),
+    );
+}

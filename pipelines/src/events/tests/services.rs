@@ -1,0 +1,151 @@
+//! Services that do not keep up.
+
+use std::sync::{
+    Arc, Condvar, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use pipewright::Ledger;
+
+use super::{accounted, generated, settings};
+use crate::events::{
+    run::Settings,
+    service::{self, Overflow, Sink},
+    target::{Missed, Target},
+    types::Event,
+};
+
+/// A service that takes nothing until it is told to.
+#[derive(Debug, Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+    taken: AtomicU64,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().expect("nobody panics") = true;
+        self.opened.notify_all();
+    }
+}
+
+#[derive(Debug)]
+struct Closed(Arc<Gate>);
+
+impl Target for Closed {
+    fn take(&mut self, events: &[Arc<Event>]) -> Vec<Result<(), Missed>> {
+        let mut open = self.0.open.lock().expect("nobody panics");
+        while !*open {
+            open = self.0.opened.wait(open).expect("nobody panics");
+        }
+        self.0
+            .taken
+            .fetch_add(events.len() as u64, Ordering::Relaxed);
+        vec![Ok(()); events.len()]
+    }
+}
+
+const EVENTS: u64 = 5_000;
+const QUEUE: u32 = 64;
+/// A batch is out of the queue while the service has it.
+const BATCH: u64 = 64;
+
+/// Runs with a service that stands still until every other one has all of its events; what became of that one's.
+fn beside_one_that_stands_still(overflow: Overflow) -> (Ledger, u64, u64) {
+    let gate = Arc::<Gate>::default();
+    let mut services = service::examples(8);
+    let closed = Arc::clone(&gate);
+    // The one that wants everything.
+    services[0].sink = Sink::Own(Arc::new(move || Box::new(Closed(Arc::clone(&closed)))));
+    services[0].overflow = Some(overflow);
+    services[0].queue = Some(QUEUE);
+    let alone = super::sequential::run(&settings(generated(2, EVENTS), services.clone()));
+    let settings = Settings {
+        overflow: Overflow::Block,
+        ..settings(generated(2, EVENTS), services)
+    };
+    let started = settings
+        .start_live()
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    // By counts and not by time: without an end if the one that stands still stalled the others.
+    for (outlet, expect) in started.outlets.iter().zip(alone.delivered()).skip(1) {
+        while outlet.seen.so_far().delivered < expect {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(
+        gate.taken.load(Ordering::Relaxed),
+        0,
+        "it has stood still all the time"
+    );
+    gate.open();
+    let outcome = started.end(pipewright::Running::drain);
+    accounted(&outcome);
+    for (service, expect) in outcome
+        .summary
+        .services
+        .iter()
+        .zip(alone.delivered())
+        .skip(1)
+    {
+        assert_eq!(service.counts.delivered, expect, "{}", service.name);
+        assert_eq!(service.ledger.dropped, 0, "{}", service.name);
+    }
+    let rejected = outcome.summary.rejects.by_reason.get("service_full");
+    let still = outcome
+        .summary
+        .services
+        .into_iter()
+        .next()
+        .expect("the first");
+    assert_eq!(still.counts.delivered, gate.taken.load(Ordering::Relaxed));
+    (
+        still.ledger,
+        outcome.summary.counts.kinds.iter().sum(),
+        rejected.copied().unwrap_or(0),
+    )
+}
+
+#[test]
+fn a_service_that_stands_still_never_stalls_the_others() {
+    for overflow in [
+        Overflow::DropNewest,
+        Overflow::DropOldest,
+        Overflow::ShedLowest,
+    ] {
+        let (ledger, wanted, rejected) = beside_one_that_stands_still(overflow);
+        assert_eq!(rejected, 0);
+        assert_eq!(
+            ledger.delivered + ledger.dropped_by.overflow,
+            wanted,
+            "{overflow:?}"
+        );
+        let most = u64::from(QUEUE) + BATCH;
+        assert!(ledger.delivered <= most, "{overflow:?}: {ledger}");
+        assert!(
+            ledger.delivered >= u64::from(QUEUE),
+            "{overflow:?}: {ledger}"
+        );
+    }
+}
+
+#[test]
+fn a_service_that_rejects_when_it_is_full_has_its_events_counted_among_the_rejects() {
+    let (ledger, wanted, rejected) = beside_one_that_stands_still(Overflow::Reject);
+    assert_eq!(ledger.dropped, 0);
+    assert_eq!(ledger.delivered + rejected, wanted);
+    assert!(rejected >= wanted - u64::from(QUEUE) - BATCH);
+}
+
+#[test]
+fn nothing_is_lost_where_everybody_waits() {
+    let mut services = service::examples(8);
+    for service in &mut services {
+        service.queue = Some(1);
+    }
+    let expect = super::sequential::run(&settings(generated(2, 1_000), services.clone()));
+    let outcome = super::run(settings(generated(2, 1_000), services));
+    assert_eq!(super::essence(&outcome), expect);
+    assert_eq!(outcome.summary.dropped(), 0);
+}

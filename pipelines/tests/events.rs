@@ -1,0 +1,297 @@
+//! `pipewright events` as a user runs it: its exit codes, its JSON, its messages.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+    command
+        .arg("events")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn events(args: &[&str], input: &[u8]) -> Output {
+    let mut child = command(args).spawn().expect("starts");
+    // A command that does not read its input may be gone already.
+    drop(child.stdin.take().expect("piped").write_all(input));
+    child.wait_with_output().expect("ends")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
+
+#[test]
+fn generated_events_run_without_any_option_but_their_number() {
+    let output = events(&["--generate", "1000"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains(" events of 1000 lines in "), "{told}");
+    assert!(told.contains("to 50 services"), "{told}");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn the_json_object_has_these_keys() {
+    let output = events(&["--generate", "1000", "--services", "3", "--json"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let object = json(&output);
+    let keys: Vec<_> = object.as_object().expect("an object").keys().collect();
+    let expect = [
+        "allocator",
+        "blank",
+        "by_format",
+        "by_kind",
+        "by_severity",
+        "deliveries",
+        "delivered",
+        "dropped",
+        "elapsed_s",
+        "events",
+        "events_per_s",
+        "health",
+        "latency_us",
+        "ledger",
+        "lines",
+        "missed",
+        "rejected",
+        "repeated",
+        "services",
+        "unrouted",
+    ];
+    assert_eq!(keys, expect);
+    assert_eq!(object["lines"], 1000);
+    assert_eq!(object["health"], "healthy");
+    assert_eq!(object["deliveries"], object["delivered"]);
+    assert_eq!(object["services"]["audit"]["delivered"], object["events"]);
+    assert_eq!(object["services"].as_object().expect("services").len(), 3);
+    let kinds: Vec<_> = object["by_kind"]
+        .as_object()
+        .expect("kinds")
+        .keys()
+        .collect();
+    let expect = [
+        "database",
+        "external",
+        "filesystem",
+        "mcp",
+        "service",
+        "system",
+    ];
+    assert_eq!(kinds, expect);
+    assert_eq!(
+        (
+            &object["ledger"]["balanced"],
+            &object["ledger"]["in_flight"]
+        ),
+        (&json!(true), &json!(0))
+    );
+}
+
+#[test]
+fn results_do_not_depend_on_workers() {
+    let run = |workers: &str| {
+        let output = events(&["--generate", "2000", "--workers", workers, "--json"], b"");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let mut object = json(&output);
+        for varies in ["elapsed_s", "events_per_s", "latency_us", "allocator"] {
+            object[varies].take();
+        }
+        object
+    };
+    let expect = run("1");
+    for workers in ["2", "4"] {
+        assert_eq!(run(workers), expect, "{workers} workers");
+    }
+}
+
+#[test]
+fn bad_lines_are_told_and_do_not_fail_the_run() {
+    let input = format!("{GOOD}\nhello\n{GOOD}\n");
+    let output = events(
+        &["--input", "-", "--window", "0", "--json"],
+        input.as_bytes(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let object = json(&output);
+    assert_eq!(object["rejected"], json!({"unknown_format": 1}));
+    assert_eq!(object["events"], 2);
+    let told = text(&output.stderr);
+    assert!(
+        told.starts_with("rejected: standard input:2: has none of the known formats"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_fails_the_run_and_is_named() {
+    let output = events(&["--input", "no/such/file.log"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("no/such/file.log: cannot be read"), "{told}");
+    assert!(
+        told.contains("error: the run failed: 1 inputs could not be read"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_told_apart() {
+    let check = |args: &[&str]| {
+        let output = events(args, b"");
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+    };
+    check(&["--services", "0"]);
+    check(&["--services", "1001"]);
+    check(&["--generate", "many"]);
+    check(&["--window", "-1"]);
+    check(&["--follow"]);
+    check(&["--overflow", "wait"]);
+    check(&["--config", "no/such/file.ron"]);
+    check(&["--tuning", "no/such/file.ron", "--generate", "1"]);
+    check(&["--tcp", "nowhere"]);
+    check(&["--tcp", "0.0.0.0:0"]);
+    check(&["--nonsense"]);
+}
+
+#[test]
+fn services_of_a_file_get_what_they_want_and_write_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("services.ron");
+    let services = r#"(services: [
+        (name: "tools", filter: (kinds: [mcp])),
+        (name: "trouble", filter: (severity: warning), overflow: reject, queue: 100000),
+    ])"#;
+    std::fs::write(&config, services).expect("writes");
+    let (config, out) = (config.to_string_lossy(), folder.path().to_string_lossy());
+    let args = [
+        "--generate",
+        "1000",
+        "--config",
+        &config,
+        "--out",
+        &out,
+        "--json",
+    ];
+    let output = events(&args, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let object = json(&output);
+    for name in ["tools", "trouble"] {
+        let written = std::fs::read_to_string(folder.path().join(format!("{name}.ndjson")));
+        let written = written.expect("it is written");
+        let lines: Vec<Value> = written
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(object["services"][name]["delivered"], lines.len());
+        assert!(!lines.is_empty());
+        let wanted = |line: &Value| match name {
+            "tools" => line["kind"] == "mcp",
+            _ => line["severity"] != "info" && line["severity"] != "debug",
+        };
+        assert!(lines.iter().all(wanted), "{name}");
+    }
+}
+
+/// A command that goes on, and is ended by a signal.
+#[cfg(target_os = "linux")]
+struct Daemon(Child);
+
+#[cfg(target_os = "linux")]
+impl Daemon {
+    /// Starts it and waits until it says that it is ready.
+    fn start(args: &[&str]) -> (Self, Vec<String>) {
+        let mut child = command(args).spawn().expect("starts");
+        let mut told = Vec::new();
+        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
+        for line in errors.by_ref() {
+            let line = line.expect("text");
+            let ready = line == "ready";
+            told.push(line);
+            if ready {
+                break;
+            }
+        }
+        (Self(child), told)
+    }
+
+    fn ended(self) -> Output {
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(asked.expect("`kill` is there").success());
+        self.0.wait_with_output().expect("ends")
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wait_for_lines(path: &Path, lines: usize) {
+    let found = || {
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    while found() < lines {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    std::fs::write(&log, format!("{GOOD}\n")).expect("writes");
+    let (path, out) = (log.to_string_lossy(), folder.path().to_string_lossy());
+    let (daemon, told) = Daemon::start(&[
+        "--input",
+        &path,
+        "--follow",
+        "--tcp",
+        "127.0.0.1:0",
+        "--window",
+        "0",
+        "--services",
+        "1",
+        "--out",
+        &out,
+        "--json",
+    ]);
+    let address = told[0].strip_prefix("listening at ").expect("an address");
+    let audit = folder.path().join("audit.ndjson");
+    wait_for_lines(&audit, 1);
+    let mut client = TcpStream::connect(address).expect("listens");
+    writeln!(client, "{GOOD}").expect("sends");
+    wait_for_lines(&audit, 2);
+    std::fs::rename(&log, folder.path().join("log.1")).expect("renames");
+    std::fs::write(&log, format!("{GOOD}\n{GOOD}\n")).expect("writes");
+    wait_for_lines(&audit, 4);
+    let output = daemon.ended();
+    assert_eq!(output.status.code(), Some(0));
+    let object = json(&output);
+    assert_eq!(
+        (&object["events"], &object["delivered"]),
+        (&json!(4), &json!(4))
+    );
+    assert_eq!(object["ledger"]["dropped"], 0);
+}
