@@ -148,7 +148,7 @@ pub enum ServicesError {
     Unreadable(PathBuf, std::io::Error),
     /// It says something else.
     #[error("{0}:{1}")]
-    Wrong(PathBuf, ron::error::SpannedError),
+    Wrong(PathBuf, Box<ron::error::SpannedError>),
     /// There are none, or too many.
     #[error("{0}: there are {1} services; there may be 1 to {MOST}")]
     Count(PathBuf, usize),
@@ -179,7 +179,7 @@ pub fn read(path: PathBuf) -> Result<Vec<Service>, ServicesError> {
         ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
     let services = match options.from_str::<File>(&text) {
         Ok(File { services }) => services,
-        Err(error) => return Err(ServicesError::Wrong(path, error)),
+        Err(error) => return Err(ServicesError::Wrong(path, error.into())),
     };
     if !(1..=MOST).contains(&services.len()) {
         return Err(ServicesError::Count(path, services.len()));
@@ -226,10 +226,10 @@ fn example(at: usize) -> Service {
                 kinds: BTreeSet::from([first]),
                 ..Filter::default()
             };
-            if at % 3 == 0 {
+            if at.is_multiple_of(3) {
                 filter.kinds.insert(kinds[at / 3 % kinds.len()]);
             }
-            if at % 5 == 0 {
+            if at.is_multiple_of(5) {
                 filter.severity = Severity::Warning;
             }
             (format!("{}-{at}", first.name()), filter)
