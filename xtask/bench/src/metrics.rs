@@ -137,6 +137,8 @@ impl Metric {
             ("ns", v) if v >= 1e3 => format!("{:.1} us", value / 1e3),
             ("ns", _) => format!("{value:.1} ns"),
             ("bytes", v) if v >= 1024.0 * 1024.0 => format!("{:.1} MiB", value / 1024.0 / 1024.0),
+            ("bytes", v) if v >= 1024.0 => format!("{:.1} KiB", value / 1024.0),
+            ("bytes", _) => format!("{value:.0} B"),
             ("items/s", v) if v >= 1e6 => format!("{:.2} M/s", value / 1e6),
             ("items/s", v) if v >= 1e3 => format!("{:.1} k/s", value / 1e3),
             ("items/s", _) => format!("{value:.1} /s"),

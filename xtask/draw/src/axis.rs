@@ -264,6 +264,7 @@ impl Placed {
         match self.scale {
             Scale::Linear => linear_ticks(self.low, self.high, unit),
             Scale::Log if unit.is_binary() => powers(self.low, self.high, 2.0, &[1.0]),
+            Scale::Log if self.high / self.low < 3.0 => linear_ticks(self.low, self.high, unit),
             Scale::Log if self.high / self.low < 30.0 => {
                 powers(self.low, self.high, 10.0, &[1.0, 2.0, 5.0])
             }
@@ -434,6 +435,14 @@ mod tests {
             &[40.0, 200.0],
             800,
             &["50 ns", "100 ns", "200 ns"],
+        );
+        check(
+            &latency,
+            &[180.0, 320.0],
+            800,
+            &[
+                "180 ns", "200 ns", "220 ns", "240 ns", "260 ns", "280 ns", "300 ns", "320 ns",
+            ],
         );
     }
 

@@ -17,7 +17,7 @@ const LOWEST_CELL: u32 = 8;
 
 /// A heat map: a value for each pair of a row and a column.
 ///
-/// A value that is not a number has no colour. Where cells have room for it, their value is written in them.
+/// A value that is not a number has no colour. Where cells have room for it, their value is written in them, unless that is not wanted.
 ///
 /// ```
 /// use pipewright_draw::{Chart, HeatMap, Unit};
@@ -34,6 +34,7 @@ pub struct HeatMap {
     title: String,
     unit: Unit,
     log: bool,
+    written: bool,
     name: String,
     columns: Vec<String>,
     rows: Vec<(String, Vec<f64>)>,
@@ -46,6 +47,7 @@ impl HeatMap {
             title: title.into(),
             unit,
             log: false,
+            written: true,
             name: String::new(),
             columns: Vec::new(),
             rows: Vec::new(),
@@ -68,6 +70,13 @@ impl HeatMap {
     #[must_use]
     pub fn log(mut self) -> Self {
         self.log = true;
+        self
+    }
+
+    /// Writes no values into cells: for many of them, where the colours are what matters.
+    #[must_use]
+    pub fn colours_only(mut self) -> Self {
+        self.written = false;
         self
     }
 
@@ -161,7 +170,8 @@ impl HeatMap {
             Colour::Heat(part),
         )?;
         let text = self.unit.write(value);
-        if canvas::length(&text) + 4 <= layout.wide && layout.high >= TEXT + 4 {
+        let room = canvas::length(&text) + 4 <= layout.wide && layout.high >= TEXT + 4;
+        if self.written && room {
             let style = canvas::style(Colour::OnHeat(part), HPos::Center, VPos::Center);
             canvas::write(area, &text, (x + wide / 2, y + high / 2), &style)?;
         }

@@ -45,6 +45,7 @@ pub(super) fn heat_map(side: Side, timeline: &[Moment]) -> Option<HeatMap> {
         .map(|moment| format::digits(moment.end_ms / 1e3));
     let map = HeatMap::new(title, Unit::Count)
         .log()
+        .colours_only()
         .axes("seconds after the warm-up", ends);
     let rows = lengths(least, most);
     Some(rows.fold(map, |map, length| {
