@@ -192,7 +192,7 @@ built_on_them! {
         ending::Left,
         late::LateBatch,
         live::{Change, Retuning},
-        running::{Input, Running},
+        running::{Input, Monitor, Running},
         shared::PanicNote,
         simd::Level,
         source::Splittable,

@@ -1,6 +1,7 @@
 //! A run that is going on.
 
 mod input;
+mod monitor;
 
 use std::{fmt, marker::PhantomData, path::Path, sync::Arc, time::Duration};
 
@@ -27,7 +28,7 @@ use crate::{
     watch::Watching,
 };
 
-pub use self::input::Input;
+pub use self::{input::Input, monitor::Monitor};
 #[cfg(feature = "signals")]
 use crate::signals::Signals;
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use pipewright_spec::options::Priority;
+
 use super::{Answer, Answers, Call, CallError, Called, Desk, Refusal};
 use crate::{
     call_slots::{Asker, Slots},
@@ -55,12 +57,14 @@ impl<P: Blueprint> Itself<P> for P {
 pub struct Caller<P: Answers> {
     input: Arc<Ingress<P::Queued>>,
     desk: Desk<P>,
+    lane: Lane,
 }
 
 /// Where calls go.
 struct Counter<'c, P: Answers> {
     input: &'c Ingress<P::Queued>,
     slots: &'c Arc<Slots<Answer<P>>>,
+    lane: Lane,
 }
 
 /// How long a request waits for room.
@@ -144,6 +148,7 @@ impl<P: Blueprint> Running<P> {
         Caller {
             input: Arc::clone(self.ingress()),
             desk: self.desk().clone(),
+            lane: Lane::NORMAL,
         }
     }
 
@@ -154,11 +159,39 @@ impl<P: Blueprint> Running<P> {
         Counter {
             input: self.ingress(),
             slots: &self.desk().0,
+            lane: Lane::NORMAL,
         }
     }
 }
 
 impl<P: Answers> Caller<P> {
+    /// A handle whose requests go in a lane, as what [`Running::send_at`] sends; without, they go in that of
+    /// [`Priority::Normal`].
+    ///
+    /// ```
+    /// use pipewright::{Priority, pipeline};
+    ///
+    /// #[pipeline(reply = double)]
+    /// mod numbers {
+    ///     #[stage(from = input)]
+    ///     pub fn double(n: u64) -> u64 {
+    ///         n * 2
+    ///     }
+    /// }
+    ///
+    /// let run = numbers::pipeline().start(())?;
+    /// let urgent = run.caller().at(Priority::Critical);
+    /// assert_eq!(urgent.call(21)?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn at(&self, priority: Priority) -> Self {
+        Self {
+            lane: Lane::of(priority),
+            ..self.clone()
+        }
+    }
+
     /// Sends a request and waits for its answer, as [`Running::call`].
     ///
     /// # Errors
@@ -200,6 +233,7 @@ impl<P: Answers> Caller<P> {
         Counter {
             input: &self.input,
             slots: &self.desk.0,
+            lane: self.lane,
         }
     }
 }
@@ -223,9 +257,9 @@ impl<P: Answers> Counter<'_, P> {
         let (asker, answerer) = self.slots.ask();
         let called = Called::new(request, Call::of(answerer));
         let sent = match room {
-            Room::Now => self.input.send_now(Lane::NORMAL, called),
+            Room::Now => self.input.send_now(self.lane, called),
             Room::Until(until) => {
-                let how = self.input.until(Lane::NORMAL, until);
+                let how = self.input.until(self.lane, until);
                 self.input.send(how, called, until)
             }
         };
@@ -336,6 +370,7 @@ impl<P: Answers> Clone for Caller<P> {
         Self {
             input: Arc::clone(&self.input),
             desk: self.desk.clone(),
+            lane: self.lane,
         }
     }
 }
