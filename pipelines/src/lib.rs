@@ -5,4 +5,5 @@
 pub mod allocator;
 pub mod cli;
 pub mod events;
+pub mod http;
 pub mod txpool;
