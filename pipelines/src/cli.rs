@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{events, txpool};
+use crate::{events, gateway, txpool};
 
 /// Runs a ready-made pipeline.
 #[derive(Debug, Parser)]
@@ -17,6 +17,8 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Pipeline {
     Events(Box<events::cli::Args>),
+    Gateway(gateway::cli::Args),
+    PolicyServer(gateway::cli::ServerArgs),
     Txpool(txpool::cli::Args),
 }
 
@@ -25,6 +27,8 @@ enum Pipeline {
 pub fn main() -> ExitCode {
     match Args::parse().pipeline {
         Pipeline::Events(args) => events::cli::run(&args),
+        Pipeline::Gateway(args) => gateway::cli::run(&args),
+        Pipeline::PolicyServer(args) => gateway::cli::serve_policies(&args),
         Pipeline::Txpool(args) => txpool::cli::run(&args),
     }
 }

@@ -5,5 +5,6 @@
 pub mod allocator;
 pub mod cli;
 pub mod events;
+pub mod gateway;
 pub mod http;
 pub mod txpool;

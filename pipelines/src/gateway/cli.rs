@@ -1,0 +1,296 @@
+//! The command lines: the gateway, and a policy server for it to ask.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::builder::RangedU64ValueParser;
+use pipewright::Signals;
+
+use super::{
+    audit::AuditFile,
+    clock::{Clock, Time},
+    env::Config,
+    pdp,
+    policy::PolicySet,
+    run::{self, Failure, Outcome, Paths, Settings},
+};
+use crate::http::{Hosts, Limits, Server, bind};
+
+/// Decides who may do what: requests from a file or over HTTP, decided by policies in Rego, with a cache in front and an audit behind.
+///
+/// A request is `{"tenant": .., "subject": .., "action": .., "resource": ..}`, perhaps with `id` and `context`. With `--requests`
+/// each line is one, and each gets a line; `--listen` answers `POST /v1/authorize`, `GET /v1/status` and `GET /healthz`. When it is
+/// asked to end (SIGTERM, SIGINT) it finishes what it has taken in, for at most 25 s. Exits with 1 if a request got no answer or the
+/// run failed, 2 if the policies or the command line are wrong, 4 if it was not over in time.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("from").required(true).args(["requests", "listen"])))]
+pub struct Args {
+    /// A file of requests, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
+
+    /// Answer requests over HTTP here
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+
+    /// Write the answers there, one JSON object a line; `-` is standard output [default: `-`, but nowhere with --json]
+    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON object at the end instead of tables
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+
+    #[command(flatten)]
+    http: HttpArgs,
+
+    /// Write every answer down here, one JSON object a line; what cannot be written is denied
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+
+    /// Rotate the audit before it becomes longer than so many MiB
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20), requires = "audit")]
+    audit_mib: u64,
+
+    /// Keep so many older files of the audit
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=1_000), requires = "audit")]
+    audit_keep: u32,
+
+    /// Keep so many MiB of decisions; 0 keeps none
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
+    cache_mib: u64,
+
+    /// Decisions hold for so many seconds
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    cache_s: u64,
+
+    /// Ask a policy server first, such as `http://127.0.0.1:8181/v1/data/gateway/decision`; the policies here decide when it does not
+    #[arg(long, value_name = "URL")]
+    remote: Option<String>,
+
+    /// Wait so many milliseconds for the policy server
+    #[arg(long, value_name = "N", default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=60_000), requires = "remote")]
+    remote_ms: u64,
+
+    /// Let policies see this time instead of the present one, as in `2026-01-05T10:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    at: Option<Time>,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
+    workers: Option<usize>,
+
+    /// Numbers of the pipeline to change, in RON; read again when the file changes
+    #[arg(long, value_name = "FILE")]
+    tuning: Option<PathBuf>,
+}
+
+/// Which policies decide.
+#[derive(Debug, clap::Args)]
+struct PolicyArgs {
+    /// A folder of `.rego` files of `package gateway`, and perhaps `data.json`; read again when they change [default: built-in ones]
+    #[arg(long, value_name = "DIR")]
+    policy: Option<PathBuf>,
+
+    /// A policy may take so many milliseconds
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    policy_ms: u64,
+}
+
+/// Who may connect.
+#[derive(Debug, clap::Args)]
+struct HttpArgs {
+    /// Listen where other machines can connect; nothing checks who they are
+    #[arg(long)]
+    public: bool,
+
+    /// Answer to this name, too, besides addresses and `localhost`
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+}
+
+/// Answers questions about policies over HTTP, as `opa run --server` does: `POST /v1/data/gateway/decision`.
+#[derive(Debug, clap::Args)]
+pub struct ServerArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8181")]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+
+    #[command(flatten)]
+    http: HttpArgs,
+}
+
+impl PolicyArgs {
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.policy_ms)
+    }
+}
+
+impl HttpArgs {
+    fn hosts(&self) -> Hosts {
+        Hosts::allow(self.allow_host.iter().cloned())
+    }
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let audit = self.audit.as_ref().map(|path| AuditFile {
+            path: path.clone(),
+            most_bytes: self.audit_mib << 20,
+            keep: self.audit_keep,
+        });
+        let config = Config {
+            policy: self.policy.policy.clone(),
+            policy_limit: self.policy.limit(),
+            cache_bytes: self.cache_mib << 20,
+            cache_lasts: Duration::from_secs(self.cache_s),
+            remote: self.remote.clone(),
+            remote_limit: Duration::from_millis(self.remote_ms),
+            audit,
+            clock: self.at.map_or(Clock::System, Clock::Fixed),
+        };
+        Settings {
+            config,
+            workers: self.workers,
+            tuning: self.tuning.clone(),
+            ..Settings::default()
+        }
+    }
+
+    /// Where answers go, and whether the summary has standard output for itself.
+    fn output(&self) -> (Option<PathBuf>, bool) {
+        let to = match (&self.output, self.json) {
+            (None, true) => None,
+            (None, false) => Some(PathBuf::from("-")),
+            (Some(path), _) => Some(path.clone()),
+        };
+        let taken = to.as_ref().is_some_and(|path| path.as_os_str() == "-");
+        (to, !taken)
+    }
+}
+
+/// Runs the gateway as the command line asks.
+pub fn run(args: &Args) -> ExitCode {
+    let settings = args.settings();
+    let (to, mut summary_out) = args.output();
+    let tell = |line: &str| complain(line);
+    let ended = match (&args.requests, args.listen) {
+        (Some(from), _) => {
+            let from = from.clone();
+            run::on_file(&settings, &Paths { from, to }, tell)
+        }
+        (None, Some(address)) => {
+            summary_out = true;
+            bind(address, args.http.public)
+                .map_err(Failure::from)
+                .and_then(|listener| {
+                    let ready =
+                        |address| complain(&format!("listening on http://{address}/v1/authorize"));
+                    let limits = Limits::default();
+                    run::as_server(&settings, listener, args.http.hosts(), limits, ready, tell)
+                })
+        }
+        // The command line has one of the two.
+        (None, None) => return ExitCode::from(2),
+    };
+    match ended {
+        Ok(outcome) => report(args.json, summary_out, &outcome),
+        Err(failure) => refuse(&failure),
+    }
+}
+
+fn report(json: bool, summary_out: bool, outcome: &Outcome) -> ExitCode {
+    let text = match json {
+        true => outcome.summary.to_json().to_string(),
+        false => outcome.summary.to_string(),
+    };
+    let text = text.trim_end();
+    // Standard error that is closed leaves nobody to tell.
+    let written = match summary_out {
+        true => writeln!(io::stdout(), "{text}"),
+        false => writeln!(io::stderr(), "{text}"),
+    };
+    for problem in &outcome.problems {
+        complain(&format!("error: {problem}"));
+    }
+    match &outcome.lines {
+        Some(Err(error)) => complain(&format!("error: {error}")),
+        Some(Ok(done)) if done.unanswered > 0 => {
+            let first = done.first.as_deref().unwrap_or_default();
+            complain(&format!(
+                "error: {} requests got no answer: {first}",
+                done.unanswered
+            ));
+        }
+        Some(Ok(done)) if done.ended_early => {
+            complain("error: the run ended before the file did");
+        }
+        _ => {}
+    }
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ if outcome.is_good() => ExitCode::SUCCESS,
+        _ if outcome.is_late => ExitCode::from(4),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Tells why there was no run.
+fn refuse(failure: &Failure) -> ExitCode {
+    complain(&format!("error: {}", failure.to_string().trim_end()));
+    let is_usage = matches!(
+        failure,
+        Failure::Config(_) | Failure::Bind(_) | Failure::Tuning(_) | Failure::Start(_)
+    );
+    ExitCode::from(if is_usage { 2 } else { 1 })
+}
+
+/// Runs a policy server until the process is asked to end.
+pub fn serve_policies(args: &ServerArgs) -> ExitCode {
+    match policy_server(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => refuse(&failure),
+    }
+}
+
+fn policy_server(args: &ServerArgs) -> Result<(), Failure> {
+    let config = Config {
+        policy: args.policy.policy.clone(),
+        ..Config::default()
+    };
+    let files = config.files().map_err(super::env::ConfigError::from)?;
+    let set = PolicySet::compile(&files, None).map_err(super::env::ConfigError::from)?;
+    let listener = bind(args.listen, args.http.public)?;
+    let signals = Signals::listen()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let routes = pdp::routes(set, args.policy.limit());
+    let hosts = args.http.hosts();
+    let server = Server::start(listener, routes, hosts, Limits::default(), runtime.handle())?;
+    complain(&format!(
+        "listening on http://{}/v1/data/gateway/decision",
+        server.address()
+    ));
+    while signals.received() == 0 {
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    runtime.block_on(server.stop(Duration::from_secs(2)));
+    Ok(())
+}
+
+/// Standard error that is closed leaves nobody to tell.
+fn complain(message: &str) {
+    drop(writeln!(io::stderr(), "{message}"));
+}

@@ -1,0 +1,337 @@
+//! A run of the gateway, from its settings to what came out: on a file of requests, or as a server.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Write},
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use pipewright::{
+    Health, Ledger, Monitor, Report, RunError, Running, Signals, StartError, TuningError,
+};
+use tokio::runtime::{self, Runtime};
+
+use super::{
+    audit::Tally,
+    env::{Config, ConfigError, Env},
+    flow::gateway::{self, Pipeline},
+    lines::{self, Done, LinesError},
+    reload::{Reloader, Reloads},
+    serve::{self, Door},
+    summary::{self, Summary},
+};
+use crate::http::{BindError, Hosts, Limits, Server};
+
+/// What is on its way when the process is asked to end has so long to get to its end.
+const DRAIN: Duration = Duration::from_secs(25);
+/// Connections whose answers are written have so long to take them.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to decide.
+    pub config: Config,
+    /// How many threads work; as many as there are cores if not said.
+    pub workers: Option<usize>,
+    /// A tuning file, which is read again when it changes.
+    pub tuning: Option<PathBuf>,
+    /// How often the policies' folder is looked at, if there is one: 1 s.
+    pub reload: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            workers: None,
+            tuning: None,
+            reload: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// There is nothing to decide with.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing listens.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The requests cannot be read, or the answers have nowhere to go.
+    #[error("cannot open {}: {why}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        why: io::Error,
+    },
+    /// The tuning file cannot be used.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
+    /// The system gives no thread, signal or socket.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+    /// The pipeline cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The counts.
+    pub summary: Summary,
+    /// What was done of a file of requests.
+    pub lines: Option<Result<Done, LinesError>>,
+    /// What went wrong in the run itself, whatever was asked.
+    pub problems: Vec<String>,
+    /// The process was asked to end, and the run was not over in time.
+    pub is_late: bool,
+}
+
+impl Outcome {
+    /// Whether the run did its work, and everybody got an answer.
+    pub fn is_good(&self) -> bool {
+        let answered = match &self.lines {
+            None => true,
+            Some(Ok(done)) => done.unanswered == 0 && !done.ended_early,
+            Some(Err(_)) => false,
+        };
+        self.problems.is_empty() && answered
+    }
+}
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What its stages share.
+    pub env: Env,
+    run: Running<Pipeline>,
+    reloader: Option<Reloader>,
+    runtime: Runtime,
+}
+
+impl Settings {
+    /// Starts. `tell` is given a line when policies are loaded or refused later.
+    ///
+    /// # Errors
+    ///
+    /// If the policies are wrong, or the pipeline does not start.
+    pub fn start(&self, tell: impl Fn(&str) + Send + 'static) -> Result<Gateway, Failure> {
+        let env = self.config.env()?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let mut pipeline = gateway::pipeline().tokio(runtime.handle().clone());
+        if let Some(path) = &self.tuning {
+            pipeline = pipeline.watch_tuning(path)?;
+        }
+        if let Some(workers) = self.workers {
+            pipeline = pipeline.workers(workers);
+        }
+        let run = pipeline.start(env.clone())?;
+        let reloader = self.reloader(&env, tell)?;
+        Ok(Gateway {
+            env,
+            run,
+            reloader,
+            runtime,
+        })
+    }
+
+    fn reloader(
+        &self,
+        env: &Env,
+        tell: impl Fn(&str) + Send + 'static,
+    ) -> Result<Option<Reloader>, Failure> {
+        let Some(folder) = &self.config.policy else {
+            return Ok(None);
+        };
+        let files = self.config.files().map_err(ConfigError::from)?;
+        let policies = Arc::clone(&env.policies);
+        let started = Reloader::start(folder.clone(), files, policies, self.reload, tell)?;
+        Ok(Some(started))
+    }
+}
+
+impl Gateway {
+    /// A handle that calls it.
+    pub fn caller(&self) -> pipewright::Caller<Pipeline> {
+        self.run.caller()
+    }
+
+    /// A handle that looks at it.
+    pub fn monitor(&self) -> Monitor<Pipeline> {
+        self.run.monitor()
+    }
+
+    /// What became of the policies' files.
+    pub fn reloads(&self) -> Reloads {
+        self.reloader
+            .as_ref()
+            .map(Reloader::seen)
+            .unwrap_or_default()
+    }
+
+    /// Serves over HTTP what [`bind`](crate::http::bind) made.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+        hosts: Hosts,
+        limits: Limits,
+    ) -> Result<Server, Failure> {
+        let (env, monitor) = (self.env.clone(), self.run.monitor());
+        let seen = self.reloader.as_ref().map(Reloader::handle);
+        let status = move || {
+            let health = monitor.health();
+            let goes_on = !matches!(health, Health::Stopped(_));
+            let reloads = seen.as_ref().map(|seen| seen.seen()).unwrap_or_default();
+            let status = summary::status(&env, &monitor.metrics(), &health, &reloads);
+            (goes_on, status)
+        };
+        let door = Door::new(self.env.clone(), &self.run.caller(), Box::new(status));
+        let routes = serve::routes(Arc::new(door));
+        let handle = self.runtime.handle();
+        Ok(Server::start(listener, routes, hosts, limits, handle)?)
+    }
+
+    /// Asks about each line of a file, and writes the answers.
+    pub fn ask_all(&self, from: impl io::BufRead, to: impl Write) -> Result<Done, LinesError> {
+        let caller = self.run.caller();
+        self.runtime.block_on(lines::ask_all(from, to, &caller))
+    }
+
+    /// Waits until the process is asked to end; finishes what was taken in, and lets the server write it.
+    pub fn wait_for(self, signals: &Signals, server: Option<Server>) -> Outcome {
+        let Self {
+            env,
+            run,
+            reloader,
+            runtime,
+        } = self;
+        let ended = run.wait_for(signals, DRAIN);
+        if let Some(server) = server {
+            runtime.block_on(server.stop(CLOSE));
+        }
+        outcome(&env, reloader, ended, None)
+    }
+
+    /// Finishes what was taken in, and ends.
+    pub fn drain(self, lines: Option<Result<Done, LinesError>>) -> Outcome {
+        let Self {
+            env,
+            run,
+            reloader,
+            runtime,
+        } = self;
+        let ended = run.drain_within(DRAIN);
+        let outcome = outcome(&env, reloader, ended, lines);
+        drop(runtime);
+        outcome
+    }
+}
+
+type Ended = Result<Report<Pipeline>, Box<pipewright::Failed<Pipeline>>>;
+
+fn outcome(
+    env: &Env,
+    reloader: Option<Reloader>,
+    ended: Ended,
+    lines: Option<Result<Done, LinesError>>,
+) -> Outcome {
+    let (report, error) = match ended {
+        Ok(report) => (report, None),
+        Err(failed) => (failed.report, Some(failed.error)),
+    };
+    let reloads = reloader.as_ref().map(Reloader::seen).unwrap_or_default();
+    let notes = report.panics().iter();
+    let mut problems: Vec<_> = notes
+        .map(|note| format!("`{}` panicked: {}", note.stage, note.message))
+        .collect();
+    problems.extend(error.as_ref().map(ToString::to_string));
+    let ledger: Ledger = report.ledger();
+    if !ledger.is_balanced() {
+        problems.push("the ledger does not balance".to_owned());
+    }
+    let tally: Tally = env.tally();
+    Outcome {
+        summary: Summary::of(tally, reloads, &report),
+        lines,
+        problems,
+        is_late: matches!(error, Some(RunError::Deadline { .. })),
+    }
+}
+
+/// Where requests come from and answers go.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The requests; `-` is standard input.
+    pub from: PathBuf,
+    /// The answers; `-` is standard output. Without, they are counted only.
+    pub to: Option<PathBuf>,
+}
+
+/// Runs on a file of requests.
+///
+/// # Errors
+///
+/// If nothing could begin. What goes wrong later is in the outcome.
+pub fn on_file(
+    settings: &Settings,
+    paths: &Paths,
+    tell: impl Fn(&str) + Send + 'static,
+) -> Result<Outcome, Failure> {
+    let from: Box<dyn io::BufRead> = match paths.from.to_str() {
+        Some("-") => Box::new(BufReader::new(io::stdin())),
+        _ => Box::new(BufReader::new(open(&paths.from, File::open(&paths.from))?)),
+    };
+    let to: Box<dyn Write> = match &paths.to {
+        None => Box::new(io::sink()),
+        Some(path) if path.as_os_str() == "-" => Box::new(BufWriter::new(io::stdout())),
+        Some(path) => Box::new(BufWriter::new(open(path, File::create(path))?)),
+    };
+    let gateway = settings.start(tell)?;
+    let done = gateway.ask_all(from, to);
+    Ok(gateway.drain(Some(done)))
+}
+
+fn open(path: &std::path::Path, opened: io::Result<File>) -> Result<File, Failure> {
+    opened.map_err(|why| Failure::Open {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+/// Serves until the process is asked to end. `ready` is told where.
+///
+/// # Errors
+///
+/// If nothing could begin. What goes wrong later is in the outcome.
+pub fn as_server(
+    settings: &Settings,
+    listener: TcpListener,
+    hosts: Hosts,
+    limits: Limits,
+    ready: impl FnOnce(SocketAddr),
+    tell: impl Fn(&str) + Send + 'static,
+) -> Result<Outcome, Failure> {
+    let signals = Signals::listen()?;
+    let gateway = settings.start(tell)?;
+    let server = gateway.serve(listener, hosts, limits)?;
+    ready(server.address());
+    Ok(gateway.wait_for(&signals, Some(server)))
+}

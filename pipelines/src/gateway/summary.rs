@@ -1,0 +1,252 @@
+//! What a run says: a table for people, one JSON object for programs, and how it is while it goes on.
+
+use std::{fmt, time::Duration};
+
+use pipewright::{GuardMetrics, Health, Ledger, Metrics, Report, StageMetrics};
+use serde_json::{Map, Value, json};
+
+use super::{
+    audit::Tally,
+    env::Env,
+    flow::gateway::Pipeline,
+    reload::Reloads,
+    stages::{ask, lookup},
+    types::By,
+};
+use crate::allocator;
+
+/// What came out of a run.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The answers.
+    pub tally: Tally,
+    /// The policies' files.
+    pub reloads: Reloads,
+    /// The run's own account of its items.
+    pub ledger: Ledger,
+    /// How the run was when it ended.
+    pub health: Health,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What the remote decision point was asked.
+    remote: Asked,
+}
+
+/// What became of questions to the remote decision point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    sent: u64,
+    failed: u64,
+    diverted: u64,
+    opened: u64,
+}
+
+impl Asked {
+    fn of(metrics: &Metrics<Pipeline>) -> Self {
+        let stage: &StageMetrics = metrics.stage::<ask>();
+        let guard: Option<&GuardMetrics> = stage.guard.as_ref();
+        Self {
+            sent: stage.sent,
+            failed: stage.failed,
+            diverted: guard.map_or(0, |guard| guard.diverted),
+            opened: guard.map_or(0, |guard| guard.breaker.changes),
+        }
+    }
+
+    fn to_json(self) -> Value {
+        json!({
+            "answered": self.sent,
+            "failed": self.failed,
+            "diverted": self.diverted,
+            "breaker_changes": self.opened,
+        })
+    }
+}
+
+impl Summary {
+    /// Of a run that has ended.
+    pub fn of(tally: Tally, reloads: Reloads, report: &Report<Pipeline>) -> Self {
+        Self {
+            tally,
+            reloads,
+            ledger: report.ledger(),
+            health: report.health().clone(),
+            elapsed: report.elapsed(),
+            remote: Asked::of(report.metrics()),
+        }
+    }
+
+    /// The object that `--json` prints.
+    pub fn to_json(&self) -> Value {
+        let mut all = counts(&self.tally, &self.reloads);
+        all.extend([
+            ("allocator".to_owned(), allocator::to_json()),
+            ("elapsed_s".to_owned(), json!(self.elapsed.as_secs_f64())),
+            ("answers_per_s".to_owned(), json!(self.rate())),
+            ("ledger".to_owned(), ledger(&self.ledger)),
+            ("health".to_owned(), json!(self.health.to_string())),
+            ("remote".to_owned(), self.remote.to_json()),
+        ]);
+        Value::Object(all)
+    }
+
+    fn rate(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 {
+            self.tally.answers as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tally,
+            reloads,
+            ledger,
+            remote,
+            ..
+        } = self;
+        let answers = tally.answers;
+        let seconds = self.elapsed.as_secs_f64();
+        let plural = if answers == 1 { "request" } else { "requests" };
+        writeln!(
+            f,
+            "{answers} {plural} in {seconds:.3} s, {:.0} a second",
+            self.rate()
+        )?;
+        writeln!(f, "  {:<20} {:>12}", "allowed", tally.allowed)?;
+        writeln!(f, "  {:<20} {:>12}", "denied", answers - tally.allowed)?;
+        for (code, count) in &tally.codes {
+            writeln!(f, "    {:<18} {count:>12}", code.name())?;
+        }
+        for (by, count) in &tally.by {
+            writeln!(f, "  {:<20} {count:>12}", format!("by {}", by.name()))?;
+        }
+        if *remote != Asked::default() {
+            let Asked {
+                sent,
+                failed,
+                diverted,
+                opened,
+            } = remote;
+            writeln!(
+                f,
+                "  remote: {sent} answered, {failed} failed, {diverted} not asked, {opened} changes of the breaker"
+            )?;
+        }
+        if reloads.loaded + reloads.refused > 0 {
+            writeln!(
+                f,
+                "  policies: {} loaded, {} refused",
+                reloads.loaded, reloads.refused
+            )?;
+        }
+        if tally.audited + tally.failed_writes > 0 {
+            let (audited, failed, rotated) = (tally.audited, tally.failed_writes, tally.rotated);
+            writeln!(
+                f,
+                "  audit: {audited} lines, {rotated} rotated, {failed} writes failed"
+            )?;
+        }
+        let word = if ledger.is_balanced() {
+            "balanced"
+        } else {
+            "NOT balanced"
+        };
+        writeln!(
+            f,
+            "ledger, {word}: {} received + {} created = {} delivered + {} filtered + {} failed + {} panicked + {} dropped + {} in flight",
+            ledger.received,
+            ledger.created,
+            ledger.delivered,
+            ledger.filtered,
+            ledger.failed,
+            ledger.panicked,
+            ledger.dropped,
+            ledger.in_flight,
+        )
+    }
+}
+
+/// How a run is while it goes on.
+pub fn status(env: &Env, metrics: &Metrics<Pipeline>, health: &Health, reloads: &Reloads) -> Value {
+    let mut all = counts(&env.tally(), reloads);
+    let found = metrics.stage::<lookup>();
+    let cache = json!({
+        "entries": env.cache.len(),
+        "bytes": env.cache.bytes(),
+        "looked_up": found.received,
+    });
+    all.extend([
+        ("health".to_owned(), json!(health.to_string())),
+        ("policy".to_owned(), json!(env.policies.current().revision)),
+        ("cache".to_owned(), cache),
+        ("remote".to_owned(), Asked::of(metrics).to_json()),
+    ]);
+    Value::Object(all)
+}
+
+fn counts(tally: &Tally, reloads: &Reloads) -> Map<String, Value> {
+    let codes: Map<_, _> = tally
+        .codes
+        .iter()
+        .map(|(code, count)| (code.name().to_owned(), json!(count)))
+        .collect();
+    let by: Map<_, _> = tally
+        .by
+        .iter()
+        .map(|(by, count)| (by.name().to_owned(), json!(count)))
+        .collect();
+    let all = [
+        ("requests", json!(tally.answers)),
+        ("allowed", json!(tally.allowed)),
+        ("denied", json!(tally.answers - tally.allowed)),
+        ("codes", Value::Object(codes)),
+        ("by", Value::Object(by)),
+        (
+            "audit",
+            json!({
+                "lines": tally.audited,
+                "failed_writes": tally.failed_writes,
+                "rotated": tally.rotated,
+                "failing": tally.failing,
+            }),
+        ),
+        (
+            "policies",
+            json!({"loaded": reloads.loaded, "refused": reloads.refused, "wrong": reloads.wrong}),
+        ),
+    ];
+    all.map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+fn ledger(ledger: &Ledger) -> Value {
+    json!({
+        "balanced": ledger.is_balanced(),
+        "received": ledger.received,
+        "created": ledger.created,
+        "delivered": ledger.delivered,
+        "filtered": ledger.filtered,
+        "failed": ledger.failed,
+        "panicked": ledger.panicked,
+        "dropped": ledger.dropped,
+        "in_flight": ledger.in_flight,
+    })
+}
+
+impl By {
+    /// The word in summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Engine => "engine",
+            Self::Remote => "remote",
+            Self::Gateway => "gateway",
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! `pipewright gateway` as a user runs it: its output, its exit codes, its messages.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    allows, asks,
+    client::{get, post},
+    policy,
+};
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str], input: &[u8]) -> Output {
+    let mut child = command(args).spawn().expect("it starts");
+    // A command that does not read its input may be gone already.
+    drop(child.stdin.take().expect("piped").write_all(input));
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn lines(bytes: &[u8]) -> Vec<Value> {
+    let text = text(bytes);
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON object"));
+    lines.collect()
+}
+
+#[test]
+fn each_line_of_a_file_gets_a_line_in_its_order() {
+    let good = asks("ann", "write", "doc:1");
+    let input = format!(
+        "{good}\n\nnonsense\n{}\n{}\n{good}",
+        "x".repeat(100_000),
+        asks("bob", "write", "doc:1")
+    );
+    let mut input = input.into_bytes();
+    input.extend_from_slice(b"\n\xff\n");
+    let output = run(&["gateway", "--requests", "-"], &input);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let found: Vec<_> = lines(&output.stdout)
+        .iter()
+        .map(|line| {
+            (
+                line["line"].as_u64(),
+                line["allow"].as_bool(),
+                line["code"].as_str().map(str::to_owned),
+            )
+        })
+        .collect();
+    let expect = [
+        (1, true, "decided"),
+        (3, false, "malformed"),
+        (4, false, "malformed"),
+        (5, false, "decided"),
+        (6, true, "decided"),
+        (7, false, "malformed"),
+    ];
+    let expect = expect.map(|(line, allow, code)| (Some(line), Some(allow), Some(code.to_owned())));
+    assert_eq!(found, expect);
+    let summary = text(&output.stderr);
+    assert!(summary.starts_with("6 requests in "), "{summary}");
+    assert!(
+        summary.contains("ledger, balanced: 6 received"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn the_json_object_has_these_keys_and_answers_go_to_their_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let input: String = (0..1_000)
+        .map(|n| asks(&format!("s{}", n % 10), "read", "doc:1") + "\n")
+        .collect();
+    fs::write(path("requests"), input).expect("it can be written");
+    let args = [
+        "gateway",
+        "--requests",
+        &path("requests"),
+        "--json",
+        "--output",
+        &path("answers"),
+        "--audit",
+        &path("audit"),
+    ];
+    let output = run(&args, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let keys: Vec<_> = object
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expect = [
+        "allocator",
+        "allowed",
+        "answers_per_s",
+        "audit",
+        "by",
+        "codes",
+        "denied",
+        "elapsed_s",
+        "health",
+        "ledger",
+        "policies",
+        "remote",
+        "requests",
+    ];
+    assert_eq!(keys, expect);
+    assert_eq!(
+        (&object["requests"], &object["ledger"]["balanced"]),
+        (&json!(1_000), &json!(true))
+    );
+    assert_eq!(object["audit"]["lines"], 1_000);
+    let answers = lines(&fs::read(path("answers")).expect("it is written"));
+    let numbers = answers.iter().map(|answer| answer["line"].as_u64());
+    assert!(numbers.eq((1..=1_000).map(Some)));
+    let audited = lines(&fs::read(path("audit")).expect("it is written"));
+    assert_eq!(audited.len(), 1_000);
+    assert!(
+        audited
+            .iter()
+            .all(|line| line["tenant"] == "acme" && line["time"].is_string())
+    );
+}
+
+#[test]
+fn a_time_can_be_chosen() {
+    let pay = asks("bob", "pay", "invoice:1");
+    let check = |at: &str, expect: bool| {
+        let output = run(&["gateway", "--requests", "-", "--at", at], pay.as_bytes());
+        assert_eq!(lines(&output.stdout)[0]["allow"], expect, "{at}");
+    };
+    check("2026-01-05T10:00:00Z", true);
+    check("2026-01-05T20:00:00Z", false);
+    check("2026-01-05T20:00:00+10:00", true);
+}
+
+#[test]
+fn what_is_typed_wrongly_is_told_with_what_to_type() {
+    let bad = policy("package gateway\n\ndecision := {\"allow\": tru\n", None);
+    let bad = bad.path().to_str().expect("UTF-8");
+    let check = |args: &[&str], code: i32, expect: &str| {
+        let output = run(&[&["gateway"], args].concat(), b"");
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+        assert!(errors.contains(expect), "{errors}");
+    };
+    check(&[], 2, "--requests");
+    check(
+        &["--requests", "-", "--listen", "127.0.0.1:0"],
+        2,
+        "cannot be used with",
+    );
+    check(
+        &["--requests", "no/such/file"],
+        1,
+        "error: cannot open no/such/file: No such file",
+    );
+    check(
+        &["--requests", "-", "--policy", "no/such/folder"],
+        2,
+        "cannot read no/such/folder",
+    );
+    check(&["--requests", "-", "--policy", bad], 2, "policy.rego:");
+    check(
+        &["--requests", "-", "--remote", "localhost"],
+        2,
+        "help: write something like `http://",
+    );
+    check(
+        &["--requests", "-", "--at", "noon"],
+        2,
+        "invalid value 'noon'",
+    );
+    check(
+        &["--requests", "-", "--output", "no/such/folder/file"],
+        1,
+        "cannot open no/such/folder/file",
+    );
+    check(
+        &["--listen", "0.0.0.0:0"],
+        2,
+        "help: listen on 127.0.0.1, or add `--public`",
+    );
+    check(&["--listen", "localhost"], 2, "invalid value");
+    check(
+        &["--requests", "-", "--workers", "0"],
+        2,
+        "0 is not in 1..=64",
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_that_cannot_be_written_fail_the_run() {
+    let input: String = (0..10)
+        .map(|n| asks(&format!("s{n}"), "read", "doc:1") + "\n")
+        .collect();
+    let output = run(
+        &["gateway", "--requests", "-", "--output", "/dev/full"],
+        input.as_bytes(),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("error: cannot write the answers: No space left"),
+        "{errors}"
+    );
+}
+
+/// A server, and where it listens.
+fn serving(
+    args: &[&str],
+) -> (
+    Child,
+    std::net::SocketAddr,
+    BufReader<std::process::ChildStderr>,
+) {
+    let mut child = command(args).spawn().expect("it starts");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    errors.read_line(&mut line).expect("it tells where");
+    let address = line
+        .strip_prefix("listening on http://")
+        .and_then(|rest| rest.split_once('/'));
+    let address = address.unwrap_or_else(|| panic!("{line}")).0;
+    (child, address.parse().expect("an address"), errors)
+}
+
+#[cfg(target_os = "linux")]
+fn ask_to_end(child: &Child) {
+    let asked = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(asked.expect("`kill` is there").success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_answers_until_it_is_asked_to_end_and_then_tells_what_it_did() {
+    let folder = policy(&allows("here"), None);
+    let dir = folder.path().to_str().expect("UTF-8");
+    let (child, address, _errors) = serving(&[
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--policy",
+        dir,
+        "--json",
+    ]);
+    for n in 0..3 {
+        let answer = post(
+            address,
+            "/v1/authorize",
+            asks(&format!("s{n}"), "read", "doc:1").as_bytes(),
+        );
+        assert_eq!(
+            (answer.status, &answer.json()["reason"]),
+            (200, &json!("here"))
+        );
+    }
+    assert_eq!(get(address, "/healthz").status, 200);
+    ask_to_end(&child);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(
+        (&object["requests"], &object["ledger"]["received"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(object["ledger"]["dropped"], 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gateway_asks_a_policy_server() {
+    let folder = policy(&allows("there"), None);
+    let dir = folder.path().to_str().expect("UTF-8");
+    let (server, at, _errors) =
+        serving(&["policy-server", "--listen", "127.0.0.1:0", "--policy", dir]);
+    let url = format!("http://{at}/v1/data/gateway/decision");
+    let input = asks("ann", "read", "doc:1");
+    let output = run(
+        &[
+            "gateway",
+            "--requests",
+            "-",
+            "--remote",
+            &url,
+            "--remote-ms",
+            "30000",
+        ],
+        input.as_bytes(),
+    );
+    let answer = &lines(&output.stdout)[0];
+    assert_eq!(
+        (&answer["by"], &answer["reason"]),
+        (&json!("remote"), &json!("there"))
+    );
+    ask_to_end(&server);
+    let output = server.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+}
