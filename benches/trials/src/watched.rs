@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -33,6 +33,7 @@ struct Seen {
     busy_ns: AtomicU64,
     allocations: AtomicU64,
     bytes: AtomicU64,
+    kept: AtomicI64,
 }
 
 impl Watch {
@@ -46,6 +47,7 @@ impl Watch {
         seen.allocations
             .fetch_add(after.allocations - before.allocations, Relaxed);
         seen.bytes.fetch_add(after.bytes - before.bytes, Relaxed);
+        seen.kept.fetch_add(after.live - before.live, Relaxed);
         result
     }
 
@@ -57,6 +59,7 @@ impl Watch {
             busy_ns: seen.busy_ns.load(Relaxed),
             allocations: seen.allocations.load(Relaxed),
             bytes: seen.bytes.load(Relaxed),
+            kept: seen.kept.load(Relaxed),
         };
         stages.map(share).collect()
     }
@@ -125,6 +128,7 @@ pub(crate) fn run(request: &Request, allocations: Allocations) -> Trial {
         now.busy_ns -= before.busy_ns;
         now.allocations -= before.allocations;
         now.bytes -= before.bytes;
+        now.kept -= before.kept;
     }
     events::finish(run)?;
     let items = rounds * TOGETHER;

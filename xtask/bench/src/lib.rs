@@ -6,8 +6,14 @@ pub mod load;
 pub mod protocol;
 pub mod random;
 
-#[cfg(feature = "tool")]
+#[cfg(feature = "shared")]
+pub mod canary;
+#[cfg(feature = "shared")]
+pub mod fingerprint;
+#[cfg(feature = "shared")]
 pub mod stats;
+#[cfg(feature = "shared")]
+pub mod whole;
 
 #[cfg(feature = "tool")]
 mod commands;

@@ -1,137 +1,14 @@
-//! The machine: what has to be the same for two results to be comparable, and what it did while a trial ran.
+//! What the machine did while a trial ran.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::random::Random;
-
-/// What a machine is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Machine {
-    /// A digest of the fields: results of different classes are not compared.
-    pub(crate) class: String,
-    pub(crate) fields: BTreeMap<String, String>,
-}
-
-/// Files with one value.
-const FILES: &[(&str, &str)] = &[
-    (
-        "clocksource",
-        "sys/devices/system/clocksource/clocksource0/current_clocksource",
-    ),
-    (
-        "governor",
-        "sys/devices/system/cpu/cpufreq/policy0/scaling_governor",
-    ),
-    ("no_turbo", "sys/devices/system/cpu/intel_pstate/no_turbo"),
-    ("numa_nodes", "sys/devices/system/node/online"),
-    ("cpus_online", "sys/devices/system/cpu/online"),
-    ("smt", "sys/devices/system/cpu/smt/control"),
-    ("thp", "sys/kernel/mm/transparent_hugepage/enabled"),
-    (
-        "mitigations",
-        "sys/devices/system/cpu/vulnerabilities/spectre_v2",
-    ),
-];
-
-impl Machine {
-    /// The machine below this root, which is `/` outside of tests.
-    pub(crate) fn read(root: &Path) -> Self {
-        let mut fields = BTreeMap::new();
-        let mut set = |name: &str, value: Option<String>| {
-            fields.insert(
-                name.to_owned(),
-                value.unwrap_or_else(|| "unknown".to_owned()),
-            );
-        };
-        let text = |path: &str| fs::read_to_string(root.join(path)).ok();
-        for (name, path) in FILES {
-            set(name, text(path).map(|text| text.trim().to_owned()));
-        }
-        let cpuinfo = text("proc/cpuinfo").unwrap_or_default();
-        set(
-            "cpu_model",
-            field(&cpuinfo, "model name").or_else(|| field(&cpuinfo, "CPU part")),
-        );
-        let flags = field(&cpuinfo, "flags");
-        let guest = |flags: String| flags.split(' ').any(|flag| flag == "hypervisor");
-        set("hypervisor", flags.map(|flags| guest(flags).to_string()));
-        let status = text("proc/self/status").unwrap_or_default();
-        set("cpus_allowed", field(&status, "Cpus_allowed_list"));
-        let release = text("proc/sys/kernel/osrelease");
-        set("kernel", release.as_deref().map(major_minor));
-        set("arch", Some(std::env::consts::ARCH.to_owned()));
-        let quota = text("sys/fs/cgroup/cpu.max").map(|text| text.trim().to_owned());
-        set("quota", quota);
-        Self {
-            class: class(&fields),
-            fields,
-        }
-    }
-
-    /// The fields that differ, with both values.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let mut names: Vec<&String> = self.fields.keys().chain(other.fields.keys()).collect();
-        names.sort();
-        names.dedup();
-        let value = |machine: &Self, name: &str| {
-            machine
-                .fields
-                .get(name)
-                .map_or("absent", String::as_str)
-                .to_owned()
-        };
-        let different = names
-            .into_iter()
-            .filter(|name| self.fields.get(*name) != other.fields.get(*name));
-        different
-            .map(|name| {
-                format!(
-                    "{name}: `{}` and `{}`",
-                    value(self, name),
-                    value(other, name)
-                )
-            })
-            .collect()
-    }
-}
-
-fn field(text: &str, name: &str) -> Option<String> {
-    let line = text
-        .lines()
-        .find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-/// `6.18.44-foo` is 6.18.
-fn major_minor(release: &str) -> String {
-    release
-        .trim()
-        .split('.')
-        .take(2)
-        .collect::<Vec<&str>>()
-        .join(".")
-}
-
-/// The first half of the digest of all fields.
-fn class(fields: &BTreeMap<String, String>) -> String {
-    let mut hasher = Sha256::new();
-    for (name, value) in fields {
-        hasher.update(format!("{name}={value}\n"));
-    }
-    hasher.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
+use crate::canary::Work;
+pub(crate) use crate::fingerprint::Machine;
 
 /// What the machine has counted, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -160,6 +37,8 @@ pub(crate) struct Meanwhile {
 
 /// Shorter times have too few ticks to say who worked.
 const FEWEST_TICKS: u64 = 40;
+/// A single tick is what the clock can tell, and of a short time already a large share.
+const FEWEST_STOLEN: u64 = 2;
 
 impl Counters {
     pub(crate) fn read(root: &Path) -> Self {
@@ -208,8 +87,13 @@ impl Counters {
         let share = |ticks: u64| ticks as f64 / total.max(1) as f64;
         let busy = later.busy.saturating_sub(self.busy);
         let ours = later.children.saturating_sub(self.children);
+        let stolen = later.steal.saturating_sub(self.steal);
         Meanwhile {
-            steal: share(later.steal.saturating_sub(self.steal)),
+            steal: if stolen >= FEWEST_STOLEN {
+                share(stolen)
+            } else {
+                0.0
+            },
             foreign: (total >= FEWEST_TICKS).then(|| share(busy.saturating_sub(ours))),
             throttled: later.throttled.saturating_sub(self.throttled),
         }
@@ -226,14 +110,13 @@ fn numbers(text: &str) -> Vec<u64> {
 /// between the interruptions that a longer one meets. It sees what counters do not: a lower frequency, a neighbour in the same
 /// core.
 pub(crate) fn canary() -> Duration {
-    let once = |seed: u64| {
-        let begun = Instant::now();
-        let mut random = Random(seed);
-        let sum = (0..40_000).fold(0_u64, |sum, _| sum.wrapping_add(random.next_u64()));
-        std::hint::black_box(sum);
-        begun.elapsed()
-    };
-    (0..40).map(once).min().unwrap_or_default()
+    static WORK: LazyLock<Work> = LazyLock::new(Work::default);
+    const TRIES: usize = 40;
+    const PART: f64 = 1.0 / 500.0;
+    (0..TRIES)
+        .map(|_| WORK.round(PART))
+        .min()
+        .unwrap_or_default()
 }
 
 /// By how much `canary` takes longer than it did, as a share, and how long it takes now. Whoever shares a core with a neighbour
@@ -295,36 +178,6 @@ mod tests {
         root
     }
 
-    const CPUINFO: &str = "processor : 0\nmodel name\t: Fast 9000\nflags\t\t: fpu hypervisor sse\n";
-
-    #[test]
-    fn the_fields_are_read_and_what_is_not_there_is_unknown() {
-        let root = root(&[
-            ("proc/cpuinfo", CPUINFO),
-            ("proc/sys/kernel/osrelease", "6.18.44-any\n"),
-            ("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1\n"),
-        ]);
-        let machine = Machine::read(root.path());
-        let check = |name: &str, expect: &str| assert_eq!(machine.fields[name], expect, "{name}");
-        check("cpu_model", "Fast 9000");
-        check("hypervisor", "true");
-        check("kernel", "6.18");
-        check("cpus_allowed", "0-1");
-        check("governor", "unknown");
-    }
-
-    #[test]
-    fn another_machine_is_another_class_and_the_fields_say_why() {
-        let one = Machine::read(root(&[("proc/cpuinfo", CPUINFO)]).path());
-        let other = Machine::read(root(&[("proc/cpuinfo", &CPUINFO.replace("9000", "1"))]).path());
-        assert_ne!(one.class, other.class);
-        assert_eq!(
-            one.differences(&other),
-            ["cpu_model: `Fast 9000` and `Fast 1`"]
-        );
-        assert!(one.differences(&one).is_empty());
-    }
-
     #[test]
     fn what_others_took_is_told_apart_from_what_trials_took() {
         let at = |user: u64, idle: u64, steal: u64, children: u64, throttled: u64| {
@@ -348,5 +201,6 @@ mod tests {
             }
         );
         assert_eq!(at(0, 0, 0, 0, 0).until(at(5, 5, 0, 5, 0)).foreign, None);
+        assert_eq!(at(0, 0, 0, 0, 0).until(at(5, 5, 1, 5, 0)).steal, 0.0);
     }
 }

@@ -6,9 +6,11 @@ use crate::{
 };
 
 /// Bytes that stay behind with each item.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Leak {
     pub(crate) bytes_per_item: f64,
+    /// The stage that keeps as many; none if no stage keeps any, or the scenario does not tell.
+    pub(crate) stage: Option<String>,
     /// How likely memory that does not leak is to look so.
     pub(crate) p: f64,
 }
@@ -29,10 +31,22 @@ pub(crate) fn leak(answer: &Answer) -> Option<Leak> {
     let grows = |half| theil_sen(half).is_some_and(|slope| slope > 0.0);
     let trend = mann_kendall(&live);
     let items = answer.stages.first()?.items as f64 / live.len() as f64;
+    let bytes_per_item = slope / items;
     (grows(first) && grows(second) && trend.p < 0.01).then(|| Leak {
-        bytes_per_item: slope / items,
+        bytes_per_item,
+        stage: keeping(&answer.stages, bytes_per_item),
         p: trend.p,
     })
+}
+
+/// The stage that keeps about so many bytes of an item. Stages that make what others free keep more, so it is not the one that keeps
+/// most.
+fn keeping(stages: &[StageShare], bytes: f64) -> Option<String> {
+    let kept = |stage: &StageShare| stage.kept as f64 / stage.items.max(1) as f64;
+    let keeps = stages.iter().filter(|stage| kept(stage) > FEW);
+    let far = |stage: &&StageShare| (kept(stage) / bytes).ln().abs();
+    let nearest = keeps.min_by(|a, b| far(a).total_cmp(&far(b)))?;
+    Some(nearest.name.clone())
 }
 
 /// More allocations an item than this are no table that grows late.
@@ -82,6 +96,7 @@ mod tests {
             busy_ns,
             allocations,
             bytes: 0,
+            kept: 0,
         }
     }
 
@@ -103,6 +118,26 @@ mod tests {
         check(live((0..40).map(|at| 5_000 + 300 * (at % 5))));
         check(live((0..40).map(|at| if at < 20 { 5_000 } else { 9_000 })));
         check(Answer::default());
+    }
+
+    #[test]
+    fn the_stage_that_keeps_what_leaks_is_named() {
+        let keeps = |name: &str, kept: i64| StageShare {
+            kept,
+            ..share(name, 1, 0)
+        };
+        let check = |stages: &[StageShare], expect: Option<&str>| {
+            assert_eq!(keeping(stages, 1.0).as_deref(), expect);
+        };
+        check(&[keeps("parse", 0), keeps("price", 1000)], Some("price"));
+        // What one makes and another frees is no leak.
+        let handed = [
+            keeps("parse", 64_000),
+            keeps("price", 1010),
+            keeps("deliver", -64_000),
+        ];
+        check(&handed, Some("price"));
+        check(&[keeps("parse", 0), keeps("deliver", -5)], None);
     }
 
     #[test]

@@ -38,8 +38,10 @@ const GRACE: Duration = Duration::from_secs(60);
 impl Binary {
     pub(crate) fn at(path: &Path) -> Result<Self, Error> {
         match path.is_file() {
+            // A name without a folder would be looked for where programs are.
             true => Ok(Self {
-                path: path.to_path_buf(),
+                path: std::path::absolute(path)
+                    .map_err(|error| Error::file("find", path, &error))?,
             }),
             false => Err(Error::Usage(format!(
                 "there is no binary `{}`",

@@ -185,4 +185,7 @@ pub struct StageShare {
     pub allocations: u64,
     /// Bytes that it allocated.
     pub bytes: u64,
+    /// Bytes that it allocated and did not free; negative if it freed more, which others had allocated.
+    #[serde(default)]
+    pub kept: i64,
 }

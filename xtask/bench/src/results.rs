@@ -7,7 +7,6 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -23,6 +22,8 @@ use crate::{
     targets::Found,
     verdict::{CONFIDENCE, Differences, Judged, Verdict},
 };
+
+pub(crate) use crate::whole::replace;
 
 /// Its name and version. What is added keeps it; what changes does not.
 pub(crate) const SCHEMA: &str = "pipewright.bench/1";
@@ -273,26 +274,6 @@ impl Saved {
     }
 }
 
-/// Writes a file beside `path` and renames it: what lies there is what was there before, or all of the new.
-pub(crate) fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut fs::File) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    // Who may read it is what the umask says, as for every other file.
-    let everybody = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(everybody)
-        .tempfile_in(folder)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(|_| ()).map_err(|error| error.error)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -344,23 +325,5 @@ pub(crate) mod tests {
             Some("{\"schema\":\"pipewright.bench/7\",\"news\":1}"),
             "has the schema `pipewright.bench/7`",
         );
-    }
-
-    #[test]
-    fn a_disk_that_is_full_leaves_what_was_there() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("run.json");
-        saved().save(&path).expect("it can be written");
-        let error = replace(&path, |file| {
-            file.write_all(b"half")?;
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        assert_eq!(
-            error.expect_err("the disk is full").kind(),
-            io::ErrorKind::StorageFull
-        );
-        assert_eq!(Saved::load(&path).expect("it is whole"), saved());
-        let files = fs::read_dir(folder.path()).expect("it is there").count();
-        assert_eq!(files, 1, "nothing else is left");
     }
 }

@@ -2,97 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod folder;
 
-/// A folder with trials, and what `bench` does in it.
-struct Folder(tempfile::TempDir);
+use std::fs;
 
-/// What a command prints, and its exit code.
-struct Run {
-    out: String,
-    err: String,
-    code: i32,
-}
-
-const LIST: &str = r#"{"protocol":"pipewright.trial/1","scenarios":[{"id":"throughput/fused","about":"numbers","open_loop":false,"metrics":["throughput"]}]}"#;
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, text).expect("a file");
-        path
-    }
-
-    /// A trial whose throughput is this, with a little noise that its process id makes.
-    fn trial(&self, name: &str, throughput: u64) -> PathBuf {
-        self.script(name, &format!("rate=$(({throughput} + $$ % 7))"))
-    }
-
-    /// A trial that runs a command of the shell, which sets `rate`.
-    fn script(&self, name: &str, set: &str) -> PathBuf {
-        let answer = r#"{"protocol":"pipewright.trial/1","scenario":"throughput/fused","metrics":{"throughput":'$rate'},"windows":[]}"#;
-        let text = format!(
-            "#!/bin/sh\nif [ \"$1\" = list ]; then echo '{LIST}'; exit; fi\n{set}\necho '{answer}'\n"
-        );
-        let path = self.write(name, &text);
-        let mut permissions = fs::metadata(&path).expect("it is there").permissions();
-        permissions.set_mode(0o755);
-        fs::set_permissions(&path, permissions).expect("it is ours");
-        path
-    }
-
-    fn bench(&self, args: &[&str]) -> Run {
-        run(Command::new(env!("CARGO_BIN_EXE_bench"))
-            .args(args)
-            .current_dir(self.0.path()))
-    }
-
-    /// Compares two trials; the verdict and the result.
-    fn ab(&self, a: &Path, b: &Path, more: &[&str]) -> (Run, PathBuf) {
-        let [a, b] = [a, b].map(|path| path.to_str().expect("paths are text"));
-        let mut args = vec![
-            "ab",
-            "--base",
-            a,
-            "--head",
-            b,
-            "--no-guards",
-            "--quiet",
-            "--out",
-            "out",
-        ];
-        args.extend(more);
-        (self.bench(&args), self.path("out/run.json"))
-    }
-}
-
-fn run(command: &mut Command) -> Run {
-    let output = command.output().expect("the command runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
-    Run {
-        out: text(output.stdout),
-        err: text(output.stderr),
-        code: output.status.code().unwrap_or(-1),
-    }
-}
-
-fn json(path: &Path) -> serde_json::Value {
-    let text = fs::read_to_string(path).expect("there is a result");
-    serde_json::from_str(&text).expect("it is whole")
-}
+use folder::{Folder, json};
 
 #[test]
 fn verdicts_have_exit_codes() {
@@ -149,50 +63,6 @@ fn what_was_finished_is_kept_when_a_trial_breaks() {
     let saved = json(&saved);
     assert_eq!(saved["partial"], true);
     assert_eq!(saved["scenarios"][0]["blocks"], 2);
-}
-
-#[test]
-fn an_interrupted_run_keeps_what_is_finished() {
-    let folder = Folder::new();
-    let good = folder.trial("good", 1000);
-    // The third call presses Ctrl-C.
-    let count = folder.path("count");
-    let stops = format!(
-        "echo x >> {0}; if [ $(wc -l < {0}) -eq 7 ]; then kill -INT $PPID; fi; rate=1000",
-        count.display()
-    );
-    let (run, saved) = folder.ab(&good, &folder.script("stops", &stops), &[]);
-    assert_eq!(run.code, 130, "{}", run.err);
-    assert!(
-        run.err.contains("interrupted: what was finished is kept"),
-        "{}",
-        run.err
-    );
-    let saved = json(&saved);
-    assert_eq!(
-        (&saved["partial"], &saved["scenarios"][0]["blocks"]),
-        (&true.into(), &3.into())
-    );
-}
-
-#[test]
-fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
-    let folder = Folder::new();
-    let trial = folder.trial("trial", 1000);
-    let bench = env!("CARGO_BIN_EXE_bench");
-    // Files may have 512 bytes, and the signal that says so is ignored: writing fails as on a full disk.
-    let line = format!(
-        "trap '' XFSZ; ulimit -f 1; exec {bench} run --bin {} --no-guards --quiet --out out",
-        trial.display()
-    );
-    let run = run(Command::new("sh")
-        .arg("-c")
-        .arg(line)
-        .current_dir(folder.0.path()));
-    assert_eq!(run.code, 1, "{}", run.err);
-    assert!(run.err.starts_with("error: cannot "), "{}", run.err);
-    let left = fs::read_dir(folder.path("out")).map_or(0, Iterator::count);
-    assert_eq!(left, 0);
 }
 
 #[test]

@@ -91,8 +91,7 @@ fn finish(
     saved.partial = partial;
     saved.verdict = summary(saved);
     saved.save(place)?;
-    tell(common, saved, place);
-    Ok(())
+    tell(common, saved, place)
 }
 
 /// What both can measure.

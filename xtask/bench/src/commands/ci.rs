@@ -15,10 +15,13 @@ use std::{
 use object::{Object, ObjectSection};
 use serde::{Deserialize, Serialize};
 
-use super::build::{self, Subject};
+use super::{
+    build::{self, Subject},
+    show,
+};
 use crate::{
     error::{Error, code},
-    protocol::Request,
+    protocol::{Request, StageShare},
     results::replace,
 };
 
@@ -52,12 +55,11 @@ const ITEMS: [u64; 2] = [50_000, 450_000];
 
 /// `bench ci`.
 pub(crate) fn run(bless: bool) -> Result<u8, Error> {
-    let path = build::root().join("benches/trials/references.json");
-    let found = measure()?;
-    let toolchain = toolchain()?;
+    let path = place();
     if bless {
+        let found = measure(None)?;
         let references = References {
-            toolchain,
+            toolchain: toolchain()?,
             gates: found
                 .iter()
                 .filter_map(|(name, value)| {
@@ -69,27 +71,51 @@ pub(crate) fn run(bless: bool) -> Result<u8, Error> {
             .map_err(|error| Error::Tool(error.to_string()))?;
         replace(&path, |file| writeln!(file, "{text}"))
             .map_err(|error| Error::file("write", &path, &error))?;
-        println!("{}", table(&references, &found).0);
+        println!("{}", table(&references, &found).text);
         println!("written: {}", path.display());
         return Ok(code::PASS);
     }
-    let references = read(&path)?;
-    if references.toolchain != toolchain {
-        println!(
-            "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
-            references.toolchain
-        );
-        return Ok(code::PASS);
-    }
-    let (text, failed) = table(&references, &found);
-    println!("{text}");
-    match failed {
+    let gates = gates()?;
+    show::print(&gates.text)?;
+    match gates.failed {
         0 => Ok(code::PASS),
         _ => {
             println!("if this is meant, `cargo xtask bench ci --bless` writes new references");
             Ok(code::BUDGET)
         }
     }
+}
+
+/// What came of all gates.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    /// A line for each.
+    pub(crate) text: String,
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+/// Measures, and compares with the references.
+pub(crate) fn gates() -> Result<Gates, Error> {
+    let references = read(&place())?;
+    let toolchain = toolchain()?;
+    if references.toolchain != toolchain {
+        return Ok(Gates {
+            text: format!(
+                "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
+                references.toolchain
+            ),
+            passed: 0,
+            failed: 0,
+            skipped: references.gates.len(),
+        });
+    }
+    Ok(table(&references, &measure(Some(&references))?))
+}
+
+fn place() -> PathBuf {
+    build::root().join("benches/trials/references.json")
 }
 
 fn read(path: &Path) -> Result<References, Error> {
@@ -117,22 +143,27 @@ fn round(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
-/// A line for each gate, and how many failed.
-fn table(references: &References, found: &Found) -> (String, usize) {
+/// A line for each gate.
+fn table(references: &References, found: &Found) -> Gates {
     let mut names: Vec<&String> = references.gates.keys().chain(found.keys()).collect();
     names.sort();
     names.dedup();
-    let mut failed = 0;
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let line = |name: &&String| match (references.gates.get(*name), found.get(*name)) {
-        (_, Some(Err(why))) => format!("SKIPPED {name}: {why}"),
+        (_, Some(Err(why))) => {
+            skipped += 1;
+            format!("SKIPPED {name}: {why}")
+        }
         (Some(reference), Some(Ok(value))) => {
-            let passed = *value <= reference.most;
-            failed += usize::from(!passed);
+            let is_good = *value <= reference.most;
+            let (word, count) = match is_good {
+                true => ("ok    ", &mut passed),
+                false => ("FAILED", &mut failed),
+            };
+            *count += 1;
             format!(
-                "{} {name:<24} {value:>12.3}, reference {:.3}, at most {:.3}",
-                if passed { "ok    " } else { "FAILED" },
-                reference.value,
-                reference.most
+                "{word} {name:<24} {value:>12.3}, reference {:.3}, at most {:.3}",
+                reference.value, reference.most
             )
         }
         (None, Some(Ok(value))) => {
@@ -145,20 +176,50 @@ fn table(references: &References, found: &Found) -> (String, usize) {
         }
     };
     let lines: Vec<String> = names.iter().map(line).collect();
-    (lines.join("\n"), failed)
+    Gates {
+        text: lines.join("\n"),
+        passed,
+        failed,
+        skipped,
+    }
 }
 
-fn measure() -> Result<Found, Error> {
+/// Measures everything; with references, until it is known that they are kept.
+fn measure(references: Option<&References>) -> Result<Found, Error> {
     // Counting allocations changes nothing for pipelines that make none, and one binary is built sooner than two.
     let memory = Subject::built("trial-memory")?;
     let mut found = Found::new();
     for case in COUNTED {
-        found.insert(
-            format!("instructions/{case}"),
-            instructions(&memory.binary, case)?,
-        );
+        let name = format!("instructions/{case}");
+        let most = references.and_then(|references| Some(references.gates.get(&name)?.most));
+        found.insert(name, instructions(&memory.binary, case, most)?);
     }
     found.insert("size/text".to_owned(), Ok(text_size(&memory.binary)?));
+    let is_kept = |(name, value): (&String, &f64)| {
+        let reference = references.and_then(|references| references.gates.get(name));
+        reference.is_none_or(|reference| *value <= reference.most)
+    };
+    let mut least = allocations(&memory)?;
+    for _ in 1..ALLOCATION_TRIES {
+        if least.iter().all(is_kept) {
+            break;
+        }
+        for (name, value) in allocations(&memory)? {
+            least
+                .entry(name)
+                .and_modify(|least| *least = least.min(value))
+                .or_insert(value);
+        }
+    }
+    found.extend(least.into_iter().map(|(name, value)| (name, Ok(value))));
+    Ok(found)
+}
+
+/// How often allocations are counted at most: a table that grows late, because a busy machine let few items come early, does so once.
+const ALLOCATION_TRIES: usize = 3;
+
+/// Allocations an item, of the pipeline and of each of its stages.
+fn allocations(memory: &Subject) -> Result<BTreeMap<String, f64>, Error> {
     let answer = memory.binary()?.run(&Request {
         scenario: "memory/events".to_owned(),
         seed: 1,
@@ -170,30 +231,45 @@ fn measure() -> Result<Found, Error> {
     })?;
     let each = answer.metrics.get("allocs_per_item").copied();
     let each = each.ok_or_else(|| Error::Tool("the trial did not count allocations".to_owned()))?;
-    found.insert("allocations/events".to_owned(), Ok(each));
-    for stage in &answer.stages {
+    let of = |stage: &StageShare| {
         let each = stage.allocations as f64 / stage.items.max(1) as f64;
-        found.insert(format!("allocations/events/{}", stage.name), Ok(each));
-    }
-    Ok(found)
+        (format!("allocations/events/{}", stage.name), each)
+    };
+    let whole = ("allocations/events".to_owned(), each);
+    Ok(std::iter::once(whole)
+        .chain(answer.stages.iter().map(of))
+        .collect())
 }
 
-/// How often instructions are counted. How long a batch took decides how large the next one is, and a machine that is busy makes
-/// batches smaller: it adds instructions and never saves any, so the least is what the code takes.
-const TRIES: usize = 3;
+/// How often instructions are counted at least, and at most. How long a batch took decides how large the next one is, and a machine
+/// that is busy makes batches smaller: it adds instructions and never saves any, so the least is what the code takes. Whoever is above
+/// the bound is counted again, because a machine that is busy now may not be so later, and code that takes more always does.
+const TRIES: [usize; 2] = [2, 10];
 
-/// Instructions an item, or why they cannot be counted here.
-fn instructions(trial: &Path, case: &str) -> Result<Result<f64, String>, Error> {
+/// Instructions an item, or why they cannot be counted here. Once they are at most `most`, more tries change nothing.
+fn instructions(trial: &Path, case: &str, most: Option<f64>) -> Result<Result<f64, String>, Error> {
+    least_of(most, |items| callgrind(trial, case, items))
+}
+
+/// The least difference an item of two numbers of items, each counted some times.
+fn least_of(
+    most: Option<f64>,
+    mut count: impl FnMut(u64) -> Result<Result<f64, String>, Error>,
+) -> Result<Result<f64, String>, Error> {
     let mut least = [f64::INFINITY; 2];
-    for _ in 0..TRIES {
+    let each = |least: [f64; 2]| (least[1] - least[0]) / (ITEMS[1] - ITEMS[0]) as f64;
+    for tried in 1..=TRIES[1] {
         for (least, items) in least.iter_mut().zip(ITEMS) {
-            match callgrind(trial, case, items)? {
+            match count(items)? {
                 Ok(found) => *least = least.min(found),
                 Err(why) => return Ok(Err(why)),
             }
         }
+        if tried >= TRIES[0] && most.is_some_and(|most| each(least) <= most) {
+            break;
+        }
     }
-    Ok(Ok((least[1] - least[0]) / (ITEMS[1] - ITEMS[0]) as f64))
+    Ok(Ok(each(least)))
 }
 
 fn callgrind(trial: &Path, case: &str, items: u64) -> Result<Result<f64, String>, Error> {
@@ -291,8 +367,12 @@ mod tests {
             ]
             .into();
             found.insert(name.to_owned(), value);
-            let (text, failed) = table(&references, &found);
-            assert_eq!(failed, expect, "{text}");
+            let gates = table(&references, &found);
+            assert_eq!(gates.failed, expect, "{}", gates.text);
+            assert_eq!(
+                gates.skipped,
+                usize::from(found.values().any(Result::is_err))
+            );
         };
         check("size/text", Ok(1000.0), 0);
         check("size/text", Ok(1051.0), 1);
@@ -304,7 +384,28 @@ mod tests {
             0,
         );
         check("instructions/other", Ok(1.0), 1);
-        let (_, failed) = table(&references, &Found::new());
-        assert_eq!(failed, 2);
+        assert_eq!(table(&references, &Found::new()).failed, 2);
+    }
+
+    #[test]
+    fn a_busy_machine_fails_no_gate_and_code_that_takes_more_does() {
+        // Eight instructions an item and a start of a million; `busy` says by how much a try takes longer.
+        let check = |busy: &[f64], most: Option<f64>, expect: f64, tries: usize| {
+            let mut tried = 0;
+            let found = least_of(most, |items| {
+                let more = busy[(tried / 2).min(busy.len() - 1)];
+                tried += 1;
+                Ok(Ok(1e6 + 8.0 * items as f64 * (1.0 + more)))
+            });
+            let found = found.expect("nothing fails").expect("it is counted");
+            assert!((found - expect).abs() < 1e-6, "{found}");
+            assert_eq!(tried, 2 * tries);
+        };
+        check(&[0.0], Some(8.4), 8.0, 2);
+        check(&[0.3, 0.3, 0.2, 0.0, 0.3], Some(8.4), 8.0, 4);
+        check(&[0.3], Some(8.4), 10.4, 10);
+        check(&[0.3, 0.0, 0.3], None, 8.0, 10);
+        let none = least_of(None, |_| Ok(Err("no valgrind".to_owned())));
+        assert_eq!(none.expect("nothing fails"), Err("no valgrind".to_owned()));
     }
 }

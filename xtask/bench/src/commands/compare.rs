@@ -32,7 +32,7 @@ pub(crate) fn with(a: &Path, b: &Path, folder: Option<&Path>, json: bool) -> Res
 /// Compares two results.
 pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
     let (base, head) = (Saved::load(a)?, Saved::load(b)?);
-    let different = base.env.differences(&head.env);
+    let different = different(&base, &head);
     if !different.is_empty() {
         eprintln!("error: the results are of different machines, so they cannot be compared");
         for field in different {
@@ -46,15 +46,18 @@ pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
             "the two results have no scenario in common".to_owned(),
         ));
     }
-    match json {
-        true => println!(
-            "{}",
-            serde_json::to_string_pretty(&compared)
-                .map_err(|error| Error::Tool(error.to_string()))?
-        ),
-        false => println!("{}", show::text(&compared)),
-    }
+    let text = match json {
+        true => serde_json::to_string_pretty(&compared)
+            .map_err(|error| Error::Tool(error.to_string()))?,
+        false => show::text(&compared),
+    };
+    show::print(&text)?;
     Ok(code::PASS)
+}
+
+/// Why two results cannot be compared: the fields of their machines that differ.
+pub(crate) fn different(base: &Saved, head: &Saved) -> Vec<String> {
+    base.env.differences(&head.env)
 }
 
 /// The newer side of a result.

@@ -80,8 +80,12 @@ pub(crate) fn mem(bin: Option<&Path>, during: Option<&str>) -> Result<u8, Error>
             Ok(code::PASS)
         }
         Some(leak) => {
+            let stage = leak.stage.map_or_else(
+                || "outside of the stages".to_owned(),
+                |stage| format!("in `{stage}`"),
+            );
             println!(
-                "FAILED: {:.3} bytes an item stay behind (p = {:.1e})",
+                "FAILED: {:.3} bytes an item stay behind {stage} (p = {:.1e})",
                 leak.bytes_per_item, leak.p
             );
             Ok(code::BUDGET)

@@ -117,8 +117,9 @@ pub(crate) fn run(
     judge(&mut saved, &targets);
     saved.partial = ended.is_err();
     saved.save(&place)?;
-    tell(common, &saved, &place);
+    let told = tell(common, &saved, &place);
     ended?;
+    told?;
     keep(common, &saved)?;
     let failed = saved
         .scenarios
@@ -345,16 +346,18 @@ pub(crate) fn keep(common: &Common, saved: &Saved) -> Result<(), Error> {
 }
 
 /// Prints a result.
-pub(crate) fn tell(common: &Common, saved: &Saved, place: &Path) {
+pub(crate) fn tell(common: &Common, saved: &Saved, place: &Path) -> Result<(), Error> {
     if common.json {
-        match serde_json::to_string_pretty(saved) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("error: {error}"),
-        }
+        let text =
+            serde_json::to_string_pretty(saved).map_err(|error| Error::Tool(error.to_string()))?;
+        show::print(&text)
     } else if common.quiet {
-        println!("{}", saved.verdict);
+        show::print(&saved.verdict)
     } else {
-        println!("{}", show::text(saved));
-        println!("saved: {}", place.display());
+        show::print(&format!(
+            "{}\nsaved: {}",
+            show::text(saved),
+            place.display()
+        ))
     }
 }

@@ -1,11 +1,21 @@
 //! Results as text.
 
+use std::io::{self, Write};
+
 use crate::{
+    error::Error,
     metrics,
     results::{Change, Saved, SavedMetric, SavedScenario},
     session::Side,
     verdict::Verdict,
 };
+
+/// Prints it. Standard output may be a file on a disk that is full, or a pipe that nobody reads any more.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(|error| Error::Tool(format!("cannot write to standard output: {error}")))
+}
 
 /// A line for each metric of each scenario.
 pub(crate) fn text(saved: &Saved) -> String {

@@ -1,5 +1,6 @@
 //! The statistics of verdicts: exact where they can be, robust against single bad blocks, and without random numbers.
 
+mod binomial;
 mod changes;
 mod family;
 mod power;
@@ -7,6 +8,7 @@ mod rank;
 mod trend;
 mod usl;
 
+pub use binomial::{binomial_at_least, binomial_interval};
 pub use changes::{ChangePoint, FEWEST as FEWEST_POINTS, change_points};
 pub use family::{benjamini_hochberg, holm};
 pub use power::{minimal_detectable_effect, standard_deviation};

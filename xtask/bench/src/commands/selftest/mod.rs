@@ -1,43 +1,45 @@
 //! `bench selftest`: what is planted is found, and nothing where nothing is.
 //!
-//! What is finished is noted in a file, so that an interrupted selftest goes on where it was.
+//! What is finished is noted in a file, so that an interrupted selftest goes on where it was. A whole one writes its figures to
+//! `RESULTS.md` of this package.
 
+mod notes;
 mod plants;
 mod rates;
+mod record;
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use self::{
+    notes::{Notes, What},
+    rates::Rates,
+};
 use super::{
     build::{self, Subject},
     options::Interrupt,
     progress::Progress,
+    show,
 };
 use crate::{
     error::{Error, code},
-    machine,
-    process::Binary,
+    guards::Guards,
+    machine::{self, Machine},
+    process::{Binary, Watched},
+    results::{Code, replace},
 };
 
-/// What is tested.
+/// What is tested, in the order in which it is: what is cheap, then what the figures of others are computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
-    /// The same binary against itself
-    Same,
-    /// A stage that is 2 % slower
-    Slower2,
-    /// A stage that is 5 % slower
-    Slower5,
-    /// A stage that is 10 % slower
-    Slower10,
     /// A stall of 200 ms, in an open and in a closed loop
     Stall,
     /// A leak of a byte for each item
@@ -52,6 +54,16 @@ pub(crate) enum Part {
     ForeignLoad,
     /// A saved result of another machine
     OtherMachine,
+    /// The same binary against itself
+    Same,
+    /// A stage that is 10 % slower
+    Slower10,
+    /// A stage that is 5 % slower
+    Slower5,
+    /// A stage that is 2 % slower
+    Slower2,
+    /// A pipeline that is slower by 1.5 times what comparisons of the same binary claim to find
+    Claim,
     /// The gates of `bench ci`, on unchanged code
     Gates,
 }
@@ -77,35 +89,18 @@ pub(crate) struct Args {
     /// Where it is noted what is finished [default: target/pipewright/bench/selftest.jsonl]
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
+    /// Where the figures are written [default: xtask/bench/RESULTS.md, if everything of the repository is tested in full]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 }
 
-/// What was tested once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Note {
-    part: Part,
-    short: bool,
-    #[serde(flatten)]
-    what: What,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum What {
-    Compared(rates::Compared),
-    Found(Found),
-}
-
-/// Was what was planted found?
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Found {
-    found: bool,
-    said: String,
-}
-
-/// The binaries.
+/// What is tested, and how.
 struct Trials {
     trial: Binary,
     memory: Option<Binary>,
+    /// Who watches comparisons, and who watches single trials.
+    watched: Watched,
+    guarded: Watched,
     short: bool,
 }
 
@@ -116,6 +111,10 @@ impl Trials {
         self.memory.as_ref().ok_or_else(missing)
     }
 }
+
+/// How far the fixed piece of work may be off. A block of these short trials is over in half a second; what goes up and down for so
+/// short is noise, which the blocks average out.
+const CANARY_DRIFT: f64 = 0.2;
 
 /// `bench selftest`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
@@ -130,55 +129,113 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     if args.fresh && path.exists() {
         fs::remove_file(&path).map_err(|error| Error::file("remove", &path, &error))?;
     }
-    let mut notes = read(&path)?;
-    notes.retain(|note| note.short == args.short);
+    let subjects = subjects(args, &parts)?;
+    let of = key(&subjects)?;
+    let mut notes = Notes::read(path.clone(), of, args.short)?;
+    if notes.others > 0 {
+        eprintln!(
+            "note: `{}` has {} notes of other binaries, another machine or another form, which are left out; `--fresh` removes them",
+            path.display(),
+            notes.others
+        );
+    }
     let folder = tempfile::tempdir_in(machine::scratch())
         .map_err(|error| Error::file("make a folder in", &machine::scratch(), &error))?;
-    let trials = trials(args, &parts, folder.path())?;
-    let interrupt = Interrupt::watch()?;
-    let wanted: usize = parts.iter().map(|part| part.times(args.short)).sum();
-    let progress = Progress::new(wanted, false);
-    for part in &parts {
-        let done = notes.iter().filter(|note| note.part == *part).count();
-        progress.skip(done.min(part.times(args.short)));
-        for at in done..part.times(args.short) {
-            let what = interrupt.check(part.once(&trials, at))?;
-            progress.step(&format!("{} {}", part.name(), at + 1));
-            let note = Note {
-                part: *part,
-                short: args.short,
-                what,
-            };
-            append(&path, &note)?;
-            notes.push(note);
-        }
+    let trials = Trials {
+        trial: subjects[0].binary()?.copied(folder.path(), "A")?,
+        memory: subjects.get(1).map(Subject::binary).transpose()?,
+        // What is short has too few ticks for the guards.
+        watched: Watched::new((!args.short).then(|| Guards {
+            canary_drift: CANARY_DRIFT,
+            ..Guards::default()
+        })),
+        guarded: Watched::new(Some(Guards::default())),
+        short: args.short,
+    };
+    measure(&parts, &trials, &mut notes)?;
+    let outcome = record::Outcome::of(&parts, &notes, args.short);
+    show::print(&outcome.table())?;
+    let whole = args.parts.is_empty() && !args.short && args.bin.is_none();
+    let usual = || build::root().join("xtask/bench/RESULTS.md");
+    if let Some(path) = args.results.clone().or_else(|| whole.then(usual)) {
+        let text = outcome.page(&subjects[0].code, &Machine::read(Path::new("/")));
+        replace(&path, |file| {
+            std::io::Write::write_all(file, text.as_bytes())
+        })
+        .map_err(|error| Error::file("write", &path, &error))?;
+        show::print(&format!("written: {}", path.display()))?;
     }
-    progress.end();
-    let (text, failed) = report(&parts, &notes, args.short);
-    println!("{text}");
-    Ok(if failed == 0 {
+    Ok(if outcome.failed() == 0 {
         code::PASS
     } else {
         code::SELFTEST
     })
 }
 
-fn trials(args: &Args, parts: &[Part], folder: &Path) -> Result<Trials, Error> {
-    let trial = Subject::named_or_built(args.bin.as_deref())?;
+/// The trials, and if a part needs them, those with an allocator that counts.
+fn subjects(args: &Args, parts: &[Part]) -> Result<Vec<Subject>, Error> {
+    let mut subjects = vec![Subject::named_or_built(args.bin.as_deref())?];
     let memory = [Part::Leak, Part::Allocation, Part::SlowStage];
-    let memory = match (
-        &args.bin_memory,
-        parts.iter().any(|part| memory.contains(part)),
-    ) {
-        (Some(path), _) => Some(Binary::at(path)?),
-        (None, true) => Some(Subject::built("trial-memory")?.binary()?),
-        (None, false) => None,
+    let wanted = parts.iter().any(|part| memory.contains(part));
+    match &args.bin_memory {
+        Some(path) => subjects.push(Subject::named_or_built(Some(path))?),
+        None if wanted => subjects.push(Subject::built("trial-memory")?),
+        None => {}
+    }
+    Ok(subjects)
+}
+
+/// What notes have to have in common to be counted together: the trials, what judges them, and the machine.
+fn key(subjects: &[Subject]) -> Result<String, Error> {
+    let tool = std::env::current_exe()
+        .and_then(fs::read)
+        .map_err(|error| Error::Tool(format!("cannot read this program: {error}")))?;
+    let mut hasher = Sha256::new();
+    hasher.update(Sha256::digest(tool));
+    hasher.update(&subjects[0].code.binary);
+    hasher.update(Machine::read(Path::new("/")).class);
+    Ok(hasher.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+/// Tests what is not finished.
+fn measure(parts: &[Part], trials: &Trials, notes: &mut Notes) -> Result<(), Error> {
+    let interrupt = Interrupt::watch()?;
+    let left = |part: &Part, notes: &Notes| {
+        part.wanted(trials.short)
+            .saturating_sub(part.counted(notes))
     };
-    Ok(Trials {
-        trial: trial.binary()?.copied(folder, "A")?,
-        memory,
-        short: args.short,
-    })
+    let steps: usize = parts.iter().map(|part| left(part, notes)).sum();
+    let seconds: f64 = parts
+        .iter()
+        .map(|part| left(part, notes) as f64 * part.seconds(trials.short))
+        .sum();
+    if steps > 0 {
+        eprintln!(
+            "tests that are left: {steps}, about {} min on a quiet machine",
+            (seconds / 60.0).ceil()
+        );
+    }
+    let progress = Progress::new(steps, false);
+    for part in parts {
+        // Refused comparisons are made again, but not for ever.
+        let most = part.most(trials.short);
+        while part.counted(notes) < part.wanted(trials.short) && part.tried(notes) < most {
+            let at = part.tried(notes);
+            let begun = Instant::now();
+            let before = part.counted(notes);
+            let what = interrupt.check(part.once(trials, notes, at))?;
+            notes.add(*part, begun.elapsed().as_secs_f64(), what)?;
+            match part.counted(notes) > before {
+                true => progress.step(&format!("{} {}", part.name(), at + 1)),
+                false => progress.say(&format!("{} {}: refused", part.name(), at + 1)),
+            }
+        }
+    }
+    progress.end();
+    Ok(())
 }
 
 impl Part {
@@ -187,11 +244,12 @@ impl Part {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// How often it is tested.
-    fn times(self, short: bool) -> usize {
+    /// How often it has to be tested.
+    fn wanted(self, short: bool) -> usize {
         match (self, short) {
             (Self::Same, false) => 200,
             (Self::Slower2 | Self::Slower5 | Self::Slower10, false) => 40,
+            (Self::Claim, false) => 60,
             (Self::Same | Self::Slower10, true) => 2,
             (Self::Slower2 | Self::Slower5 | Self::Gates, true) => 0,
             (Self::Gates, false) => 10,
@@ -199,7 +257,51 @@ impl Part {
         }
     }
 
-    /// By how many per cent B is slower, where two are compared.
+    /// How often at most: a third of the comparisons may be refused.
+    fn most(self, short: bool) -> usize {
+        let wanted = self.wanted(short);
+        match self.is_comparison() {
+            true => wanted + wanted.div_ceil(2),
+            false => wanted,
+        }
+    }
+
+    fn is_comparison(self) -> bool {
+        self.slower().is_some() || self == Self::Claim
+    }
+
+    /// How often it was tested.
+    fn tried(self, notes: &Notes) -> usize {
+        notes.all().iter().filter(|note| note.part == self).count()
+    }
+
+    /// How often with a result.
+    fn counted(self, notes: &Notes) -> usize {
+        let refused = notes
+            .compared(self)
+            .iter()
+            .filter(|one| one.refused.is_some())
+            .count();
+        self.tried(notes) - refused
+    }
+
+    /// About how long one takes where nothing is disturbed.
+    fn seconds(self, short: bool) -> f64 {
+        /// Starting a process, ending it, and looking at the machine.
+        const AROUND_MS: u64 = 14;
+        match self {
+            part if part.is_comparison() => {
+                let [warm, measured] = rates::trial_ms(short);
+                (rates::BLOCKS as u64 * 4 * (warm + measured + AROUND_MS)) as f64 / 1e3
+            }
+            Self::Gates => 20.0,
+            Self::OtherMachine => 0.0,
+            _ if short => 2.0,
+            _ => 5.0,
+        }
+    }
+
+    /// By how many per cent the stage of B is slower, where that is fixed.
     fn slower(self) -> Option<f64> {
         match self {
             Self::Same => Some(0.0),
@@ -210,12 +312,16 @@ impl Part {
         }
     }
 
-    fn once(self, trials: &Trials, at: usize) -> Result<What, Error> {
-        if let Some(percent) = self.slower() {
-            let seed = (self as u64) << 32 | at as u64;
-            return rates::compare(trials, percent, seed).map(What::Compared);
-        }
+    fn once(self, trials: &Trials, notes: &Notes, at: usize) -> Result<What, Error> {
         let found = match self {
+            Self::Same | Self::Slower2 | Self::Slower5 | Self::Slower10 | Self::Claim => {
+                let percent = match self.slower() {
+                    Some(percent) => percent,
+                    None => claim(notes)?,
+                };
+                let seed = (self as u64) << 32 | at as u64;
+                return rates::compare(trials, percent, seed).map(What::Compared);
+            }
             Self::Stall => plants::stall(trials)?,
             Self::Leak => plants::leak(trials)?,
             Self::Allocation => plants::allocation(trials)?,
@@ -224,150 +330,84 @@ impl Part {
             Self::ForeignLoad => plants::foreign_load(trials)?,
             Self::OtherMachine => plants::other_machine()?,
             Self::Gates => plants::gates()?,
-            Self::Same | Self::Slower2 | Self::Slower5 | Self::Slower10 => {
-                return Err(Error::Tool("comparisons are made above".to_owned()));
-            }
         };
         Ok(What::Found(found))
     }
 }
 
-/// What an interrupted selftest has finished. A last line that is half written was not finished.
-fn read(path: &Path) -> Result<Vec<Note>, Error> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.map_err(|error| Error::file("read", path, &error))?,
-    };
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let note = |(at, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| {
-            Error::Usage(format!(
-                "`{}`, line {}: {error}; `--fresh` begins anew",
-                path.display(),
-                at + 1
-            ))
-        })
-    };
-    whole.lines().enumerate().map(note).collect()
-}
-
-fn append(path: &Path, note: &Note) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::file("write", path, &error);
-    let line = serde_json::to_string(note).map_err(|error| Error::Tool(error.to_string()))?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+/// By how many per cent the stage is slower where the claim is tested: as before, if that was begun.
+fn claim(notes: &Notes) -> Result<f64, Error> {
+    if let Some(begun) = notes.compared(Part::Claim).first() {
+        return Ok(begun.percent);
     }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(format!("{line}\n").as_bytes())
-        .map_err(failed)
-}
-
-/// A table of what was planted and found, and how many parts failed.
-fn report(parts: &[Part], notes: &[Note], short: bool) -> (String, usize) {
-    let mut of: BTreeMap<Part, Vec<&What>> = BTreeMap::new();
-    for note in notes {
-        of.entry(note.part).or_default().push(&note.what);
-    }
-    let mut failed = 0;
-    let mut lines = vec![
-        "| part | what came of it | |".to_owned(),
-        "|---|---|---|".to_owned(),
-    ];
-    for part in parts {
-        let Some(all) = of.get(part) else {
-            continue;
-        };
-        let (good, said) = match part.slower() {
-            Some(percent) => rates::sum_up(percent, &compared(all), short),
-            None => found(all),
-        };
-        failed += usize::from(!good);
-        lines.push(format!(
-            "| {} | {said} | {} |",
-            part.name(),
-            if good { "ok" } else { "FAILED" }
-        ));
-    }
-    (lines.join("\n"), failed)
-}
-
-fn compared<'a>(all: &[&'a What]) -> Vec<&'a rates::Compared> {
-    let compared = all.iter().filter_map(|what| match what {
-        What::Compared(compared) => Some(compared),
-        What::Found(_) => None,
-    });
-    compared.collect()
-}
-
-fn found(all: &[&What]) -> (bool, String) {
-    let all: Vec<&Found> = all
-        .iter()
-        .filter_map(|what| match what {
-            What::Found(found) => Some(found),
-            What::Compared(_) => None,
-        })
-        .collect();
-    let good = all.iter().all(|one| one.found);
-    let said = all
-        .iter()
-        .find(|one| one.found == good)
-        .map_or("", |one| one.said.as_str());
-    match all.len() {
-        1 => (good, said.to_owned()),
-        n => (good, format!("{n} times: {said}")),
-    }
+    let [same, known] = [Part::Same, Part::Slower10].map(|part| notes.compared(part));
+    rates::of_the_claim(&same, &known).ok_or_else(|| {
+        Error::Usage(
+            "what is claimed is not known: `cargo xtask bench selftest same slower10 claim` finds out, on a machine that is quiet enough"
+                .to_owned(),
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn note(part: Part, found: bool) -> Note {
-        Note {
-            part,
-            short: true,
-            what: What::Found(Found {
-                found,
-                said: "said".to_owned(),
-            }),
-        }
+    #[test]
+    fn a_selftest_takes_less_than_half_an_hour() {
+        let all = Part::value_variants().iter();
+        let seconds: f64 = all
+            .map(|part| part.wanted(false) as f64 * part.seconds(false))
+            .sum();
+        assert!(seconds < 25.0 * 60.0, "{seconds}");
     }
 
     #[test]
-    fn what_is_finished_is_noted_and_half_a_line_is_not() {
+    fn what_the_claim_is_made_of_is_tested_before_it() {
+        assert!(Part::Same < Part::Claim && Part::Slower10 < Part::Claim);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notes.jsonl");
-        assert_eq!(read(&path).expect("none is none"), []);
-        append(&path, &note(Part::Leak, true)).expect("it can be written");
-        append(&path, &note(Part::Stall, false)).expect("it can be written");
-        let mut text = fs::read_to_string(&path).expect("it is there");
-        text.push_str("{\"part\":\"le");
-        fs::write(&path, &text).expect("it can be written");
-        assert_eq!(
-            read(&path).expect("it can be read"),
-            [note(Part::Leak, true), note(Part::Stall, false)]
-        );
-        fs::write(&path, "what\n").expect("it can be written");
-        assert!(
-            read(&path)
-                .expect_err("it is damaged")
-                .to_string()
-                .contains("--fresh")
-        );
+        let mut notes = Notes::read(path, String::new(), false).expect("none is none");
+        assert!(claim(&notes).is_err());
+        let compared = |percent: f64, estimate: f64| {
+            What::Compared(rates::Compared {
+                percent,
+                estimate,
+                mde: Some(0.04),
+                ..rates::Compared::default()
+            })
+        };
+        notes
+            .add(Part::Same, 1.0, compared(0.0, 0.0))
+            .expect("a note");
+        notes
+            .add(Part::Slower10, 1.0, compared(10.0, 0.08))
+            .expect("a note");
+        assert!((claim(&notes).expect("it is known") - 7.5).abs() < 1e-9);
+        // What was begun goes on as it was.
+        notes
+            .add(Part::Claim, 1.0, compared(7.0, 0.06))
+            .expect("a note");
+        assert_eq!(claim(&notes).expect("it is known"), 7.0);
     }
 
     #[test]
-    fn a_part_that_was_not_found_fails() {
-        let check = |notes: &[Note], expect: usize| {
-            let (text, failed) = report(Part::value_variants(), notes, true);
-            assert_eq!(failed, expect, "{text}");
+    fn refused_comparisons_are_tried_again_and_do_not_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notes.jsonl");
+        let mut notes = Notes::read(path, String::new(), false).expect("none is none");
+        let refused = rates::Compared {
+            refused: Some("steal".to_owned()),
+            ..rates::Compared::default()
         };
-        check(&[note(Part::Leak, true)], 0);
-        check(&[note(Part::Leak, true), note(Part::Stall, false)], 1);
-        check(&[note(Part::Gates, true), note(Part::Gates, false)], 1);
+        notes
+            .add(Part::Same, 1.0, What::Compared(refused))
+            .expect("a note");
+        assert_eq!(
+            (Part::Same.tried(&notes), Part::Same.counted(&notes)),
+            (1, 0)
+        );
+        assert_eq!(Part::Same.most(false), 300);
+        assert_eq!(Part::Leak.most(false), 1);
     }
 }
