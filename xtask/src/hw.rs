@@ -3,6 +3,7 @@
 mod probe;
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -24,6 +25,8 @@ use pipewright_spec::units::{self, Rate};
 
 use crate::read;
 
+/// What is found cannot be written.
+const UNWRITTEN: u8 = 1;
 /// A file or an argument is wrong.
 const WRONG_INPUT: u8 = 2;
 /// A check failed.
@@ -172,8 +175,23 @@ fn count(text: &str) -> Result<u64, String> {
     }
 }
 
-/// What a command ends with: its exit code, or what is wrong with its input.
-type Ended = Result<u8, String>;
+/// What a command ends with: its exit code, or why it has none.
+type Ended = Result<u8, Problem>;
+
+/// Why a command ends early.
+#[derive(Debug)]
+enum Problem {
+    /// Its input is wrong.
+    Input(String),
+    /// What it found cannot be written.
+    Unwritten(String),
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Self {
+        Self::Input(why)
+    }
+}
 
 pub(crate) fn run(command: Command) -> ExitCode {
     let ended = match command {
@@ -183,10 +201,13 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Script { asked, only } => script(&asked, only),
         Command::Diff { a, b, strict } => diff(&a, &b, strict),
     };
-    ExitCode::from(ended.unwrap_or_else(|why| {
-        eprintln!("error: {why}");
-        WRONG_INPUT
-    }))
+    let (why, code) = match ended {
+        Ok(code) => return ExitCode::from(code),
+        Err(Problem::Input(why)) => (why, WRONG_INPUT),
+        Err(Problem::Unwritten(why)) => (why, UNWRITTEN),
+    };
+    eprintln!("error: {why}");
+    ExitCode::from(code)
 }
 
 fn run_check(flags: &CheckFlags) -> Ended {
@@ -202,7 +223,7 @@ fn run_check(flags: &CheckFlags) -> Ended {
         selection.thresholds = parsed.map_err(|error| format!("`{}`: {error}", path.display()))?;
     }
     if let Some(name) = selection.unknown() {
-        return Err(no_check(name));
+        return Err(no_check(name).into());
     }
     let declared = flags.asked.declared()?;
     let floor = flags.probe.as_deref().map(floor).transpose()?;
@@ -218,8 +239,8 @@ fn run_check(flags: &CheckFlags) -> Ended {
     let checkup = check::check(&host, &declared, floor.as_ref(), &selection);
     let code = code(&checkup, flags.strict);
     match flags.json {
-        true => print!("{}", Saved::of(checkup, identity(host.files()))),
-        false => anstream::print!("{}", text::checkup(&checkup, flags.verbose)),
+        true => print(&Saved::of(checkup, identity(host.files())).to_string())?,
+        false => print(&text::checkup(&checkup, flags.verbose))?,
     }
     Ok(code)
 }
@@ -247,7 +268,7 @@ fn floor(path: &Path) -> Result<Floor, String> {
 
 fn explain(id: &str) -> Ended {
     let check = check::find(id).ok_or_else(|| no_check(id))?;
-    anstream::print!("{}", text::explain(check));
+    print(&text::explain(check))?;
     Ok(0)
 }
 
@@ -260,23 +281,31 @@ fn script(asked: &Asked, only: Option<Which>) -> Ended {
     let (host, _) = asked.host();
     let checkup = check::check(&host, &declared, None, &selection);
     let script::Scripts { tune, untune } = script::scripts(&host, &checkup, &declared.hot());
-    match only {
-        Some(Which::Tune) => print!("{tune}"),
-        Some(Which::Untune) => print!("{untune}"),
-        None => print!("# ---- tune.sh\n{tune}\n# ---- untune.sh\n{untune}"),
-    }
+    print(&match only {
+        Some(Which::Tune) => tune,
+        Some(Which::Untune) => untune,
+        None => format!("# ---- tune.sh\n{tune}\n# ---- untune.sh\n{untune}"),
+    })?;
     Ok(0)
 }
 
 fn diff(a: &Path, b: &Path, is_strict: bool) -> Ended {
     let read = |path: &Path| Saved::read(path).map_err(|error| error.to_string());
     let diff = Diff::of(&read(a)?, &read(b)?);
-    print!("{}", diff.text());
+    print(&diff.text())?;
     Ok(if is_strict && !diff.is_empty() {
         WARNED
     } else {
         0
     })
+}
+
+/// Prints it, coloured only where somebody looks. Standard output may be a file on a disk that is full.
+fn print(text: &str) -> Result<(), Problem> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Problem::Unwritten(format!("cannot write to standard output: {error}")))
 }
 
 fn no_check(name: &str) -> String {

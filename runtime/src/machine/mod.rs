@@ -17,6 +17,8 @@ mod simulate;
 mod steal;
 mod sysfs;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use std::{

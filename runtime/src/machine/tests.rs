@@ -10,7 +10,7 @@ pub(crate) fn recorded(name: &str) -> Machine {
     Machine::read_at(folder.path())
 }
 
-/// Writes a recording out as files: lines `path = content`, where `{0-3,8}` in a path stands for each of these numbers.
+/// Writes a recording out as files.
 fn unpacked(name: &str) -> tempfile::TempDir {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/machine/fixtures")
@@ -23,28 +23,11 @@ fn unpacked(name: &str) -> tempfile::TempDir {
 
 /// As [`unpacked`], from the text itself.
 pub(crate) fn unpack(folder: &Path, text: &str) {
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let (path, content) = line.split_once(" =").expect("`path = content`");
-        let content = content
-            .trim_start()
-            .replace("\\n", "\n")
-            .replace("\\t", "\t");
-        for path in expand(path) {
-            let path = folder.join(path);
-            fs::create_dir_all(path.parent().expect("a path below the root")).expect("a folder");
-            fs::write(path, format!("{content}\n")).expect("a file");
+    for (path, content) in recording::entries(text) {
+        for path in recording::expand(path, files::parse_list) {
+            recording::write(&folder.join(path), &content);
         }
     }
-}
-
-fn expand(path: &str) -> Vec<String> {
-    let Some((before, rest)) = path.split_once('{') else {
-        return vec![path.to_owned()];
-    };
-    let (list, after) = rest.split_once('}').expect("a closed brace");
-    let numbers = files::parse_list(list).expect("a list of numbers");
-    let one = |n: u32| expand(&format!("{before}{n}{after}"));
-    numbers.into_iter().flat_map(one).collect()
 }
 
 /// The machine in a few lines: cores as `first+second` threads, those that are not usable in parentheses.

@@ -37,6 +37,15 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
+/// The fields that a machine has and nobody sets.
+pub const HARDWARE: [&str; 5] = [
+    "cpu_model",
+    "cpus_online",
+    "kernel",
+    "microcode",
+    "numa_nodes",
+];
+
 /// What tells a machine from others, as names and values. `text` reads a file below its root.
 pub fn fields(text: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();

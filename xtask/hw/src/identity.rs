@@ -2,28 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use pipewright_bench::fingerprint::{HARDWARE, UNKNOWN, fields};
+
 use crate::Files;
 
-/// Names and values, such as `cpu` and `AMD EPYC`; what is not known is left out.
+/// Names and values, such as `cpu_model` and `AMD EPYC`; what is not known is left out, and so is what can be set, which checks look at.
 pub fn identity(files: &Files) -> BTreeMap<String, String> {
-    let cpuinfo = files.text("proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = cpuinfo
-            .lines()
-            .find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let known = [
-        ("cpu", field("model name").or_else(|| field("CPU part"))),
-        ("microcode", field("microcode")),
-        ("cpus online", files.text("sys/devices/system/cpu/online")),
-        ("nodes", files.text("sys/devices/system/node/online")),
-        ("kernel", files.text("proc/sys/kernel/osrelease")),
-    ];
-    let known = known.into_iter();
+    let mut known = fields(|path| files.text(path));
+    known.retain(|name, value| HARDWARE.contains(&name.as_str()) && value != UNKNOWN);
     known
-        .filter_map(|(name, value)| Some((name.to_owned(), value.filter(|v| !v.is_empty())?)))
-        .collect()
 }
 
 #[cfg(test)]
@@ -39,7 +26,7 @@ mod tests {
         let text =
             "processor\t: 0\nmodel name\t: An Old One @ 2:1\nprocessor\t: 1\nmodel name\t: x\n";
         std::fs::write(folder.path().join("proc/cpuinfo"), text).expect("a file");
-        let expect = [("cpu".to_owned(), "An Old One @ 2:1".to_owned())];
+        let expect = [("cpu_model".to_owned(), "An Old One @ 2:1".to_owned())];
         assert_eq!(identity(&files), BTreeMap::from(expect));
     }
 }

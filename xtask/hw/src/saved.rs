@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -69,15 +68,13 @@ pub struct Figure {
     pub unit: String,
 }
 
-/// Why there is no result to be had from a file, or none could be written.
+/// Why there is no result to be had from a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SavedError {
-    /// It cannot be read or written.
-    #[error("cannot {what} `{}`: {error}", path.display())]
+    /// It cannot be read.
+    #[error("cannot read `{}`: {error}", path.display())]
     Io {
-        /// `read` or `write`.
-        what: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -142,7 +139,6 @@ impl Saved {
     /// If it cannot be read, is none, or has another form.
     pub fn read(path: &Path) -> Result<Self, SavedError> {
         let io = |error| SavedError::Io {
-            what: "read",
             path: path.to_owned(),
             error,
         };
@@ -168,33 +164,6 @@ impl Saved {
             });
         }
         serde_json::from_slice(&text).map_err(broken)
-    }
-
-    /// Writes it to a file, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), SavedError> {
-        let io = |error| SavedError::Io {
-            what: "write",
-            path: path.to_owned(),
-            error,
-        };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = path.with_file_name(name);
-        let written = fs::File::create(&part)
-            .and_then(|mut file| {
-                file.write_all(self.to_string().as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&part, path));
-        if written.is_err() {
-            // What is half written helps nobody; that it stays behind changes nothing.
-            let _ = fs::remove_file(&part);
-        }
-        written.map_err(io)
     }
 }
 
@@ -225,10 +194,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("hw.json");
-        one().write(&path).expect("it is written");
+        fs::write(&path, one().to_string()).expect("a file");
         assert_eq!(Saved::read(&path).expect("it is read"), one());
-        let names = fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(names, 1, "nothing half written stays");
     }
 
     #[test]
@@ -262,9 +229,5 @@ mod tests {
         fs::remove_file(&path).expect("a file");
         let error = Saved::read(&path).expect_err("it is gone").to_string();
         assert!(error.starts_with("cannot read `"), "{error}");
-        let error = one()
-            .write(&folder.path().join("no/hw.json"))
-            .expect_err("no folder");
-        assert!(error.to_string().starts_with("cannot write `"), "{error}");
     }
 }

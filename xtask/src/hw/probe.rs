@@ -14,7 +14,7 @@ use pipewright_hw::{
     saved::{self, Saved},
 };
 
-use super::Ended;
+use super::{Ended, Problem, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeFlags {
@@ -49,22 +49,22 @@ pub(crate) fn run(flags: &ProbeFlags) -> Ended {
         Some(file) => Saved::read(file).map_err(|error| error.to_string())?,
         None => measure(flags)?,
     };
-    let probe = saved
-        .probe
-        .clone()
-        .ok_or("this is no result of `hw probe`\nhelp: `cargo xtask hw probe --json` prints one")?;
+    let probe = saved.probe.clone().ok_or_else(|| {
+        "this is no result of `hw probe`\nhelp: `cargo xtask hw probe --json` prints one".to_owned()
+    })?;
     let probe: Probe = serde_json::from_value(probe)
         .map_err(|error| format!("this is no result of `hw probe`: {error}"))?;
     match (flags.json, flags.quiet) {
-        (true, _) => print!("{saved}"),
-        (false, true) => println!("floor {}", judge::floor_line(&probe)),
-        (false, false) => println!("{probe}"),
+        (true, _) => print(&saved.to_string())?,
+        (false, true) => print(&format!("floor {}\n", judge::floor_line(&probe)))?,
+        (false, false) => print(&format!("{probe}\n"))?,
     }
     if let Some(file) = &flags.html {
         let page = page::page(&probe, &saved.machine, &saved.to_string())
             .map_err(|error| error.to_string())?;
-        page.write(file)
-            .map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
+        page.write(file).map_err(|error| {
+            Problem::Unwritten(format!("cannot write `{}`: {error}", file.display()))
+        })?;
     }
     Ok(0)
 }

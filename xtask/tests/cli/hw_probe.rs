@@ -1,5 +1,7 @@
 //! `cargo xtask hw probe`: what is wrong with its input, and what it makes of a result. Nothing is measured.
 
+use std::{fs::File, process::Command};
+
 use super::Folder;
 
 const RECORDED: &str = include_str!("../../hw/tests/probe/box.json");
@@ -82,10 +84,34 @@ fn a_page_that_cannot_be_written_is_an_error() {
         "--html",
         "no/page.html",
     ]);
-    assert_eq!(run.code, 2);
+    assert_eq!(run.code, 1);
     assert!(
         run.err.starts_with("error: cannot write `no/page.html`: "),
         "{}",
         run.err
     );
+}
+
+#[test]
+fn a_result_that_a_full_disk_does_not_take_is_told() {
+    let folder = Folder::new(&[("box.json", RECORDED), ("m/proc/cpuinfo", "")]);
+    let check = |args: &[&str]| {
+        let full = File::options().write(true).open("/dev/full");
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .arg("hw")
+            .args(args)
+            .current_dir(folder.0.path())
+            .stdout(full.expect("Linux has it"))
+            .output()
+            .expect("the command runs");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {err}");
+        let expect = "error: cannot write to standard output: ";
+        assert!(err.starts_with(expect), "{args:?}: {err}");
+    };
+    check(&["probe", "--from", "box.json", "--json"]);
+    check(&["probe", "--from", "box.json"]);
+    check(&["check", "--root", "m", "--json"]);
+    check(&["diff", "box.json", "box.json"]);
+    check(&["explain", "C09"]);
 }

@@ -1,23 +1,20 @@
 //! A fixed piece of work that shows whether the machine is as it was: the canary.
 //!
-//! A round is the same work each time, about 50 ms of it: a chain of additions, which follows the frequency; a walk through 256 KiB,
-//! which follows the second-level cache; and with two cpus a word that goes back and forth between them, and two threads that wake
-//! each other. Whoever compares measurements runs it before and after each of them: if it changed, the machine did.
+//! A round is the same work each time, about 50 ms of it: that of `bench`, which one thread does, and with two cpus a word that goes back
+//! and forth between them, and two threads that wake each other. Whoever compares measurements runs it before and after each of
+//! them: if it changed, the machine did.
 
 use std::{
-    hint::black_box,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use crossbeam_utils::CachePadded;
+use pipewright_bench::canary::Work;
 use rustix::{thread::futex, time::Timespec};
 
 use super::seat;
 
-const CHAIN: u32 = 60_000_000;
-const WALK: usize = 1_000_000;
-const NODES: usize = 256 * 1024 / 64;
 const TRIPS: u32 = 20_000;
 const WAKES: u32 = 400;
 
@@ -26,8 +23,7 @@ const WAKES: u32 = 400;
 pub struct Canary {
     cpu: u32,
     other: Option<u32>,
-    /// The next node of each; a node is as long as a line of a cache.
-    nodes: Vec<[usize; 8]>,
+    work: Work,
 }
 
 impl Canary {
@@ -38,12 +34,10 @@ impl Canary {
     /// If there is none.
     pub fn on(cpus: &[u32]) -> Result<Canary, String> {
         let cpu = *cpus.first().ok_or("there is no cpu")?;
-        // 1,597 has no divisor in common with the number of nodes, so the steps lead through all of them.
-        let nodes = (0..NODES).map(|at| [(at + 1_597) % NODES; 8]).collect();
         Ok(Canary {
             cpu,
             other: cpus.get(1).copied(),
-            nodes,
+            work: Work::default(),
         })
     }
 
@@ -53,12 +47,7 @@ impl Canary {
     ///
     /// If a thread cannot be pinned any more.
     pub fn run(&self) -> Result<Duration, String> {
-        let alone = || {
-            let began = Instant::now();
-            black_box(chain(1, black_box(0x5DEE_CE66)));
-            black_box(self.walk());
-            began.elapsed()
-        };
+        let alone = || self.work.round(1.0);
         let Some(other) = self.other else {
             return seat::on(self.cpu, alone);
         };
@@ -78,22 +67,6 @@ impl Canary {
         let (took, _) = seat::pair((self.cpu, other), first, second)?;
         took.ok_or_else(|| "the other thread did not answer".to_owned())
     }
-
-    fn walk(&self) -> usize {
-        let mut at = 0;
-        for _ in 0..WALK {
-            at = self.nodes[at][0];
-        }
-        at
-    }
-}
-
-#[inline(never)]
-fn chain(mut x: u64, k: u64) -> u64 {
-    for _ in 0..CHAIN {
-        x = (x ^ k).rotate_left(7);
-    }
-    x
 }
 
 /// Changes the word each time that it is this side's turn.
@@ -144,18 +117,6 @@ fn wakes(own: &AtomicU32, other: &AtomicU32, begins: bool) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_walk_leads_through_all_nodes() {
-        let canary = Canary::on(&[0]).expect("a cpu");
-        let mut seen = vec![false; NODES];
-        let mut at = 0;
-        for _ in 0..NODES {
-            seen[at] = true;
-            at = canary.nodes[at][0];
-        }
-        assert!(seen.iter().all(|seen| *seen) && at == 0);
-    }
 
     #[test]
     fn two_threads_finish_the_work_that_they_do_together() {

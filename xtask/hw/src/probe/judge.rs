@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use pipewright_bench::stats::{standard_deviation, theil_sen};
 use serde::{Deserialize, Serialize};
 
 use super::{
     result::{Detail, Outcome, Probe, Rating, Row, Unit},
-    stats::{Summary, detectable, deviation, theil_sen},
+    stats::{Summary, detectable},
 };
 use crate::{
     floor::{Floor, Handoff, Percentiles},
@@ -38,10 +39,11 @@ pub fn steadiness(took: &[f64]) -> Option<Steadiness> {
         return None;
     }
     let logs: Vec<f64> = took.iter().map(|ns| ns.ln()).collect();
-    let drifts = (theil_sen(&logs)? * (logs.len() - 1) as f64).exp() - 1.0;
+    let points: Vec<(f64, f64)> = (0..).map(f64::from).zip(logs.iter().copied()).collect();
+    let drifts = (theil_sen(&points)? * (logs.len() - 1) as f64).exp() - 1.0;
     let steps: Vec<f64> = logs.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // A difference of two has twice the variance of one.
-    let varies = deviation(&steps)? / 2f64.sqrt();
+    let varies = standard_deviation(&steps) / 2f64.sqrt();
     Some(Steadiness {
         varies,
         drifts,

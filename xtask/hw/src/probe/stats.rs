@@ -97,33 +97,6 @@ pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     Some(sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64))
 }
 
-/// The median of samples in any order.
-pub fn median(samples: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut samples: Vec<f64> = samples.into_iter().collect();
-    samples.sort_by(f64::total_cmp);
-    quantile(&samples, 0.5)
-}
-
-/// How steep a series rises from one sample to the next: the median of the slopes between all pairs (Theil 1950, Sen 1968).
-/// O(n^2 log n): for some hundred samples.
-pub fn theil_sen(series: &[f64]) -> Option<f64> {
-    let pairs = series.iter().enumerate().flat_map(|(i, a)| {
-        let later = series.iter().enumerate().skip(i + 1);
-        later.map(move |(j, b)| (b - a) / (j - i) as f64)
-    });
-    median(pairs)
-}
-
-/// The standard deviation of samples, over n - 1.
-pub fn deviation(samples: &[f64]) -> Option<f64> {
-    if samples.len() < 2 {
-        return None;
-    }
-    let mean = samples.iter().sum::<f64>() / samples.len() as f64;
-    let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
-    Some((squares / (samples.len() - 1) as f64).sqrt())
-}
-
 /// The smallest difference that this many pairs show in four of five cases, at 5 % error, for samples that deviate by `s`:
 /// `2.8 s / sqrt(pairs)`.
 pub fn detectable(s: f64, pairs: u32) -> f64 {
@@ -153,10 +126,6 @@ mod tests {
         assert_eq!(Summary::of([]), None);
         assert_eq!(Summary::of([f64::NAN]), None);
         assert_eq!(Summary::of_settled(&[]), None);
-        assert_eq!(
-            (theil_sen(&[1.0]), deviation(&[1.0]), median([])),
-            (None, None, None)
-        );
     }
 
     #[test]
@@ -167,17 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn one_wild_sample_does_not_change_a_slope() {
-        let mut series: Vec<f64> = (0..40).map(|at| 100.0 + 0.5 * f64::from(at)).collect();
-        series[20] = 10_000.0;
-        let slope = theil_sen(&series).expect("there are pairs");
-        assert!((slope - 0.5).abs() < 0.01, "{slope}");
-    }
-
-    #[test]
     fn the_smallest_difference_shrinks_with_the_root_of_the_pairs() {
         assert!((detectable(0.03, 10) - 0.026_56).abs() < 1e-4);
         assert!((detectable(0.03, 40) * 2.0 - detectable(0.03, 10)).abs() < 1e-9);
-        assert_eq!(deviation(&[1.0, 3.0]), Some(2f64.sqrt()));
     }
 }

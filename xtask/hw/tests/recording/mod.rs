@@ -1,14 +1,13 @@
-//! Recorded machines: text files with a line for each file of the machine.
-//!
-//! `path = content`, with `\n`, `\t` and `\0`, where `{0-3,8}` in a path stands for each of these numbers. `before:path` is
-//! how a counter stood `@ago` seconds before, `workspace:path` a file of the workspace that is used there, and `@name` a
-//! fact that stands in no file.
+//! Recorded machines, in the form that `files.rs` tells; besides, `before:path` is how a counter stood `@ago` seconds before,
+//! `workspace:path` a file of the workspace that is used there, and `@name` a fact that stands in no file.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+/// What the tests of the runtime read their machines by.
+#[path = "../../../../runtime/src/machine/recording.rs"]
+mod files;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use files::{entries, write};
 
 use pipewright_hw::{
     declared::Declaration,
@@ -61,18 +60,7 @@ fn recorded(text: &str) -> Recorded {
     let folder = tempfile::tempdir().expect("a folder for the machine");
     let (root, workspace) = (folder.path().join("root"), folder.path().join("workspace"));
     let (mut facts, mut before, mut ago) = (Facts::default(), Before::default(), None);
-    for line in text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let (path, content) = line
-            .split_once(" =")
-            .unwrap_or_else(|| panic!("`path = content`, not {line}"));
-        let content = content
-            .trim_start()
-            .replace("\\n", "\n")
-            .replace("\\t", "\t")
-            .replace("\\0", "\0");
+    for (path, content) in entries(text) {
         if let Some(name) = path.strip_prefix('@') {
             match name {
                 "ago" => ago = Some(Duration::from_secs(content.parse().expect("seconds"))),
@@ -124,17 +112,6 @@ fn fact(facts: &mut Facts, name: &str, value: String) {
     }
 }
 
-fn write(path: &Path, content: &str) {
-    fs::create_dir_all(path.parent().expect("a path below the root")).expect("a folder");
-    fs::write(path, format!("{content}\n")).expect("a file");
-}
-
 fn expand(path: &str) -> Vec<String> {
-    let Some((before, rest)) = path.split_once('{') else {
-        return vec![path.to_owned()];
-    };
-    let (list, after) = rest.split_once('}').expect("a closed brace");
-    let numbers = parse_list(list).expect("a list of numbers");
-    let one = |n: u32| expand(&format!("{before}{n}{after}"));
-    numbers.into_iter().flat_map(one).collect()
+    files::expand(path, parse_list)
 }

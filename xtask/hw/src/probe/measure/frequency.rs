@@ -9,12 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pipewright_bench::stats::median;
+
 use super::{Context, Why};
 use crate::probe::{
     clock::Ticks,
     result::{Curve, Detail, Measurement, Rating, Unit},
     seat,
-    stats::{Summary, median},
+    stats::Summary,
 };
 
 const STEPS: u32 = 500_000;
@@ -110,7 +112,10 @@ pub(super) fn chain(mut x: u64, k: u64, steps: u32) -> u64 {
 /// ran is no fall.
 fn fell(points: &[(f64, f64)]) -> bool {
     let quarter = points.len() / 4;
-    let hertz = |part: &[(f64, f64)]| median(part.iter().map(|(_, hertz)| *hertz));
+    let hertz = |part: &[(f64, f64)]| {
+        let all: Vec<f64> = part.iter().map(|(_, hertz)| *hertz).collect();
+        median(&all)
+    };
     let (first, last) = (
         hertz(&points[..quarter]),
         hertz(&points[points.len() - quarter..]),
