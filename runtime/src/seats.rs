@@ -183,8 +183,13 @@ mod tests {
 
     /// Of two workers and two spare places.
     fn two() -> Seats<()> {
-        let seats = Seats::new(2, 4);
-        (2..4).for_each(|id| seats.furnish(id, ()));
+        with_spare(2)
+    }
+
+    /// Of two workers and so many spare places.
+    fn with_spare(places: usize) -> Seats<()> {
+        let seats = Seats::new(2, 2 + places);
+        (2..2 + places).for_each(|id| seats.furnish(id, ()));
         seats
     }
 
@@ -199,13 +204,14 @@ mod tests {
 
     #[test]
     fn two_of_a_stage_are_in_quarantine_at_most_and_as_many_as_there_are_seats() {
-        let all = two();
+        let all = with_spare(3);
         assert_eq!(put(&all, 0, 7), Some(Some(2)));
         assert_eq!(put(&all, 0, 7), None, "somebody stands in for it");
         assert_eq!(put(&all, 1, 7), Some(Some(3)));
         assert_eq!(put(&all, 2, 7), None, "there are two of this stage");
-        assert_eq!(put(&all, 2, 8), None, "no seat is left");
-        assert_eq!((all.of(7), all.of(8)), (2, 0));
+        assert_eq!(put(&all, 2, 8), Some(Some(4)), "another one has its own");
+        assert_eq!(put(&all, 3, 8), None, "no seat is left");
+        assert_eq!((all.of(7), all.of(8)), (2, 1));
     }
 
     #[test]
