@@ -52,7 +52,7 @@ macro_rules! all_guards {
         guarded!($name, [$($on)*], [
             timeout = "10s",
             rate = "100k/s",
-            retry(max = 9, backoff = "1ms"),
+            retry(max = 9, backoff = "1ms", max_backoff = "2ms"),
             breaker(window = 100, min_items = 50, open = "10ms", open_max = "10ms", ramp = "1ms", probes = 5)
         ], ($($param)*), { $($before)* },
             #[sink(from = guarded::Err)]
@@ -109,10 +109,10 @@ all_guards!(
     {}
 );
 
-/// Two hundred calls in a row fail.
+/// A hundred calls in a row fail.
 const DOWN: Faults = Faults {
     from: 500,
-    times: 200,
+    times: 100,
     panics: 0,
 };
 
@@ -335,7 +335,7 @@ macro_rules! batches {
                 0..ITEMS
             }
 
-            #[stage(from = numbers, cores = $cores, batch = 16, retry(max = 9, backoff = "1ms"),
+            #[stage(from = numbers, cores = $cores, batch = 16, retry(max = 9, backoff = "1ms", max_backoff = "2ms"),
                 breaker(window = 100, min_items = 50, open = "10ms", open_max = "10ms", ramp = "1ms", probes = 5))]
             pub fn guarded(numbers: &mut Batch<u64>, env: &Env) -> Vec<Result<u64, Failure>> {
                 numbers.drain().map(|n| env.call(n)).collect()
@@ -378,7 +378,7 @@ mod chain {
         0..ITEMS
     }
 
-    #[stage(from = numbers, cores = "1", retry(max = 9, backoff = "1ms"),
+    #[stage(from = numbers, cores = "1", retry(max = 9, backoff = "1ms", max_backoff = "2ms"),
         breaker(window = 100, min_items = 50, open = "10ms", open_max = "10ms", ramp = "1ms", probes = 5))]
     pub fn guarded(n: u64, env: &Env) -> Result<u64, Failure> {
         env.call(n)
@@ -410,7 +410,7 @@ mod ends {
         0..ITEMS
     }
 
-    #[sink(from = numbers, cores = "1", retry(max = 9, backoff = "1ms"),
+    #[sink(from = numbers, cores = "1", retry(max = 9, backoff = "1ms", max_backoff = "2ms"),
         breaker(window = 100, min_items = 50, open = "10ms", open_max = "10ms", ramp = "1ms", probes = 5))]
     pub fn guarded(n: u64, env: &Env) -> Result<(), Failure> {
         env.call(n).map(|n| env.publish(n))
