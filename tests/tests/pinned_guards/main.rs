@@ -5,6 +5,7 @@
     unreachable_pub,
     missing_debug_implementations,
     missing_docs,
+    clippy::boxed_local,
     clippy::unwrap_used,
     reason = "pipelines of a test are written as users write theirs"
 )]
