@@ -371,6 +371,7 @@ mod tests {
             busy_ns: 50,
             allocations: 20,
             bytes: 0,
+            kept: 0,
         };
         let answers = [
             Answer {
