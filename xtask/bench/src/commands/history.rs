@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::build;
+use super::{build, show};
 use crate::{
     error::{Error, code},
     history::{self, Changed, History, Key, LEAST, Line, P},
@@ -76,7 +76,7 @@ pub(crate) fn run(action: &Action) -> Result<u8, Error> {
         Action::Show { which } => {
             let history = which.history()?;
             for (key, lines) in which.series(&history)? {
-                println!("{}", shown(&key, &lines));
+                show::print(&shown(&key, &lines))?;
             }
         }
         Action::Changes {
@@ -89,16 +89,17 @@ pub(crate) fn run(action: &Action) -> Result<u8, Error> {
             check("--least", *least, 10.0)?;
             let history = which.history()?;
             let series = which.series(&history)?;
-            match json {
-                true => println!("{}", as_json(&series, *p, *least)?),
-                false => series
-                    .iter()
-                    .for_each(|(key, lines)| println!("{}", told(key, lines, *p, *least))),
-            }
+            let lines = series
+                .iter()
+                .map(|(key, lines)| told(key, lines, *p, *least));
+            show::print(&match json {
+                true => as_json(&series, *p, *least)?,
+                false => lines.collect::<Vec<_>>().join("\n"),
+            })?;
         }
         Action::Add { result, folder } => {
             let saved = Saved::load(result)?;
-            println!("{}", add(&saved, &home(folder.as_deref()))?);
+            show::print(&add(&saved, &home(folder.as_deref()))?)?;
         }
     }
     Ok(code::PASS)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::history::home;
+use super::{history::home, show};
 use crate::{
     error::{Error, code},
     results::Saved,
@@ -55,11 +55,12 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         ));
     }
     saved.save(&place)?;
-    println!(
-        "baseline of the class {}: {}",
-        saved.env.class, saved.run_id
-    );
-    println!("saved: {}", place.display());
+    show::print(&format!(
+        "baseline of the class {}: {}\nsaved: {}",
+        saved.env.class,
+        saved.run_id,
+        place.display()
+    ))?;
     Ok(code::PASS)
 }
 

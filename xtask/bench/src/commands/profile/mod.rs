@@ -14,6 +14,7 @@ use std::{
 use super::{
     build::{self, How, Subject},
     options::time,
+    show,
 };
 use crate::{
     error::{Error, code},
@@ -57,10 +58,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let recorder = match Recorder::find(args.tool, args.hertz)? {
         Ok(recorder) => recorder,
         Err(why) => {
-            println!("skipped: no profile can be made here");
-            for why in why {
-                println!("  {why}");
-            }
+            show::print(&format!(
+                "skipped: no profile can be made here\n  {}",
+                why.join("\n  ")
+            ))?;
             return Ok(code::PASS);
         }
     };
@@ -82,12 +83,14 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     if !recorder.folds() {
         let place = folder.join(format!("{name}.json.gz"));
         recorder.keep(&head.binary, &request, &place)?;
-        println!("written: {}", place.display());
-        println!("look at it with `samply load {}`", place.display());
+        let place = place.display();
+        show::print(&format!(
+            "written: {place}\nlook at it with `samply load {place}`"
+        ))?;
         return Ok(code::PASS);
     }
     let after = recorder.fold(&head.binary, &request)?;
-    println!("{}", flame::table(&after));
+    show::print(&flame::table(&after))?;
     let told = |subject: &Subject| format!("{}, {}", args.scenario, subject.code.revision);
     let graph = flame::graph(&after, &told(&head))?;
     write(&folder.join(format!("{name}.folded")), after.as_bytes())?;
@@ -105,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         )?;
         write(&folder.join(format!("{name}-difference.svg")), &graph)?;
     }
-    println!("a profile is no evidence of a change: `cargo xtask bench ab` is");
+    show::print("a profile is no evidence of a change: `cargo xtask bench ab` is")?;
     Ok(code::PASS)
 }
 
@@ -124,6 +127,5 @@ fn request(args: &Args) -> Result<Request, Error> {
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, |file| file.write_all(bytes))
         .map_err(|error| Error::file("write", path, &error))?;
-    println!("written: {}", path.display());
-    Ok(())
+    show::print(&format!("written: {}", path.display()))
 }

@@ -20,7 +20,7 @@ use std::{
 
 use pipewright_draw::{Colour, DrawError, Page};
 
-use super::history::home;
+use super::{history::home, show};
 use crate::{
     error::{Error, code},
     history::History,
@@ -45,7 +45,7 @@ pub(crate) fn run(
     for (place, text) in [(&html, page.html()), (&md, markdown::markdown(&saved))] {
         replace(place, |file| file.write_all(text.as_bytes()))
             .map_err(|error| Error::file("write", place, &error))?;
-        println!("written: {}", place.display());
+        show::print(&format!("written: {}", place.display()))?;
     }
     Ok(code::PASS)
 }
