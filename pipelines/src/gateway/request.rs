@@ -1,8 +1,8 @@
 //! What is asked: one request as it comes in, and what has to be right about it.
 
 use pipewright::stage;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, error::Category};
 
 use super::{
     env::Env,
@@ -93,8 +93,15 @@ fn read(text: &[u8]) -> Result<Box<Request>, String> {
     if text.trim().is_empty() {
         return Err("is empty".to_owned());
     }
+    // A list of the fields' values in their order would be taken for a request, too.
+    if !text.trim_start().starts_with('{') {
+        return Err(match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => "is not a request: it has to be an object".to_owned(),
+            Err(error) => format!("is not JSON: {error}"),
+        });
+    }
     let request = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => format!("is not a request: {error}"),
+        Category::Data => format!("is not a request: {error}"),
         _ => format!("is not JSON: {error}"),
     })?;
     Ok(Box::new(request))
@@ -195,8 +202,12 @@ mod tests {
             "is not JSON: EOF while parsing an object at line 1 column 1",
         );
         check(b"hello", "is not JSON: expected value at line 1 column 1");
-        check(b"[]", "is not a request: ");
-        check(b"7", "is not a request: ");
+        check(b"[]", "is not a request: it has to be an object");
+        check(b"7", "is not a request: it has to be an object");
+        check(
+            br#"[null,"acme","ann","read","doc:1",{}]"#,
+            "is not a request: it has to be an object",
+        );
         check(b"{}", "missing field `tenant`");
         check(
             br#"{"tenant":7}"#,
@@ -211,7 +222,8 @@ mod tests {
             "expected a map",
         );
         check(format!("{GOOD}{GOOD}").as_bytes(), "trailing characters");
-        check("[".repeat(100_000).as_bytes(), "recursion limit exceeded");
+        let deep = GOOD.replace('}', r#","context":{"a":"#) + &"[".repeat(100_000);
+        check(deep.as_bytes(), "is not JSON: recursion limit exceeded");
     }
 
     #[test]
