@@ -5,6 +5,7 @@
 pub mod budgets;
 pub mod cached;
 pub mod gather;
+pub mod gateway;
 pub mod heavy;
 pub mod idle;
 pub mod linear;

@@ -1,0 +1,149 @@
+//! The whole gateway: what a call takes, and whether anything stays behind.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use pipewright::Caller;
+use pipewright_pipelines::gateway::{
+    env::Config,
+    flow::gateway::Pipeline,
+    request::{Incoming, Request},
+    run::Settings,
+};
+
+use super::{
+    measure::{Case, rounds},
+    servers::resident,
+    table::{Table, number},
+};
+
+/// Looks at the memory in a run without a soak.
+const LOOKS: u64 = 10;
+/// What may be more at the end than when the cache was full: 2 MiB.
+const MAY_GROW: u64 = 2 << 20;
+
+/// What became of the memory.
+#[derive(Debug)]
+pub struct Grown {
+    /// The table.
+    pub table: Table,
+    /// How much more there was at the end, in bytes.
+    pub grown: i64,
+    /// Whether that is little enough.
+    pub is_stable: bool,
+}
+
+fn settings() -> Settings {
+    Settings {
+        config: Config {
+            // Full after some thousand requests, so that growth behind that is none of the cache's.
+            cache_bytes: 1 << 20,
+            ..Config::default()
+        },
+        workers: Some(2),
+        ..Settings::default()
+    }
+}
+
+fn request(n: u64) -> Incoming {
+    let request = Request {
+        id: None,
+        tenant: "group".to_owned(),
+        subject: "root".to_owned(),
+        action: "read".to_owned(),
+        resource: format!("doc:{n}"),
+        context: serde_json::Map::new(),
+    };
+    request.into()
+}
+
+fn ask(caller: &Caller<Pipeline>, n: u64) {
+    let answer = caller.call(request(n));
+    assert!(
+        answer.is_ok_and(|answer| answer.allow),
+        "the administrator may"
+    );
+}
+
+/// What a call takes from beginning to end.
+///
+/// # Panics
+///
+/// If the gateway does not start.
+pub fn calls(times: usize, calls: usize) -> Table {
+    let gateway = settings()
+        .start(|_| ())
+        .expect("the built-in policies are right");
+    let caller = gateway.caller();
+    let mut rng = Rng::with_seed(2);
+    let mut cases = [
+        Case::new(
+            "a call, from the cache",
+            calls,
+            || ask(&caller, 1),
+            |_| ask(&caller, 1),
+        ),
+        Case::new(
+            "a call, decided by a policy",
+            calls,
+            || (),
+            |_| ask(&caller, rng.u64(..)),
+        ),
+    ];
+    let found = rounds(times, &mut cases);
+    drop(cases);
+    assert!(gateway.drain(None).is_good());
+    Table::of_calls("The whole gateway, one caller, two workers", &found)
+}
+
+/// Asks so often, or for so long, and looks at the memory.
+///
+/// # Errors
+///
+/// If the system does not tell how much memory there is.
+///
+/// # Panics
+///
+/// If the gateway does not start.
+pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
+    let gateway = settings()
+        .start(|_| ())
+        .expect("the built-in policies are right");
+    let caller = gateway.caller();
+    let (mut rng, begun) = (Rng::with_seed(3), Instant::now());
+    let mut seen = vec![(0, resident()?)];
+    let (mut done, step) = (0, requests.div_ceil(LOOKS));
+    while done < requests || soak.is_some_and(|soak| begun.elapsed() < soak) {
+        for _ in 0..step {
+            // Some are known, most are new.
+            let n = if rng.u8(..) < 64 {
+                rng.u64(..100)
+            } else {
+                rng.u64(..)
+            };
+            ask(&caller, n);
+        }
+        done += step;
+        seen.push((done, resident()?));
+    }
+    let outcome = gateway.drain(None);
+    assert!(outcome.is_good(), "{outcome:?}");
+    // From a fifth of the way on, everything has been there once.
+    let from = seen.len().div_ceil(5).min(seen.len() - 1);
+    let (first, last) = (seen[from], seen[seen.len() - 1]);
+    let grown = last.1 as i64 - first.1 as i64;
+    let mut table = Table::new(
+        "Memory of a process with the whole gateway",
+        &["requests", "resident, KiB"],
+    );
+    let rows = seen.len().div_ceil(10).max(1);
+    for (requests, bytes) in seen.iter().step_by(rows) {
+        table.row([number(*requests as f64), number(*bytes as f64 / 1024.0)]);
+    }
+    table.row([number(last.0 as f64), number(last.1 as f64 / 1024.0)]);
+    Ok(Grown {
+        table,
+        grown,
+        is_stable: grown <= MAY_GROW as i64,
+    })
+}
