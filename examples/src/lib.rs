@@ -15,6 +15,7 @@
 //! | `push` | threads send items in, and wait while the input is full |
 //! | `dry_run` | a test without threads, with a clock of its own |
 //! | `async_stage` | functions that wait for others without holding a worker |
+//! | `trial` | a pipeline of one's own that `cargo xtask bench` measures |
 //! | `errors` | errors, panics, and a run that fails |
 
 #![forbid(unsafe_code)]

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pipewright_trials::main(None)
+    pipewright_trials::trials(None).main()
 }

@@ -4,14 +4,14 @@
 
 use std::{alloc::System, process::ExitCode};
 
-use pipewright_trials::Counted;
+use pipewright_bench::trial::Counted;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
-    pipewright_trials::main(Some(counted))
+    pipewright_trials::trials(Some(counted)).main()
 }
 
 fn counted() -> Counted {

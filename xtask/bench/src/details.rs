@@ -293,6 +293,7 @@ mod tests {
             queued: done,
             resident: 4096,
             latencies: latencies.to_vec(),
+            ..Part::default()
         }
     }
 
@@ -364,6 +365,7 @@ mod tests {
             wait_ns: items,
             work_ns,
             utilisation,
+            at_once: None,
         };
         let share = StageShare {
             name: "price".to_owned(),

@@ -228,7 +228,14 @@ fn lines(saved: &Saved) -> Vec<Line> {
 /// How a scenario was set up, in words: `quick`, or `full, 2 workers, poisson at 40000/s`.
 pub(crate) fn setup(mode: &str, scenario: &SavedScenario) -> String {
     let mut words = vec![mode.to_owned()];
-    let Some(Request { workers, load, .. }) = &scenario.details.asked else {
+    let Some(Request {
+        workers,
+        load,
+        level,
+        mix,
+        ..
+    }) = &scenario.details.asked
+    else {
         return words.remove(0);
     };
     if let Some(workers) = workers {
@@ -243,8 +250,9 @@ pub(crate) fn setup(mode: &str, scenario: &SavedScenario) -> String {
         };
         words.push(arrivals);
         words.extend(load.phases.iter().map(phase));
-        words.push(load.level.name().to_owned());
     }
+    words.extend(level.map(|level| level.name().to_owned()));
+    words.extend(mix.map(|mix| format!("mix {:?}", <[u16; 6]>::from(mix))));
     words.join(", ")
 }
 
@@ -318,6 +326,7 @@ pub(crate) mod tests {
             latencies: [].into(),
             targets: vec![],
             details: Default::default(),
+            findings: Default::default(),
         }];
         saved
     }
@@ -387,17 +396,14 @@ pub(crate) mod tests {
         let mut scenario = run(1, 5.0).scenarios.remove(0);
         assert_eq!(setup("quick", &scenario), "quick");
         scenario.details.asked = Some(Request {
-            scenario: "latency/events".to_owned(),
-            seed: 1,
-            warmup_ms: 1,
-            measure_ms: 1,
             workers: Some(2),
             load: Some(crate::load::Load::steady(4e4, 100)),
-            plant: None,
+            level: Some(crate::load::Level::Heavy),
+            ..Request::new("latency/events", 1, [1, 1])
         });
         assert_eq!(
             setup("full", &scenario),
-            "full, 2 workers, poisson, steady at 40000/s, medium"
+            "full, 2 workers, poisson, steady at 40000/s, heavy"
         );
     }
 }

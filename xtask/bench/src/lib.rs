@@ -5,6 +5,7 @@
 pub mod load;
 pub mod protocol;
 pub mod random;
+pub mod trial;
 
 #[cfg(feature = "shared")]
 pub mod canary;
@@ -16,15 +17,20 @@ pub mod stats;
 pub mod whole;
 
 #[cfg(feature = "tool")]
+mod breaking;
+#[cfg(feature = "tool")]
 mod commands;
 #[cfg(feature = "tool")]
 mod details;
 #[cfg(feature = "tool")]
 mod error;
 #[cfg(feature = "tool")]
+mod findings;
+#[cfg(feature = "tool")]
 mod guards;
 #[cfg(feature = "tool")]
 mod history;
+mod limit;
 #[cfg(feature = "tool")]
 mod machine;
 #[cfg(feature = "tool")]

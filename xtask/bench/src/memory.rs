@@ -1,12 +1,15 @@
 //! What live bytes and the shares of stages say: leaks, hidden allocations, the bottleneck.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     protocol::{Answer, StageShare},
     stats::{mann_kendall, theil_sen},
 };
 
 /// Bytes that stay behind with each item.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Leak {
     pub(crate) bytes_per_item: f64,
     /// The stage that keeps as many; none if no stage keeps any, or the scenario does not tell.
@@ -30,7 +33,11 @@ pub(crate) fn leak(answer: &Answer) -> Option<Leak> {
     let (first, second) = points.split_at(points.len() / 2);
     let grows = |half| theil_sen(half).is_some_and(|slope| slope > 0.0);
     let trend = mann_kendall(&live);
-    let items = answer.stages.first()?.items as f64 / live.len() as f64;
+    // Where stages are not told, what stays behind is counted by the time between two notes.
+    let items = answer
+        .stages
+        .first()
+        .map_or(1.0, |stage| stage.items as f64 / live.len() as f64);
     let bytes_per_item = slope / items;
     (grows(first) && grows(second) && trend.p < 0.01).then(|| Leak {
         bytes_per_item,
@@ -49,13 +56,48 @@ fn keeping(stages: &[StageShare], bytes: f64) -> Option<String> {
     Some(nearest.name.clone())
 }
 
+/// What live bytes are each time that it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// The same after each of so many times.
+    Exactly { bytes: i64, times: usize },
+    /// So many more, or fewer, over so many times.
+    Not { bytes: i64, times: usize },
+}
+
+/// Do live bytes return to exactly what they were, each time that it has ended? The first half of the times does not count: what a
+/// process makes once and keeps is made then. `None` if there are fewer than four.
+pub(crate) fn drained(live: &[i64]) -> Option<Drained> {
+    if live.len() < 4 {
+        return None;
+    }
+    let later = &live[live.len() / 2..];
+    let (first, last) = (*later.first()?, *later.last()?);
+    let times = later.len();
+    Some(match later.iter().all(|bytes| *bytes == first) {
+        true => Drained::Exactly {
+            bytes: first,
+            times,
+        },
+        false => Drained::Not {
+            bytes: last - first,
+            times,
+        },
+    })
+}
+
 /// More allocations an item than this are no table that grows late.
 const FEW: f64 = 0.001;
+
+/// Are these allocations of an item any?
+pub(crate) fn allocates(each: f64) -> bool {
+    each > FEW
+}
 
 /// The stages that allocate, with their allocations an item.
 pub(crate) fn allocating(stages: &[StageShare]) -> Vec<(&str, f64)> {
     let each = |stage: &StageShare| stage.allocations as f64 / stage.items.max(1) as f64;
-    let many = stages.iter().filter(|stage| each(stage) > FEW);
+    let many = stages.iter().filter(|stage| allocates(each(stage)));
     many.map(|stage| (stage.name.as_str(), each(stage)))
         .collect()
 }
@@ -138,6 +180,20 @@ mod tests {
         ];
         check(&handed, Some("price"));
         check(&[keeps("parse", 0), keeps("deliver", -5)], None);
+    }
+
+    #[test]
+    fn live_bytes_return_exactly_or_not() {
+        let exactly = Drained::Exactly {
+            bytes: 70,
+            times: 3,
+        };
+        let not = |bytes| Drained::Not { bytes, times: 3 };
+        let check = |live: &[i64], expect: Option<Drained>| assert_eq!(drained(live), expect);
+        check(&[10, 60, 70, 70, 70, 70], Some(exactly));
+        check(&[10, 60, 70, 70, 71, 72], Some(not(2)));
+        check(&[10, 60, 70, 70, 71, 70], Some(not(0)));
+        check(&[70, 70, 70], None);
     }
 
     #[test]

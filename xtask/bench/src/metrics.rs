@@ -45,6 +45,13 @@ pub(crate) const METRICS: &[Metric] = &[
     of("latency_p999", "ns", Better::Lower, 0.20, false),
     of("latency_max", "ns", Better::Lower, 0.50, false),
     of("peak_rss", "bytes", Better::Lower, 0.05, false),
+    of(
+        "instructions_per_item",
+        "instructions",
+        Better::Lower,
+        0.05,
+        false,
+    ),
     Metric {
         scale: Scale::Count,
         ..of("allocs_per_item", "allocations", Better::Lower, 0.0, true)

@@ -2,13 +2,20 @@
 //!
 //! `trial list` prints a [`Listing`], `trial run REQUEST` does one trial, as the [`Request`] in JSON asks, and prints one
 //! [`Answer`]; both are one line of JSON. Each trial has a process of its own, so that the layout of memory, the seeds of hashes
-//! and where threads begin are drawn anew.
+//! and where threads begin are drawn anew. `trial count NAME ITEMS` takes so many items through `throughput/NAME` on one worker, for
+//! who counts instructions.
+//!
+//! What a scenario does is told by how its name begins: `throughput/` goes as fast as it can, `latency/` takes items at their own
+//! times, `memory/` tells what is allocated and `drain/` whether all of it is given back, both with an allocator that counts.
+//! [`crate::trial`] answers all of this for whatever takes items.
+//!
+//! Fields that came later are left out where they say nothing, so that binaries of older revisions still understand what is asked.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::Load;
+use crate::load::{Level, Load, Shares};
 
 /// Its name and version; whoever reads a line with another one refuses it.
 pub const PROTOCOL: &str = "pipewright.trial/1";
@@ -35,6 +42,19 @@ pub struct Scenario {
     pub open_loop: bool,
     /// The names of the metrics that its answers have.
     pub metrics: Vec<String>,
+    /// What it does, whoever does it: scenarios with one interface take the same items and have the same results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Can it be asked for a number of items (`items`) instead of for a time?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub counts: bool,
+    /// May it allocate for its items?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allocates: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One trial.
@@ -56,9 +76,45 @@ pub struct Request {
     /// What comes; the scenario's own load without. Only where the loop is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
+    /// How much there is to do; [`Level::Medium`] without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// Which share each kind of event has; [`Shares::default`] without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<[u16; 6]>"))]
+    pub mix: Option<Shares>,
+    /// Take exactly so many items, however long it takes; only where the scenario `counts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// How often `drain/` starts and ends what it measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u32>,
+    /// Tell the time in parts of so many milliseconds, instead of in a number of equal parts; only where the loop is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_ms: Option<u64>,
     /// A known fault, by which the verdicts are tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plant: Option<Plant>,
+}
+
+impl Request {
+    /// A trial of this scenario, so many milliseconds after such a warm-up, and nothing else said.
+    pub fn new(scenario: &str, seed: u64, [warmup_ms, measure_ms]: [u64; 2]) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            seed,
+            warmup_ms,
+            measure_ms,
+            workers: None,
+            load: None,
+            level: None,
+            mix: None,
+            items: None,
+            cycles: None,
+            part_ms: None,
+            plant: None,
+        }
+    }
 }
 
 /// A known fault.
@@ -99,7 +155,7 @@ pub struct Answer {
     /// What the stages did, where the scenario can tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageShare>,
-    /// Live bytes at equal distances in time, where the scenario counts them.
+    /// Live bytes at equal distances in time, where the scenario counts them; of `drain/`, after each time that it ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live_bytes: Vec<i64>,
     /// What happened in equal parts of the time, in order.
@@ -108,6 +164,10 @@ pub struct Answer {
     /// How items came through the stages, in their order, where the scenario traces some of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passages: Vec<Passage>,
+    /// A digest of all results that does not depend on their order, if a number of items was asked for and the scenario tells its
+    /// results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<u64>,
 }
 
 /// What happened in a part of the time.
@@ -133,6 +193,15 @@ pub struct Part {
     /// How many latencies there were of each length in nanoseconds, of the items that were to come in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latencies: Vec<(u64, u64)>,
+    /// How much later than planned the generator came to its items, in nanoseconds: the mean, where the loop is open.
+    #[serde(default)]
+    pub late_ns: u64,
+    /// How many processors worked, without that of the generator.
+    #[serde(default)]
+    pub busy: f64,
+    /// What the pipeline did against overload, since it began.
+    #[serde(default, skip_serializing_if = "Signs::are_none")]
+    pub signs: Signs,
 }
 
 /// How items came through a stage: of those that were traced, which are some of all.
@@ -149,8 +218,33 @@ pub struct Passage {
     pub wait_ns: u64,
     /// How long it worked on all of them, in nanoseconds.
     pub work_ns: u64,
-    /// The share of the workers' time that it takes for all items, as those that were traced tell.
+    /// The share of the time of those who may work on it that it takes for all items, as those that were traced tell.
     pub utilisation: f64,
+    /// How many items it may work on at once; as many as there are workers without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<u32>,
+}
+
+/// What a pipeline did against overload, since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Signs {
+    /// Items that it took and dropped because there were too many.
+    pub shed: u64,
+    /// Items that it took and lost in another way: they failed, or a breaker was open.
+    pub failed: u64,
+    /// How often breakers changed their state.
+    pub breakers: u64,
+    /// Times at which it held back because memory was scarce.
+    pub held_back: u64,
+}
+
+impl Signs {
+    /// Is there nothing to tell?
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a generator did.
@@ -174,6 +268,7 @@ pub struct Generator {
 /// What a stage did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StageShare {
     /// Its name.
     pub name: String,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     details::Details,
     error::Error,
+    findings::Findings,
     machine::Machine,
     metrics::{Better, Metric, Scale},
     session::{Session, Side},
@@ -62,7 +63,7 @@ pub(crate) struct Code {
 }
 
 /// What came of a scenario.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SavedScenario {
     pub(crate) id: String,
@@ -81,6 +82,9 @@ pub(crate) struct SavedScenario {
     /// What reports show besides.
     #[serde(default)]
     pub(crate) details: Details,
+    /// What was found besides.
+    #[serde(default, skip_serializing_if = "Findings::are_none")]
+    pub(crate) findings: Findings,
 }
 
 /// What came of a metric.
@@ -222,6 +226,7 @@ impl SavedScenario {
                 .collect(),
             targets: Vec::new(),
             details: Details::of(&answers),
+            findings: Findings::default(),
         }
     }
 }

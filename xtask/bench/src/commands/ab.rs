@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{
-    build::Subject,
+    build::{Package, Subject},
+    load::LoadArgs,
     options::{Common, Interrupt},
     progress::Progress,
-    run::{begin, keep, place, tell},
+    saving::{self, Keeper},
 };
 use crate::{
     error::{Error, code},
@@ -19,79 +20,120 @@ use crate::{
     verdict::Verdict,
 };
 
-/// `bench ab`. `deny` says whether inconclusive and refused metrics fail.
-pub(crate) fn run(
-    common: &Common,
-    base: &str,
-    head: Option<&str>,
-    deny: [bool; 2],
-) -> Result<u8, Error> {
-    let targets = common.targets()?;
-    let a = Subject::at(base)?;
-    let b = match head {
-        Some(head) => Subject::at(head)?,
-        None => Subject::built("trial")?,
+/// What the command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// What to compare with: a revision, or a binary of trials
+    #[arg(long, value_name = "REV|FILE")]
+    base: String,
+    /// What is compared: a revision, or a binary of trials [default: the working tree]
+    #[arg(long, value_name = "REV|FILE")]
+    head: Option<String>,
+    /// Trials of a package of the workspace, such as `my-pipeline/trial` [default: the repository's own]
+    #[arg(long, value_name = "PACKAGE/BIN")]
+    trials: Option<String>,
+    #[command(flatten)]
+    deny: Deny,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// What else fails.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Deny {
+    /// Exit with 13 if what gates is inconclusive
+    #[arg(long)]
+    deny_inconclusive: bool,
+    /// Exit with 14 if what gates is refused
+    #[arg(long)]
+    deny_refused: bool,
+}
+
+/// `bench ab`.
+pub(crate) fn run(args: &Args) -> Result<u8, Error> {
+    let common = &args.common;
+    let package = match &args.trials {
+        Some(text) => Package::parse(text)?,
+        None => Package::own("trial"),
+    };
+    let asked = args.load.asked(common.mode().measure_ms)?;
+    let a = Subject::at(&args.base, &package)?;
+    let b = match &args.head {
+        Some(head) => Subject::at(head, &package)?,
+        None => Subject::built(&package)?,
     };
     let scenarios = common.choose(&both(&a.binary()?, &b.binary()?)?)?;
+    let pairs = asked.fitting(scenarios)?.into_iter().map(|scenario| Pair {
+        id: scenario.id.clone(),
+        requests: [&scenario.id, &scenario.id].map(|id| asked.of(common.request(id))),
+        interface: None,
+    });
+    let keeper = compare(common, "ab", [&a, &b], &pairs.collect::<Vec<_>>(), summary)?;
+    Ok(exit(&keeper.saved, args.deny))
+}
+
+/// What is compared with each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    /// What it is called in the result.
+    pub(crate) id: String,
+    /// What is asked of A and of B, but for the seed.
+    pub(crate) requests: [Request; 2],
+    /// What both do, if they are two scenarios.
+    pub(crate) interface: Option<String>,
+}
+
+/// Compares all pairs, block by block; the result, which was saved and printed.
+pub(crate) fn compare(
+    common: &Common,
+    command: &str,
+    [a, b]: [&Subject; 2],
+    pairs: &[Pair],
+    summary: fn(&Saved) -> String,
+) -> Result<Keeper, Error> {
+    let targets = common.targets()?;
     let folder = tempfile::tempdir_in(machine::scratch())
         .map_err(|error| Error::file("make a folder in", &machine::scratch(), &error))?;
     let sides = [
         a.binary()?.copied(folder.path(), "A")?,
         b.binary()?.copied(folder.path(), "B")?,
     ];
-    let mut saved = begin(
-        common,
-        "ab",
-        common.mode().name,
-        &[(Side::A, &a), (Side::B, &b)],
-    );
-    let place = place(common, &saved);
+    let subjects = [(Side::A, a), (Side::B, b)];
+    let mut keeper = common.keeper(command, common.mode().name, &subjects);
     let plan = common.plan(&targets);
     let (watched, rules) = (common.watched(&targets), common.rules(&targets));
     let interrupt = Interrupt::watch()?;
-    let progress = Progress::new(scenarios.len() * plan.most, common.quiet);
-    for scenario in &scenarios {
-        let request = common.request(&scenario.id);
-        let trial = |side, seed| {
+    let progress = Progress::new(pairs.len() * plan.most, common.output.quiet);
+    let mut ended = Ok(());
+    for pair in pairs {
+        let trial = |side: Side, seed| {
             let request = Request {
                 seed,
-                ..request.clone()
+                ..pair.requests[side as usize].clone()
             };
             interrupt.check(watched.trial(&sides[side as usize], &request))
         };
-        let at = saved.scenarios.len();
-        let ended = session::run(plan, &rules, trial, |step| {
-            let mut one = SavedScenario::compared(&scenario.id, plan.seed, step.session);
-            one.details.asked = Some(request.clone());
-            saved.scenarios.truncate(at);
-            saved.scenarios.push(one);
-            progress.step(&Live(&scenario.id, step.session).to_string());
+        ended = session::run(plan, &rules, trial, |step| {
+            let mut one = SavedScenario::compared(&pair.id, plan.seed, step.session);
+            one.details.asked = Some(pair.requests[0].clone());
+            one.findings.interface.clone_from(&pair.interface);
+            progress.step(&Live(&pair.id, step.session).to_string());
             if step.last {
                 progress.skip(plan.most.saturating_sub(step.session.blocks.len()));
             }
-            saved.save(&place)
-        });
-        if let Err(error) = ended {
-            finish(common, &mut saved, &place, true)?;
-            return Err(error);
+            keeper.keep(one)
+        })
+        .map(|_| ());
+        if ended.is_err() {
+            break;
         }
     }
     progress.end();
-    finish(common, &mut saved, &place, false)?;
-    keep(common, &saved)?;
-    Ok(exit(&saved, deny))
-}
-
-fn finish(
-    common: &Common,
-    saved: &mut Saved,
-    place: &std::path::Path,
-    partial: bool,
-) -> Result<(), Error> {
-    saved.partial = partial;
-    saved.verdict = summary(saved);
-    saved.save(place)?;
-    tell(common, saved, place)
+    let verdict = summary(&keeper.saved);
+    keeper.end(ended, &verdict, saving::text)?;
+    Ok(keeper)
 }
 
 /// What both can measure.
@@ -108,7 +150,7 @@ fn both(a: &Binary, b: &Binary) -> Result<Vec<Scenario>, Error> {
 }
 
 /// The verdicts on what gates.
-fn gating(saved: &Saved) -> impl Iterator<Item = &Verdict> {
+pub(crate) fn gating(saved: &Saved) -> impl Iterator<Item = &Verdict> {
     let metrics = saved
         .scenarios
         .iter()
@@ -131,7 +173,16 @@ fn summary(saved: &Saved) -> String {
     worst.unwrap_or("equivalent").to_owned()
 }
 
-fn exit(saved: &Saved, [deny_inconclusive, deny_refused]: [bool; 2]) -> u8 {
+fn exit(saved: &Saved, deny: Deny) -> u8 {
+    let has = |word: &str| gating(saved).any(|verdict| verdict.word() == word);
+    match has("regressed") {
+        true => code::REGRESSED,
+        false => denied(saved, deny),
+    }
+}
+
+/// The exit code of what is not known, where that is denied.
+pub(crate) fn denied(saved: &Saved, deny: Deny) -> u8 {
     let has = |word: &str| gating(saved).any(|verdict| verdict.word() == word);
     let refused = has("refused")
         || saved
@@ -139,9 +190,8 @@ fn exit(saved: &Saved, [deny_inconclusive, deny_refused]: [bool; 2]) -> u8 {
             .iter()
             .any(|scenario| scenario.refused.is_some());
     match () {
-        () if has("regressed") => code::REGRESSED,
-        () if refused && deny_refused => code::REFUSED,
-        () if has("inconclusive") && deny_inconclusive => code::INCONCLUSIVE,
+        () if refused && deny.deny_refused => code::REFUSED,
+        () if has("inconclusive") && deny.deny_inconclusive => code::INCONCLUSIVE,
         () => code::PASS,
     }
 }

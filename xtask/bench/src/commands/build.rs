@@ -10,8 +10,38 @@ use sha2::{Digest, Sha256};
 
 use crate::{error::Error, process::Binary, results::Code};
 
-/// The package of the trials.
-const PACKAGE: &str = "pipewright-trials";
+/// A binary of trials, of a package that is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Package {
+    package: String,
+    bin: String,
+}
+
+/// The package of the repository's own trials.
+const OWN: &str = "pipewright-trials";
+
+impl Package {
+    /// One of the repository's own.
+    pub(crate) fn own(bin: &str) -> Self {
+        Self {
+            package: OWN.to_owned(),
+            bin: bin.to_owned(),
+        }
+    }
+
+    /// `PACKAGE/BIN`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        match text.split_once('/') {
+            Some((package, bin)) if !package.is_empty() && !bin.is_empty() => Ok(Self {
+                package: package.to_owned(),
+                bin: bin.to_owned(),
+            }),
+            _ => Err(Error::Usage(format!(
+                "`--trials {text}`: give a package and its binary of trials, such as `{OWN}/trial`"
+            ))),
+        }
+    }
+}
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -65,11 +95,12 @@ impl Subject {
     pub(crate) fn named_or_built(path: Option<&Path>) -> Result<Self, Error> {
         match path {
             Some(path) => Self::named(path),
-            None => Self::built("trial"),
+            None => Self::built(&Package::own("trial")),
         }
     }
 
-    fn named(path: &Path) -> Result<Self, Error> {
+    /// The binary that was named.
+    pub(crate) fn named(path: &Path) -> Result<Self, Error> {
         Binary::at(path)?;
         Self::of(path.to_path_buf(), path.display().to_string(), false)
     }
@@ -87,29 +118,29 @@ impl Subject {
     }
 
     /// The working tree, built in the folder that everything else is built in.
-    pub(crate) fn built(name: &str) -> Result<Self, Error> {
-        Self::built_as(name, How::Release)
+    pub(crate) fn built(package: &Package) -> Result<Self, Error> {
+        Self::built_as(package, How::Release)
     }
 
     /// The working tree. What is for a profiler has a target folder of its own, because all of it is compiled differently.
-    pub(crate) fn built_as(name: &str, how: How) -> Result<Self, Error> {
+    pub(crate) fn built_as(package: &Package, how: How) -> Result<Self, Error> {
         let folder = match how {
             How::Release => target(),
             How::Profiling => home().join("target-profiling"),
         };
-        let binary = build(&root(), &folder, name, how)?;
+        let binary = build(&root(), &folder, package, how)?;
         let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|_| "unknown".to_owned());
         let dirty = git(&["status", "--porcelain"]).is_ok_and(|text| !text.is_empty());
         Self::of(binary, revision, dirty)
     }
 
-    /// A binary, or a revision, which is built in a tree and a target folder of its own.
-    pub(crate) fn at(what: &str) -> Result<Self, Error> {
-        Self::at_as(what, How::Release)
+    /// A binary, or a revision, of which the package is built in a tree and a target folder of its own.
+    pub(crate) fn at(what: &str, package: &Package) -> Result<Self, Error> {
+        Self::at_as(what, package, How::Release)
     }
 
     /// The same, built for what it is for.
-    pub(crate) fn at_as(what: &str, how: How) -> Result<Self, Error> {
+    pub(crate) fn at_as(what: &str, package: &Package, how: How) -> Result<Self, Error> {
         let path = Path::new(what);
         if path.is_file() {
             return Self::named(path);
@@ -121,20 +152,21 @@ impl Subject {
             &format!("{what}^{{commit}}"),
         ])
         .map_err(|_| Error::Usage(format!("`{what}` is neither a revision nor a file")))?;
-        let name = match how {
-            How::Release => format!("{revision}-trial"),
-            How::Profiling => format!("{revision}-trial-profiling"),
+        let kind = match how {
+            How::Release => "",
+            How::Profiling => "-profiling",
         };
+        let name = format!("{revision}-{}-{}{kind}", package.package, package.bin);
         let kept = home().join("binaries").join(name);
         if !kept.is_file() {
-            build_revision(&revision, &kept, how)?;
+            build_revision(&revision, package, &kept, how)?;
         }
         Self::of(kept, revision, false)
     }
 }
 
 /// Builds a revision and keeps its binary.
-fn build_revision(revision: &str, kept: &Path, how: How) -> Result<(), Error> {
+fn build_revision(revision: &str, package: &Package, kept: &Path, how: How) -> Result<(), Error> {
     let tree = home().join("trees").join(revision);
     let path = tree.display().to_string();
     let remove = || git(&["worktree", "remove", "--force", &path]);
@@ -142,13 +174,14 @@ fn build_revision(revision: &str, kept: &Path, how: How) -> Result<(), Error> {
         let _ = remove();
     }
     git(&["worktree", "add", "--detach", &path, revision])?;
-    let found = match tree.join("benches/trials/Cargo.toml").is_file() {
-        true => match how {
-            How::Release => build(&tree, &home().join("target"), "trial", how),
-            How::Profiling => build(&tree, &home().join("target-profiling"), "trial", how),
-        },
+    let folder = match how {
+        How::Release => "target",
+        How::Profiling => "target-profiling",
+    };
+    let found = match package.package != OWN || tree.join("benches/trials/Cargo.toml").is_file() {
+        true => build(&tree, &home().join(folder), package, how),
         false => Err(Error::Usage(format!(
-            "`{revision}` has no `{PACKAGE}` yet: compare with a later revision, or give a binary"
+            "`{revision}` has no `{OWN}` yet: compare with a later revision, or give a binary"
         ))),
     };
     let copied = found.and_then(|binary| {
@@ -162,7 +195,7 @@ fn build_revision(revision: &str, kept: &Path, how: How) -> Result<(), Error> {
 }
 
 /// Builds the trials below `tree`, with `target` as the target folder.
-fn build(tree: &Path, target: &Path, name: &str, how: How) -> Result<PathBuf, Error> {
+fn build(tree: &Path, target: &Path, package: &Package, how: How) -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args([
@@ -170,9 +203,9 @@ fn build(tree: &Path, target: &Path, name: &str, how: How) -> Result<PathBuf, Er
         "--quiet",
         "--locked",
         "--package",
-        PACKAGE,
+        &package.package,
         "--bin",
-        name,
+        &package.bin,
     ]);
     let folder = match how {
         How::Release => {
@@ -183,7 +216,7 @@ fn build(tree: &Path, target: &Path, name: &str, how: How) -> Result<PathBuf, Er
             command
                 .args(PROFILING)
                 .env("RUSTFLAGS", "-C force-frame-pointers=yes");
-            if names_stages(tree) {
+            if package.package == OWN && names_stages(tree) {
                 command.args(["--features", "profiling"]);
             }
             "profiling"
@@ -198,9 +231,11 @@ fn build(tree: &Path, target: &Path, name: &str, how: How) -> Result<PathBuf, Er
         .status()
         .map_err(|error| Error::Tool(format!("cannot run cargo: {error}")))?;
     match status.success() {
-        true => Ok(target.join(folder).join(name)),
+        true => Ok(target.join(folder).join(&package.bin)),
         false => Err(Error::Tool(format!(
-            "`{PACKAGE}` in `{}` does not build",
+            "`{}` of `{}` in `{}` does not build",
+            package.bin,
+            package.package,
             tree.display()
         ))),
     }

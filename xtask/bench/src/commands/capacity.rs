@@ -4,18 +4,24 @@
 //! had come. The search doubles the rate until it is not, and halves the gap in ratio until its ends are 3 % apart; each rate has
 //! three trials, of which two decide. Nothing of it depends on what was tried before, as a feedback loop does.
 
-use std::path::Path;
+use std::{cell::RefCell, thread};
 
 use super::{
-    build::Subject,
-    options::{Interrupt, rate, time},
+    options::{Interrupt, Output, Source, rate, time},
+    saving::Keeper,
 };
 use crate::{
+    details::{Details, Tried},
     error::{Error, code},
+    findings::{self, Findings, Point},
     guards::{Guards, Reason},
+    limit::limit,
     load::Load,
+    metrics,
     process::Watched,
     protocol::{Answer, Request},
+    results::{Saved, SavedScenario},
+    session::Side,
 };
 
 /// What the command understands.
@@ -36,9 +42,10 @@ pub(crate) struct Args {
     /// How many workers the pipeline has [default: the scenario's own number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
-    /// A binary of trials [default: that of the repository, which is built]
-    #[arg(long, value_name = "FILE")]
-    bin: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// What a trial at a rate said.
@@ -72,13 +79,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let p99 = time("--p99", &args.p99)?.as_nanos() as f64;
     let measure_ms = time("--during", &args.during)?.as_millis() as u64;
     let from = rate("--from", &args.from)?;
-    let subject = Subject::named_or_built(args.bin.as_deref())?;
+    let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let listing = binary.list()?;
-    let scenario = listing
-        .scenarios
-        .iter()
-        .find(|scenario| scenario.id == args.scenario);
+    let mut scenarios = listing.scenarios.iter();
+    let scenario = scenarios.find(|scenario| scenario.id == args.scenario);
     if !scenario.is_some_and(|scenario| scenario.open_loop) {
         return Err(Error::Usage(format!(
             "`{}` is no scenario with an open loop",
@@ -87,29 +92,133 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     }
     let interrupt = Interrupt::watch()?;
     let watched = Watched::new(Some(Guards::default()));
-    let request = |rate: f64, seed: u64| Request {
-        scenario: args.scenario.clone(),
-        seed,
-        warmup_ms: 200,
-        measure_ms,
-        workers: args.workers.map(|workers| workers as usize),
-        load: Some(Load::steady(rate, measure_ms)),
-        plant: None,
-    };
-    let limit = search(from, |rate| {
+    let words = vec!["capacity".to_owned(), args.scenario.clone()];
+    let keeper = Keeper::new(&args.output, words, "capacity", &[(Side::A, &subject)]);
+    let search_of = RefCell::new(Search {
+        args,
+        keeper,
+        capacity: findings::Capacity {
+            p99_ns: p99,
+            ..findings::Capacity::default()
+        },
+        sustained: None,
+    });
+    let found = search(from, |rate| {
         let said = majority(|seed| {
-            let trial = interrupt.check(watched.trial(&binary, &request(rate, seed)))?;
-            Ok(judge(
-                &trial.answer,
-                trial.reasons.contains(&Reason::GeneratorLate),
-                p99,
-            ))
+            let request = Request {
+                workers: args.workers.map(|workers| workers as usize),
+                load: Some(Load::steady(rate, measure_ms)),
+                ..Request::new(&args.scenario, seed, [200, measure_ms])
+            };
+            let trial = interrupt.check(watched.trial(&binary, &request))?;
+            let late = trial.reasons.contains(&Reason::GeneratorLate);
+            let said = judge(&trial.answer, late, p99);
+            search_of.borrow_mut().tried(rate, &trial.answer, &said)?;
+            Ok(said)
         })?;
-        eprintln!("{rate:>10.0} /s  {}", word(&said));
+        if !args.output.quiet {
+            eprintln!("{rate:>10.0} /s  {}", word(&said));
+        }
         Ok(said)
-    })?;
-    tell(&limit, Path::new(&args.scenario), &args.p99);
+    });
+    let mut search = search_of.into_inner();
+    let ended = found.and_then(|limit| {
+        search.found(&limit);
+        search.keep()?;
+        Ok(told(&limit, &args.scenario, &args.p99))
+    });
+    let verdict = ended.as_deref().unwrap_or("unfinished").to_owned();
+    let told = verdict.clone();
+    search
+        .keeper
+        .end(ended.map(|_| ()), &verdict, |saved| text(saved, &told))?;
     Ok(code::PASS)
+}
+
+/// A search while it goes on.
+struct Search<'a> {
+    args: &'a Args,
+    keeper: Keeper,
+    capacity: findings::Capacity,
+    /// The answer at the highest rate that was sustainable.
+    sustained: Option<(f64, Answer)>,
+}
+
+impl Search<'_> {
+    /// A trial was made.
+    fn tried(&mut self, rate: f64, answer: &Answer, said: &Said) -> Result<(), Error> {
+        let metric = |name: &str| answer.metrics.get(name).copied();
+        self.capacity.points.push(Point {
+            rate,
+            achieved: metric("throughput").unwrap_or(0.0),
+            p50_ns: metric("latency_p50"),
+            p99_ns: metric("latency_p99"),
+            said: word(said).to_owned(),
+        });
+        let higher = self
+            .sustained
+            .as_ref()
+            .is_none_or(|(most, _)| rate >= *most);
+        if *said == Said::Sustainable && higher {
+            self.sustained = Some((rate, answer.clone()));
+        }
+        self.keep()
+    }
+
+    /// The search is over.
+    fn found(&mut self, limit: &Limit) {
+        let (low, high, why) = match limit {
+            Limit::Between(low, high, why) => (Some(*low), Some(*high), why.clone()),
+            Limit::Below(rate, why) => (None, Some(*rate), why.clone()),
+            Limit::Above(rate) => (Some(*rate), None, "the generator has no more".to_owned()),
+        };
+        self.capacity.knee = knee(&self.capacity.points);
+        self.capacity.low = low;
+        self.capacity.high = high;
+        self.capacity.why = why;
+    }
+
+    fn keep(&mut self) -> Result<(), Error> {
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.args.workers.unwrap_or(1) as usize;
+        let sustained = self.sustained.as_ref();
+        self.keeper.keep(SavedScenario {
+            id: self.args.scenario.clone(),
+            details: Details {
+                curve: self.capacity.points.iter().map(tried).collect(),
+                ..Details::default()
+            },
+            findings: Findings {
+                capacity: Some(self.capacity.clone()),
+                limit: sustained.and_then(|(_, answer)| limit(&[answer], workers, cpus, false)),
+                ..Findings::default()
+            },
+            ..SavedScenario::default()
+        })
+    }
+}
+
+/// A point of the curve that reports draw.
+fn tried(point: &Point) -> Tried {
+    Tried {
+        offered: point.rate,
+        achieved: point.achieved,
+        p50: point.p50_ns,
+        p99: point.p99_ns,
+        sustainable: point.said == word(&Said::Sustainable),
+    }
+}
+
+/// The rate at which there is most for its latency: throughput by median latency (Kleinrock, "Power and Deterministic Rules of Thumb
+/// for Probabilistic Problems in Computer Communications", 1979).
+fn knee(points: &[Point]) -> Option<f64> {
+    let power = |point: &Point| Some(point.achieved / point.p50_ns.filter(|ns| *ns > 0.0)?);
+    let sustained = points
+        .iter()
+        .filter(|point| point.said == word(&Said::Sustainable));
+    let of = sustained.filter_map(|point| Some((point.rate, power(point)?)));
+    let best = of.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(best.0)
 }
 
 fn word(said: &Said) -> &str {
@@ -120,21 +229,35 @@ fn word(said: &Said) -> &str {
     }
 }
 
-fn tell(limit: &Limit, scenario: &Path, p99: &str) {
-    let name = scenario.display();
+fn told(limit: &Limit, name: &str, p99: &str) -> String {
     match limit {
-        Limit::Between(low, high, why) => {
-            println!(
-                "{name}: {low:.0} to {high:.0} items a second with p99 of at most {p99}; above it: {why}"
-            );
+        Limit::Between(low, high, why) => format!(
+            "{name}: {low:.0} to {high:.0} items a second with p99 of at most {p99}; above it: {why}"
+        ),
+        Limit::Below(rate, why) => format!("{name}: not even {rate:.0} items a second: {why}"),
+        Limit::Above(rate) => format!(
+            "{name}: more than {rate:.0} items a second; the generator has no more on this machine"
+        ),
+    }
+}
+
+fn text(saved: &Saved, told: &str) -> String {
+    let mut lines = vec![told.to_owned()];
+    for scenario in &saved.scenarios {
+        if let Some(knee) = scenario.findings.capacity.as_ref().and_then(|one| one.knee) {
+            let shown = metrics::find("throughput").map(|metric| metric.value(knee));
+            let shown = shown.unwrap_or_default();
+            lines.push(format!("  most for its latency at about {shown}"));
         }
-        Limit::Below(rate, why) => println!("{name}: not even {rate:.0} items a second: {why}"),
-        Limit::Above(rate) => {
-            println!(
-                "{name}: more than {rate:.0} items a second; the generator has no more on this machine"
-            );
+        if let Some(limit) = &scenario.findings.limit {
+            lines.extend(limit.lines().iter().map(|line| format!("  {line}")));
         }
     }
+    lines.extend(saved.limits.iter().map(|limit| format!("note: {limit}")));
+    if saved.partial {
+        lines.push("note: partial: not everything was measured".to_owned());
+    }
+    lines.join("\n")
 }
 
 /// How long what is left may take when the last item has come, in nanoseconds.
@@ -217,107 +340,4 @@ fn search(from: f64, mut at: impl FnMut(f64) -> Result<Said, Error>) -> Result<L
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Generator;
-
-    #[test]
-    fn the_limit_is_bracketed_to_three_per_cent() {
-        let check = |capacity: f64| {
-            let mut tried = 0;
-            let found = search(1000.0, |rate| {
-                tried += 1;
-                Ok(if rate <= capacity {
-                    Said::Sustainable
-                } else {
-                    Said::Not("full".to_owned())
-                })
-            });
-            let Limit::Between(low, high, why) = found.expect("nothing fails") else {
-                panic!("{capacity} was not bracketed");
-            };
-            assert!(
-                low <= capacity && capacity < high && high / low <= CLOSE,
-                "{low} {high}"
-            );
-            assert_eq!(why, "full");
-            assert!(tried < 25, "{tried}");
-        };
-        for capacity in [1000.0, 1500.0, 77_777.0, 2_000_000.0] {
-            check(capacity);
-        }
-    }
-
-    #[test]
-    fn below_and_above_are_told_apart_from_the_limit() {
-        let below = search(1000.0, |_| Ok(Said::Not("slow".to_owned()))).expect("nothing fails");
-        assert_eq!(below, Limit::Below(1000.0, "slow".to_owned()));
-        let late = |rate: f64| {
-            Ok(if rate < 5000.0 {
-                Said::Sustainable
-            } else {
-                Said::GeneratorLate
-            })
-        };
-        let above = search(1000.0, late).expect("nothing fails");
-        assert!(
-            matches!(above, Limit::Above(rate) if rate > 4800.0 && rate < 5000.0),
-            "{above:?}"
-        );
-        let above = search(1000.0, |_| Ok(Said::Sustainable)).expect("nothing fails");
-        assert!(
-            matches!(above, Limit::Above(rate) if rate >= MOST),
-            "{above:?}"
-        );
-    }
-
-    #[test]
-    fn two_of_three_decide() {
-        let not = || Said::Not("x".to_owned());
-        let check = |said: [Said; 3], expect: Said| {
-            let found = majority(|seed| Ok(said[seed as usize - 1].clone()));
-            assert_eq!(found.expect("nothing fails"), expect);
-        };
-        check(
-            [Said::Sustainable, Said::Sustainable, not()],
-            Said::Sustainable,
-        );
-        check([not(), Said::Sustainable, not()], not());
-        check(
-            [Said::Sustainable, not(), Said::Sustainable],
-            Said::Sustainable,
-        );
-    }
-
-    #[test]
-    fn each_criterion_can_break_a_rate() {
-        let answer = |refused: u64, drain_ns: u64, p99: Option<f64>| Answer {
-            metrics: p99
-                .map(|p99| ("latency_p99".to_owned(), p99))
-                .into_iter()
-                .collect(),
-            generator: Some(Generator {
-                offered: 1000,
-                refused,
-                drain_ns,
-                ..Generator::default()
-            }),
-            ..Answer::default()
-        };
-        let check = |answer: Answer, late: bool, expect: &str| {
-            let said = judge(&answer, late, 1e6);
-            assert!(word(&said).contains(expect), "{said:?}");
-        };
-        check(answer(0, 0, Some(5e5)), false, "sustainable");
-        check(answer(3, 0, Some(5e5)), false, "3 of 1000 items");
-        check(
-            answer(0, 2 * DRAIN_NS, Some(5e5)),
-            false,
-            "more than a second",
-        );
-        check(answer(0, 0, Some(5e6)), false, "p99 is 5.00 ms");
-        check(answer(0, 0, Some(5e6)), true, "generator");
-        check(answer(0, 0, None), false, "too few items");
-        check(Answer::default(), false, "no open loop");
-    }
-}
+mod tests;

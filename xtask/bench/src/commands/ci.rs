@@ -16,7 +16,7 @@ use object::{Object, ObjectSection};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    build::{self, Subject},
+    build::{self, Package, Subject},
     show,
 };
 use crate::{
@@ -51,7 +51,7 @@ type Found = BTreeMap<String, Result<f64, String>>;
 const COUNTED: [&str; 3] = ["fused", "keyed", "in-order"];
 
 /// Items of the two runs whose difference is counted.
-const ITEMS: [u64; 2] = [50_000, 450_000];
+pub(super) const ITEMS: [u64; 2] = [50_000, 450_000];
 
 /// `bench ci`.
 pub(crate) fn run(bless: bool) -> Result<u8, Error> {
@@ -128,7 +128,7 @@ fn read(path: &Path) -> Result<References, Error> {
 fn reference(name: &str, value: f64) -> Reference {
     let most = match name.split('/').next() {
         // The seeds of hashes differ from run to run, and how busy the machine is.
-        Some("instructions") => value * 1.05 + 0.2,
+        Some("instructions") => self::most(value),
         // A table that grows late.
         Some("allocations") => 0.001,
         _ => value * 1.05,
@@ -137,6 +137,25 @@ fn reference(name: &str, value: f64) -> Reference {
         value: round(value),
         most: round(most),
     }
+}
+
+/// The most instructions an item that pass, where there were so many.
+pub(super) fn most(value: f64) -> f64 {
+    value * 1.05 + 0.2
+}
+
+/// The references of instructions and the most that pass, by the name of what is counted; none with another compiler.
+pub(super) fn bounds() -> Result<BTreeMap<String, [f64; 2]>, Error> {
+    let references = read(&build::root().join("benches/trials/references.json"))?;
+    if references.toolchain != toolchain()? {
+        return Ok(BTreeMap::new());
+    }
+    let gates = references.gates.into_iter();
+    let of = |(name, reference): (String, Reference)| {
+        let name = name.strip_prefix("instructions/")?.to_owned();
+        Some((name, [reference.value, reference.most]))
+    };
+    Ok(gates.filter_map(of).collect())
 }
 
 fn round(value: f64) -> f64 {
@@ -187,7 +206,7 @@ fn table(references: &References, found: &Found) -> Gates {
 /// Measures everything; with references, until it is known that they are kept.
 fn measure(references: Option<&References>) -> Result<Found, Error> {
     // Counting allocations changes nothing for pipelines that make none, and one binary is built sooner than two.
-    let memory = Subject::built("trial-memory")?;
+    let memory = Subject::built(&Package::own("trial-memory"))?;
     let mut found = Found::new();
     for case in COUNTED {
         let name = format!("instructions/{case}");
@@ -220,15 +239,8 @@ const ALLOCATION_TRIES: usize = 3;
 
 /// Allocations an item, of the pipeline and of each of its stages.
 fn allocations(memory: &Subject) -> Result<BTreeMap<String, f64>, Error> {
-    let answer = memory.binary()?.run(&Request {
-        scenario: "memory/events".to_owned(),
-        seed: 1,
-        warmup_ms: 100,
-        measure_ms: 200,
-        workers: None,
-        load: None,
-        plant: None,
-    })?;
+    let request = Request::new("memory/events", 1, [100, 200]);
+    let answer = memory.binary()?.run(&request)?;
     let each = answer.metrics.get("allocs_per_item").copied();
     let each = each.ok_or_else(|| Error::Tool("the trial did not count allocations".to_owned()))?;
     let of = |stage: &StageShare| {
@@ -272,7 +284,11 @@ fn least_of(
     Ok(Ok(each(least)))
 }
 
-fn callgrind(trial: &Path, case: &str, items: u64) -> Result<Result<f64, String>, Error> {
+pub(super) fn callgrind(
+    trial: &Path,
+    case: &str,
+    items: u64,
+) -> Result<Result<f64, String>, Error> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(trial)

@@ -183,6 +183,7 @@ mod tests {
                 latencies: [].into(),
                 targets: vec![],
                 details: crate::details::Details::default(),
+                findings: Default::default(),
             }],
             verdict: String::new(),
         }

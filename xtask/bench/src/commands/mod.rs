@@ -1,11 +1,15 @@
 //! The commands.
 
 mod ab;
+mod breaking;
 mod build;
 mod capacity;
 mod ci;
 mod compare;
 mod history;
+mod implementations;
+mod insn;
+mod load;
 mod memory;
 mod options;
 mod profile;
@@ -13,6 +17,7 @@ mod progress;
 mod promote;
 mod report;
 mod run;
+mod saving;
 mod scale;
 mod selftest;
 mod show;
@@ -36,40 +41,25 @@ struct Flags {
 enum Command {
     /// List what can be measured
     List {
-        /// A binary of trials [default: that of the repository, which is built]
-        #[arg(long, value_name = "FILE")]
-        bin: Option<std::path::PathBuf>,
+        #[command(flatten)]
+        source: options::Source,
     },
     /// Measure, and judge by the targets
     Run {
         #[command(flatten)]
         common: Common,
-        /// A binary of trials [default: that of the repository, which is built]
-        #[arg(long, value_name = "FILE")]
-        bin: Option<std::path::PathBuf>,
+        #[command(flatten)]
+        source: options::Source,
         /// Go on for so long, such as `30min`, with trials of 5 s
         #[arg(long, value_name = "TIME", conflicts_with_all = ["quick", "full"])]
         soak: Option<String>,
         #[command(flatten)]
-        load: options::LoadArgs,
+        load: load::LoadArgs,
     },
     /// Build two revisions and compare them, block by block
-    Ab {
-        #[command(flatten)]
-        common: Common,
-        /// What to compare with: a revision, or a binary of trials
-        #[arg(long, value_name = "REV|FILE")]
-        base: String,
-        /// What is compared: a revision, or a binary of trials [default: the working tree]
-        #[arg(long, value_name = "REV|FILE")]
-        head: Option<String>,
-        /// Exit with 13 if what gates is inconclusive
-        #[arg(long)]
-        deny_inconclusive: bool,
-        /// Exit with 14 if what gates is refused
-        #[arg(long)]
-        deny_refused: bool,
-    },
+    Ab(ab::Args),
+    /// Compare two implementations of one interface, block by block; they have to have the same results
+    Impl(implementations::Args),
     /// Compare two saved results of one machine; they were not interleaved, so this is a hint and gates nothing
     Compare {
         /// The base; `baseline` is what was promoted for the machine's class
@@ -94,8 +84,12 @@ enum Command {
     Profile(profile::Args),
     /// Find how many items a second a pipeline can take for good
     Capacity(capacity::Args),
+    /// Give a pipeline more than it can take: what gives out first, and does it recover? Exit with 11 if not
+    Break(breaking::Args),
     /// Measure throughput by the number of workers
     Scale(scale::Args),
+    /// Count instructions an item; exit with 12 if there are more than there may be
+    Insn(insn::Args),
     /// Write a saved result as one HTML file and as Markdown
     Report {
         /// The result
@@ -111,20 +105,9 @@ enum Command {
         folder: Option<std::path::PathBuf>,
     },
     /// Count what each stage allocates; exit with 12 if one does
-    Alloc {
-        /// A binary of trials with an allocator that counts [default: that of the repository, which is built]
-        #[arg(long, value_name = "FILE")]
-        bin: Option<std::path::PathBuf>,
-    },
-    /// Watch the live bytes, and exit with 12 if they go up all the time
-    Mem {
-        /// A binary of trials with an allocator that counts [default: that of the repository, which is built]
-        #[arg(long, value_name = "FILE")]
-        bin: Option<std::path::PathBuf>,
-        /// How long [default: 5s]
-        #[arg(long, value_name = "TIME")]
-        during: Option<String>,
-    },
+    Alloc(memory::AllocArgs),
+    /// Is everything given back? Start and end it again and again, watch the live bytes; exit with 12 if anything stays behind
+    Mem(memory::MemArgs),
     /// See whether the verdicts can be trusted: find what is planted, and nothing where nothing is
     Selftest(selftest::Args),
     /// The gates that noise cannot touch: instructions, allocations, size of the code
@@ -138,39 +121,31 @@ enum Command {
 /// Runs the command that was typed.
 pub(crate) fn main() -> ExitCode {
     let done = match Flags::parse().command {
-        Command::List { bin } => run::list(bin.as_deref()),
+        Command::List { source } => run::list(&source),
         Command::Run {
             common,
-            bin,
+            source,
             soak,
             load,
-        } => run::run(&common, bin.as_deref(), soak.as_deref(), &load),
-        Command::Ab {
-            common,
-            base,
-            head,
-            deny_inconclusive,
-            deny_refused,
-        } => ab::run(
-            &common,
-            &base,
-            head.as_deref(),
-            [deny_inconclusive, deny_refused],
-        ),
+        } => run::run(&common, &source, soak.as_deref(), &load),
+        Command::Ab(args) => ab::run(&args),
+        Command::Impl(args) => implementations::run(&args),
         Command::Compare { a, b, folder, json } => compare::with(&a, &b, folder.as_deref(), json),
         Command::Promote(args) => promote::run(&args),
         Command::History { action } => history::run(&action),
         Command::Profile(args) => profile::run(&args),
         Command::Capacity(args) => capacity::run(&args),
+        Command::Break(args) => breaking::run(&args),
         Command::Scale(args) => scale::run(&args),
+        Command::Insn(args) => insn::run(&args),
         Command::Report {
             result,
             html,
             md,
             folder,
         } => report::run(&result, html, md, folder.as_deref()),
-        Command::Alloc { bin } => memory::alloc(bin.as_deref()),
-        Command::Mem { bin, during } => memory::mem(bin.as_deref(), during.as_deref()),
+        Command::Alloc(args) => memory::alloc(&args),
+        Command::Mem(args) => memory::mem(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Ci { bless } => ci::run(bless),
     };

@@ -1,7 +1,7 @@
 //! What several commands understand.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,15 +9,19 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pipewright_spec::units;
 
+use super::{
+    build::{Package, Subject},
+    promote,
+    saving::Keeper,
+};
 use crate::{
     error::Error,
-    load::{Arrivals, Level, Load, Phase},
     process::Watched,
     protocol::{Request, Scenario},
-    session::{Plan, Rules},
+    session::{Plan, Rules, Side},
     targets::Targets,
 };
 
@@ -42,6 +46,16 @@ pub(crate) struct Common {
     /// Targets, bands and guards [default: benches/targets.ron]
     #[arg(long, value_name = "FILE")]
     pub(crate) targets: Option<PathBuf>,
+    /// Also count trials that the machine disturbed; the result says so
+    #[arg(long)]
+    pub(crate) no_guards: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is printed, and where it is saved.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Output {
     /// Where the result is saved [default: target/pipewright/bench/<time>]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
@@ -54,15 +68,41 @@ pub(crate) struct Common {
         default_missing_value = ""
     )]
     pub(crate) save: Option<PathBuf>,
-    /// Also count trials that the machine disturbed; the result says so
-    #[arg(long)]
-    pub(crate) no_guards: bool,
     /// Print the saved JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Print the verdict only
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// Which trials are made.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Source {
+    /// A binary of trials [default: that of the repository, which is built]
+    #[arg(long, value_name = "FILE")]
+    bin: Option<PathBuf>,
+    /// Trials of a package of the workspace, which are built, such as `my-pipeline/trial`
+    #[arg(long, value_name = "PACKAGE/BIN", conflicts_with = "bin")]
+    trials: Option<String>,
+}
+
+impl Source {
+    /// What is measured. `usual`: the repository's own binary, if nothing was said.
+    pub(crate) fn subject(&self, usual: &str) -> Result<Subject, Error> {
+        match &self.bin {
+            Some(path) => Subject::named(path),
+            None => Subject::built(&self.package(usual)?),
+        }
+    }
+
+    /// What is built.
+    pub(crate) fn package(&self, usual: &str) -> Result<Package, Error> {
+        match &self.trials {
+            Some(text) => Package::parse(text),
+            None => Ok(Package::own(usual)),
+        }
+    }
 }
 
 /// How long things take.
@@ -139,17 +179,28 @@ impl Common {
         }
     }
 
+    /// A result of a command, in its mode.
+    pub(crate) fn keeper(
+        &self,
+        command: &str,
+        mode: &str,
+        subjects: &[(Side, &Subject)],
+    ) -> Keeper {
+        let words = std::iter::once(command.to_owned()).chain(self.patterns.iter().cloned());
+        let mut keeper = Keeper::new(&self.output, words.collect(), mode, subjects);
+        if self.no_guards {
+            let limit = format!("{} were counted", promote::UNGUARDED);
+            keeper.saved.limits.push(limit);
+        }
+        keeper
+    }
+
     /// What is asked of a trial, but for its seed.
     pub(crate) fn request(&self, scenario: &str) -> Request {
         let mode = self.mode();
         Request {
-            scenario: scenario.to_owned(),
-            seed: self.seed,
-            warmup_ms: mode.warmup_ms,
-            measure_ms: mode.measure_ms,
             workers: self.workers.map(|workers| workers as usize),
-            load: None,
-            plant: None,
+            ..Request::new(scenario, self.seed, [mode.warmup_ms, mode.measure_ms])
         }
     }
 
@@ -191,157 +242,6 @@ pub(crate) fn matching(patterns: &[String], all: &[Scenario]) -> Result<Vec<Scen
         patterns.join("` or `"),
         ids.join(", ")
     )))
-}
-
-/// How items follow each other, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ArrivalsArg {
-    /// At equal distances
-    Constant,
-    /// At distances that are drawn
-    Poisson,
-    /// Ten together
-    Bursty,
-}
-
-/// How the rate changes, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum PhaseArg {
-    /// The same rate
-    Steady,
-    /// Half of it, and three times as much for a fifth of the time
-    Burst,
-    /// From nothing to twice the rate
-    Ramp,
-    /// Ten times as much in the middle third
-    Spike,
-    /// Up and down by half of it
-    Sine,
-    /// All of these, one after the other
-    Mixed,
-}
-
-/// What comes, in open loops.
-#[derive(Debug, Args)]
-pub(crate) struct LoadArgs {
-    /// Items a time, such as `20k/s`, in open loops
-    #[arg(long, value_name = "RATE")]
-    rate: Option<String>,
-    /// How they follow each other, in open loops
-    #[arg(long, value_name = "KIND", conflicts_with = "trace")]
-    arrivals: Option<ArrivalsArg>,
-    /// A file with the time of each item in nanoseconds, one in a line, in open loops
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "phase"])]
-    trace: Option<PathBuf>,
-    /// How the rate changes, in open loops
-    #[arg(long, value_name = "KIND")]
-    phase: Option<PhaseArg>,
-    /// How large the events are and for how many services: `light`, `medium`, `heavy`, `stress`; in open loops
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<String>,
-}
-
-/// Items a second, if nothing else is said.
-const RATE: f64 = 20_000.0;
-
-impl LoadArgs {
-    /// The load; `None` if nothing was said of it.
-    pub(crate) fn load(&self, during_ms: u64) -> Result<Option<Load>, Error> {
-        let Self {
-            rate: None,
-            arrivals: None,
-            trace: None,
-            phase: None,
-            level: None,
-        } = self
-        else {
-            return self.given(during_ms).map(Some);
-        };
-        Ok(None)
-    }
-
-    fn given(&self, during_ms: u64) -> Result<Load, Error> {
-        let rate = match &self.rate {
-            None => RATE,
-            Some(text) => rate("--rate", text)?,
-        };
-        let level = match &self.level {
-            None => Level::default(),
-            Some(name) => *Level::ALL.iter().find(|level| level.name() == name).ok_or_else(|| {
-                Error::Usage(format!("no level is called `{name}`; there are `light`, `medium`, `heavy` and `stress`"))
-            })?,
-        };
-        let arrivals = match (&self.trace, self.arrivals) {
-            (Some(path), _) => Arrivals::Trace(trace(path)?),
-            (_, Some(ArrivalsArg::Constant)) => Arrivals::Constant,
-            (_, Some(ArrivalsArg::Bursty)) => Arrivals::Bursty(10),
-            (_, Some(ArrivalsArg::Poisson) | None) => Arrivals::Poisson,
-        };
-        Ok(Load {
-            arrivals,
-            phases: vec![phase(
-                self.phase.unwrap_or(PhaseArg::Steady),
-                rate,
-                during_ms,
-            )],
-            level,
-        })
-    }
-}
-
-fn phase(kind: PhaseArg, rate: f64, during_ms: u64) -> Phase {
-    match kind {
-        PhaseArg::Steady => Phase::Steady { rate, during_ms },
-        PhaseArg::Burst => Phase::Burst {
-            base: rate / 2.0,
-            peak: 3.0 * rate,
-            on_ms: during_ms / 25,
-            off_ms: during_ms * 4 / 25,
-            during_ms,
-        },
-        PhaseArg::Ramp => Phase::Ramp {
-            from: 0.0,
-            to: 2.0 * rate,
-            during_ms,
-        },
-        PhaseArg::Spike => Phase::Spike {
-            base: rate,
-            times: 10.0,
-            during_ms,
-        },
-        PhaseArg::Sine => Phase::Sine {
-            mean: rate,
-            amplitude: 0.5,
-            period_ms: during_ms / 2,
-            during_ms,
-        },
-        PhaseArg::Mixed => Phase::Mixed { rate, during_ms },
-    }
-}
-
-/// The times of a trace, one in a line.
-fn trace(path: &Path) -> Result<Vec<u64>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::Usage(format!(
-            "cannot read the trace `{}`: {error}",
-            path.display()
-        ))
-    })?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
-    let number = |(at, line): (usize, &str)| {
-        line.trim().parse().map_err(|_| {
-            Error::Usage(format!(
-                "`{}`, line {}: `{}` is no time in nanoseconds",
-                path.display(),
-                at + 1,
-                line.trim()
-            ))
-        })
-    };
-    lines.map(number).collect()
 }
 
 /// Items a second, of a rate such as `10k/s`.

@@ -2,38 +2,41 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    build::{self, Subject},
-    history,
-    options::{Common, Interrupt, LoadArgs, time},
+    load::LoadArgs,
+    options::{Common, Interrupt, Source, time},
     progress::Progress,
-    promote, show,
+    saving,
 };
 use crate::{
     details::Details,
     error::{Error, code},
-    machine::{self, Machine},
-    metrics::METRICS,
+    findings::{Drift, Findings},
+    limit::{Limit, limit},
+    machine,
+    metrics::{METRICS, Metric},
     process::{Binary, Trial, Watched},
-    protocol::{Request, Scenario},
+    protocol::{Answer, Request},
     random::Random,
-    results::{SCHEMA, Saved, SavedMetric, SavedScenario, Values, merged},
+    results::{Saved, SavedMetric, SavedScenario, Values, merged},
     session::Side,
-    stats::median,
+    stats::{mann_kendall, median, theil_sen},
     targets::{Met, Targets},
 };
 
 /// `bench list`.
-pub(crate) fn list(bin: Option<&Path>) -> Result<u8, Error> {
-    let listing = Subject::named_or_built(bin)?.binary()?.list()?;
+pub(crate) fn list(source: &Source) -> Result<u8, Error> {
+    let listing = source.subject("trial")?.binary()?.list()?;
     for scenario in listing.scenarios {
-        println!("{:<20} {}", scenario.id, scenario.about);
-        println!("{:<20} {}", "", scenario.metrics.join(", "));
+        let interface = scenario
+            .interface
+            .map_or_else(String::new, |name| format!(" (interface `{name}`)"));
+        println!("{:<26} {}{interface}", scenario.id, scenario.about);
+        println!("{:<26} {}", "", scenario.metrics.join(", "));
     }
     Ok(code::PASS)
 }
@@ -44,6 +47,8 @@ const SOAK_MS: u64 = 5_000;
 /// One scenario while it is measured.
 struct Course {
     request: Request,
+    /// Is it given all that it takes?
+    saturates: bool,
     trials: Vec<Trial>,
     disturbed: BTreeMap<String, usize>,
     refused: Option<String>,
@@ -52,81 +57,62 @@ struct Course {
 /// `bench run`.
 pub(crate) fn run(
     common: &Common,
-    bin: Option<&Path>,
+    source: &Source,
     soak: Option<&str>,
     load: &LoadArgs,
 ) -> Result<u8, Error> {
     let soak = soak.map(|text| time("--soak", text)).transpose()?;
     let targets = common.targets()?;
     let mode = common.mode();
-    let measure_ms = if soak.is_some() {
-        SOAK_MS
-    } else {
-        mode.measure_ms
+    let measure_ms = match soak {
+        Some(_) => SOAK_MS,
+        None => mode.measure_ms,
     };
-    let load = load.load(measure_ms)?;
-    let subject = Subject::named_or_built(bin)?;
+    let asked = load.asked(measure_ms)?;
+    let subject = source.subject("trial")?;
     let listing = subject.binary()?.list()?;
-    let scenarios = common.choose(&listing.scenarios)?;
-    let scenarios: Vec<Scenario> = match load {
-        None => scenarios,
-        Some(_) => scenarios
-            .into_iter()
-            .filter(|scenario| scenario.open_loop)
-            .collect(),
-    };
-    if scenarios.is_empty() {
-        return Err(Error::Usage(
-            "a load is for open loops, and no such scenario is meant".to_owned(),
-        ));
-    }
+    let scenarios = asked.fitting(common.choose(&listing.scenarios)?)?;
     let folder = tempfile::tempdir_in(machine::scratch())
         .map_err(|error| Error::file("make a folder in", &machine::scratch(), &error))?;
     let binary = subject.binary()?.copied(folder.path(), "A")?;
     let mut courses: Vec<Course> = scenarios
         .iter()
         .map(|scenario| Course {
-            request: Request {
+            request: asked.of(Request {
                 measure_ms,
-                load: load.clone(),
                 ..common.request(&scenario.id)
-            },
+            }),
+            saturates: !scenario.open_loop,
             trials: Vec::new(),
             disturbed: BTreeMap::new(),
             refused: None,
         })
         .collect();
-    let mut saved = begin(
-        common,
-        "run",
-        soak.map_or(mode.name, |_| "soak"),
-        &[(Side::A, &subject)],
-    );
-    let place = place(common, &saved);
+    let name = soak.map_or(mode.name, |_| "soak");
+    let mut keeper = common.keeper("run", name, &[(Side::A, &subject)]);
     let rounds = match soak {
         None => mode.trials,
         Some(time) => {
-            let round = courses.len() as u64 * (mode.warmup_ms + measure_ms);
+            let round: u64 = courses.iter().map(Course::during_ms).sum();
             (time.as_millis() as u64).div_ceil(round).max(1) as usize
         }
     };
     let ended = measure(common, &targets, &binary, &mut courses, rounds, |courses| {
-        fill(&mut saved, courses);
-        saved.save(&place)
+        keeper.saved.scenarios = courses.iter().map(Course::saved).collect();
+        keeper.save()
     });
-    judge(&mut saved, &targets);
-    saved.partial = ended.is_err();
-    saved.save(&place)?;
-    let told = tell(common, &saved, &place);
-    ended?;
-    told?;
-    keep(common, &saved)?;
-    let failed = saved
-        .scenarios
-        .iter()
-        .flat_map(|scenario| &scenario.targets);
-    let failed = failed.filter(|found| found.result == Met::Failed).count();
-    Ok(if failed > 0 { code::TARGET } else { code::PASS })
+    if soak.is_some() {
+        for (scenario, course) in keeper.saved.scenarios.iter_mut().zip(&courses) {
+            scenario.findings.trends = trends(&course.trials);
+        }
+    }
+    let verdict = judge(&mut keeper.saved, &targets);
+    keeper.end(ended, &verdict, saving::text)?;
+    let mut found = keeper.saved.scenarios.iter().flat_map(|one| &one.targets);
+    Ok(match found.any(|found| found.result == Met::Failed) {
+        true => code::TARGET,
+        false => code::PASS,
+    })
 }
 
 /// Rounds of a trial of each scenario, so that a slow minute is shared.
@@ -140,7 +126,7 @@ fn measure(
 ) -> Result<(), Error> {
     let watched = common.watched(targets);
     let interrupt = Interrupt::watch()?;
-    let progress = Progress::new(rounds * courses.len(), common.quiet);
+    let progress = Progress::new(rounds * courses.len(), common.output.quiet);
     let mut random = Random(common.seed);
     for _ in 0..rounds {
         let seed = random.next_u64() >> 11;
@@ -156,6 +142,10 @@ fn measure(
 }
 
 impl Course {
+    fn during_ms(&self) -> u64 {
+        self.request.warmup_ms + self.request.measure_ms
+    }
+
     fn once(
         &mut self,
         watched: &Watched,
@@ -224,16 +214,53 @@ impl Course {
                 .collect(),
             targets: Vec::new(),
             details,
+            findings: Findings {
+                limit: self.limit(),
+                ..Findings::default()
+            },
         }
+    }
+
+    /// The stage that limits it, if its stages are told.
+    fn limit(&self) -> Option<Limit> {
+        let answers: Vec<&Answer> = self.trials.iter().map(|trial| &trial.answer).collect();
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        limit(
+            &answers,
+            self.request.workers.unwrap_or(1),
+            cpus,
+            self.saturates,
+        )
     }
 }
 
-fn fill(saved: &mut Saved, courses: &[Course]) {
-    saved.scenarios = courses.iter().map(Course::saved).collect();
+/// The most that a metric may go up or down over a soak by chance.
+const CHANCE: f64 = 0.01;
+
+/// The metrics that went up or down from trial to trial, by more than chance. The first fifth does not count: tables grow, and
+/// frequencies fall.
+fn trends(trials: &[Trial]) -> Vec<Drift> {
+    let trials = &trials[trials.len() / 5..];
+    let drift = |metric: &Metric| {
+        let values = trials
+            .iter()
+            .filter_map(|trial| trial.answer.metrics.get(metric.name));
+        let values: Vec<f64> = values.copied().collect();
+        let trend = mann_kendall(&values);
+        let points: Vec<(f64, f64)> = (0..).map(f64::from).zip(values.iter().copied()).collect();
+        let middle = median(&values).filter(|middle| *middle != 0.0)?;
+        let change = theil_sen(&points)? * (values.len() - 1) as f64 / middle;
+        (values.len() >= 10 && trend.p < CHANCE).then(|| Drift {
+            metric: metric.name.to_owned(),
+            change,
+            p: trend.p,
+        })
+    };
+    METRICS.iter().filter_map(drift).collect()
 }
 
-/// Judges the targets.
-fn judge(saved: &mut Saved, targets: &Targets) {
+/// Judges the targets; what is said of all of them.
+fn judge(saved: &mut Saved, targets: &Targets) -> String {
     let mut wake = None;
     for scenario in &mut saved.scenarios {
         let values = scenario.metrics.iter().filter_map(|metric| {
@@ -254,14 +281,14 @@ fn judge(saved: &mut Saved, targets: &Targets) {
         .scenarios
         .iter()
         .any(|scenario| scenario.refused.is_some());
-    saved.verdict = match (found.contains(&Met::Failed), refused) {
+    match (found.contains(&Met::Failed), refused) {
         (true, _) => "a target is missed",
         (_, true) => "refused",
         _ if found.contains(&Met::Infeasible) => "a target is infeasible on this machine",
         _ if found.contains(&Met::Marginal) => "a target is marginal",
         _ => "pass",
     }
-    .to_owned();
+    .to_owned()
 }
 
 /// How late a thread that sleeps for a while wakes up, in nanoseconds: the middle of many.
@@ -273,91 +300,4 @@ fn wake_up() -> f64 {
         begun.elapsed().saturating_sub(SLEEP).as_nanos() as f64
     };
     median(&(0..200).map(|_| once()).collect::<Vec<f64>>()).unwrap_or_default()
-}
-
-/// A result without scenarios.
-pub(crate) fn begin(
-    common: &Common,
-    command: &str,
-    mode: &str,
-    subjects: &[(Side, &Subject)],
-) -> Saved {
-    let now = jiff::Timestamp::now();
-    let code: BTreeMap<_, _> = subjects
-        .iter()
-        .map(|(side, subject)| (*side, subject.code.clone()))
-        .collect();
-    let newest = code
-        .values()
-        .last()
-        .map_or("", |code| code.revision.as_str());
-    let short: String = newest
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(8)
-        .collect();
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    let mut limits = Vec::new();
-    if common.no_guards {
-        limits.push(format!("{} were counted", promote::UNGUARDED));
-    }
-    if cpus < 3 {
-        limits.push(format!(
-            "{cpus} processors: generators share them with workers"
-        ));
-    }
-    Saved {
-        schema: SCHEMA.to_owned(),
-        run_id: format!("{}-{short}", now.strftime("%Y%m%dT%H%M%SZ")),
-        started: now.to_string(),
-        mode: mode.to_owned(),
-        command: std::iter::once(command.to_owned())
-            .chain(common.patterns.iter().cloned())
-            .collect(),
-        partial: true,
-        code,
-        env: Machine::read(Path::new("/")),
-        limits,
-        scenarios: Vec::new(),
-        verdict: "unfinished".to_owned(),
-    }
-}
-
-/// The file of a result.
-pub(crate) fn place(common: &Common, saved: &Saved) -> PathBuf {
-    let folder = common.out.clone();
-    folder
-        .unwrap_or_else(|| build::home().join(&saved.run_id))
-        .join("run.json")
-}
-
-/// Adds a result to the history, where that is asked for.
-pub(crate) fn keep(common: &Common, saved: &Saved) -> Result<(), Error> {
-    let Some(folder) = &common.save else {
-        return Ok(());
-    };
-    let folder = Some(folder.as_path()).filter(|folder| !folder.as_os_str().is_empty());
-    let told = history::add(saved, &history::home(folder))?;
-    // The output of `--json` and `--quiet` is for programs.
-    if !common.json && !common.quiet {
-        println!("{told}");
-    }
-    Ok(())
-}
-
-/// Prints a result.
-pub(crate) fn tell(common: &Common, saved: &Saved, place: &Path) -> Result<(), Error> {
-    if common.json {
-        let text =
-            serde_json::to_string_pretty(saved).map_err(|error| Error::Tool(error.to_string()))?;
-        show::print(&text)
-    } else if common.quiet {
-        show::print(&saved.verdict)
-    } else {
-        show::print(&format!(
-            "{}\nsaved: {}",
-            show::text(saved),
-            place.display()
-        ))
-    }
 }

@@ -1,16 +1,19 @@
 //! `bench scale`: throughput by the number of workers, in interleaved rounds.
 
 use super::{
-    build::Subject,
-    options::{Interrupt, matching, time},
+    options::{Interrupt, Output, Source, matching, time},
     progress::Progress,
+    saving::Keeper,
 };
 use crate::{
     error::{Error, code},
+    findings::{Findings, Scaling},
     metrics::find,
     process::Binary,
     protocol::Request,
     random::Random,
+    results::{Saved, SavedScenario},
+    session::Side,
     stats::{FEWEST_WORKERS, Usl, median},
 };
 
@@ -32,15 +35,16 @@ pub(crate) struct Args {
     /// What is drawn comes from this number
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// A binary of trials [default: that of the repository, which is built]
-    #[arg(long, value_name = "FILE")]
-    bin: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// `bench scale`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let measure_ms = time("--during", &args.during)?.as_millis() as u64;
-    let subject = Subject::named_or_built(args.bin.as_deref())?;
+    let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let scenarios = matching(&args.patterns, &binary.list()?.scenarios)?;
     if let Some(open) = scenarios.iter().find(|scenario| scenario.open_loop) {
@@ -54,31 +58,89 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         [] => (1..=cpus).collect(),
         given => given.to_vec(),
     };
+    let words = std::iter::once("scale".to_owned()).chain(args.patterns.iter().cloned());
+    let subjects = [(Side::A, &subject)];
+    let mut keeper = Keeper::new(&args.output, words.collect(), "scale", &subjects);
     let interrupt = Interrupt::watch()?;
-    let progress = Progress::new(scenarios.len() * ROUNDS * workers.len(), false);
-    for scenario in &scenarios {
-        let request = Request {
-            scenario: scenario.id.clone(),
-            seed: args.seed,
-            warmup_ms: 100,
-            measure_ms,
-            workers: None,
-            load: None,
-            plant: None,
-        };
-        let mut values = vec![Vec::new(); workers.len()];
-        let mut random = Random(args.seed);
-        for _ in 0..ROUNDS {
-            let seed = random.next_u64() >> 11;
-            for (values, workers) in values.iter_mut().zip(&workers) {
-                values.push(interrupt.check(once(&binary, &request, *workers, seed))?);
-                progress.step(&format!("{} with {workers}", scenario.id));
+    let steps = scenarios.len() * ROUNDS * workers.len();
+    let progress = Progress::new(steps, args.output.quiet);
+    let mut measure = || -> Result<(), Error> {
+        for scenario in &scenarios {
+            let request = Request::new(&scenario.id, args.seed, [100, measure_ms]);
+            let mut values = vec![Vec::new(); workers.len()];
+            let mut random = Random(args.seed);
+            for _ in 0..ROUNDS {
+                let seed = random.next_u64() >> 11;
+                for (values, workers) in values.iter_mut().zip(&workers) {
+                    values.push(interrupt.check(once(&binary, &request, *workers, seed))?);
+                    progress.step(&format!("{} with {workers}", scenario.id));
+                }
+                keeper.keep(kept(&scenario.id, args.seed, &workers, &values, cpus))?;
             }
         }
-        println!("{}", told(&scenario.id, &workers, &values, cpus));
-    }
+        Ok(())
+    };
+    let ended = measure();
     progress.end();
+    let verdict = if ended.is_ok() {
+        "measured"
+    } else {
+        "unfinished"
+    };
+    keeper.end(ended, verdict, |saved| text(saved, cpus))?;
     Ok(code::PASS)
+}
+
+/// The rounds so far, as they are saved.
+fn kept(
+    scenario: &str,
+    seed: u64,
+    workers: &[u32],
+    values: &[Vec<f64>],
+    cpus: u32,
+) -> SavedScenario {
+    let law = Usl::fit(&points(workers, values, cpus));
+    SavedScenario {
+        id: scenario.to_owned(),
+        seed,
+        findings: Findings {
+            scaling: Some(Scaling {
+                rounds: workers
+                    .iter()
+                    .copied()
+                    .zip(values.iter().cloned())
+                    .collect(),
+                law: law.map(|law| [law.contention, law.coherency]),
+            }),
+            ..Findings::default()
+        },
+        ..SavedScenario::default()
+    }
+}
+
+fn text(saved: &Saved, cpus: u32) -> String {
+    let mut texts = Vec::new();
+    for scenario in &saved.scenarios {
+        if let Some(scaling) = &scenario.findings.scaling {
+            let (workers, values): (Vec<u32>, Vec<Vec<f64>>) =
+                scaling.rounds.iter().cloned().unzip();
+            texts.push(told(&scenario.id, &workers, &values, cpus));
+        }
+    }
+    if saved.partial {
+        texts.push("note: partial: not everything was measured".to_owned());
+    }
+    texts.join("\n")
+}
+
+/// The middle of each number of workers. With more of them than processors they wait for each other's processor, which is no property
+/// of the pipeline.
+fn points(workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Vec<(f64, f64)> {
+    let all = workers.iter().zip(values);
+    let within = all.filter(|(workers, _)| **workers <= cpus);
+    within
+        .filter_map(|(workers, values)| Some((f64::from(*workers), median(values)?)))
+        .collect()
 }
 
 fn once(binary: &Binary, request: &Request, workers: u32, seed: u64) -> Result<f64, Error> {
@@ -95,7 +157,6 @@ fn once(binary: &Binary, request: &Request, workers: u32, seed: u64) -> Result<f
 fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> String {
     let mut text = scenario.to_owned();
     let first = values.first().cloned().unwrap_or_default();
-    let mut points = Vec::new();
     for (workers, values) in workers.iter().zip(values) {
         let ratios: Vec<f64> = values
             .iter()
@@ -105,7 +166,6 @@ fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Stri
         let (Some(middle), Some(ratio)) = (median(values), median(&ratios)) else {
             continue;
         };
-        points.push((f64::from(*workers), middle));
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = ratios.iter().copied().fold(0.0, f64::max);
         let shown = find("throughput").map_or_else(String::new, |metric| metric.value(middle));
@@ -119,8 +179,7 @@ fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Stri
         ));
     }
     text.push('\n');
-    // With more workers than processors they wait for each other's processor, which is no property of the pipeline.
-    points.retain(|(workers, _)| *workers <= f64::from(cpus));
+    let points = points(workers, values, cpus);
     text.push_str(&match Usl::fit(&points) {
         Some(law) => format!(
             "  USL: contention {:.4}, coherency {:.6}, {}",

@@ -30,13 +30,24 @@ pub(crate) fn text(saved: &Saved) -> String {
                 found.result.word()
             ));
         }
+        if let Some(limit) = &scenario.findings.limit {
+            lines.extend(limit.lines().iter().map(|line| format!("  {line}")));
+        }
+        for drift in &scenario.findings.trends {
+            lines.push(format!(
+                "  {} went {:+.1} % from trial to trial (p = {:.1e})",
+                drift.metric,
+                100.0 * drift.change,
+                drift.p
+            ));
+        }
         if let Some(why) = &scenario.refused {
             lines.push(format!("  refused: {why}"));
         }
     }
     lines.extend(saved.limits.iter().map(|limit| format!("note: {limit}")));
     if saved.partial {
-        lines.push("note: partial: it was interrupted".to_owned());
+        lines.push("note: partial: not everything was measured".to_owned());
     }
     lines.push(format!("verdict: {}", saved.verdict));
     lines.join("\n")

@@ -1,6 +1,9 @@
-//! Which kind of event comes: 30/25/20/10/10/5 per cent.
+//! Which kind of event comes: 30/25/20/10/10/5 per cent, if nothing else is asked.
 //!
-//! Every twenty events have the exact shares, in an order that is drawn, so that two trials with other seeds have the same work.
+//! Every round (twenty events, of that mix) has the exact shares, in an order that is drawn, so that two trials with other seeds
+//! have the same work.
+
+use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 
@@ -21,29 +24,72 @@ pub enum Kind {
     Audit,
 }
 
-/// Of twenty events.
-const SHARES: [(Kind, usize); 6] = [
-    (Kind::Order, 6),
-    (Kind::Quote, 5),
-    (Kind::Trade, 4),
-    (Kind::Cancel, 2),
-    (Kind::Position, 2),
-    (Kind::Audit, 1),
-];
+impl Kind {
+    /// All of them, in the order of their shares.
+    pub const ALL: [Self; 6] = [
+        Self::Order,
+        Self::Quote,
+        Self::Trade,
+        Self::Cancel,
+        Self::Position,
+        Self::Audit,
+    ];
+}
+
+/// Which share each kind has, in the order of [`Kind::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[u16; 6]", into = "[u16; 6]")]
+pub struct Shares([u16; 6]);
+
+impl Default for Shares {
+    /// 30/25/20/10/10/5 per cent.
+    fn default() -> Self {
+        Self([6, 5, 4, 2, 2, 1])
+    }
+}
+
+impl From<Shares> for [u16; 6] {
+    fn from(shares: Shares) -> Self {
+        shares.0
+    }
+}
+
+impl TryFrom<[u16; 6]> for Shares {
+    type Error = String;
+
+    /// Any numbers, which are shortened by what divides all of them.
+    fn try_from(shares: [u16; 6]) -> Result<Self, String> {
+        let divisor = shares.iter().copied().fold(0, divisor);
+        match divisor {
+            0 => Err("a mix has at least one kind of event".to_owned()),
+            _ => Ok(Self(shares.map(|share| share / divisor))),
+        }
+    }
+}
+
+/// The greatest number that divides both (Euclid).
+fn divisor(a: u16, b: u16) -> u16 {
+    match b {
+        0 => a,
+        _ => divisor(b, a % b),
+    }
+}
 
 /// The kinds of events, without end.
 #[derive(Clone, Debug)]
 pub struct Mix {
     random: Random,
-    /// The rest of the twenty.
+    shares: Shares,
+    /// The rest of the round.
     left: Vec<Kind>,
 }
 
 impl Mix {
     /// Drawn from this seed.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, shares: Shares) -> Self {
         Self {
             random: Random(seed),
+            shares,
             left: Vec::new(),
         }
     }
@@ -54,11 +100,9 @@ impl Iterator for Mix {
 
     fn next(&mut self) -> Option<Kind> {
         if self.left.is_empty() {
-            self.left.extend(
-                SHARES
-                    .iter()
-                    .flat_map(|(kind, share)| std::iter::repeat_n(*kind, *share)),
-            );
+            let kinds = Kind::ALL.into_iter().zip(self.shares.0);
+            self.left
+                .extend(kinds.flat_map(|(kind, share)| std::iter::repeat_n(kind, share.into())));
             // Fisher and Yates.
             for at in (1..self.left.len()).rev() {
                 let other = self.random.next_u64() % (at as u64 + 1);
@@ -73,18 +117,34 @@ impl Iterator for Mix {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_twenty_events_have_the_exact_shares() {
-        let events: Vec<Kind> = Mix::new(5).take(2000).collect();
-        for twenty in events.chunks(20) {
-            for (kind, share) in SHARES {
-                assert_eq!(
-                    twenty.iter().filter(|one| **one == kind).count(),
-                    share,
-                    "{kind:?}"
-                );
-            }
+    fn check(shares: [u16; 6], round: usize, expect: [usize; 6]) {
+        let mix = Mix::new(5, Shares::try_from(shares).expect("it is a mix"));
+        let events: Vec<Kind> = mix.take(100 * round).collect();
+        for events in events.chunks(round) {
+            let found = Kind::ALL.map(|kind| events.iter().filter(|one| **one == kind).count());
+            assert_eq!(found, expect);
         }
-        assert_ne!(events[..20], events[20..40], "their order is drawn");
+        assert_ne!(
+            events[..4 * round],
+            events[4 * round..8 * round],
+            "their order is drawn"
+        );
+    }
+
+    #[test]
+    fn every_round_has_the_exact_shares() {
+        check([30, 25, 20, 10, 10, 5], 20, [6, 5, 4, 2, 2, 1]);
+        check([50, 0, 0, 0, 25, 25], 4, [2, 0, 0, 0, 1, 1]);
+        check([1, 1, 1, 1, 1, 1], 6, [1; 6]);
+        assert_eq!(
+            Shares::try_from([30, 25, 20, 10, 10, 5]),
+            Ok(Shares::default())
+        );
+    }
+
+    #[test]
+    fn a_mix_of_nothing_is_refused() {
+        assert!(Shares::try_from([0; 6]).is_err());
+        assert!(serde_json::from_str::<Shares>("[0,0,0,0,0,0]").is_err());
     }
 }

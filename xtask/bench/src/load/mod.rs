@@ -13,7 +13,7 @@ mod phase;
 pub use arrivals::{Arrivals, plan};
 pub use drive::{Drive, drive};
 pub use level::Level;
-pub use mix::{Kind, Mix};
+pub use mix::{Kind, Mix, Shares};
 pub use phase::Phase;
 
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,6 @@ pub struct Load {
     pub arrivals: Arrivals,
     /// How many come a second, one phase after the other.
     pub phases: Vec<Phase>,
-    /// How large they are, and for how many services.
-    #[serde(default)]
-    pub level: Level,
 }
 
 impl Load {
@@ -42,7 +39,14 @@ impl Load {
                 rate,
                 during_ms: ms,
             }],
-            level: Level::default(),
+        }
+    }
+
+    /// How long it is, in milliseconds.
+    pub fn during_ms(&self) -> u64 {
+        match &self.arrivals {
+            Arrivals::Trace(times) => times.last().map_or(0, |last| last / 1_000_000),
+            _ => self.phases.iter().map(Phase::during_ms).sum(),
         }
     }
 }

@@ -78,6 +78,18 @@ pub(crate) struct Piece {
 const LINES: u32 = 100;
 
 impl Phase {
+    /// How long it is, in milliseconds.
+    pub fn during_ms(&self) -> u64 {
+        match *self {
+            Self::Steady { during_ms, .. }
+            | Self::Burst { during_ms, .. }
+            | Self::Ramp { during_ms, .. }
+            | Self::Spike { during_ms, .. }
+            | Self::Sine { during_ms, .. }
+            | Self::Mixed { during_ms, .. } => during_ms,
+        }
+    }
+
     /// The lines that it consists of.
     pub(crate) fn pieces(&self) -> Vec<Piece> {
         match *self {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    build::{self, How, Subject},
+    build::{self, How, Package, Subject},
     options::time,
     show,
 };
@@ -72,10 +72,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     }
     let head = match &args.bin {
         Some(bin) => Subject::named_or_built(Some(bin))?,
-        None => Subject::built_as("trial", How::Profiling)?,
+        None => Subject::built_as(&Package::own("trial"), How::Profiling)?,
     };
     let base = args.base.as_deref();
-    let base = base.map(|base| Subject::at_as(base, How::Profiling));
+    let base = base.map(|base| Subject::at_as(base, &Package::own("trial"), How::Profiling));
     let base = base.transpose()?;
     let folder = args.out.clone();
     let folder = folder.unwrap_or_else(|| build::home().join("profile"));
@@ -113,14 +113,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
 }
 
 fn request(args: &Args) -> Result<Request, Error> {
+    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
     Ok(Request {
-        scenario: args.scenario.clone(),
-        seed: 1,
-        warmup_ms: 200,
-        measure_ms: time("--during", &args.during)?.as_millis() as u64,
         workers: args.workers.map(|workers| workers as usize),
-        load: None,
-        plant: None,
+        ..Request::new(&args.scenario, 1, [200, measure_ms])
     })
 }
 

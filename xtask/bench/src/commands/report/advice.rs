@@ -72,6 +72,7 @@ mod tests {
             latencies: [].into(),
             targets: vec![],
             details: Details::default(),
+            findings: Default::default(),
         }
     }
 

@@ -163,19 +163,15 @@ fn latency() -> SavedScenario {
         ],
         details: Details {
             asked: Some(Request {
-                scenario: "latency/events".to_owned(),
-                seed: 42,
-                warmup_ms: 100,
-                measure_ms: 1000,
-                workers: None,
                 load: Some(Load::steady(2e4, 1000)),
-                plant: None,
+                ..Request::new("latency/events", 42, [100, 1000])
             }),
             timeline: [(Side::A, timeline(1.0)), (Side::B, timeline(1.25))].into(),
             stages: [(Side::A, stages(1.0)), (Side::B, stages(1.2))].into(),
             live_bytes: [(Side::B, (0..40).map(|at| 1_000_000 + 640 * at).collect())].into(),
             curve: curve(),
         },
+        findings: Default::default(),
     }
 }
 

@@ -23,7 +23,7 @@ use self::{
     rates::Rates,
 };
 use super::{
-    build::{self, Subject},
+    build::{self, Package, Subject},
     options::Interrupt,
     progress::Progress,
     show,
@@ -179,7 +179,7 @@ fn subjects(args: &Args, parts: &[Part]) -> Result<Vec<Subject>, Error> {
     let wanted = parts.iter().any(|part| memory.contains(part));
     match &args.bin_memory {
         Some(path) => subjects.push(Subject::named_or_built(Some(path))?),
-        None if wanted => subjects.push(Subject::built("trial-memory")?),
+        None if wanted => subjects.push(Subject::built(&Package::own("trial-memory"))?),
         None => {}
     }
     Ok(subjects)

@@ -28,14 +28,10 @@ pub(super) struct Found {
 }
 
 fn request(trials: &Trials, scenario: &str, plant: Option<Plant>) -> Request {
+    let measure_ms = if trials.short { 700 } else { 2_000 };
     Request {
-        scenario: scenario.to_owned(),
-        seed: 1,
-        warmup_ms: 50,
-        measure_ms: if trials.short { 700 } else { 2_000 },
-        workers: None,
-        load: None,
         plant,
+        ..Request::new(scenario, 1, [50, measure_ms])
     }
 }
 

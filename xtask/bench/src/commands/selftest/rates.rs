@@ -63,13 +63,8 @@ pub(super) fn compare(trials: &Trials, percent: f64, seed: u64) -> Result<Compar
     };
     let [warmup_ms, measure_ms] = trial_ms(trials.short);
     let request = |side: Side, seed: u64| Request {
-        scenario: SCENARIO.to_owned(),
-        seed,
-        warmup_ms,
-        measure_ms,
-        workers: None,
-        load: None,
         plant: (side == Side::B && percent > 0.0).then_some(Plant::Slower(percent)),
+        ..Request::new(SCENARIO, seed, [warmup_ms, measure_ms])
     };
     let trial = |side, seed| trials.watched.trial(&trials.trial, &request(side, seed));
     let session = run(plan, &rules, trial, |_| Ok(()))?;

@@ -5,33 +5,37 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Processor time of all threads so far.
-pub(crate) fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+pub(super) fn cpu_time() -> Duration {
+    time(ClockId::ProcessCPUTime)
+}
+
+/// Processor time of this thread so far.
+pub(super) fn own_cpu_time() -> Duration {
+    time(ClockId::ThreadCPUTime)
+}
+
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The metrics that every scenario has; the peak of memory only where the system tells it.
-pub(crate) fn rates(items: u64, took: Duration, cpu: Duration) -> BTreeMap<String, f64> {
+pub(super) fn rates(items: u64, took: Duration, cpu: Duration) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
     let mut set = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
     set("throughput", items as f64 / took.as_secs_f64());
     if items > 0 {
         set("cpu_per_item", cpu.as_nanos() as f64 / items as f64);
     }
-    if let Some(bytes) = peak() {
-        set("peak_rss", bytes);
+    if let Some(bytes) = status("VmHWM:") {
+        set("peak_rss", bytes as f64);
     }
     metrics
 }
 
-/// The memory that is resident now, in bytes; 0 where the system does not tell.
-pub(crate) fn resident() -> u64 {
-    status("VmRSS:").unwrap_or_default()
-}
-
-/// The most memory that was resident, in bytes.
-fn peak() -> Option<f64> {
-    status("VmHWM:").map(|bytes| bytes as f64)
+/// Bytes that are resident now; 0 where the system does not tell.
+pub(super) fn resident() -> u64 {
+    status("VmRSS:").unwrap_or(0)
 }
 
 fn status(name: &str) -> Option<u64> {

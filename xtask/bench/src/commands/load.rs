@@ -1,0 +1,253 @@
+//! What comes, as it is typed or written in a file.
+
+mod written;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::options::rate;
+use crate::{
+    error::Error,
+    load::{Arrivals, Level, Load, Phase, Shares},
+    protocol::{Request, Scenario},
+};
+
+/// How items follow each other, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ArrivalsArg {
+    /// At equal distances
+    Constant,
+    /// At distances that are drawn
+    Poisson,
+    /// Ten together
+    Bursty,
+}
+
+/// How the rate changes, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PhaseArg {
+    /// The same rate
+    Steady,
+    /// Half of it, and three times as much for a fifth of the time
+    Burst,
+    /// From nothing to twice the rate
+    Ramp,
+    /// Ten times as much in the middle third
+    Spike,
+    /// Up and down by half of it
+    Sine,
+    /// All of these, one after the other
+    Mixed,
+}
+
+/// What comes.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LoadArgs {
+    /// Items a time, such as `20k/s`, in open loops
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
+    /// How they follow each other, in open loops
+    #[arg(long, value_name = "KIND", conflicts_with = "trace")]
+    arrivals: Option<ArrivalsArg>,
+    /// A file with the time of each item in nanoseconds, one in a line, in open loops
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "phase"])]
+    trace: Option<PathBuf>,
+    /// How the rate changes, in open loops
+    #[arg(long, value_name = "KIND")]
+    phase: Option<PhaseArg>,
+    /// How much there is to do: `light`, `medium`, `heavy`, `stress` (events, services, bytes of each event)
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+    /// Which share each of the six kinds of events has, such as `30/25/20/10/10/5`
+    #[arg(long, value_name = "A/B/C/D/E/F")]
+    mix: Option<String>,
+    /// All of this from a RON file; arrivals, phases, level and mix
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "arrivals", "trace", "phase", "level", "mix"])]
+    load: Option<PathBuf>,
+}
+
+/// What was asked of the load.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    /// What comes when; only for open loops.
+    pub(crate) load: Option<Load>,
+    pub(crate) level: Option<Level>,
+    pub(crate) mix: Option<Shares>,
+}
+
+/// Items a second, if nothing else is said.
+const RATE: f64 = 20_000.0;
+
+impl LoadArgs {
+    /// What was asked. `during_ms`: how long phases are that are typed.
+    pub(crate) fn asked(&self, during_ms: u64) -> Result<Asked, Error> {
+        if let Some(path) = &self.load {
+            return written::file(path);
+        }
+        let level = self.level.as_deref().map(level).transpose()?;
+        let mix = self.mix.as_deref().map(mix).transpose()?;
+        let load = match self {
+            Self {
+                rate: None,
+                arrivals: None,
+                trace: None,
+                phase: None,
+                ..
+            } => None,
+            _ => Some(self.typed(during_ms)?),
+        };
+        Ok(Asked { load, level, mix })
+    }
+
+    fn typed(&self, during_ms: u64) -> Result<Load, Error> {
+        let rate = match &self.rate {
+            None => RATE,
+            Some(text) => rate("--rate", text)?,
+        };
+        let arrivals = match (&self.trace, self.arrivals) {
+            (Some(path), _) => Arrivals::Trace(trace(path)?),
+            (_, Some(ArrivalsArg::Constant)) => Arrivals::Constant,
+            (_, Some(ArrivalsArg::Bursty)) => Arrivals::Bursty(10),
+            (_, Some(ArrivalsArg::Poisson) | None) => Arrivals::Poisson,
+        };
+        let phase = self.phase.unwrap_or(PhaseArg::Steady);
+        Ok(Load {
+            arrivals,
+            phases: vec![typed_phase(phase, rate, during_ms)],
+        })
+    }
+}
+
+impl Asked {
+    /// Those of the scenarios that can be given this: a load is for open loops.
+    pub(crate) fn fitting(&self, scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, Error> {
+        if self.load.is_none() {
+            return Ok(scenarios);
+        }
+        let open: Vec<Scenario> = scenarios
+            .into_iter()
+            .filter(|scenario| scenario.open_loop)
+            .collect();
+        match open.is_empty() {
+            false => Ok(open),
+            true => Err(Error::Usage(
+                "a load is for open loops, and no such scenario is meant".to_owned(),
+            )),
+        }
+    }
+
+    /// The request, with what was asked. What comes when says how long it counts.
+    pub(crate) fn of(&self, request: Request) -> Request {
+        let during = self.load.as_ref().map(Load::during_ms);
+        Request {
+            measure_ms: during.filter(|ms| *ms > 0).unwrap_or(request.measure_ms),
+            load: self.load.clone(),
+            level: self.level,
+            mix: self.mix,
+            ..request
+        }
+    }
+}
+
+fn level(name: &str) -> Result<Level, Error> {
+    let found = Level::ALL.iter().find(|level| level.name() == name);
+    found.copied().ok_or_else(|| {
+        Error::Usage(format!(
+            "no level is called `{name}`; there are `light`, `medium`, `heavy` and `stress`"
+        ))
+    })
+}
+
+fn mix(text: &str) -> Result<Shares, Error> {
+    let wrong = |why: &str| {
+        Error::Usage(format!(
+            "`--mix`: `{text}` is no mix: {why}; six whole numbers, such as `30/25/20/10/10/5`"
+        ))
+    };
+    let numbers: Result<Vec<u16>, _> = text.split('/').map(str::parse).collect();
+    let numbers = numbers.map_err(|error| wrong(&error.to_string()))?;
+    let n = numbers.len();
+    let shares: [u16; 6] = numbers
+        .try_into()
+        .map_err(|_| wrong(&format!("it has {n} numbers")))?;
+    Shares::try_from(shares).map_err(|why| wrong(&why))
+}
+
+fn typed_phase(kind: PhaseArg, rate: f64, during_ms: u64) -> Phase {
+    match kind {
+        PhaseArg::Steady => Phase::Steady { rate, during_ms },
+        PhaseArg::Burst => Phase::Burst {
+            base: rate / 2.0,
+            peak: 3.0 * rate,
+            on_ms: during_ms / 25,
+            off_ms: during_ms * 4 / 25,
+            during_ms,
+        },
+        PhaseArg::Ramp => Phase::Ramp {
+            from: 0.0,
+            to: 2.0 * rate,
+            during_ms,
+        },
+        PhaseArg::Spike => Phase::Spike {
+            base: rate,
+            times: 10.0,
+            during_ms,
+        },
+        PhaseArg::Sine => Phase::Sine {
+            mean: rate,
+            amplitude: 0.5,
+            period_ms: during_ms / 2,
+            during_ms,
+        },
+        PhaseArg::Mixed => Phase::Mixed { rate, during_ms },
+    }
+}
+
+/// The times of a trace, one in a line.
+fn trace(path: &Path) -> Result<Vec<u64>, Error> {
+    let text = text("trace", path)?;
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    let number = |(at, line): (usize, &str)| {
+        line.trim().parse().map_err(|_| {
+            Error::Usage(format!(
+                "`{}`, line {}: `{}` is no time in nanoseconds",
+                path.display(),
+                at + 1,
+                line.trim()
+            ))
+        })
+    };
+    lines.map(number).collect()
+}
+
+fn text(what: &str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Error::Usage(format!(
+            "cannot read the {what} `{}`: {error}",
+            path.display()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixes_and_levels_are_typed() {
+        assert_eq!(mix("30/25/20/10/10/5").expect("a mix"), Shares::default());
+        let check = |text: &str, expect: &str| {
+            let error = mix(text).expect_err("it is no mix").to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check("1/2", "it has 2 numbers");
+        check("a/b/c/d/e/f", "invalid digit");
+        check("0/0/0/0/0/0", "at least one kind");
+        assert_eq!(level("heavy").expect("a level"), Level::Heavy);
+        assert!(level("huge").is_err());
+    }
+}

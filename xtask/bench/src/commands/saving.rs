@@ -1,0 +1,151 @@
+//! A result from its beginning to its file, the same for all commands that save one.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use super::{
+    build::{self, Subject},
+    history,
+    options::Output,
+    show,
+};
+use crate::{
+    error::Error,
+    machine::Machine,
+    results::{SCHEMA, Saved, SavedScenario},
+    session::Side,
+};
+
+/// A result while it is made: every step that is finished is written, and what is interrupted stays marked as partial.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) saved: Saved,
+    place: PathBuf,
+    /// Where the history lies that it is added to, if it is.
+    history: Option<PathBuf>,
+    json: bool,
+    quiet: bool,
+}
+
+impl Keeper {
+    /// Of what was typed after `bench`.
+    pub(crate) fn new(
+        output: &Output,
+        words: Vec<String>,
+        mode: &str,
+        subjects: &[(Side, &Subject)],
+    ) -> Self {
+        let saved = begin(words, mode, subjects);
+        let folder = output.out.clone();
+        let place = folder
+            .unwrap_or_else(|| build::home().join(&saved.run_id))
+            .join("run.json");
+        Self {
+            saved,
+            place,
+            history: output.save.as_deref().map(|folder| {
+                history::home(Some(folder).filter(|folder| !folder.as_os_str().is_empty()))
+            }),
+            json: output.json,
+            quiet: output.quiet,
+        }
+    }
+
+    /// Puts a scenario in the place of what was kept of it, and writes everything.
+    pub(crate) fn keep(&mut self, scenario: SavedScenario) -> Result<(), Error> {
+        let mut all = self.saved.scenarios.iter_mut();
+        match all.find(|one| one.id == scenario.id) {
+            Some(one) => *one = scenario,
+            None => self.saved.scenarios.push(scenario),
+        }
+        self.save()
+    }
+
+    /// Writes what there is.
+    pub(crate) fn save(&self) -> Result<(), Error> {
+        self.saved.save(&self.place)
+    }
+
+    /// Writes it for the last time and prints it: `text`, or the result, or the verdict only. `ended`: how the command ended; an error
+    /// is passed on after that.
+    pub(crate) fn end<T>(
+        &mut self,
+        ended: Result<T, Error>,
+        verdict: &str,
+        text: impl FnOnce(&Saved) -> String,
+    ) -> Result<T, Error> {
+        self.saved.partial = ended.is_err();
+        self.saved.verdict = verdict.to_owned();
+        let written = self.save();
+        match (self.json, self.quiet) {
+            (true, _) => match serde_json::to_string_pretty(&self.saved) {
+                Ok(text) => show::print(&text)?,
+                Err(error) => return Err(Error::Tool(error.to_string())),
+            },
+            (_, true) => show::print(&self.saved.verdict)?,
+            _ => show::print(&text(&self.saved))?,
+        }
+        // What went wrong first is what is told.
+        let ended = ended?;
+        written?;
+        let told = self
+            .history
+            .as_deref()
+            .map(|folder| history::add(&self.saved, folder));
+        let told = told.transpose()?;
+        // The output of `--json` and `--quiet` is for programs.
+        if !self.json && !self.quiet {
+            show::print(&format!("saved: {}", self.place.display()))?;
+            if let Some(told) = told {
+                show::print(&told)?;
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// A result without scenarios.
+pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)]) -> Saved {
+    let now = jiff::Timestamp::now();
+    let code: BTreeMap<_, _> = subjects
+        .iter()
+        .map(|(side, subject)| (*side, subject.code.clone()))
+        .collect();
+    let newest = code
+        .values()
+        .last()
+        .map_or("", |code| code.revision.as_str());
+    let short: String = newest
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let mut limits = Vec::new();
+    if cpus < 3 {
+        limits.push(format!(
+            "{cpus} processors: generators share them with workers"
+        ));
+    }
+    Saved {
+        schema: SCHEMA.to_owned(),
+        run_id: format!("{}-{short}", now.strftime("%Y%m%dT%H%M%SZ")),
+        started: now.to_string(),
+        mode: mode.to_owned(),
+        command: words,
+        partial: true,
+        code,
+        env: Machine::read(Path::new("/")),
+        limits,
+        scenarios: Vec::new(),
+        verdict: "unfinished".to_owned(),
+    }
+}
+
+/// All of a result as text.
+pub(crate) fn text(saved: &Saved) -> String {
+    show::text(saved)
+}

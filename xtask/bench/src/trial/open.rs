@@ -1,0 +1,212 @@
+//! Items at their own times.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Probe, Stamp, Subject, Trial,
+    closed::WINDOWS,
+    latencies,
+    probe::ONE_IN,
+    process,
+    timeline::{Now, Timeline},
+    workers,
+};
+use crate::{
+    load::{Arrivals, Load, Phase, drive, plan},
+    protocol::{Answer, Generator, Request},
+};
+
+pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
+    let load = request
+        .load
+        .clone()
+        .unwrap_or_else(|| Load::steady(rate, request.measure_ms));
+    let times = times(&load, request)?;
+    let warm = Duration::from_millis(request.warmup_ms);
+    let first = times.partition_point(|at| *at < warm.as_nanos() as u64);
+    let middle = first + (times.len() - first) / 2;
+    let probe = Probe::new(S::STAGES, None, false);
+    let mut subject = S::start(request, probe.clone())?;
+    let mut timeline = Timeline::new(&times[first..], request);
+    let mut queued = Queued::default();
+    let mut windows = Windows::new(Duration::from_millis(request.measure_ms) / WINDOWS);
+    let begun = Instant::now();
+    let mut cpu = process::cpu_time();
+    // All of them, and those that came before the warm-up ended.
+    let mut refused = [0, 0];
+    let drive = drive(begun, &times, |n, intended| {
+        if n == first {
+            cpu = process::cpu_time();
+            refused[1] = refused[0];
+        }
+        let mut stamp = Stamp::new(intended);
+        if n >= first {
+            let (time, done) = (Instant::now(), probe.finished());
+            let now = Now {
+                late: time - intended,
+                queued: (n as u64).saturating_sub(done + refused[0]),
+                done,
+            };
+            queued.see(now.queued);
+            windows.see(time, done);
+            stamp = stamp.counts(timeline.see(times[n], now, || subject.signs()));
+            if (n as u64).is_multiple_of(ONE_IN) {
+                stamp = stamp.traced(now.late);
+            }
+        }
+        if n == middle {
+            probe.begin_second_half();
+        }
+        let item = subject.item(stamp);
+        let taken = subject.try_send(item);
+        if !taken {
+            refused[0] += 1;
+            timeline.refused();
+        }
+        taken
+    });
+    let last = Instant::now();
+    timeline.end(probe.finished(), subject.signs());
+    subject.finish()?;
+    let ended = Ended {
+        took: begun.elapsed().saturating_sub(warm),
+        cpu: process::cpu_time() - cpu,
+        drain: last.elapsed(),
+        offered: (times.len() - first) as u64,
+        refused: refused[0] - refused[1],
+        late_p99_ns: drive.lateness.value_at_quantile(0.99),
+    };
+    let answer = ended.answer(&load, &probe, queued);
+    Ok(Answer {
+        windows: match steady(&load) {
+            true => windows.rates,
+            false => Vec::new(),
+        },
+        timeline: timeline.told(&probe),
+        passages: probe.passages(answer.metrics["throughput"], workers(request)),
+        ..answer
+    })
+}
+
+/// What is known of a trial when all of its items are done.
+struct Ended {
+    took: Duration,
+    cpu: Duration,
+    /// How long it took after the last item had come.
+    drain: Duration,
+    offered: u64,
+    refused: u64,
+    late_p99_ns: u64,
+}
+
+impl Ended {
+    /// The metrics, and what the generator did.
+    fn answer(&self, load: &Load, probe: &Probe, queued: Queued) -> Answer {
+        let all = probe.latencies().all();
+        let items = all.len();
+        let lost = self.offered - items;
+        let mut metrics = process::rates(items, self.took, self.cpu);
+        metrics.extend(latencies::quantiles(&all));
+        metrics.insert("loss".to_owned(), lost as f64);
+        let in_pipeline = metrics["throughput"] * all.mean() / 1e9;
+        let generator = Generator {
+            offered: self.offered,
+            sent: self.offered - self.refused,
+            refused: self.refused,
+            late_p99_ns: self.late_p99_ns,
+            little_residual: match load.arrivals {
+                // What is lost on the way has no latency, so the law says nothing of it.
+                Arrivals::Poisson if steady(load) && lost == self.refused => {
+                    queued.residual(in_pipeline)
+                }
+                _ => 0.0,
+            },
+            drain_ns: self.drain.as_nanos() as u64,
+        };
+        Answer {
+            metrics,
+            generator: Some(generator),
+            latencies: latencies::counts(&all),
+            ..Answer::default()
+        }
+    }
+}
+
+/// The plan: the first phase's rate while it warms up, then the load.
+fn times(load: &Load, request: &Request) -> Result<Vec<u64>, String> {
+    let warm = request.warmup_ms * 1_000_000;
+    let times = plan(&load.arrivals, &load.phases, request.seed)?;
+    if times.is_empty() {
+        return Err("the load has no items".to_owned());
+    }
+    let rate = match load.phases.first() {
+        Some(Phase::Steady { rate, .. }) => *rate,
+        _ => times.len() as f64 * 1e9 / times[times.len() - 1].max(1) as f64,
+    };
+    let before = [Phase::Steady {
+        rate,
+        during_ms: request.warmup_ms,
+    }];
+    let mut all = plan(&Arrivals::Poisson, &before, !request.seed)?;
+    all.extend(times.iter().map(|at| warm + at));
+    Ok(all)
+}
+
+/// Does the same rate come all the time?
+fn steady(load: &Load) -> bool {
+    matches!(load.phases[..], [Phase::Steady { .. }])
+}
+
+/// What is done in equal parts of the time.
+struct Windows {
+    length: Duration,
+    from: Option<(Instant, u64)>,
+    rates: Vec<f64>,
+}
+
+impl Windows {
+    fn new(length: Duration) -> Self {
+        Self {
+            length,
+            from: None,
+            rates: Vec::new(),
+        }
+    }
+
+    /// So many are done now.
+    fn see(&mut self, now: Instant, done: u64) {
+        let Some((from, before)) = self.from else {
+            self.from = Some((now, done));
+            return;
+        };
+        let took = now - from;
+        if took >= self.length {
+            self.rates.push((done - before) as f64 / took.as_secs_f64());
+            self.from = Some((now, done));
+        }
+    }
+}
+
+/// How many items were in the pipeline when one came. Poisson arrivals see what there is on average (Wolff, "Poisson Arrivals
+/// See Time Averages", 1982).
+#[derive(Clone, Copy, Debug, Default)]
+struct Queued {
+    seen: u64,
+    sum: u64,
+}
+
+impl Queued {
+    fn see(&mut self, items: u64) {
+        self.seen += 1;
+        self.sum += items;
+    }
+
+    /// How far that is from the rate times the latency. With less than one item on average chance is larger than any mistake.
+    fn residual(self, little: f64) -> f64 {
+        let mean = self.sum as f64 / self.seen.max(1) as f64;
+        match mean.max(little) {
+            more if more < 1.0 => 0.0,
+            more => (mean - little).abs() / more,
+        }
+    }
+}

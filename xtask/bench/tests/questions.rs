@@ -1,0 +1,486 @@
+//! The questions of `bench` as they are typed, on trials that are scripts: what they answer is known.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use pipewright_bench::protocol::{Answer, Listing, PROTOCOL, Part, Passage, Scenario, StageShare};
+use serde_json::Value;
+
+/// A folder with a trial that gives these answers, whatever else is asked.
+struct Trials(tempfile::TempDir);
+
+/// What a command prints, and its exit code.
+struct Run {
+    out: String,
+    err: String,
+    code: i32,
+}
+
+fn scenario(id: &str) -> Scenario {
+    Scenario {
+        id: id.to_owned(),
+        about: "made up".to_owned(),
+        open_loop: id.starts_with("latency/"),
+        metrics: vec![],
+        interface: Some("made-up".to_owned()),
+        counts: id.starts_with("throughput/"),
+        allocates: false,
+    }
+}
+
+fn throughput(rate: f64) -> Answer {
+    Answer {
+        metrics: [("throughput".to_owned(), rate)].into(),
+        ..Answer::default()
+    }
+}
+
+impl Trials {
+    /// Each scenario with its answer, and what the shell does before it answers.
+    fn new(answers: &[(Scenario, Answer)], before: &str) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        let listing = Listing {
+            protocol: PROTOCOL.to_owned(),
+            scenarios: answers
+                .iter()
+                .map(|(scenario, _)| scenario.clone())
+                .collect(),
+        };
+        folder.write("list.json", &serde_json::to_string(&listing).expect("JSON"));
+        let home = folder.0.path().display();
+        let mut script = format!(
+            "#!/bin/sh\nif [ \"$1\" = list ]; then cat {home}/list.json; exit; fi\necho \"$2\" >> {home}/asked\n{before}\ncase \"$2\" in\n"
+        );
+        for (at, (scenario, answer)) in answers.iter().enumerate() {
+            let answer = Answer {
+                protocol: PROTOCOL.to_owned(),
+                scenario: scenario.id.clone(),
+                ..answer.clone()
+            };
+            let text = serde_json::to_string(&answer).expect("JSON");
+            folder.write(&format!("{at}.json"), &text);
+            let id = &scenario.id;
+            script.push_str(&format!(
+                "*'\"scenario\":\"{id}\"'*) cat {home}/{at}.json;;\n"
+            ));
+        }
+        script.push_str("esac\n");
+        folder.program("trial", &script);
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.write(name, text);
+        let mut permissions = fs::metadata(&path).expect("it is there").permissions();
+        permissions.set_mode(0o755);
+        fs::set_permissions(&path, permissions).expect("it is ours");
+    }
+
+    /// Asks a question of it, and saves the result in `out`.
+    fn bench(&self, args: &[&str]) -> Run {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+            .args(args)
+            .args(["--bin", "trial", "--out", "out"])
+            .env("PATH", format!("{}:{path}", self.0.path().display()))
+            .current_dir(self.0.path())
+            .output()
+            .expect("the command runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
+        Run {
+            out: text(output.stdout),
+            err: text(output.stderr),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// What was saved.
+    fn saved(&self) -> Value {
+        json(&self.path("out/run.json"))
+    }
+
+    /// What the trial was asked, one line each.
+    fn asked(&self) -> String {
+        fs::read_to_string(self.path("asked")).unwrap_or_default()
+    }
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("there is a result");
+    serde_json::from_str(&text).expect("it is whole")
+}
+
+#[test]
+fn implementations_are_compared_if_their_results_are_the_same() {
+    let check = |digests: [Option<u64>; 2], args: &[&str], code: i32, expect: &str| {
+        let answer = |rate, digest| Answer {
+            digest,
+            ..throughput(rate)
+        };
+        let trials = Trials::new(
+            &[
+                (scenario("throughput/old"), answer(1e5, digests[0])),
+                (scenario("throughput/new"), answer(1.5e5, digests[1])),
+            ],
+            "",
+        );
+        let run = trials.bench(&[&["impl"], args, &["--no-guards", "--quiet"]].concat());
+        let said = format!("{}{}", run.out, run.err);
+        assert_eq!(run.code, code, "{said}");
+        assert!(said.contains(expect), "{said}");
+        if code == 0 {
+            let saved = trials.saved();
+            let one = &saved["scenarios"][0];
+            assert_eq!(one["findings"]["interface"], "made-up");
+            assert_eq!(saved["partial"], false);
+            assert!(
+                trials.asked().contains("\"items\":20000"),
+                "{}",
+                trials.asked()
+            );
+        }
+    };
+    let same = [Some(7), Some(7)];
+    check(same, &["old", "new"], 0, "B is better");
+    check(same, &["throughput/new", "throughput/old"], 0, "B is worse");
+    check(same, &["old", "old"], 0, "equivalent");
+    check(
+        [Some(7), Some(8)],
+        &["old", "new"],
+        14,
+        "have different results of the same 20000 items",
+    );
+    check(
+        [Some(7), None],
+        &["old", "new"],
+        2,
+        "`throughput/new` tells no results",
+    );
+    check(same, &["old", "other"], 2, "of `made-up`: `old`, `new`");
+}
+
+/// Parts of a quarter of a second: a second of 500, one of 1000 and one of 1250 a second, and four of 500 again. From the second on
+/// the latency is this until then.
+fn course(slow_until_ms: f64) -> Answer {
+    let part = |at: u32| {
+        let end_ms = 250.0 * f64::from(at + 1);
+        let rate = [500, 1000, 1250]
+            .get(at as usize / 4)
+            .copied()
+            .unwrap_or(500);
+        let slow = end_ms > 1000.0 && end_ms <= slow_until_ms;
+        Part {
+            end_ms,
+            offered: rate / 4,
+            done: rate / 4,
+            busy: if slow { 0.99 } else { 0.4 },
+            resident: 1 << 20,
+            latencies: vec![(if slow { 80_000_000 } else { 1_000_000 }, 120)],
+            ..Part::default()
+        }
+    };
+    Answer {
+        timeline: (0..28).map(part).collect(),
+        ..throughput(700.0)
+    }
+}
+
+const BREAK: [&str; 11] = [
+    "break",
+    "latency/x",
+    "--capacity",
+    "1k/s",
+    "--steps",
+    "2",
+    "--step",
+    "1s",
+    "--watch",
+    "4s",
+    "--quiet",
+];
+
+#[test]
+fn what_breaks_and_recovers_is_told_apart_from_what_does_not() {
+    let check = |slow_until_ms: f64, code: i32, verdict: &str, trials_made: usize| {
+        let trials = Trials::new(&[(scenario("latency/x"), course(slow_until_ms))], "");
+        let run = trials.bench(&BREAK);
+        assert_eq!((run.code, run.out.trim()), (code, verdict), "{}", run.err);
+        assert_eq!(trials.asked().lines().count(), trials_made);
+        let saved = trials.saved();
+        let broken = &saved["scenarios"][0]["findings"]["breaking"];
+        assert_eq!(broken["events"][0]["what"], "latency_breach", "{broken}");
+        assert_eq!(broken["events"][0]["at_ms"], 1000.0);
+        assert_eq!(broken["gave_out"]["resource"], "workers");
+    };
+    check(3000.0, 0, "recovered", 1);
+    check(4000.0, 0, "recovered", 1);
+    check(7000.0, 11, "metastable: it did not recover", 2);
+}
+
+#[test]
+fn the_order_of_events_is_printed_with_the_steps() {
+    let trials = Trials::new(&[(scenario("latency/x"), course(4000.0))], "");
+    let run = trials.bench(&BREAK[..10]);
+    for expect in [
+        "latency/x: it can take about 1.0 k/s",
+        " 1.25x ",
+        "in this order:\n      1.00 s at 1.00x  p99 above its limit: 80.0 ms",
+        "gave out first: the workers: busy for 99 % of their time",
+        "as before (p99 1.00 ms) 1.00 s after the load had gone back",
+        "verdict: recovered",
+    ] {
+        assert!(run.out.contains(expect), "{expect}\n{}", run.out);
+    }
+    let asked = trials.asked();
+    assert!(
+        asked.contains(r#"{"steady":{"rate":1250.0,"during_ms":1000}},{"steady":{"rate":500.0,"during_ms":4000}}"#),
+        "{asked}"
+    );
+    let run = trials.bench(&[
+        "break",
+        "latency/x",
+        "--spike",
+        "--capacity",
+        "1k/s",
+        "--short",
+    ]);
+    assert!(
+        trials
+            .asked()
+            .contains(r#"{"steady":{"rate":5000.0,"during_ms":400}}"#),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn what_it_can_take_is_found_out_or_has_to_be_said() {
+    let both = [
+        (scenario("latency/x"), course(3000.0)),
+        (scenario("throughput/x"), throughput(1000.0)),
+    ];
+    let args: Vec<&str> = BREAK
+        .iter()
+        .copied()
+        .filter(|arg| !["--capacity", "1k/s"].contains(arg))
+        .collect();
+    let run = Trials::new(&both, "").bench(&args);
+    assert_eq!((run.code, run.out.trim()), (0, "recovered"), "{}", run.err);
+    let run = Trials::new(&both[..1], "").bench(&args);
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("say it with `--capacity`"), "{}", run.err);
+    let run = Trials::new(&both, "").bench(&["break", "throughput/x"]);
+    assert!(
+        run.err.contains("is no scenario with an open loop"),
+        "{}",
+        run.err
+    );
+}
+
+/// What stands for valgrind: a start of a million, and for each item what the trial's folder says.
+const VALGRIND: &str = "#!/bin/sh\nfor last; do :; done\neach=$(cat \"$(dirname \"$3\")/each\")\necho \"==1== Collected : $((1000000 + each * last))\" >&2\n";
+
+#[test]
+fn instructions_of_two_are_compared() {
+    let check = |[before, after]: [u64; 2], code: i32, expect: &str| {
+        let trials = Trials::new(&[(scenario("throughput/mine"), throughput(1.0))], "");
+        trials.program("valgrind", VALGRIND);
+        trials.write("each", &after.to_string());
+        let base = Trials::new(&[(scenario("throughput/mine"), throughput(1.0))], "");
+        base.write("each", &before.to_string());
+        let trial = base.path("trial");
+        let trial = trial.to_str().expect("paths are text");
+        let run = trials.bench(&["insn", "--base", trial]);
+        assert_eq!(run.code, code, "{}{}", run.out, run.err);
+        assert!(run.out.contains(expect), "{}", run.out);
+        let metric = &trials.saved()["scenarios"][0]["metrics"][0];
+        assert_eq!(metric["name"], "instructions_per_item");
+        assert_eq!(metric["sides"]["B"]["median"], after as f64);
+    };
+    check([100, 100], 0, "100.000 ->      100.000  +0.00 %");
+    check([100, 120], 12, "FAILED mine");
+    check([100, 50], 0, "-50.00 %");
+}
+
+#[test]
+fn memory_that_stays_behind_fails() {
+    let stage = |allocations: u64| StageShare {
+        name: "parse".to_owned(),
+        items: 1000,
+        busy_ns: 5000,
+        allocations,
+        bytes: 8 * allocations,
+        kept: 0,
+    };
+    let memory = |each: i64, allocations: u64| Answer {
+        metrics: [("allocs_per_item".to_owned(), allocations as f64 / 1000.0)].into(),
+        stages: vec![stage(allocations)],
+        live_bytes: (0..40).map(|at| 5000 + each * at).collect(),
+        ..Answer::default()
+    };
+    let drain = |each: i64| Answer {
+        live_bytes: (0..12).map(|at| 900 + each * at).collect(),
+        ..Answer::default()
+    };
+    let check = |memory: Answer, drain: Answer, args: &[&str], code: i32, expect: &str| {
+        let trials = Trials::new(
+            &[(scenario("memory/x"), memory), (scenario("drain/x"), drain)],
+            "",
+        );
+        let run = trials.bench(args);
+        assert_eq!(run.code, code, "{}{}", run.out, run.err);
+        assert!(run.out.contains(expect), "{}", run.out);
+    };
+    check(
+        memory(0, 0),
+        drain(0),
+        &["mem"],
+        0,
+        "exactly 900 live bytes after each of the last 6 times",
+    );
+    check(
+        memory(0, 0),
+        drain(3),
+        &["mem"],
+        12,
+        "FAILED started and ended: +15 bytes over the last 6 times",
+    );
+    check(
+        memory(25, 0),
+        drain(0),
+        &["mem"],
+        12,
+        "FAILED while it runs: 1.000 bytes an item",
+    );
+    check(memory(0, 0), drain(0), &["alloc"], 0, "verdict: pass");
+    check(
+        memory(0, 2000),
+        drain(0),
+        &["alloc"],
+        12,
+        "`parse` allocates 2.000 times an item",
+    );
+    check(memory(0, 0), drain(0), &["mem", "nothing"], 2, "");
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_was_tried() {
+    let answer = Answer {
+        metrics: [
+            ("throughput".to_owned(), 1000.0),
+            ("latency_p50".to_owned(), 1e5),
+            ("latency_p99".to_owned(), 1e6),
+        ]
+        .into(),
+        generator: Some(pipewright_bench::protocol::Generator {
+            offered: 1000,
+            sent: 1000,
+            ..Default::default()
+        }),
+        ..Answer::default()
+    };
+    // The third call presses Ctrl-C.
+    let before =
+        "n=$(wc -l < \"$(dirname \"$0\")/asked\"); if [ \"$n\" -eq 3 ]; then kill -INT $PPID; fi";
+    let trials = Trials::new(&[(scenario("latency/x"), answer)], before);
+    let run = trials.bench(&["capacity", "latency/x", "--during", "10ms", "--quiet"]);
+    assert_eq!(run.code, 130, "{}{}", run.out, run.err);
+    let saved = trials.saved();
+    let points = saved["scenarios"][0]["findings"]["capacity"]["points"].as_array();
+    assert_eq!(points.map(Vec::len), Some(2), "{saved}");
+    assert_eq!(saved["partial"], true);
+}
+
+#[test]
+fn more_workers_are_saved_and_printed_as_asked() {
+    let trials = Trials::new(&[(scenario("throughput/x"), throughput(1e6))], "");
+    let args = ["scale", "--workers", "1,2", "--during", "1ms"];
+    let run = trials.bench(&[&args[..], &["--json"]].concat());
+    let printed: Value = serde_json::from_str(&run.out).expect("it prints JSON");
+    assert_eq!(printed, trials.saved());
+    let rounds = &printed["scenarios"][0]["findings"]["scaling"]["rounds"];
+    assert_eq!(rounds[1][0], 2);
+    assert_eq!(rounds[1][1].as_array().map(Vec::len), Some(7));
+    let run = trials.bench(&[&args[..], &["--quiet"]].concat());
+    assert_eq!((run.out.trim(), run.err.as_str()), ("measured", ""));
+}
+
+#[test]
+fn a_run_names_the_stage_that_limits_and_what_a_faster_one_would_bring() {
+    let passage = |stage: &str, ns: u64| Passage {
+        stage: stage.to_owned(),
+        items: 100,
+        work_ns: 100 * ns,
+        ..Passage::default()
+    };
+    let answer = Answer {
+        passages: vec![passage("parse", 200), passage("price", 600)],
+        ..throughput(1e6)
+    };
+    let trials = Trials::new(&[(scenario("throughput/x"), answer)], "");
+    let run = trials.bench(&["run", "--no-guards"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    for expect in [
+        "bottleneck `price`: the workers are busy in stages for 80 % of their time, 75 % of that in `price`",
+        "1.43x, then the limit is `all workers`",
+        "(between)      200.0 ns",
+    ] {
+        assert!(run.out.contains(expect), "{expect}\n{}", run.out);
+    }
+    let limit = &trials.saved()["scenarios"][0]["findings"]["limit"];
+    assert_eq!(limit["stage"], "price");
+}
+
+#[test]
+fn what_comes_is_typed_or_written_and_reaches_the_trial() {
+    let check = |args: &[&str], scenario_id: &str, expect: &str| {
+        let trials = Trials::new(&[(scenario(scenario_id), throughput(1e3))], "");
+        trials.write(
+            "load.ron",
+            "(phases: [spike(base: \"1k/s\", times: 4.0, during: \"3s\")], level: heavy, mix: (1, 0, 0, 0, 0, 1))",
+        );
+        let run = trials.bench(&[&["run", "--no-guards", "--quiet"], args].concat());
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert!(trials.asked().contains(expect), "{}", trials.asked());
+    };
+    for (phase, expect) in [
+        ("steady", r#""phases":[{"steady":"#),
+        ("burst", r#""phases":[{"burst":"#),
+        ("ramp", r#""phases":[{"ramp":"#),
+        ("spike", r#""phases":[{"spike":"#),
+        ("sine", r#""phases":[{"sine":"#),
+        ("mixed", r#""phases":[{"mixed":"#),
+    ] {
+        check(&["--phase", phase], "latency/x", expect);
+    }
+    for level in ["light", "medium", "heavy", "stress"] {
+        let expect = format!("\"level\":\"{level}\"");
+        check(&["--level", level], "throughput/x", &expect);
+    }
+    check(
+        &["--mix", "50/10/10/10/10/10"],
+        "throughput/x",
+        r#""mix":[5,1,1,1,1,1]"#,
+    );
+    check(
+        &["--load", "load.ron"],
+        "latency/x",
+        r#""measure_ms":3000,"load":{"arrivals":"poisson","phases":[{"spike":{"base":1000.0,"times":4.0,"during_ms":3000}}]},"level":"heavy","mix":[1,0,0,0,0,1]"#,
+    );
+}
