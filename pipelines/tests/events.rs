@@ -263,9 +263,10 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     let log = folder.path().join("log");
     std::fs::write(&log, format!("{GOOD}\n")).expect("writes");
     let (path, out) = (log.to_string_lossy(), folder.path().to_string_lossy());
-    let (daemon, told) = Daemon::start(&[
+    let (mut daemon, told) = Daemon::start(&[
         "--input",
         &path,
+        "-",
         "--follow",
         "--tcp",
         "127.0.0.1:0",
@@ -286,12 +287,15 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     std::fs::rename(&log, folder.path().join("log.1")).expect("renames");
     std::fs::write(&log, format!("{GOOD}\n{GOOD}\n")).expect("writes");
     wait_for_lines(&audit, 4);
+    let stdin = daemon.0.stdin.as_mut().expect("piped");
+    writeln!(stdin, "{GOOD}").expect("sends");
+    wait_for_lines(&audit, 5);
     let output = daemon.ended();
     assert_eq!(output.status.code(), Some(0));
     let object = json(&output);
     assert_eq!(
         (&object["events"], &object["delivered"]),
-        (&json!(4), &json!(4))
+        (&json!(5), &json!(5))
     );
     assert_eq!(object["ledger"]["dropped"], 0);
 }

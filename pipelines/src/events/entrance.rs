@@ -36,6 +36,8 @@ pub enum Entrance {
     Tcp(SocketAddr),
     /// Lines by a Unix socket.
     Unix(PathBuf),
+    /// Lines of standard input. As a source it would keep a worker waiting.
+    Stdin,
 }
 
 /// Why something cannot be listened to.
@@ -100,6 +102,7 @@ impl Entrances {
                     all.sockets.push(socket::tcp(&runtime, *address, gate)?);
                 }
                 Entrance::Unix(path) => all.sockets.push(socket::unix(&runtime, path, gate)?),
+                Entrance::Stdin => socket::stdin(&runtime, gate),
             }
         }
         all.runtime = Some(runtime);

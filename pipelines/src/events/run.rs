@@ -16,7 +16,7 @@ use super::{
     deliver::{Inbox, unrouted},
     entrance::{Entrance, EntranceError, Entrances},
     env::Env,
-    feed::Feed,
+    feed::{Feed, Input},
     flow,
     outlet::{self, Ended, Outlet, OutletError},
     route::Routes,
@@ -141,7 +141,11 @@ impl Settings {
     ///
     /// If something cannot start; nothing is left running then.
     pub fn start_live(mut self) -> Result<Started<flow::events_live::Pipeline>, Failure> {
-        let entrances = std::mem::take(&mut self.entrances);
+        let mut entrances = std::mem::take(&mut self.entrances);
+        let inputs = std::mem::take(&mut self.feed.inputs).into_iter();
+        let (stdin, inputs) = inputs.partition(|input| matches!(input, Input::Stdin));
+        self.feed.inputs = inputs;
+        entrances.extend(stdin.iter().map(|_: &Input| Entrance::Stdin));
         let most = self.feed.most;
         let mut started = self.start(flow::events_live::pipeline())?;
         started.entrances = Some(Entrances::open(&entrances, most, &started.run.input())?);

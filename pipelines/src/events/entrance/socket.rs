@@ -96,6 +96,11 @@ pub(super) fn unix(
     Ok(Socket::Unix(path.to_owned()))
 }
 
+/// Reads standard input, as if it were a client.
+pub(super) fn stdin(runtime: &Runtime, gate: Arc<Gate>) {
+    runtime.spawn(async move { serve(tokio::io::stdin(), "standard input".into(), &gate).await });
+}
+
 /// Reads a client in a task of its own, if there may be one more.
 async fn serve(
     stream: impl AsyncRead + Unpin + Send + 'static,
