@@ -20,8 +20,10 @@ pub struct Case<'a> {
     /// What it is called in the table.
     pub name: String,
     /// Runs it; with a histogram, call by call. Returns the nanoseconds of one call, on average.
-    run: Box<dyn FnMut(Option<&mut Histogram<u64>>) -> f64 + 'a>,
+    run: Box<Run<'a>>,
 }
+
+type Run<'a> = dyn FnMut(Option<&mut Histogram<u64>>) -> f64 + 'a;
 
 impl fmt::Debug for Case<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
