@@ -1,6 +1,6 @@
 //! Routes events to services: a daemon between programs that tell what happens and programs that want to know.
 //!
-//! Lines come from files, sockets, watched directories and a generator, in JSON and in six formats of log files. Each is parsed,
+//! Lines come from files, sockets, HTTP, watched directories and a generator, in JSON and in six formats of log files. Each is parsed,
 //! brought into one form, left out if it repeats another, enriched, and handed to every service that has subscribed to such
 //! events. Each service has a queue, a thread and a rule of its own for when it does not keep up.
 

@@ -23,7 +23,7 @@ use super::{
 /// Routes events to the services that subscribe to them.
 ///
 /// Without an input it runs on 100,000 generated events. Events are lines of JSON, syslog, Apache, OpenSSH, HDFS, Zookeeper or
-/// OpenStack. With `--watch`, `--tcp`, `--unix` or `--follow` it goes on until it is asked to end (SIGTERM, SIGINT): then it finishes
+/// OpenStack. With `--watch`, `--tcp`, `--unix`, `--http` or `--follow` it goes on until it is asked to end (SIGTERM, SIGINT): then it finishes
 /// what it has taken, for at most 25 s, and exits with 4 if that is not enough; at the second signal it drops what is left. Exits
 /// with 1 if an input could not be read or a service could not take its events; lines that are no events are counted.
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,14 @@ pub struct Args {
     /// Take lines by Unix sockets at these paths
     #[arg(long, num_args = 1.., value_name = "PATH")]
     unix: Vec<PathBuf>,
+
+    /// Take lines in the bodies of `POST /v1/events` at these addresses
+    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT")]
+    http: Vec<SocketAddr>,
+
+    /// A name by which HTTP requests may ask for this server, besides its address and `localhost`
+    #[arg(long, num_args = 1.., value_name = "NAME", requires = "http")]
+    allow_host: Vec<String>,
 
     /// Listen at addresses that other machines reach, too; who reaches them may send events
     #[arg(long)]
@@ -163,7 +171,12 @@ fn inputs(args: &Args) -> Vec<Input> {
         false => Input::File(path.clone()),
     };
     let mut inputs: Vec<_> = args.input.iter().map(file).collect();
-    let listens = !(args.watch.is_empty() && args.tcp.is_empty() && args.unix.is_empty());
+    let listens = [
+        args.tcp.len(),
+        args.http.len(),
+        args.unix.len(),
+        args.watch.len(),
+    ] != [0; 4];
     let lines = match args.generate {
         None if inputs.is_empty() && !listens => Some(100_000),
         other => other,
@@ -174,7 +187,11 @@ fn inputs(args: &Args) -> Vec<Input> {
 }
 
 fn entrances(args: &Args) -> Result<Vec<Entrance>, String> {
-    let remote = args.tcp.iter().find(|address| !address.ip().is_loopback());
+    let remote = args
+        .tcp
+        .iter()
+        .chain(&args.http)
+        .find(|address| !address.ip().is_loopback());
     if let Some(address) = remote
         && !args.public
     {
@@ -186,7 +203,12 @@ fn entrances(args: &Args) -> Result<Vec<Entrance>, String> {
     let watch = args.watch.iter().cloned().map(Entrance::Watch);
     let tcp = args.tcp.iter().copied().map(Entrance::Tcp);
     let unix = args.unix.iter().cloned().map(Entrance::Unix);
-    Ok(watch.chain(tcp).chain(unix).collect())
+    let http = args.http.iter().map(|address| Entrance::Http {
+        address: *address,
+        public: args.public,
+        hosts: args.allow_host.clone(),
+    });
+    Ok(watch.chain(tcp).chain(unix).chain(http).collect())
 }
 
 fn services(args: &Args) -> Result<Vec<Service>, String> {

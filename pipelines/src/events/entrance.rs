@@ -1,8 +1,9 @@
-//! Where events come from that others send: sockets and watched directories.
+//! Where events come from that others send: sockets, HTTP and watched directories.
 //!
 //! All of it is pushed into the `input` of the pipeline. What is in there was accepted, and gets to its services even if the
 //! process is asked to end. While the input is full, nothing more is read from sockets, so that clients wait, each for itself.
 
+mod http;
 mod socket;
 mod watch;
 
@@ -19,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::{socket::Socket, watch::Watched};
 use super::{feed::raw, reject::Fault, types::Raw};
+use crate::http::{BindError, Hosts, Server};
 
 /// Clients that may be connected to all sockets together.
 pub const CLIENTS: usize = 256;
@@ -36,6 +38,15 @@ pub enum Entrance {
     Tcp(SocketAddr),
     /// Lines by a Unix socket.
     Unix(PathBuf),
+    /// Lines in the bodies of `POST /v1/events`.
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Whether other machines may reach it.
+        public: bool,
+        /// Names of this server, besides addresses and `localhost`.
+        hosts: Vec<String>,
+    },
     /// Lines of standard input. As a source it would keep a worker waiting.
     Stdin,
 }
@@ -50,6 +61,9 @@ pub enum EntranceError {
     /// The address or path cannot be listened at.
     #[error("cannot listen at {0}: {1}")]
     Bind(String, io::Error),
+    /// Nothing listens there for HTTP.
+    #[error(transparent)]
+    Http(#[from] BindError),
     /// The directory cannot be watched.
     #[error("cannot watch {0}: {1}")]
     Watch(PathBuf, notify::Error),
@@ -61,6 +75,7 @@ pub struct Entrances {
     // The order is that of dropping: what watches may hold the runtime's tasks up for a moment.
     watched: Vec<Watched>,
     sockets: Vec<Socket>,
+    servers: Vec<Server>,
     /// There is none where nothing needs it.
     runtime: Option<Runtime>,
 }
@@ -79,6 +94,7 @@ impl Entrances {
         let mut all = Self {
             watched: Vec::new(),
             sockets: Vec::new(),
+            servers: Vec::new(),
             runtime: None,
         };
         if entrances.is_empty() {
@@ -102,6 +118,15 @@ impl Entrances {
                     all.sockets.push(socket::tcp(&runtime, *address, gate)?);
                 }
                 Entrance::Unix(path) => all.sockets.push(socket::unix(&runtime, path, gate)?),
+                Entrance::Http {
+                    address,
+                    public,
+                    hosts,
+                } => {
+                    let hosts = Hosts::allow(hosts.iter().cloned());
+                    let server = http::begin(&runtime, *address, *public, hosts, gate)?;
+                    all.servers.push(server);
+                }
                 Entrance::Stdin => socket::stdin(&runtime, gate),
             }
         }
@@ -109,15 +134,19 @@ impl Entrances {
         Ok(all)
     }
 
-    /// The addresses of the TCP sockets, in their order: the system chooses the port where it is 0.
+    /// Where it listens by TCP, and then by HTTP: the system chooses the port where it is 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(Socket::address).collect()
+        let sockets = self.sockets.iter().filter_map(Socket::address);
+        sockets
+            .chain(self.servers.iter().map(Server::address))
+            .collect()
     }
 }
 
 impl Drop for Entrances {
     fn drop(&mut self) {
         self.watched.clear();
+        self.servers.clear();
         if let Some(runtime) = self.runtime.take() {
             // Its tasks do nothing but wait.
             runtime.shutdown_timeout(Duration::from_secs(1));

@@ -1,6 +1,12 @@
 //! Bad input, and services that cannot take what they get: counted with the reason, and the rest goes on.
 
-use std::{collections::BTreeMap, fs, io::Write, net::TcpStream, os::unix::net::UnixStream};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::net::UnixStream,
+};
 
 use super::{accounted, generated, made, run, settings};
 use crate::events::{
@@ -242,4 +248,40 @@ fn what_cannot_be_listened_to_starts_nothing() {
         Entrance::Tcp(address),
         &format!("cannot listen at {address}"),
     );
+}
+
+/// Sends a request as it is, and tells the status line and the body of the answer.
+fn asked(address: std::net::SocketAddr, host: &str, body: &str) -> (String, String) {
+    let mut client = TcpStream::connect(address).expect("listens");
+    let length = body.len();
+    let head = format!("POST /v1/events HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
+    write!(client, "{head}Connection: close\r\n\r\n{body}").expect("sends");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (
+        head.lines().next().expect("a status").to_owned(),
+        body.to_owned(),
+    )
+}
+
+#[test]
+fn lines_come_by_http_and_strangers_do_not() {
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let started = listening(vec![Entrance::Http {
+        address,
+        public: false,
+        hosts: vec!["events.example".to_owned()],
+    }]);
+    let address = started.entrances.as_ref().expect("it listens").addresses()[0];
+    let (status, body) = asked(address, "localhost", &format!("{GOOD}\nbad\n{GOOD}"));
+    assert_eq!(status, "HTTP/1.1 202 Accepted");
+    assert_eq!(body, r#"{"accepted":3,"of":3}"#);
+    let (status, _) = asked(address, "events.example", GOOD);
+    assert_eq!(status, "HTTP/1.1 202 Accepted");
+    let (status, _) = asked(address, "attacker.example", GOOD);
+    assert!(status.starts_with("HTTP/1.1 421 "), "{status}");
+    let outcome = after(started, 4);
+    assert_eq!(outcome.summary.delivered(), 3);
+    assert_eq!(rejected(&outcome), [("unknown_format", 1)]);
 }
