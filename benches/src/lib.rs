@@ -4,8 +4,8 @@
 
 pub mod budgets;
 pub mod cached;
-pub mod gather;
 pub mod gateway;
+pub mod gather;
 pub mod heavy;
 pub mod idle;
 pub mod linear;

@@ -11,13 +11,13 @@ mod files;
 mod fit;
 mod placement;
 mod realtime;
+#[cfg(test)]
+mod recording;
 mod seating;
 mod shortfall;
 mod simulate;
 mod steal;
 mod sysfs;
-#[cfg(test)]
-mod recording;
 #[cfg(test)]
 pub(crate) mod tests;
 
