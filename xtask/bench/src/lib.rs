@@ -30,6 +30,7 @@ mod findings;
 mod guards;
 #[cfg(feature = "tool")]
 mod history;
+#[cfg(feature = "tool")]
 mod limit;
 #[cfg(feature = "tool")]
 mod machine;
