@@ -243,10 +243,9 @@ impl<'r, T: 'static> Guarding<'r, T> {
                 self.since.get(),
                 last_call,
             );
-            let permit = match admission {
-                Admission::Call(..) => permit,
-                _ => self.leave(permit),
-            };
+            // Whoever is not let through gives its permit back quietly: others who found none meanwhile would not be let through
+            // either. Were they told, and this thread with them, all would ask in turns as long as somebody is in the stage.
+            let permit = permit.filter(|_| matches!(admission, Admission::Call(..)));
             match admission {
                 Admission::Call(ticket, items) => {
                     self.call(load, ticket, items, &mut run);
@@ -273,12 +272,11 @@ impl<'r, T: 'static> Guarding<'r, T> {
     }
 
     /// Lets another worker in, which may have a batch that waits for that.
-    fn leave<'b>(&self, permit: Option<Permit<'b>>) -> Option<Permit<'b>> {
+    fn leave(&self, permit: Option<Permit<'_>>) {
         if permit.is_some_and(Permit::leave) {
             self.guard.tell_news();
             self.w.shared.release_aside(self.stage);
         }
-        None
     }
 
     /// Calls a slice, and records what came of it.

@@ -15,19 +15,23 @@ mod clock;
 pub(crate) mod thread;
 
 pub(crate) use crossbeam_queue::ArrayQueue as Queue;
-pub(crate) use shuttle::{
-    hint::spin_loop,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
-            Ordering, fence,
-        },
+pub(crate) use shuttle::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     },
 };
 
 pub(crate) use self::clock::Instant;
 use shuttle::rand::{RngCore, thread_rng};
+use std::time::Duration;
+
+/// Looks again. Whoever waits for a time like this takes 20 us for each look, so that no schedule is used up by it.
+pub(crate) fn spin_loop() {
+    shuttle::hint::spin_loop();
+    clock::pass(Duration::from_micros(20));
+}
 
 /// A number of this thread, in the order in which they were made.
 pub(crate) fn thread_number() -> usize {

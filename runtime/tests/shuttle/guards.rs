@@ -1,10 +1,10 @@
 //! Guarded stages: batches are put aside and come back, with a gate or without, and the run ends.
 
-use pipewright::{Classify, pipeline};
+use pipewright::{Blueprint, Builder, Classify, pipeline};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, sync::Arc};
 
-use crate::harness::{Seen, check, ended, start, uneven};
+use crate::harness::{Seen, any, check, ended, start, uneven};
 
 const ITEMS: u64 = 30;
 
@@ -236,5 +236,121 @@ fn nothing_of_a_key_overtakes_what_is_tried_again() {
             (0, ITEMS),
             "{report}"
         );
+    });
+}
+
+/// A guarded stage on a thread of its own, which waits with its batch.
+#[pipeline(env = Env, quantum = "1us")]
+mod pinned {
+    use super::*;
+
+    #[source(batch = 4)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, cores = "0", retry(max = 9, backoff = "20us"), breaker(consecutive = 3, open = "10ms", open_max = "10ms", ramp = "0s", probes = 2))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Down> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+/// Three threads, of which two may be in the stage at once.
+#[pipeline(env = Env, quantum = "1us")]
+mod pinned_threads {
+    use super::*;
+
+    #[source(batch = 2)]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, cores = "0-2", workers = 2, retry(max = 9, backoff = "20us"), breaker(consecutive = 3, open = "10ms", open_max = "10ms", ramp = "0s", probes = 2))]
+    pub fn ask(n: u64, env: &Env) -> Result<u64, Down> {
+        env.call(n)
+    }
+
+    #[sink(from = ask)]
+    pub fn publish(n: u64, env: &Env) {
+        env.published.see(n);
+    }
+
+    #[sink(from = ask::Err)]
+    pub fn reject(down: Down, env: &Env) {
+        env.rejected.see(down.0);
+    }
+}
+
+/// Lets the pinned threads wait in some way.
+fn waiting<P: Blueprint>(builder: Builder<P>) -> Builder<P> {
+    let wait = ["spin", "adaptive", "park"][any(3) as usize];
+    let tuning = format!("( stages: {{ \"ask\": (wait: {wait}) }} )");
+    builder.tuning("wait.ron", &tuning).unwrap()
+}
+
+#[test]
+fn a_pinned_thread_that_waits_with_its_batch_goes_on() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(waiting(pinned::pipeline()), env.clone()).wait());
+        assert_eq!(report.ledger().failed, 0, "{report}");
+        env.check();
+    });
+}
+
+#[test]
+fn pinned_threads_that_wait_for_each_other_go_on() {
+    check(|| {
+        let env = Env::new();
+        let report = ended(start(waiting(pinned_threads::pipeline()), env.clone()).wait());
+        assert_eq!(report.ledger().failed, 0, "{report}");
+        env.check();
+    });
+}
+
+#[test]
+fn a_drain_reaches_pinned_threads_that_wait() {
+    check(|| {
+        let env = Env::new();
+        let run = start(waiting(pinned_threads::pipeline()), env.clone());
+        uneven(3);
+        let report = ended(run.drain());
+        assert_eq!(report.ledger().dropped, 0, "{report}");
+    });
+}
+
+#[test]
+fn a_stop_reaches_pinned_threads_that_wait() {
+    check(|| {
+        let run = start(waiting(pinned_threads::pipeline()), Env::new());
+        uneven(3);
+        let report = ended(run.stop());
+        assert!(report.ledger().is_balanced(), "{report}");
+    });
+}
+
+#[test]
+fn other_numbers_reach_a_pinned_thread_that_waits() {
+    check(|| {
+        let env = Env::new();
+        let text = r#"( stages: { "ask": (retry: (backoff: "60min", max_backoff: "60min", jitter_pct: 0)) } )"#;
+        let builder = waiting(pinned::pipeline()).tuning("t.ron", text).unwrap();
+        let run = start(builder, env.clone());
+        uneven(3);
+        let text = r#"( stages: { "ask": (retry: (backoff: "20us", max_backoff: "20us")) } )"#;
+        run.retune("operator", text).unwrap();
+        let report = ended(run.wait());
+        assert_eq!(report.ledger().failed, 0, "{report}");
+        env.check();
     });
 }

@@ -111,8 +111,8 @@ fn init(def: &StageDef, sig: &StageSig, env: Option<&Type>) -> Option<TokenStrea
     let (generics, env) = env_or_any(env);
     let make = match &def.args.state {
         Some(path) => {
-            let span = path.span().resolved_at(Span::mixed_site());
-            quote_spanned!(span=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, env))
+            let name = hygienic!(env);
+            quote_spanned!(path.span()=> ::pipewright::__private::make_state::<Self, #env, _, _>(#path, #name))
         }
         None => {
             let first = quote_spanned!(state.span()=> <#state as ::pipewright::__private::WorkerState>::first());
@@ -149,12 +149,12 @@ fn keyed(def: &StageDef, sig: &StageSig) -> Option<TokenStream> {
     let key = def.args.key.as_ref()?;
     let (ident, item) = (&def.item.sig.ident, &sig.item);
     // The attribute may be written in another macro than the key, and then their own names are not the same.
-    let span = key.span().resolved_at(Span::mixed_site());
-    let of = quote_spanned!(span=> ::pipewright::__private::key_of::<Self, _>(item, #key).owned());
+    let name = hygienic!(item);
+    let of = quote_spanned!(key.span()=> ::pipewright::__private::key_of::<Self, _>(#name, #key).owned());
     let bound = quote_spanned!(key.span()=> impl ::pipewright::__private::StageKey + use<>);
     Some(hygienic! {
         impl ::pipewright::__private::Keyed for #ident {
-            fn key(item: &#item) -> #bound {
+            fn key(#name: &#item) -> #bound {
                 #[allow(unused_imports)]
                 use ::pipewright::__private::OwnedKey as _;
                 #of

@@ -25,6 +25,12 @@ struct Clock {
     slept: AtomicU64,
 }
 
+/// Lets so much time go by.
+pub(super) fn pass(time: Duration) {
+    let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    CLOCK.slept.fetch_add(time, Ordering::Relaxed);
+}
+
 /// A time, in nanoseconds since the schedule began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
@@ -51,9 +57,7 @@ impl Instant {
 
     /// Lets the time go on until then.
     pub(super) fn sleep(self) {
-        let left = self.saturating_duration_since(Self::now());
-        let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        CLOCK.slept.fetch_add(left, Ordering::Relaxed);
+        pass(self.saturating_duration_since(Self::now()));
     }
 }
 

@@ -36,6 +36,12 @@ fn asked(pipe: &Pipe<'_>, stage: usize, item: &TokenStream, env: &TokenStream) -
     let (rt, node) = (pipe.rt(), &pipe.nodes[stage]);
     if given(pipe, stage).is_some() {
         let span = node.def.item_span().resolved_at(Span::mixed_site());
+        // Who is told that it leads nowhere is shown the item's type.
+        let item = item.clone().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        let item = TokenStream::from_iter(item);
         return quote_spanned!(span=> #rt::ask_target(#item));
     }
     let ident = &node.ident;
