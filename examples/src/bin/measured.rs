@@ -4,8 +4,8 @@
 //! which load, where it breaks and what limits it is the same for everybody:
 //!
 //! ```text
-//! cargo xtask bench run --trials pipewright-examples/trial
-//! cargo xtask bench capacity latency/words --trials pipewright-examples/trial
+//! cargo xtask bench run --trials pipewright-examples/measured
+//! cargo xtask bench capacity latency/words --trials pipewright-examples/measured
 //! ```
 
 #![forbid(unsafe_code)]
