@@ -2,7 +2,7 @@
 //!
 //! The window goes by the times of the events and not by the clock, so that the same input gives the same result. Of the
 //! events with the same fingerprint the first one is kept, and then none that happened within the window of it, earlier or
-//! later. Fingerprints lie in shards, each a state for itself; a shard knows the last [`REMEMBERED`] that it has kept, so memory
+//! later. Fingerprints lie in shards, each a state for itself; a shard knows the last `REMEMBERED` that it has kept, so memory
 //! is bounded whatever comes.
 
 use std::collections::{HashMap, VecDeque};
