@@ -10,6 +10,11 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use pipewright::{Emit, Merge, pipeline};
 use pipewright_tests::{Seen, WORKERS, work};
 
@@ -286,5 +291,47 @@ fn what_waits_for_memory_does_not_stay_in_a_batch_behind_it() {
         assert!(report.ledger().is_balanced());
         let sum = (0..10_000).filter(|n| n % 2 == 0).sum::<u64>();
         assert_eq!(report.take_state::<then_batched::add>(), Some(sum));
+    }
+}
+
+/// A place, and how often it was asked for.
+#[derive(Clone, Default)]
+pub struct Asked(Arc<(u64, AtomicU64)>);
+
+fn asked<'e>(_: &u64, env: &'e Asked) -> &'e u64 {
+    env.0.1.fetch_add(1, Relaxed);
+    &env.0.0
+}
+
+/// A stage that is compiled for vectors, and whose items lead somewhere.
+#[pipeline(env = Asked)]
+mod of_vectors {
+    use super::*;
+
+    #[source]
+    pub fn numbers() -> impl Iterator<Item = u64> {
+        0..ITEMS
+    }
+
+    #[stage(from = numbers, simd = [sse4_2, avx2, avx512, neon], prefetch = asked)]
+    pub fn double(n: u64) -> u64 {
+        n * 2
+    }
+
+    #[sink(from = double)]
+    pub fn add(n: u64, sum: &mut u64) {
+        *sum += n;
+    }
+}
+
+#[test]
+fn memory_is_asked_for_once_an_item_also_where_a_stage_is_compiled_for_vectors() {
+    for workers in [1, 2] {
+        let env = Asked::default();
+        let run = of_vectors::pipeline().workers(workers).start(env.clone());
+        let mut report = run.unwrap().wait().unwrap();
+        let sum = report.take_state::<of_vectors::add>();
+        assert_eq!(sum, Some(ITEMS * (ITEMS - 1)), "{report}");
+        assert_eq!(env.0.1.load(Relaxed), ITEMS, "{report}");
     }
 }

@@ -225,7 +225,8 @@ fn reader(flow: &Flow<'_>, output: Output<'static>) -> Option<Step> {
     })
 }
 
-/// A map or filter with `simd` and without state, in this loop, whose items bring no calls.
+/// A map or filter with `simd` and without state, in this loop, whose items bring no calls and lead nowhere: those in front of a
+/// stage with `prefetch` wait one by one.
 fn takes_blocks(flow: &Flow<'_>, stage: usize) -> bool {
     let (pipe, node) = (flow.pipe, &flow.pipe.nodes[stage]);
     let shape = matches!(
@@ -236,7 +237,7 @@ fn takes_blocks(flow: &Flow<'_>, stage: usize) -> bool {
         && pipe.model.stages[stage].options.simd.is_some()
         && node.state == StateKind::None
         && !pipe.calls.pass(stage)
-        && pipe.looks_ahead(stage).is_none()
+        && pipe.model.stages[stage].options.prefetch.is_none()
         && pipe.variants(stage).is_empty()
         && flow.runs(stage)
 }
