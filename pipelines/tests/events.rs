@@ -146,7 +146,7 @@ fn a_file_that_is_not_there_fails_the_run_and_is_named() {
     let told = text(&output.stderr);
     assert!(told.contains("no/such/file.log: cannot be read"), "{told}");
     assert!(
-        told.contains("error: the run failed: 1 inputs could not be read"),
+        told.contains("error: the run failed: inputs that could not be read: 1"),
         "{told}"
     );
 }

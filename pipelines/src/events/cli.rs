@@ -274,7 +274,7 @@ fn verdict(outcome: &Outcome) -> String {
     let mut reasons = Vec::new();
     if summary.rejects.failures > 0 {
         reasons.push(format!(
-            "{} inputs could not be read",
+            "inputs that could not be read: {}",
             summary.rejects.failures
         ));
     }
