@@ -182,8 +182,7 @@ fn run_workers<G: Graph>(
         // The last batches were done when their workers ended.
         acks::commit(shared);
     }
-    // What pinned threads left for workers that had ended already, after a stop, is dropped and counted.
-    while shared.injector.pop().is_some() {}
+    shared.drop_late();
 }
 
 /// The queues of the workers, of which all know where to steal. Those of the other seats lie there.

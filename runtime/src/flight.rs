@@ -23,6 +23,11 @@
 //! **Why no future is polled twice at once.** Only who has the batch polls, and there is one batch: it is moved here by the
 //! one that parks it, and out of here by the one that rings first.
 //!
+//! **Why no batch is missed at the end.** Who gets a batch by ringing may be any thread, and no run waits for threads that are not
+//! its own. So the batch leaves its place for the run queue under the lock of its place: who closes the flight at the end of the run,
+//! behind the last worker, finds it here, or waits until it is in the queue, which is emptied last. The lock is held for one push, never
+//! while users' code runs.
+//!
 //! A waker may live longer than its future, and be used when its place has another one: then that is polled for no reason,
 //! which futures allow.
 
@@ -44,7 +49,7 @@ pub(crate) struct Flight<B> {
     state: AtomicU32,
     /// The places whose futures were woken, a bit each.
     woken: Box<[AtomicU64]>,
-    /// The batch, while it is parked. The state says who may touch it, so nobody waits for the lock.
+    /// The batch, while it is parked. The state says who may touch it, so that nobody waits for the lock but the end of a run.
     batch: Mutex<Option<B>>,
     /// When it is rung for the sake of time, in nanoseconds of the run.
     alarm: AtomicU64,
@@ -74,25 +79,34 @@ impl<B> Flight<B> {
         self.state.swap(IDLE, Ordering::AcqRel);
     }
 
-    /// Wakes the future at `place`. `Some`: the caller leaves the batch to a worker.
-    pub(crate) fn wake(&self, place: usize) -> Option<B> {
+    /// Wakes the future at `place`. A batch that was parked goes to `leave`, which hands it to a worker.
+    pub(crate) fn wake(&self, place: usize, leave: impl FnOnce(B)) {
         if let Some(word) = self.woken.get(place / 64) {
             // Release: who takes the mark sees what the future was woken for.
             word.fetch_or(1 << (place % 64), Ordering::Release);
         }
-        self.ring()
+        self.ring(leave);
     }
 
-    /// Lets the flight run again. `Some`: the caller leaves the batch to a worker.
-    pub(crate) fn ring(&self) -> Option<B> {
+    /// Lets the flight run again. A batch that was parked goes to `leave`, which hands it to a worker, under the lock of its place.
+    pub(crate) fn ring(&self, leave: impl FnOnce(B)) {
         // Acquire: who takes the batch sees it. Release: who runs next sees the marks that were made before.
         if self.state.fetch_or(RUNG, Ordering::AcqRel) != PARKED {
-            return None;
+            return;
         }
-        let batch = self.batch().take();
+        let mut place = self.batch();
+        // It is not here if the flight was closed since.
+        let Some(batch) = place.take() else {
+            return;
+        };
         // Acquire: who was not the first rang in between, and what it has marked is passed on.
         self.state.swap(RUNNING, Ordering::AcqRel);
-        batch
+        leave(batch);
+    }
+
+    /// The end of the run: nobody runs flights any more. The batch, if it still lies here; one that was rung before is in the run queue.
+    pub(crate) fn close(&self) -> Option<B> {
+        self.batch().take()
     }
 
     /// Takes the marks of the futures that were woken, word by word. Called by who runs the batch.
@@ -131,13 +145,13 @@ impl<B> Flight<B> {
         earlier
     }
 
-    /// The alarm of the time `due` goes off. It is off before the flight runs, which sets the next one.
-    pub(crate) fn alarm(&self, due: u64) -> Option<B> {
+    /// The alarm of the time `due` goes off, and rings. It is off before the flight runs, which sets the next one.
+    pub(crate) fn alarm(&self, due: u64, leave: impl FnOnce(B)) {
         // If it fails, an earlier one was set, and goes off by itself. Relaxed: the ring orders it.
         let _ = self
             .alarm
             .compare_exchange(due, NEVER, Ordering::Relaxed, Ordering::Relaxed);
-        self.ring()
+        self.ring(leave);
     }
 
     fn batch(&self) -> MutexGuard<'_, Option<B>> {

@@ -49,6 +49,13 @@ impl Flights {
             hub.ring_all(&mut leave);
         }
     }
+
+    /// The end of the run, behind its last worker: drops and counts what is still parked.
+    pub(crate) fn close(&self) {
+        for hub in self.0.iter().flatten() {
+            hub.flights.iter().for_each(|flight| drop(flight.close()));
+        }
+    }
 }
 
 /// The flights of one stage.
@@ -134,21 +141,19 @@ impl Hub {
 
     /// Lets a flight run again.
     pub(super) fn ring(&self, flight: usize) {
-        self.leave(self.flights[flight].ring());
+        self.flights[flight].ring(|task| self.leave(task));
     }
 
     /// Lets all flights run again; `leave` takes those that were parked.
     pub(crate) fn ring_all(&self, mut leave: impl FnMut(Task)) {
         for flight in &self.flights {
-            if let Some(task) = flight.ring() {
-                leave(task);
-            }
+            flight.ring(&mut leave);
         }
     }
 
     /// A batch that was parked goes on. While there is one its run is there, which its carrier keeps.
-    fn leave(&self, task: Option<Task>) {
-        if let (Some(task), Some(shared)) = (task, self.shared()) {
+    fn leave(&self, task: Task) {
+        if let Some(shared) = self.shared() {
             shared.leave_task(task);
         }
     }
@@ -246,7 +251,7 @@ impl Wake for SeatWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         let home = self.home.load(Ordering::Relaxed);
         let (flight, place) = ((home >> 32) as usize, home as u32 as usize);
-        self.hub.leave(self.hub.flights[flight].wake(place));
+        self.hub.flights[flight].wake(place, |task| self.hub.leave(task));
     }
 }
 

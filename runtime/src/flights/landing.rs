@@ -164,12 +164,13 @@ where
     fn finish(mut self) -> Option<Waiting> {
         self.tell();
         let shared = self.flying.w.shared;
-        if shared.is_stopping() {
+        let stopping = shared.is_stopping();
+        if stopping {
             let (cancelled, again) = self.log.cancel();
             (self.ended, self.cancelled) = (self.ended + cancelled, self.cancelled + cancelled);
             shared.dropped(self.load.link(), cancelled + again);
         }
-        let done = self.log.is_done() && (self.load.is_empty() || shared.is_stopping());
+        let done = self.log.is_done() && (self.load.is_empty() || stopping);
         let hub = &self.futures.hub;
         hub.count(self.begun, self.ended, self.polls, self.cancelled);
         self.futures.settle(self.flight, self.log, done);

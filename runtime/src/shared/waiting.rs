@@ -1,7 +1,10 @@
 //! What waits for a time: how it is put aside, how it comes back, and how it ends.
 
 use super::Shared;
-use crate::aside::{Parked, What};
+use crate::{
+    aside::{Parked, What},
+    lane::Lane,
+};
 
 impl Shared {
     /// Puts a batch aside until it is due.
@@ -37,15 +40,13 @@ impl Shared {
     #[cold]
     pub(crate) fn bring_back(&self, now: u64) {
         while let Some((due, what)) = self.aside.take_due(now) {
-            let task = match what {
-                What::Batch(parked) => Some(parked.task),
+            match what {
+                What::Batch(parked) => self.leave_task(parked.task),
                 What::Alarm { stage, flight } => {
-                    let hub = self.flights.of(stage.into());
-                    hub.and_then(|hub| hub.flight(flight).alarm(due))
+                    if let Some(hub) = self.flights.of(stage.into()) {
+                        hub.flight(flight).alarm(due, |task| self.leave_task(task));
+                    }
                 }
-            };
-            if let Some(task) = task {
-                self.leave_task(task);
             }
         }
     }
@@ -73,11 +74,21 @@ impl Shared {
 
     /// Drops what was put aside.
     pub(crate) fn drop_aside(&self) {
-        self.flights.ring_all(drop);
+        self.flights.ring_all(|task| self.leave_task(task));
         for parked in self.aside.clear() {
             if let Some(guard) = self.guards.of(parked.stage.into()) {
                 guard.resumed(parked.items);
             }
+        }
+    }
+
+    /// Drops what lies in the queues when the last worker has ended: what pinned threads left there after a stop, and batches whose
+    /// futures were woken just then.
+    pub(crate) fn drop_late(&self) {
+        self.flights.close();
+        while self.injector.pop().is_some() {}
+        for lane in Lane::ALL {
+            while self.lanes.pop(lane).is_some() {}
         }
     }
 }
