@@ -65,12 +65,16 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         None => Subject::built(&package)?,
     };
     let scenarios = common.choose(&both(&a.binary()?, &b.binary()?)?)?;
-    let pairs = asked.fitting(scenarios)?.into_iter().map(|scenario| Pair {
-        id: scenario.id.clone(),
-        requests: [&scenario.id, &scenario.id].map(|id| asked.of(common.request(id))),
-        interface: None,
-    });
-    let keeper = compare(common, "ab", [&a, &b], &pairs.collect::<Vec<_>>(), summary)?;
+    let mut pairs = Vec::new();
+    for asked in &asked {
+        let fitting = asked.fitting(&scenarios)?.into_iter();
+        pairs.extend(fitting.map(|scenario| Pair {
+            id: asked.called(&scenario.id),
+            requests: [&scenario.id, &scenario.id].map(|id| asked.of(common.request(id))),
+            interface: None,
+        }));
+    }
+    let keeper = compare(common, "ab", [&a, &b], &pairs, summary)?;
     Ok(exit(&keeper.saved, args.deny))
 }
 

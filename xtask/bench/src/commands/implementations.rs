@@ -43,20 +43,30 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let binary = subject.binary()?;
     let all = binary.list()?.scenarios;
     let pairs = pairs(&args.a, &args.b, &all)?;
-    for [a, b] in &pairs {
-        if let Some(differs) = differs(args, &asked, &binary, [a, b])? {
-            eprintln!("error: {differs}");
-            return Ok(code::REFUSED);
+    // What comes when does not change what comes of it.
+    let mut known: Vec<&Asked> = Vec::new();
+    for asked in &asked {
+        if known.iter().any(|one| one.items() == asked.items()) {
+            continue;
+        }
+        known.push(asked);
+        for [a, b] in &pairs {
+            if let Some(differs) = differs(args, asked, &binary, [a, b])? {
+                eprintln!("error: {differs}");
+                return Ok(code::REFUSED);
+            }
         }
     }
     let meant = common.patterns.as_slice();
     let is_meant =
         |id: &str| meant.is_empty() || meant.iter().any(|pattern| id.contains(pattern.as_str()));
-    let pairs: Vec<Pair> = pairs
-        .into_iter()
-        .filter(|[a, _]| is_meant(&a.id) && (asked.load.is_none() || a.open_loop))
-        .map(|[a, b]| Pair {
-            id: format!("{} -> {}", a.id, b.id),
+    let each = asked
+        .iter()
+        .flat_map(|asked| pairs.iter().map(move |pair| (asked, pair)));
+    let pairs: Vec<Pair> = each
+        .filter(|(asked, [a, _])| is_meant(&a.id) && (asked.load.is_none() || a.open_loop))
+        .map(|(asked, [a, b])| Pair {
+            id: asked.called(&format!("{} -> {}", a.id, b.id)),
             requests: [a, b].map(|one| asked.of(common.request(&one.id))),
             interface: a.interface.clone(),
         })

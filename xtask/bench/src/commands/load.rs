@@ -25,7 +25,7 @@ pub(crate) enum ArrivalsArg {
 }
 
 /// How the rate changes, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PhaseArg {
     /// The same rate
     Steady,
@@ -53,12 +53,12 @@ pub(crate) struct LoadArgs {
     /// A file with the time of each item in nanoseconds, one in a line, in open loops
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "phase"])]
     trace: Option<PathBuf>,
-    /// How the rate changes, in open loops
-    #[arg(long, value_name = "KIND")]
-    phase: Option<PhaseArg>,
-    /// How much there is to do: `light`, `medium`, `heavy`, `stress` (events, services, bytes of each event)
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<String>,
+    /// How the rate changes, in open loops; of several, such as `steady,burst`, each is measured
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    phase: Vec<PhaseArg>,
+    /// How much there is to do: `light`, `medium`, `heavy`, `stress` (events, services, bytes of each event); of several each is measured
+    #[arg(long, value_name = "LEVEL", value_delimiter = ',')]
+    level: Vec<String>,
     /// Which share each of the six kinds of events has, such as `30/25/20/10/10/5`
     #[arg(long, value_name = "A/B/C/D/E/F")]
     mix: Option<String>,
@@ -70,6 +70,8 @@ pub(crate) struct LoadArgs {
 /// What was asked of the load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Asked {
+    /// What tells it from others that were asked with it, such as `heavy, burst`; empty if there are none.
+    pub(crate) name: String,
     /// What comes when; only for open loops.
     pub(crate) load: Option<Load>,
     pub(crate) level: Option<Level>,
@@ -80,27 +82,41 @@ pub(crate) struct Asked {
 const RATE: f64 = 20_000.0;
 
 impl LoadArgs {
-    /// What was asked. `during_ms`: how long phases are that are typed.
-    pub(crate) fn asked(&self, during_ms: u64) -> Result<Asked, Error> {
+    /// What was asked: each level in each phase. `during_ms`: how long phases are that are typed.
+    pub(crate) fn asked(&self, during_ms: u64) -> Result<Vec<Asked>, Error> {
         if let Some(path) = &self.load {
-            return written::file(path);
+            return Ok(vec![written::file(path)?]);
         }
-        let level = self.level.as_deref().map(level).transpose()?;
         let mix = self.mix.as_deref().map(mix).transpose()?;
-        let load = match self {
-            Self {
-                rate: None,
-                arrivals: None,
-                trace: None,
-                phase: None,
-                ..
-            } => None,
-            _ => Some(self.typed(during_ms)?),
-        };
-        Ok(Asked { load, level, mix })
+        let mut all = Vec::new();
+        for level in each(&self.level) {
+            for phase in each(&self.phase) {
+                all.push(Asked {
+                    name: self.name(level, phase),
+                    load: self.typed(phase.copied(), during_ms)?,
+                    level: level.map(|name| self::level(name)).transpose()?,
+                    mix,
+                });
+            }
+        }
+        Ok(all)
     }
 
-    fn typed(&self, during_ms: u64) -> Result<Load, Error> {
+    fn name(&self, level: Option<&String>, phase: Option<&PhaseArg>) -> String {
+        let level = level.filter(|_| self.level.len() > 1).cloned();
+        let phase = phase.filter(|_| self.phase.len() > 1);
+        let phase = phase.and_then(PhaseArg::to_possible_value);
+        let phase = phase.map(|phase| phase.get_name().to_owned());
+        let names: Vec<String> = level.into_iter().chain(phase).collect();
+        names.join(", ")
+    }
+
+    /// What comes when, if anything was said of that.
+    fn typed(&self, phase: Option<PhaseArg>, during_ms: u64) -> Result<Option<Load>, Error> {
+        if self.rate.is_none() && self.arrivals.is_none() && self.trace.is_none() && phase.is_none()
+        {
+            return Ok(None);
+        }
         let rate = match &self.rate {
             None => RATE,
             Some(text) => rate("--rate", text)?,
@@ -111,24 +127,38 @@ impl LoadArgs {
             (_, Some(ArrivalsArg::Bursty)) => Arrivals::Bursty(10),
             (_, Some(ArrivalsArg::Poisson) | None) => Arrivals::Poisson,
         };
-        let phase = self.phase.unwrap_or(PhaseArg::Steady);
-        Ok(Load {
+        let phase = phase.unwrap_or(PhaseArg::Steady);
+        Ok(Some(Load {
             arrivals,
             phases: vec![typed_phase(phase, rate, during_ms)],
-        })
+        }))
     }
 }
 
+/// Each of them, or once none.
+fn each<T>(all: &[T]) -> impl Iterator<Item = Option<&T>> {
+    let none = all.is_empty().then_some(None);
+    all.iter().map(Some).chain(none)
+}
+
 impl Asked {
-    /// Those of the scenarios that can be given this: a load is for open loops.
-    pub(crate) fn fitting(&self, scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, Error> {
-        if self.load.is_none() {
-            return Ok(scenarios);
+    /// What a scenario is called in a result, where this is asked of it.
+    pub(crate) fn called(&self, id: &str) -> String {
+        match self.name.as_str() {
+            "" => id.to_owned(),
+            name => format!("{id} ({name})"),
         }
-        let open: Vec<Scenario> = scenarios
-            .into_iter()
-            .filter(|scenario| scenario.open_loop)
-            .collect();
+    }
+
+    /// What items there are, whenever they come.
+    pub(crate) fn items(&self) -> (Option<Level>, Option<Shares>) {
+        (self.level, self.mix)
+    }
+
+    /// Those of the scenarios that can be given this: a load is for open loops.
+    pub(crate) fn fitting(&self, scenarios: &[Scenario]) -> Result<Vec<Scenario>, Error> {
+        let fits = |scenario: &&Scenario| self.load.is_none() || scenario.open_loop;
+        let open: Vec<Scenario> = scenarios.iter().filter(fits).cloned().collect();
         match open.is_empty() {
             false => Ok(open),
             true => Err(Error::Usage(
@@ -236,6 +266,44 @@ fn text(what: &str, path: &Path) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_level_is_asked_in_each_phase() {
+        let check = |levels: &[&str], phases: &[PhaseArg], expect: &[&str]| {
+            let args = LoadArgs {
+                level: levels.iter().map(|&level| level.to_owned()).collect(),
+                phase: phases.to_vec(),
+                ..LoadArgs::default()
+            };
+            let asked = args.asked(1_000).expect("loads");
+            let called: Vec<String> = asked.iter().map(|one| one.called("x")).collect();
+            assert_eq!(called, expect);
+            assert!(
+                asked
+                    .iter()
+                    .all(|one| one.load.is_none() == phases.is_empty())
+            );
+            assert!(
+                asked
+                    .iter()
+                    .all(|one| one.level.is_none() == levels.is_empty())
+            );
+        };
+        let (steady, burst) = (PhaseArg::Steady, PhaseArg::Burst);
+        check(&[], &[], &["x"]);
+        check(&["light"], &[burst], &["x"]);
+        check(&["light", "heavy"], &[], &["x (light)", "x (heavy)"]);
+        check(
+            &["light", "heavy"],
+            &[steady, burst],
+            &[
+                "x (light, steady)",
+                "x (light, burst)",
+                "x (heavy, steady)",
+                "x (heavy, burst)",
+            ],
+        );
+    }
 
     #[test]
     fn mixes_and_levels_are_typed() {

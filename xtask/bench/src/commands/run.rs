@@ -46,6 +46,8 @@ const SOAK_MS: u64 = 5_000;
 
 /// One scenario while it is measured.
 struct Course {
+    /// What it is called in the result.
+    id: String,
     request: Request,
     /// Is it given all that it takes?
     saturates: bool,
@@ -71,13 +73,15 @@ pub(crate) fn run(
     let asked = load.asked(measure_ms)?;
     let subject = source.subject("trial")?;
     let listing = subject.binary()?.list()?;
-    let scenarios = asked.fitting(common.choose(&listing.scenarios)?)?;
+    let chosen = common.choose(&listing.scenarios)?;
     let folder = tempfile::tempdir_in(machine::scratch())
         .map_err(|error| Error::file("make a folder in", &machine::scratch(), &error))?;
     let binary = subject.binary()?.copied(folder.path(), "A")?;
-    let mut courses: Vec<Course> = scenarios
-        .iter()
-        .map(|scenario| Course {
+    let mut courses: Vec<Course> = Vec::new();
+    for asked in &asked {
+        let fitting = asked.fitting(&chosen)?.into_iter();
+        courses.extend(fitting.map(|scenario| Course {
+            id: asked.called(&scenario.id),
             request: asked.of(Request {
                 measure_ms,
                 ..common.request(&scenario.id)
@@ -86,8 +90,8 @@ pub(crate) fn run(
             trials: Vec::new(),
             disturbed: BTreeMap::new(),
             refused: None,
-        })
-        .collect();
+        }));
+    }
     let name = soak.map_or(mode.name, |_| "soak");
     let mut keeper = common.keeper("run", name, &[(Side::A, &subject)]);
     let rounds = match soak {
@@ -133,7 +137,7 @@ fn measure(
         for course in courses.iter_mut().filter(|course| course.refused.is_none()) {
             let tries = targets.guards.repeats;
             interrupt.check(course.once(&watched, binary, seed, tries))?;
-            progress.step(&course.request.scenario);
+            progress.step(&course.id);
         }
         keep(courses)?;
     }
@@ -202,7 +206,7 @@ impl Course {
             ..Details::of(&answers)
         };
         SavedScenario {
-            id: self.request.scenario.clone(),
+            id: self.id.clone(),
             seed: self.request.seed,
             blocks: 0,
             disturbed: self.disturbed.clone(),

@@ -136,6 +136,7 @@ pub(super) fn file(path: &Path) -> Result<Asked, Error> {
     };
     let says_when = !written.phases.is_empty() || matches!(arrivals, Arrivals::Trace(_));
     Ok(Asked {
+        name: String::new(),
         load: says_when.then(|| Load {
             arrivals,
             phases: written.phases.iter().map(WrittenPhase::phase).collect(),
@@ -269,6 +270,7 @@ mod tests {
         );
         let asked = read("(level: stress, mix: (1, 1, 1, 1, 1, 1))").expect("it is a load");
         let expect = Asked {
+            name: String::new(),
             load: None,
             level: Some(Level::Stress),
             mix: Some(Shares::try_from([1; 6]).expect("it is a mix")),
