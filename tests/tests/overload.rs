@@ -241,7 +241,7 @@ fn c19_sources_that_are_acknowledged_wait_and_nothing_is_shed() {
 mod shedding {
     use super::*;
 
-    #[sink(from = input, queue = "4Ki", shed(target = "1ms", interval = "5ms"), order = any)]
+    #[sink(from = input, queue = "4Ki", shed(target = "100us", interval = "1ms"), order = any)]
     pub fn last(item: Item, seen: &mut Seen, env: &Done) {
         seen.see((0..4).fold(item, |item, _| work(item)));
         env.fetch_add(1, SeqCst);
@@ -304,7 +304,7 @@ mod by_key {
     #[sink(
         from = input,
         queue = "4Ki",
-        shed(target = "1ms", interval = "5ms"),
+        shed(target = "100us", interval = "1ms"),
         key = |n| n % KEYS
     )]
     pub fn last(n: u64, _seen: &mut u64, env: &PerKey) {
