@@ -4,17 +4,17 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use pipewright_spec::report::MAX_SHOWN;
 
-use crate::read;
+use crate::{Outcome, read, say};
 
 /// Checks the files and shows what is wrong; `true` if nothing is.
-pub(crate) fn run(files: &[PathBuf]) -> bool {
+pub(crate) fn run(files: &[PathBuf]) -> Outcome {
     let mut told = BTreeSet::new();
     let mut problems = 0;
     for file in files {
         let reading = read::read(file);
         for note in reading.notes() {
             if told.insert(note.clone()) {
-                println!("note: {note}");
+                say::line(format!("note: {note}"))?;
             }
         }
         // A topology and the Rust file that names it tell the same.
@@ -24,22 +24,16 @@ pub(crate) fn run(files: &[PathBuf]) -> bool {
             .collect();
         problems += found.len();
         for text in found.iter().take(MAX_SHOWN) {
-            println!("{text}\n");
+            say::line(format!("{text}\n"))?;
         }
         if found.len() > MAX_SHOWN {
-            println!(
-                "and {} more in `{}`\n",
-                found.len() - MAX_SHOWN,
-                file.display()
-            );
+            let more = found.len() - MAX_SHOWN;
+            say::line(format!("and {more} more in `{}`\n", file.display()))?;
         }
     }
-    println!(
-        "{}, {}",
-        count(files.len(), "file"),
-        count(problems, "problem")
-    );
-    problems == 0
+    let files = count(files.len(), "file");
+    say::line(format!("{files}, {}", count(problems, "problem")))?;
+    Ok(problems == 0)
 }
 
 /// `no problems`, `1 file`, `2 files`.

@@ -11,7 +11,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use crate::{Outcome, bench, cargo, loom, shuttle, tidy};
+use crate::{Outcome, bench, cargo, loom, say, shuttle, tidy};
 
 /// A step, in the order they run in: what fails soon comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,14 +78,14 @@ impl Step {
 }
 
 /// Runs the steps that are not left out; `true` if all of them passed.
-pub(crate) fn run(skip: &[Step]) -> bool {
+pub(crate) fn run(skip: &[Step]) -> Outcome {
     let mut rows = Vec::new();
     for step in Step::value_variants() {
         if skip.contains(step) {
             rows.push((step.name(), "skipped", 0.0));
             continue;
         }
-        println!("\n=== {} ===", step.name());
+        say::line(format!("\n=== {} ===", step.name()))?;
         let start = Instant::now();
         let passed = step.run().unwrap_or_else(|why| {
             eprintln!("error: {why}");
@@ -94,8 +94,8 @@ pub(crate) fn run(skip: &[Step]) -> bool {
         let result = if passed { "passed" } else { "FAILED" };
         rows.push((step.name(), result, start.elapsed().as_secs_f64()));
     }
-    println!("\n{}", table(&rows));
-    rows.iter().all(|(_, result, _)| *result != "FAILED")
+    say::line(format!("\n{}", table(&rows)))?;
+    Ok(rows.iter().all(|(_, result, _)| *result != "FAILED"))
 }
 
 fn table(rows: &[(String, &str, f64)]) -> String {
@@ -154,7 +154,7 @@ fn examples() -> Outcome {
     }
     let mut failed = Vec::new();
     for name in names {
-        println!("--- {name}");
+        say::line(format!("--- {name}"))?;
         if !cargo(&[
             "run",
             "--quiet",
@@ -167,7 +167,7 @@ fn examples() -> Outcome {
         }
     }
     if !failed.is_empty() {
-        println!("these examples failed: {}", failed.join(", "));
+        say::line(format!("these examples failed: {}", failed.join(", ")))?;
     }
     Ok(failed.is_empty())
 }

@@ -10,6 +10,7 @@ use syn::{Item, ItemMod};
 use crate::{
     Outcome,
     read::{self, PipelineModule, RustFile, arguments, attribute, is_pipeline},
+    say,
 };
 
 /// Prints what becomes of each pipeline of a file.
@@ -27,7 +28,7 @@ pub(crate) fn run(path: &Path) -> Outcome {
     }
     for (n, text) in expanded.into_iter().enumerate() {
         let gap = if n == 0 { "" } else { "\n" };
-        print!("{gap}{}", text?);
+        say::text(&format!("{gap}{}", text?))?;
     }
     Ok(true)
 }

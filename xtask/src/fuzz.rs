@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// The targets, each in `tests/fuzz/fuzz_targets`.
 const TARGETS: [&str; 4] = ["topology", "tuning", "tokens", "dead_letters"];
@@ -62,19 +62,19 @@ pub(crate) fn run(target: Option<&str>, until: Until, keep: bool) -> Outcome {
         }
         found.push((target, figures));
     }
-    println!("\n{:14} {:>12} {:>8}", "target", "runs", "crashes");
+    say::line(format!("\n{:14} {:>12} {:>8}", "target", "runs", "crashes"))?;
     for (target, figures) in &found {
-        println!(
-            "{target:14} {:>12} {:>8}",
-            figures.runs,
-            figures.crashes.len()
-        );
+        let crashes = figures.crashes.len();
+        say::line(format!("{target:14} {:>12} {crashes:>8}", figures.runs))?;
     }
-    let crashes = found.iter().flat_map(|(_, figures)| &figures.crashes);
-    crashes
-        .clone()
-        .for_each(|path| println!("crash: {}", path.display()));
-    Ok(crashes.count() == 0)
+    let crashes: Vec<&PathBuf> = found
+        .iter()
+        .flat_map(|(_, figures)| &figures.crashes)
+        .collect();
+    for path in &crashes {
+        say::line(format!("crash: {}", path.display()))?;
+    }
+    Ok(crashes.is_empty())
 }
 
 /// What came of a target.
@@ -137,7 +137,7 @@ fn fuzz(program: &Path, target: &str, until: &Until) -> Result<Figures, String> 
         fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
     }
-    println!("=== {target}: {}", until.0.join(" "));
+    say::line(format!("=== {target}: {}", until.0.join(" ")))?;
     let mut command = Command::new(program);
     command
         .arg(&work)
@@ -153,7 +153,7 @@ fn fuzz(program: &Path, target: &str, until: &Until) -> Result<Figures, String> 
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let runs = executed(&text).ok_or_else(|| format!("libFuzzer did not run:\n{text}"))?;
     if !output.status.success() {
-        println!("{text}");
+        say::line(&text)?;
     }
     let crashes = fs::read_dir(&crashes).map_err(|error| error.to_string())?;
     Ok(Figures {

@@ -7,6 +7,7 @@ use pipewright_spec::{draw, plan};
 use crate::{
     Outcome,
     read::{self, Pipeline},
+    say,
 };
 
 /// How to draw.
@@ -37,7 +38,7 @@ pub(crate) fn run(file: &Path, format: Format) -> Outcome {
         .iter()
         .map(|pipeline| draw(pipeline, format))
         .collect();
-    print!("{}", drawings.join("\n"));
+    say::text(&drawings.join("\n"))?;
     Ok(true)
 }
 

@@ -3,7 +3,6 @@
 mod probe;
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -23,7 +22,7 @@ use pipewright_hw::{
 };
 use pipewright_spec::units::{self, Rate};
 
-use crate::read;
+use crate::{read, say};
 
 /// What is found cannot be written.
 const UNWRITTEN: u8 = 1;
@@ -300,12 +299,9 @@ fn diff(a: &Path, b: &Path, is_strict: bool) -> Ended {
     })
 }
 
-/// Prints it, coloured only where somebody looks. Standard output may be a file on a disk that is full.
+/// Says it, coloured only where somebody looks.
 fn print(text: &str) -> Result<(), Problem> {
-    let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Problem::Unwritten(format!("cannot write to standard output: {error}")))
+    say::text(text).map_err(Problem::Unwritten)
 }
 
 fn no_check(name: &str) -> String {

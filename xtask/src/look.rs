@@ -7,7 +7,7 @@ use std::{
 
 use pipewright_draw::{Browser, Theme};
 
-use crate::Outcome;
+use crate::{Outcome, say};
 
 /// Pixels of a screen's window, and of a telephone's.
 const WIDTHS: [u32; 2] = [1280, 400];
@@ -28,14 +28,14 @@ pub(crate) fn run(pages: &[PathBuf], folder: &Path) -> Outcome {
                 let look = browser
                     .look(page, width, colours, &picture)
                     .map_err(|error| error.to_string())?;
-                println!(
+                say::line(format!(
                     "{}: {} charts, {} pixels high",
                     picture.display(),
                     look.charts,
                     look.height
-                );
+                ))?;
                 for problem in &look.problems {
-                    println!("  {problem}");
+                    say::line(format!("  {problem}"))?;
                 }
                 good &= look.problems.is_empty();
             }

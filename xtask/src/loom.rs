@@ -1,6 +1,6 @@
 //! `cargo xtask loom`: tries every interleaving of the lock-free pieces, within each model's bound.
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// Runs the models and lists them.
 pub(crate) fn run() -> Outcome {
@@ -18,16 +18,16 @@ pub(crate) fn run() -> Outcome {
     let (passed, text) = cargo::output(&mut command)?;
     let models = models(&text);
     for (name, result) in &models {
-        println!("{name}: {result}");
+        say::line(format!("{name}: {result}"))?;
     }
     if !passed {
-        println!("\n{text}");
+        say::line(format!("\n{text}"))?;
         return Ok(false);
     }
     if models.is_empty() {
         return Err("no model ran; their names start with `loom_`".to_owned());
     }
-    println!("{} models, no problems", models.len());
+    say::line(format!("{} models, no problems", models.len()))?;
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! The commands of pipewright's developers: `cargo xtask` lists them.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout)]
 
 mod flags;
 
@@ -10,6 +11,7 @@ mod expand;
 mod graph;
 mod hw;
 mod read;
+mod say;
 
 mod bench;
 mod budgets;
@@ -60,19 +62,17 @@ fn end_with_the_reader() {
 
 fn run(flags: Flags) -> Result<ExitCode, String> {
     let Some(command) = flags.command else {
-        return Flags::command()
-            .print_help()
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(|error| error.to_string());
+        let help = Flags::command().render_help();
+        return say::text(&help.ansi().to_string()).map(|()| ExitCode::SUCCESS);
     };
     let outcome = match command {
         Command::Hw { command } => return Ok(hw::run(command)),
         Command::Bench { args } => return bench::run(&args),
-        Command::Check { files } => Ok(check::run(&files)),
+        Command::Check { files } => check::run(&files),
         Command::Graph { file, format } => graph::run(&file, format.get()),
         Command::Expand { file } => expand::run(&file),
         Command::DeadLetters { command } => dead_letters::run(command),
-        Command::Ci { skip } => Ok(ci::run(&skip)),
+        Command::Ci { skip } => ci::run(&skip),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
         Command::Look { pages, out } => look::run(&pages, &out),

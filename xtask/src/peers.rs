@@ -7,7 +7,7 @@ use std::{ffi::OsString, fs, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// What is read of the file of cases.
 #[derive(Debug, Deserialize)]
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         let path = folder().join("cases.toml");
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-        println!("{}", list(&text)?);
+        say::line(list(&text)?)?;
         return Ok(true);
     }
     let manifest = folder().join("Cargo.toml");

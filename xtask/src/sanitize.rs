@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::Command};
 
 use clap::ValueEnum;
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,16 +52,16 @@ pub(crate) fn run(which: Option<Sanitizer>) -> Outcome {
     };
     let mut passed = true;
     for sanitizer in all {
-        println!(
+        say::line(format!(
             "=== {}Sanitizer; the standard library itself is not watched",
             sanitizer.title()
-        );
+        ))?;
         let lib = ["--package", "pipewright", "--lib", "--features", "durable"].map(str::to_owned);
         passed &= test(sanitizer, &lib)?;
         if sanitizer == Sanitizer::Thread {
-            println!(
-                "the tests of whole pipelines are left out: it does not see how std's `Mutex` is waited for"
-            );
+            say::line(
+                "the tests of whole pipelines are left out: it does not see how std's `Mutex` is waited for",
+            )?;
             continue;
         }
         let mut tests = ["--package", "pipewright-tests"]

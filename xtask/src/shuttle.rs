@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// Schedules of all tests together.
 pub(crate) const FULL: usize = 100_000;
@@ -23,7 +23,9 @@ pub(crate) fn run(test: &str, iterations: usize, seed: Option<u64>) -> Outcome {
     }
     let each = iterations.div_ceil(tests);
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(()));
-    println!("{tests} tests, {each} schedules each, --seed {seed}");
+    say::line(format!(
+        "{tests} tests, {each} schedules each, --seed {seed}"
+    ))?;
     let mut command = cargo_test(&["--", test]);
     command
         .env("PIPEWRIGHT_SHUTTLE_SCHEDULES", each.to_string())

@@ -1,6 +1,7 @@
 //! Benchmarks whose verdicts can be trusted: load, statistics, comparisons and reports.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::print_stdout))]
 
 pub mod load;
 pub mod protocol;

@@ -2,129 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod trials;
 
-use pipewright_bench::protocol::{Answer, Listing, PROTOCOL, Part, Passage, Scenario, StageShare};
+use pipewright_bench::protocol::{Answer, Part, Passage, StageShare};
 use serde_json::Value;
 
-/// A folder with a trial that gives these answers, whatever else is asked.
-struct Trials(tempfile::TempDir);
-
-/// What a command prints, and its exit code.
-struct Run {
-    out: String,
-    err: String,
-    code: i32,
-}
-
-fn scenario(id: &str) -> Scenario {
-    Scenario {
-        id: id.to_owned(),
-        about: "made up".to_owned(),
-        open_loop: id.starts_with("latency/"),
-        metrics: vec![],
-        interface: Some("made-up".to_owned()),
-        counts: id.starts_with("throughput/"),
-        allocates: false,
-    }
-}
-
-fn throughput(rate: f64) -> Answer {
-    Answer {
-        metrics: [("throughput".to_owned(), rate)].into(),
-        ..Answer::default()
-    }
-}
-
-impl Trials {
-    /// Each scenario with its answer, and what the shell does before it answers.
-    fn new(answers: &[(Scenario, Answer)], before: &str) -> Self {
-        let folder = Self(tempfile::tempdir().expect("a folder"));
-        let listing = Listing {
-            protocol: PROTOCOL.to_owned(),
-            scenarios: answers
-                .iter()
-                .map(|(scenario, _)| scenario.clone())
-                .collect(),
-        };
-        folder.write("list.json", &serde_json::to_string(&listing).expect("JSON"));
-        let home = folder.0.path().display();
-        let mut script = format!(
-            "#!/bin/sh\nif [ \"$1\" = list ]; then cat {home}/list.json; exit; fi\necho \"$2\" >> {home}/asked\n{before}\ncase \"$2\" in\n"
-        );
-        for (at, (scenario, answer)) in answers.iter().enumerate() {
-            let answer = Answer {
-                protocol: PROTOCOL.to_owned(),
-                scenario: scenario.id.clone(),
-                ..answer.clone()
-            };
-            let text = serde_json::to_string(&answer).expect("JSON");
-            folder.write(&format!("{at}.json"), &text);
-            let id = &scenario.id;
-            script.push_str(&format!(
-                "*'\"scenario\":\"{id}\"'*) cat {home}/{at}.json;;\n"
-            ));
-        }
-        script.push_str("esac\n");
-        folder.program("trial", &script);
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, text).expect("a file");
-        path
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        let path = self.write(name, text);
-        let mut permissions = fs::metadata(&path).expect("it is there").permissions();
-        permissions.set_mode(0o755);
-        fs::set_permissions(&path, permissions).expect("it is ours");
-    }
-
-    /// Asks a question of it, and saves the result in `out`.
-    fn bench(&self, args: &[&str]) -> Run {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new(env!("CARGO_BIN_EXE_bench"))
-            .args(args)
-            .args(["--bin", "trial", "--out", "out"])
-            .env("PATH", format!("{}:{path}", self.0.path().display()))
-            .current_dir(self.0.path())
-            .output()
-            .expect("the command runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
-        Run {
-            out: text(output.stdout),
-            err: text(output.stderr),
-            code: output.status.code().unwrap_or(-1),
-        }
-    }
-
-    /// What was saved.
-    fn saved(&self) -> Value {
-        json(&self.path("out/run.json"))
-    }
-
-    /// What the trial was asked, one line each.
-    fn asked(&self) -> String {
-        fs::read_to_string(self.path("asked")).unwrap_or_default()
-    }
-}
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).expect("there is a result");
-    serde_json::from_str(&text).expect("it is whole")
-}
+use trials::{Trials, VALGRIND, scenario, throughput};
 
 #[test]
 fn implementations_are_compared_if_their_results_are_the_same() {
@@ -292,9 +175,6 @@ fn what_it_can_take_is_found_out_or_has_to_be_said() {
         run.err
     );
 }
-
-/// What stands for valgrind: a start of a million, and for each item what the trial's folder says.
-const VALGRIND: &str = "#!/bin/sh\nfor last; do :; done\neach=$(cat \"$(dirname \"$3\")/each\")\necho \"==1== Collected : $((1000000 + each * last))\" >&2\n";
 
 #[test]
 fn instructions_of_two_are_compared() {

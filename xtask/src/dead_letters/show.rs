@@ -1,15 +1,12 @@
 //! `list` and `show`.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 use pipewright::dead_letters::{Payload, Record};
 
 use super::{Letter, Letters};
-use crate::Outcome;
+use crate::{Outcome, say};
 
 /// The most of an error that `list` prints, in characters.
 const SHORT: usize = 60;
@@ -21,14 +18,6 @@ pub(crate) enum Form {
     Json,
     Utf8,
     Hex,
-}
-
-/// Prints text; a reader that has seen enough, such as `head`, is no error.
-pub(super) fn print(text: &str) -> Outcome {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.to_string()),
-        _ => Ok(true),
-    }
 }
 
 pub(super) fn list(letters: &Letters) -> Outcome {
@@ -74,7 +63,7 @@ pub(super) fn list(letters: &Letters) -> Outcome {
         "{}, {marked} replayed\n",
         crate::check::count(letters.letters.len(), "letter")
     ));
-    print(&text)?;
+    say::text(&text)?;
     Ok(letters.tell_damage())
 }
 
@@ -149,7 +138,7 @@ pub(super) fn show(letters: &Letters, number: u64, form: Option<Form>) -> Outcom
     line("error", &indented(&record.error));
     let item = item(&record.payload, form)?;
     line("item", &item);
-    print(&text)?;
+    say::text(&text)?;
     Ok(letters.tell_damage())
 }
 

@@ -17,7 +17,7 @@ use std::{
 use serde_json::Value;
 
 use self::patch::{Caught, Planted};
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, say};
 
 /// A test that takes longer hangs, which is a way to fail.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -39,7 +39,7 @@ pub(crate) fn run(names: &[String], check: bool) -> Outcome {
         bug.applied(&root).map_err(|why| format!("{name}: {why}"))?;
     }
     if check {
-        println!("{} patches fit", bugs.len());
+        say::line(format!("{} patches fit", bugs.len()))?;
         return Ok(true);
     }
     let copy = cargo::target().join("planted/repository");
@@ -47,7 +47,7 @@ pub(crate) fn run(names: &[String], check: bool) -> Outcome {
     let mut rows = Vec::new();
     let mut passes = BTreeMap::new();
     for (name, bug) in &bugs {
-        println!("\n=== {name}: {}", bug.bug);
+        say::line(format!("\n=== {name}: {}", bug.bug))?;
         let without = passes
             .entry(bug.caught.clone())
             .or_insert_with(|| try_out(&copy, &bug.caught));
@@ -56,15 +56,18 @@ pub(crate) fn run(names: &[String], check: bool) -> Outcome {
             Ok(_) => Found::FailsWithout,
             Err(why) => return Err(format!("{name}: without the bug, {why}")),
         };
-        println!("    {}", found.words());
+        say::line(format!("    {}", found.words()))?;
         rows.push((name, bug, found));
     }
-    println!("\n{:32} {:12} by", "bug", "result");
+    say::line(format!("\n{:32} {:12} by", "bug", "result"))?;
     for (name, bug, found) in &rows {
-        println!("{name:32} {:12} {:?}", found.words(), bug.caught);
+        say::line(format!("{name:32} {:12} {:?}", found.words(), bug.caught))?;
     }
     let caught = rows.iter().filter(|(.., found)| found.is_caught()).count();
-    println!("{caught} of {} planted bugs are caught", rows.len());
+    say::line(format!(
+        "{caught} of {} planted bugs are caught",
+        rows.len()
+    ))?;
     Ok(caught == rows.len())
 }
 

@@ -8,7 +8,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use crate::{Outcome, cargo, check::count, read};
+use crate::{Outcome, cargo, check::count, read, say};
 use files::File;
 
 /// Something that a rule found.
@@ -69,7 +69,9 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
     rendered.sort();
     rendered.dedup();
     let problems = findings.iter().filter(|finding| !finding.warning).count() + rendered.len();
-    rendered.iter().for_each(|text| println!("{text}\n"));
+    for text in &rendered {
+        say::line(format!("{text}\n"))?;
+    }
     for Finding {
         path,
         line,
@@ -78,12 +80,9 @@ pub(crate) fn run(folder: Option<&Path>) -> Outcome {
     } in &findings
     {
         let warning = if *warning { "warning: " } else { "" };
-        println!("{path}:{line}: {warning}{message}");
+        say::line(format!("{path}:{line}: {warning}{message}"))?;
     }
-    println!(
-        "{}, {}",
-        count(files.len(), "file"),
-        count(problems, "problem")
-    );
+    let files = count(files.len(), "file");
+    say::line(format!("{files}, {}", count(problems, "problem")))?;
     Ok(problems == 0)
 }

@@ -77,6 +77,44 @@ fn a_reader_that_has_enough_ends_a_command_quietly() {
 }
 
 #[test]
+fn what_cannot_be_written_is_told_and_is_no_panic() {
+    let pipeline = "#[pipeline]\npub mod numbers {\n    #[source]\n    pub fn count() -> impl Iterator<Item = u64> {\n        0..9\n    }\n\n    #[sink(from = count)]\n    pub fn print(_n: u64) {}\n}\n";
+    let folder = Folder::new(&[("a.rs", pipeline), ("empty/b.rs", "//! Nothing.\n")]);
+    let commands: [&[&str]; 14] = [
+        &[],
+        &["check", "a.rs"],
+        &["graph", "a.rs"],
+        &["graph", "a.rs", "--mermaid"],
+        &["expand", "a.rs"],
+        &["tidy", "empty"],
+        &["peers", "--list"],
+        &["planted", "--check"],
+        &["hw", "check"],
+        &["hw", "check", "--json"],
+        &["hw", "explain", "C09"],
+        &["hw", "script"],
+        &["hw", "probe", "--seconds", "1", "--only", "A6"],
+        &["hw", "probe", "--seconds", "1", "--only", "A6", "--json"],
+    ];
+    for args in commands {
+        let full = fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it");
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(args)
+            .current_dir(folder.0.path())
+            .stdout(full)
+            .output()
+            .expect("the command runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        let expect = "cannot write to standard output: ";
+        assert!(told.contains(expect), "{args:?}: {told}");
+    }
+}
+
+#[test]
 fn without_arguments_the_commands_are_listed() {
     let run = Folder::new(&[]).run(&[]);
     let commands: Vec<&str> = run

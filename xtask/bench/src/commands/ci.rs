@@ -71,8 +71,8 @@ pub(crate) fn run(bless: bool) -> Result<u8, Error> {
             .map_err(|error| Error::Tool(error.to_string()))?;
         replace(&path, |file| writeln!(file, "{text}"))
             .map_err(|error| Error::file("write", &path, &error))?;
-        println!("{}", table(&references, &found).text);
-        println!("written: {}", path.display());
+        show::print(&table(&references, &found).text)?;
+        show::print(&format!("written: {}", path.display()))?;
         return Ok(code::PASS);
     }
     let gates = gates()?;
@@ -80,7 +80,7 @@ pub(crate) fn run(bless: bool) -> Result<u8, Error> {
     match gates.failed {
         0 => Ok(code::PASS),
         _ => {
-            println!("if this is meant, `cargo xtask bench ci --bless` writes new references");
+            show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
             Ok(code::BUDGET)
         }
     }

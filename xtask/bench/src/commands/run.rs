@@ -10,7 +10,7 @@ use super::{
     load::LoadArgs,
     options::{Common, Interrupt, Source, time},
     progress::Progress,
-    saving,
+    saving, show,
 };
 use crate::{
     details::Details,
@@ -31,13 +31,22 @@ use crate::{
 /// `bench list`.
 pub(crate) fn list(source: &Source) -> Result<u8, Error> {
     let listing = source.subject("trial")?.binary()?.list()?;
-    for scenario in listing.scenarios {
-        let interface = scenario
-            .interface
-            .map_or_else(String::new, |name| format!(" (interface `{name}`)"));
-        println!("{:<26} {}{interface}", scenario.id, scenario.about);
-        println!("{:<26} {}", "", scenario.metrics.join(", "));
-    }
+    let lines: Vec<String> = listing
+        .scenarios
+        .iter()
+        .map(|scenario| {
+            let interface = scenario
+                .interface
+                .as_ref()
+                .map_or_else(String::new, |name| format!(" (interface `{name}`)"));
+            let metrics = scenario.metrics.join(", ");
+            format!(
+                "{:<26} {}{interface}\n{:<26} {metrics}",
+                scenario.id, scenario.about, ""
+            )
+        })
+        .collect();
+    show::print(&lines.join("\n"))?;
     Ok(code::PASS)
 }
 
