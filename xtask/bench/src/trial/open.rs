@@ -132,17 +132,11 @@ impl Ended {
     }
 }
 
-/// The plan: the first phase's rate while it warms up, then the load.
+/// The plan: the rate that the load begins with while it warms up, then the load.
 fn times(load: &Load, request: &Request) -> Result<Vec<u64>, String> {
     let warm = request.warmup_ms * 1_000_000;
     let times = plan(&load.arrivals, &load.phases, request.seed)?;
-    if times.is_empty() {
-        return Err("the load has no items".to_owned());
-    }
-    let rate = match load.phases.first() {
-        Some(Phase::Steady { rate, .. }) => *rate,
-        _ => times.len() as f64 * 1e9 / times[times.len() - 1].max(1) as f64,
-    };
+    let rate = first_rate(load, &times).ok_or("the load has no items")?;
     let before = [Phase::Steady {
         rate,
         during_ms: request.warmup_ms,
@@ -150,6 +144,16 @@ fn times(load: &Load, request: &Request) -> Result<Vec<u64>, String> {
     let mut all = plan(&Arrivals::Poisson, &before, !request.seed)?;
     all.extend(times.iter().map(|at| warm + at));
     Ok(all)
+}
+
+/// The rate that a load begins with, in items a second; `None` if it has no items. A trace has none but its mean, and a load that
+/// begins with nothing warms up at its mean, too: without items everything would be cold when the first of them comes.
+fn first_rate(load: &Load, times: &[u64]) -> Option<f64> {
+    let last = *times.last()?;
+    let mean = times.len() as f64 * 1e9 / last.max(1) as f64;
+    let begins = load.phases.first().map(Phase::pieces);
+    let begins = begins.and_then(|pieces| pieces.first().map(|piece| piece.from));
+    Some(begins.filter(|rate| *rate > 0.0).unwrap_or(mean))
 }
 
 /// Does the same rate come all the time?
@@ -208,5 +212,96 @@ impl Queued {
             more if more < 1.0 => 0.0,
             more => (mean - little).abs() / more,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_warms_up_with_the_rate_that_the_load_begins_with() {
+        let request = Request::new("latency/x", 42, [2_000, 1_000]);
+        let during_ms = 1_000;
+        let check = |phase: Phase, expect: f64| {
+            let load = Load {
+                arrivals: Arrivals::Poisson,
+                phases: vec![phase.clone()],
+            };
+            let times = times(&load, &request).expect("it has items");
+            let warm = times.iter().filter(|at| **at < 2_000_000_000).count();
+            // So many come in two seconds, and their number is as far off as chance makes it: by 5 of its roots at most.
+            let mean = 2.0 * expect;
+            let off = (warm as f64 - mean).abs();
+            assert!(off < 5.0 * mean.sqrt(), "{phase:?}: {warm} for {mean}");
+        };
+        check(
+            Phase::Steady {
+                rate: 1e3,
+                during_ms,
+            },
+            1e3,
+        );
+        check(
+            Phase::Ramp {
+                from: 5e2,
+                to: 2e4,
+                during_ms,
+            },
+            5e2,
+        );
+        // What begins with nothing has its mean.
+        check(
+            Phase::Ramp {
+                from: 0.0,
+                to: 4e3,
+                during_ms,
+            },
+            2e3,
+        );
+        check(
+            Phase::Spike {
+                base: 1e3,
+                times: 10.0,
+                during_ms,
+            },
+            1e3,
+        );
+        check(
+            Phase::Burst {
+                base: 1e3,
+                peak: 2e4,
+                on_ms: 50,
+                off_ms: 50,
+                during_ms,
+            },
+            1e3,
+        );
+        check(
+            Phase::Sine {
+                mean: 1e3,
+                amplitude: 0.8,
+                period_ms: 500,
+                during_ms,
+            },
+            1e3,
+        );
+    }
+
+    #[test]
+    fn a_trace_warms_up_at_its_mean() {
+        let trace = Load {
+            arrivals: Arrivals::Trace((1..=1_000).map(|at| at * 1_000_000).collect()),
+            phases: Vec::new(),
+        };
+        let request = Request::new("latency/x", 42, [1_000, 1_000]);
+        let all = times(&trace, &request).expect("it has items");
+        let warm = all.len() - 1_000;
+        assert!((850..1_150).contains(&warm), "{warm}");
+        let none = Load {
+            arrivals: Arrivals::Trace(Vec::new()),
+            ..trace
+        };
+        assert!(times(&none, &request).is_err());
     }
 }
