@@ -3,10 +3,12 @@
 //! A line has one metric of one scenario of one run. A machine of another class begins a file of its own, so that a new machine is no
 //! change of the code; and a series has only runs that were set up alike.
 
+mod acks;
+mod file;
+
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,10 +19,13 @@ use crate::{
     load::{Arrivals, Phase},
     metrics,
     protocol::Request,
-    results::{Saved, SavedScenario, replace},
+    results::{Saved, SavedScenario},
     session::Side,
-    stats::change_points,
+    stats::{change_points, median},
 };
+
+use acks::Ack;
+use file::{append_lines, read_lines};
 
 /// Its name and version. What is added keeps it; what changes does not.
 const SCHEMA: &str = "pipewright.history/1";
@@ -41,6 +46,9 @@ pub(crate) struct Line {
     pub(crate) median: f64,
     pub(crate) mad: f64,
     pub(crate) trials: usize,
+    /// What the canary took meanwhile, in nanoseconds, where it was asked: the machine's own speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) canary_ns: Option<f64>,
 }
 
 /// Which lines belong together.
@@ -64,6 +72,8 @@ pub(crate) struct Changed {
     pub(crate) change: f64,
     pub(crate) worse: bool,
     pub(crate) p: f64,
+    /// By which share the canary takes longer since then, if that is known: what the machine itself has to do with it.
+    pub(crate) canary: Option<f64>,
 }
 
 /// The chance below which a change is one.
@@ -75,6 +85,7 @@ pub(crate) const LEAST: f64 = 0.02;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     pub(crate) lines: Vec<Line>,
+    acks: Vec<Ack>,
 }
 
 /// Where the history of a class lies.
@@ -97,25 +108,15 @@ pub(crate) fn classes(folder: &Path) -> Vec<String> {
 impl History {
     /// The history of a class; empty if there is none yet.
     pub(crate) fn read(folder: &Path, class: &str) -> Result<Self, Error> {
-        let path = place(folder, class);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Error::file("read", &path, &error)),
+        let dated = |line: &Line| match line.started.parse::<jiff::Timestamp>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("`{}` is no time", line.started)),
         };
-        let lines = text.lines().enumerate();
-        let lines = lines.filter(|(_, line)| !line.trim().is_empty());
-        let lines: Result<Vec<Line>, Error> = lines
-            .map(|(at, line)| {
-                parse(line).map_err(|why| {
-                    Error::Usage(format!("`{}`, line {}: {why}", path.display(), at + 1))
-                })
-            })
-            .collect();
-        let mut lines = lines?;
+        let mut lines = read_lines(&place(folder, class), SCHEMA, dated)?;
         // What was added later may have been measured before. The sort keeps the order of one run.
         lines.sort_by_cached_key(|line| line.started.parse::<jiff::Timestamp>().ok());
-        Ok(Self { lines })
+        let acks = acks::read(folder, class)?;
+        Ok(Self { lines, acks })
     }
 
     /// The series of all lines, by what they are of.
@@ -133,26 +134,6 @@ impl History {
     }
 }
 
-fn parse(line: &str) -> Result<Line, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        schema: String,
-    }
-    let broken = |error: serde_json::Error| format!("it is no line of a history: {error}");
-    let head: Head = serde_json::from_str(line).map_err(broken)?;
-    if head.schema != SCHEMA {
-        return Err(format!(
-            "it has the schema `{}`, and this reads `{SCHEMA}`; use the version that wrote it, or move the file away",
-            head.schema
-        ));
-    }
-    let line: Line = serde_json::from_str(line).map_err(broken)?;
-    match line.started.parse::<jiff::Timestamp>() {
-        Ok(_) => Ok(line),
-        Err(_) => Err(format!("`{}` is no time", line.started)),
-    }
-}
-
 /// Adds a result to the history of its class; how many lines are new. A run that is there already is not added again.
 pub(crate) fn append(folder: &Path, saved: &Saved) -> Result<usize, Error> {
     if saved.partial {
@@ -160,34 +141,15 @@ pub(crate) fn append(folder: &Path, saved: &Saved) -> Result<usize, Error> {
             "the result is partial, so it does not belong into the history".to_owned(),
         ));
     }
-    let path = place(folder, &saved.env.class);
-    let failed = |error: io::Error| Error::file("write", &path, &error);
-    let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).map_err(failed)?;
-    // Two runs that end together do not write over each other.
-    let lock = File::create(parent.join(".lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    let history = History::read(folder, &saved.env.class)?;
-    let same = |line: &Line| (&line.run_id, &line.started) == (&saved.run_id, &saved.started);
-    if history.lines.iter().any(same) {
-        return Ok(0);
-    }
-    let new = lines(saved);
-    if new.is_empty() {
-        return Ok(0);
-    }
-    let mut text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(error)),
-    };
-    for line in &new {
-        let line = serde_json::to_string(line).map_err(|error| Error::Tool(error.to_string()))?;
-        text.push_str(&line);
-        text.push('\n');
-    }
-    replace(&path, |file| file.write_all(text.as_bytes())).map_err(failed)?;
-    Ok(new.len())
+    let class = &saved.env.class;
+    append_lines(&place(folder, class), || {
+        let history = History::read(folder, class)?;
+        let same = |line: &Line| (&line.run_id, &line.started) == (&saved.run_id, &saved.started);
+        Ok(match history.lines.iter().any(same) {
+            true => Vec::new(),
+            false => lines(saved),
+        })
+    })
 }
 
 /// The lines of a result: of its newer side, and of what was not refused.
@@ -220,6 +182,7 @@ fn lines(saved: &Saved) -> Vec<Line> {
                 median: values.median,
                 mad: values.mad,
                 trials: values.values.len(),
+                canary_ns: scenario.canary_ns,
             })
         })
         .collect()
@@ -280,7 +243,10 @@ pub(crate) fn changes(series: &[&Line], p: f64, least: f64) -> Option<Vec<Change
     };
     let value = |number: f64| if ratio { number.exp() } else { number };
     let found = change_points(&values, p, least)?;
-    let told = found.iter().map(|point| {
+    let ends: Vec<usize> = found.iter().map(|point| point.at).collect();
+    let told = found.iter().enumerate().map(|(nth, point)| {
+        let begins = nth.checked_sub(1).map_or(0, |before| ends[before]);
+        let end = ends.get(nth + 1).copied().unwrap_or(series.len());
         let more = point.after - point.before;
         Changed {
             at: point.at,
@@ -291,9 +257,35 @@ pub(crate) fn changes(series: &[&Line], p: f64, least: f64) -> Option<Vec<Change
             change: if ratio { more.exp_m1() } else { more },
             worse: (more > 0.0) == (metric.better == metrics::Better::Lower),
             p: point.p,
+            canary: slower(&series[begins..point.at], &series[point.at..end]),
         }
     });
     Some(told.collect())
+}
+
+/// By which share the canary takes longer in the later runs, where all of them asked it.
+fn slower(before: &[&Line], after: &[&Line]) -> Option<f64> {
+    let middle = |lines: &[&Line]| {
+        let all: Option<Vec<f64>> = lines.iter().map(|line| line.canary_ns).collect();
+        median(&all?)
+    };
+    Some(middle(after)? / middle(before)? - 1.0)
+}
+
+/// The medians of a series as they were if the machine always had its usual speed, which is that of the middle canary: of what is
+/// measured by the clock, in runs that asked the canary. Counts do not depend on it.
+pub(crate) fn at_usual_speed(series: &[&Line]) -> Vec<Option<f64>> {
+    let canaries: Vec<f64> = series.iter().filter_map(|line| line.canary_ns).collect();
+    let usual = median(&canaries);
+    let normal = |line: &Line| {
+        let slower = line.canary_ns? / usual?;
+        match metrics::find(&line.metric)?.unit {
+            "items/s" => Some(line.median * slower),
+            "ns" => Some(line.median / slower),
+            _ => None,
+        }
+    };
+    series.iter().map(|line| normal(line)).collect()
 }
 
 #[cfg(test)]
@@ -319,14 +311,8 @@ pub(crate) mod tests {
         saved.scenarios = vec![SavedScenario {
             id: "throughput/fused".to_owned(),
             seed: 1,
-            blocks: 0,
-            disturbed: [].into(),
-            refused: None,
             metrics: vec![SavedMetric::of(metric, true, [(Side::A, values)].into())],
-            latencies: [].into(),
-            targets: vec![],
-            details: Default::default(),
-            findings: Default::default(),
+            ..SavedScenario::default()
         }];
         saved
     }
@@ -356,6 +342,37 @@ pub(crate) mod tests {
         );
         assert_eq!(changes(&lines[..11], P, LEAST), None, "too few");
         assert_eq!(classes(folder.path()), ["c"]);
+    }
+
+    #[test]
+    fn a_machine_that_is_slower_itself_is_told_with_the_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for day in 1..=20 {
+            let slower = if day < 11 { 1.0 } else { 1.25 };
+            let mut run = run(day, (1000.0 + (day % 3) as f64) / slower);
+            run.scenarios[0].canary_ns = Some(90_000.0 * slower);
+            append(folder.path(), &run).expect("it can be written");
+        }
+        let history = History::read(folder.path(), "c").expect("it can be read");
+        let series = history.series();
+        let lines = series.values().next().expect("there is one");
+        let found = changes(lines, P, LEAST).expect("there are enough");
+        assert_eq!(found.len(), 1, "{found:?}");
+        let canary = found[0].canary.expect("it was asked");
+        assert!(found[0].worse && (canary - 0.25).abs() < 1e-9, "{found:?}");
+        let normal: Vec<f64> = at_usual_speed(lines).into_iter().flatten().collect();
+        // The usual speed lies between the two.
+        assert_eq!(normal.len(), 20);
+        assert!(
+            normal.iter().all(|rate| (rate / 889.6 - 1.0).abs() < 0.002),
+            "{normal:?}"
+        );
+        let mut silent: Vec<Line> = lines.iter().map(|line| (*line).clone()).collect();
+        silent[19].canary_ns = None;
+        let silent: Vec<&Line> = silent.iter().collect();
+        let found = changes(&silent, P, LEAST).expect("there are enough");
+        assert_eq!(found[0].canary, None, "one of them did not ask");
+        assert_eq!(at_usual_speed(&silent)[19], None);
     }
 
     #[test]

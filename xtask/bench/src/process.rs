@@ -17,6 +17,7 @@ use crate::{
     machine::{self, Counters},
     protocol::{Answer, Listing, PROTOCOL, Request},
     random::Random,
+    stats::median,
 };
 
 /// A binary that speaks [`crate::protocol`].
@@ -30,6 +31,15 @@ pub(crate) struct Binary {
 pub(crate) struct Trial {
     pub(crate) answer: Answer,
     pub(crate) reasons: Vec<Reason>,
+    /// What the canary took after it; none without guards.
+    pub(crate) canary: Option<Duration>,
+}
+
+/// What the canary took around these trials, in nanoseconds: their median.
+pub(crate) fn canary(trials: &[&Trial]) -> Option<f64> {
+    let all = trials.iter().filter_map(|trial| trial.canary);
+    let all: Vec<f64> = all.map(|took| took.as_nanos() as f64).collect();
+    median(&all)
 }
 
 /// A trial that takes so much longer than it should hangs.
@@ -197,7 +207,7 @@ impl Watched {
         let Some(guards) = &self.guards else {
             return Ok(Trial {
                 answer: binary.run(request)?,
-                reasons: Vec::new(),
+                ..Trial::default()
             });
         };
         let root = Path::new("/");
@@ -212,6 +222,7 @@ impl Watched {
         Ok(Trial {
             reasons: reasons(guards, meanwhile, drift, &answer),
             answer,
+            canary: Some(now),
         })
     }
 }

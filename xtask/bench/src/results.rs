@@ -18,6 +18,7 @@ use crate::{
     findings::Findings,
     machine::Machine,
     metrics::{Better, Metric, Scale},
+    process::canary,
     session::{Session, Side},
     stats::{Interval, median, median_deviation},
     targets::Found,
@@ -73,6 +74,9 @@ pub(crate) struct SavedScenario {
     pub(crate) disturbed: BTreeMap<String, usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+    /// What the canary took around the trials that count, in nanoseconds: their median. None without guards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) canary_ns: Option<f64>,
     pub(crate) metrics: Vec<SavedMetric>,
     /// How many latencies there were of each length in nanoseconds, of all trials of a side.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -219,6 +223,7 @@ impl SavedScenario {
                 .map(|(reason, n)| (reason.name().to_owned(), *n))
                 .collect(),
             refused: session.refused.clone(),
+            canary_ns: canary(&trials().map(|(_, trial)| trial).collect::<Vec<_>>()),
             metrics: session.judged.iter().map(metric).collect(),
             latencies: latencies
                 .into_iter()

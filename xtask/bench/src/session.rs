@@ -263,7 +263,7 @@ mod tests {
                 metrics: [("throughput".to_owned(), throughput)].into(),
                 ..Answer::default()
             },
-            reasons: Vec::new(),
+            ..Trial::default()
         }
     }
 

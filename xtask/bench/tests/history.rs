@@ -108,6 +108,57 @@ fn a_history_is_kept_shown_and_searched_for_changes() {
 }
 
 #[test]
+fn a_change_for_the_worse_denies_until_it_is_acknowledged() {
+    let folder = Folder::new();
+    measure(&folder, 100_000);
+    let medians: Vec<f64> = (0..20)
+        .map(|day| if day < 12 { 1e5 } else { 8e4 } + f64::from(day % 3))
+        .collect();
+    days(&folder, &medians);
+    let history = |args: &[&str], code: i32| {
+        let args = [&["history"], args, &["--folder", "kept"]].concat();
+        let run = folder.bench(&args);
+        assert_eq!(run.code, code, "{args:?}: {}{}", run.out, run.err);
+        run
+    };
+    history(&["changes"], 0);
+    history(&["changes", "--deny-worse"], 10);
+    let check = |args: &[&str], expect: &str| {
+        let run = history(&[&["ack"], args].concat(), 2);
+        assert!(run.err.contains(expect), "{args:?}: {}", run.err);
+    };
+    check(
+        &["c1234", "--reason", "x"],
+        "no series changed at `c1234`; there are changes at `c12`",
+    );
+    check(&["c12", "--reason", " "], "`--reason` is empty");
+    check(&["c12"], "--reason");
+    check(
+        &["c12", "latency", "--reason", "x"],
+        "no series has `latency`",
+    );
+    let why = "the check of signatures costs that";
+    let run = history(&["ack", "c12", "--reason", why], 0);
+    assert!(
+        run.out
+            .starts_with("acknowledged: throughput/fused throughput: worse by -20.0 %"),
+        "{}",
+        run.out
+    );
+    let run = history(&["changes", "--deny-worse"], 0);
+    let expect = format!("; acknowledged: {why}");
+    assert!(run.out.contains(&expect), "{}", run.out);
+    let run = history(&["changes", "--json"], 0);
+    let json: serde_json::Value = serde_json::from_str(&run.out).expect("it is JSON");
+    assert_eq!(json[0]["changes"][0]["acknowledged"], why);
+    // The report says so, too.
+    let report = folder.bench(&["report", "out/run.json", "--folder", "kept"]);
+    assert_eq!(report.code, 0, "{}", report.err);
+    let html = fs::read_to_string(folder.path("out/report.html")).expect("there is a report");
+    assert!(html.contains(&expect));
+}
+
+#[test]
 fn results_of_before_can_be_added() {
     let folder = Folder::new();
     let trial = folder.trial("trial", 1000);

@@ -176,14 +176,8 @@ mod tests {
             scenarios: vec![SavedScenario {
                 id: "throughput/fused".to_owned(),
                 seed: 1,
-                blocks: 0,
-                disturbed: [].into(),
-                refused: None,
                 metrics: vec![SavedMetric::of(metric, true, [(Side::A, values)].into())],
-                latencies: [].into(),
-                targets: vec![],
-                details: crate::details::Details::default(),
-                findings: Default::default(),
+                ..SavedScenario::default()
             }],
             verdict: String::new(),
         }

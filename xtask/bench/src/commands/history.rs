@@ -1,6 +1,7 @@
 //! `bench history`: what was saved over time, and where it changed.
 //!
-//! It gates nothing: a change that is seen in the history is older than the change that is being judged.
+//! It gates nothing unless it is asked to (`--deny-worse`): a change that is seen in the history is older than the change that is
+//! being judged.
 
 use std::path::{Path, PathBuf};
 
@@ -34,9 +35,22 @@ pub(crate) enum Action {
         /// The smallest change that is told, as a share
         #[arg(long, value_name = "SHARE", default_value_t = LEAST)]
         least: f64,
+        /// Exit with 10 if a series became worse and nobody has acknowledged it
+        #[arg(long)]
+        deny_worse: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Acknowledge changes that `changes` tells, with a reason: they are told as such from then on, and deny nothing
+    Ack {
+        /// The first commit of what is new, or its beginning
+        commit: String,
+        #[command(flatten)]
+        which: Which,
+        /// Why it is all right, or known
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Add a saved result, as `run --save` and `ab --save` do
     Add {
@@ -83,20 +97,30 @@ pub(crate) fn run(action: &Action) -> Result<u8, Error> {
             which,
             p,
             least,
+            deny_worse,
             json,
         } => {
             check("--p", *p, 0.5)?;
             check("--least", *least, 10.0)?;
             let history = which.history()?;
-            let series = which.series(&history)?;
-            let lines = series
-                .iter()
-                .map(|(key, lines)| told(key, lines, *p, *least));
+            let seen: Vec<Seen<'_>> = which
+                .series(&history)?
+                .into_iter()
+                .map(|(key, lines)| Seen::of(&history, key, lines, *p, *least))
+                .collect();
             show::print(&match json {
-                true => as_json(&series, *p, *least)?,
-                false => lines.collect::<Vec<_>>().join("\n"),
+                true => as_json(&seen)?,
+                false => seen.iter().map(Seen::told).collect::<Vec<_>>().join("\n"),
             })?;
+            if *deny_worse && seen.iter().any(Seen::is_worse) {
+                return Ok(code::REGRESSED);
+            }
         }
+        Action::Ack {
+            commit,
+            which,
+            reason,
+        } => acknowledge(commit, which, reason)?,
         Action::Add { result, folder } => {
             let saved = Saved::load(result)?;
             show::print(&add(&saved, &home(folder.as_deref()))?)?;
@@ -114,6 +138,55 @@ fn check(name: &str, value: f64, most: f64) -> Result<(), Error> {
     }
 }
 
+/// Acknowledges what became different with a commit, as `changes` tells it without more options.
+fn acknowledge(commit: &str, which: &Which, reason: &str) -> Result<(), Error> {
+    if reason.trim().is_empty() {
+        return Err(Error::Usage(
+            "`--reason` is empty; say why the change is all right, or known".to_owned(),
+        ));
+    }
+    let history = which.history()?;
+    let seen: Vec<Seen<'_>> = which
+        .series(&history)?
+        .into_iter()
+        .map(|(key, lines)| Seen::of(&history, key, lines, P, LEAST))
+        .collect();
+    let all = seen.iter().flat_map(|seen| {
+        let changes = seen.changes.iter().flatten();
+        changes.map(move |(change, _)| (&seen.key, seen.lines[change.at], change))
+    });
+    let all: Vec<(&Key, &Line, &Changed)> = all.collect();
+    let meant: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|(_, _, change)| !commit.is_empty() && change.commit.starts_with(commit))
+        .collect();
+    if meant.is_empty() {
+        let mut there: Vec<&str> = all.iter().map(|(.., change)| &*change.commit).collect();
+        there.sort_unstable();
+        there.dedup();
+        let there = match there.as_slice() {
+            [] => "nothing has changed".to_owned(),
+            there => format!("there are changes at `{}`", there.join("`, `")),
+        };
+        return Err(Error::Usage(format!(
+            "no series changed at `{commit}`; {there}"
+        )));
+    }
+    let folder = home(which.folder.as_deref());
+    let place = History::acknowledge(&folder, &which.class(), &meant, reason.trim())?;
+    let names = meant.iter().map(|(key, _, change)| {
+        format!(
+            "acknowledged: {} {}: {}",
+            key.scenario,
+            key.metric,
+            in_words(&key.metric, change)
+        )
+    });
+    let names: Vec<String> = names.collect();
+    show::print(&format!("{}\nsaved: {}", names.join("\n"), place.display()))
+}
+
 /// Adds a result; what happened.
 pub(crate) fn add(saved: &Saved, folder: &Path) -> Result<String, Error> {
     let place = history::place(folder, &saved.env.class);
@@ -124,12 +197,16 @@ pub(crate) fn add(saved: &Saved, folder: &Path) -> Result<String, Error> {
 }
 
 impl Which {
-    fn history(&self) -> Result<History, Error> {
-        let folder = home(self.folder.as_deref());
-        let class = match &self.class {
+    fn class(&self) -> String {
+        match &self.class {
             Some(class) => class.clone(),
             None => Machine::read(Path::new("/")).class,
-        };
+        }
+    }
+
+    fn history(&self) -> Result<History, Error> {
+        let folder = home(self.folder.as_deref());
+        let class = self.class();
         let history = History::read(&folder, &class)?;
         if !history.lines.is_empty() {
             return Ok(history);
@@ -177,9 +254,15 @@ fn shown(key: &Key, lines: &[&Line]) -> String {
     };
     let medians: Vec<f64> = lines.iter().map(|line| line.median).collect();
     let mut text = format!("{}\n  {}", name(key, lines), sparkline(&medians));
-    for line in lines.iter().skip(lines.len().saturating_sub(LAST)) {
+    let normal = history::at_usual_speed(lines);
+    let last = lines.iter().zip(normal);
+    for (line, normal) in last.skip(lines.len().saturating_sub(LAST)) {
+        // Beside what was measured, and never in its place: the canary is not the pipeline.
+        let normal = normal.map_or_else(String::new, |normal| {
+            format!(", {} at the machine's usual speed", value(normal))
+        });
         text.push_str(&format!(
-            "\n  {}  {:<10} {:>12} +- {} in {} trials",
+            "\n  {}  {:<10} {:>12} +- {} in {} trials{normal}",
             line.started,
             commit(&line.commit, line.dirty),
             value(line.median),
@@ -212,26 +295,66 @@ fn sparkline(values: &[f64]) -> String {
     values.iter().map(block).collect()
 }
 
-/// Where a series changed, in lines.
-fn told(key: &Key, lines: &[&Line], p: f64, least: f64) -> String {
-    let name = name(key, lines);
-    let Some(found) = history::changes(lines, p, least) else {
-        return format!("{name}: too few to see changes, {FEWEST_POINTS} are needed");
-    };
-    if found.is_empty() {
-        return format!("{name}: no change");
+/// A series with its changes, and who has acknowledged them.
+struct Seen<'h> {
+    key: Key,
+    lines: Vec<&'h Line>,
+    /// None if it is too short.
+    changes: Option<Vec<(Changed, Option<&'h str>)>>,
+}
+
+impl<'h> Seen<'h> {
+    fn of(history: &'h History, key: Key, lines: Vec<&'h Line>, p: f64, least: f64) -> Self {
+        let reason = |change: &Changed| {
+            let ack = history.acknowledged(&key, &lines, change);
+            ack.map(|ack| ack.reason.as_str())
+        };
+        let changes = history::changes(&lines, p, least).map(|found| {
+            let with_reason = |change| {
+                let reason = reason(&change);
+                (change, reason)
+            };
+            found.into_iter().map(with_reason).collect()
+        });
+        Self {
+            key,
+            lines,
+            changes,
+        }
     }
-    let mut text = name;
-    for one in &found {
-        let line = lines[one.at];
-        text.push_str(&format!(
-            "\n  {}  {:<10} {}",
-            one.started,
-            commit(&one.commit, line.dirty),
-            in_words(&key.metric, one)
-        ));
+
+    /// Did it become worse, and nobody has acknowledged that?
+    fn is_worse(&self) -> bool {
+        let mut changes = self.changes.iter().flatten();
+        changes.any(|(change, reason)| change.worse && reason.is_none())
     }
-    text
+
+    /// Where it changed, in lines.
+    fn told(&self) -> String {
+        let name = name(&self.key, &self.lines);
+        let Some(found) = &self.changes else {
+            return format!("{name}: too few to see changes, {FEWEST_POINTS} are needed");
+        };
+        if found.is_empty() {
+            return format!("{name}: no change");
+        }
+        let mut text = name;
+        for (one, reason) in found {
+            text.push_str(&format!(
+                "\n  {}  {:<10} {}{}",
+                one.started,
+                commit(&one.commit, self.lines[one.at].dirty),
+                in_words(&self.key.metric, one),
+                acknowledged(*reason)
+            ));
+        }
+        text
+    }
+}
+
+/// `; acknowledged: the reason`, or nothing.
+pub(crate) fn acknowledged(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!("; acknowledged: {reason}"))
 }
 
 /// `worse by -6.1 %, from 1.00 M/s to 939.0 k/s, p = 1.2e-9`.
@@ -240,8 +363,11 @@ pub(crate) fn in_words(metric: &str, found: &Changed) -> String {
     let Some(metric) = find(metric) else {
         return format!("{word}, from {} to {}", found.before, found.after);
     };
+    let canary = found.canary.map_or_else(String::new, |slower| {
+        format!(", while the canary took {:+.1} %", 100.0 * slower)
+    });
     format!(
-        "{word} by {}, from {} to {}, p = {:.1e}",
+        "{word} by {}, from {} to {}, p = {:.1e}{canary}",
         metric.shown(found.change),
         metric.value(found.before),
         metric.value(found.after),
@@ -249,16 +375,36 @@ pub(crate) fn in_words(metric: &str, found: &Changed) -> String {
     )
 }
 
-fn as_json(series: &[(Key, Vec<&Line>)], p: f64, least: f64) -> Result<String, Error> {
-    let all = series.iter().map(|(key, lines)| {
-        serde_json::json!({
-            "scenario": key.scenario,
-            "metric": key.metric,
-            "setup": key.setup,
-            "runs": lines.len(),
-            "changes": history::changes(lines, p, least),
-        })
-    });
+fn as_json(seen: &[Seen<'_>]) -> Result<String, Error> {
+    /// A change with the reason that somebody gave for it.
+    #[derive(serde::Serialize)]
+    struct Told<'a> {
+        #[serde(flatten)]
+        change: &'a Changed,
+        acknowledged: Option<&'a str>,
+    }
+    let all = seen.iter().map(
+        |Seen {
+             key,
+             lines,
+             changes,
+         }| {
+            let changes = changes.as_ref().map(|changes| {
+                let told = changes.iter().map(|(change, reason)| Told {
+                    change,
+                    acknowledged: *reason,
+                });
+                told.collect::<Vec<_>>()
+            });
+            serde_json::json!({
+                "scenario": key.scenario,
+                "metric": key.metric,
+                "setup": key.setup,
+                "runs": lines.len(),
+                "changes": changes,
+            })
+        },
+    );
     serde_json::to_string_pretty(&all.collect::<Vec<_>>())
         .map_err(|error| Error::Tool(error.to_string()))
 }
@@ -284,9 +430,8 @@ mod tests {
                 history::append(folder.path(), &saved(day, rate + noise)).expect("it is written");
             }
             let history = History::read(folder.path(), "c").expect("it is there");
-            let series = history.series();
-            let (key, lines) = series.first_key_value().expect("there is one");
-            let text = told(key, lines, P, LEAST);
+            let (key, lines) = history.series().pop_first().expect("there is one");
+            let text = Seen::of(&history, key, lines, P, LEAST).told();
             assert!(text.starts_with(expect), "{text}");
         };
         check(

@@ -19,7 +19,7 @@ use crate::{
     limit::{Limit, limit},
     machine,
     metrics::{METRICS, Metric},
-    process::{Binary, Trial, Watched},
+    process::{Binary, Trial, Watched, canary},
     protocol::{Answer, Request},
     random::Random,
     results::{Saved, SavedMetric, SavedScenario, Values, merged},
@@ -220,6 +220,7 @@ impl Course {
             blocks: 0,
             disturbed: self.disturbed.clone(),
             refused: self.refused.clone(),
+            canary_ns: canary(&self.trials.iter().collect::<Vec<_>>()),
             metrics: metrics.collect(),
             latencies: Some((Side::A, latencies))
                 .into_iter()

@@ -56,7 +56,7 @@ pub(super) fn all(saved: &Saved) -> Vec<Advice> {
 mod tests {
     use super::*;
     use crate::{
-        details::{Details, Moment, Stage},
+        details::{Moment, Stage},
         results::{SavedMetric, Values},
         session::Side,
     };
@@ -65,14 +65,7 @@ mod tests {
         SavedScenario {
             id: "x".to_owned(),
             seed: 1,
-            blocks: 0,
-            disturbed: [].into(),
-            refused: None,
-            metrics: vec![],
-            latencies: [].into(),
-            targets: vec![],
-            details: Details::default(),
-            findings: Default::default(),
+            ..SavedScenario::default()
         }
     }
 

@@ -113,6 +113,7 @@ fn latency() -> SavedScenario {
         blocks: 8,
         disturbed: [("steal".to_owned(), 3)].into(),
         refused: None,
+        canary_ns: Some(91_000.0),
         metrics: vec![
             metric(
                 "latency_p50",

@@ -3,7 +3,7 @@
 use pipewright_draw::{Axis, DrawError, Lines, Page, Unit};
 
 use crate::{
-    commands::history::in_words,
+    commands::history::{acknowledged, in_words},
     history::{self, History, Key, LEAST, Line, P},
     metrics,
     results::SavedScenario,
@@ -29,13 +29,13 @@ pub(super) fn past(
         };
         if let Some(lines) = all.get(&key).filter(|lines| lines.len() > 1) {
             let lines = &lines[lines.len().saturating_sub(LAST)..];
-            series(page, &key, lines)?;
+            series(page, history, &key, lines)?;
         }
     }
     Ok(())
 }
 
-fn series(page: &mut Page, key: &Key, lines: &[&Line]) -> Result<(), DrawError> {
+fn series(page: &mut Page, history: &History, key: &Key, lines: &[&Line]) -> Result<(), DrawError> {
     let found = history::changes(lines, P, LEAST);
     let number = |at: usize| (at + 1) as f64;
     let points = lines.iter().enumerate();
@@ -59,10 +59,12 @@ fn series(page: &mut Page, key: &Key, lines: &[&Line]) -> Result<(), DrawError> 
         None => page.text("Too few runs to see where it changed."),
         Some(found) => page.list(found.iter().map(|change| {
             let commit: String = change.commit.chars().take(12).collect();
+            let ack = history.acknowledged(key, lines, change);
             format!(
-                "{commit}, {}: {}",
+                "{commit}, {}: {}{}",
                 change.started,
-                in_words(&key.metric, change)
+                in_words(&key.metric, change),
+                acknowledged(ack.map(|ack| ack.reason.as_str()))
             )
         })),
     }
