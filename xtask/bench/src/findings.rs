@@ -79,6 +79,9 @@ pub(crate) struct Scaling {
     /// The universal scalability law, where it could be fitted: contention and coherency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) law: Option<[f64; 2]>,
+    /// The items a second of one worker that belong to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) one: Option<f64>,
 }
 
 /// What it allocates and keeps.

@@ -111,6 +111,7 @@ fn kept(
                     .zip(values.iter().cloned())
                     .collect(),
                 law: law.map(|law| [law.contention, law.coherency]),
+                one: law.map(|law| law.one),
             }),
             ..Findings::default()
         },

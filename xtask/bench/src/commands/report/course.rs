@@ -2,7 +2,7 @@
 
 use pipewright_draw::{Axis, Colour, DrawError, Lines, Page, Unit};
 
-use crate::{details::Moment, results::SavedScenario, session::Side};
+use crate::{breaking::Event, details::Moment, results::SavedScenario, session::Side};
 
 /// When a part of the time began, in seconds, and the part.
 fn begun(timeline: &[Moment]) -> impl Iterator<Item = (f64, &Moment)> {
@@ -49,7 +49,13 @@ pub(super) fn course(page: &mut Page, scenario: &SavedScenario) -> Result<(), Dr
     for (from, moment) in begun(first).filter(|(_, moment)| moment.refused > 0) {
         rate = rate.span(from, moment.end_ms / 1e3, Colour::Bad);
     }
+    for (event, number) in events(scenario).iter().zip(1..) {
+        rate = rate.instant(event.at_ms / 1e3, format!("{number}"));
+    }
     page.chart(&rate)?;
+    if !events(scenario).is_empty() {
+        page.text("The numbers are those of what happened, which is listed below.");
+    }
     if first.iter().any(|moment| moment.refused > 0) {
         page.text("Shaded: the input was full, and items were refused.");
     }
@@ -60,6 +66,12 @@ pub(super) fn course(page: &mut Page, scenario: &SavedScenario) -> Result<(), Dr
         page.chart(&queued(scenario))?;
     }
     Ok(())
+}
+
+/// What happened while a pipeline had more than it can take.
+fn events(scenario: &SavedScenario) -> &[Event] {
+    let broken = scenario.findings.breaking.as_ref();
+    broken.map_or(&[], |broken| &broken.events)
 }
 
 fn offered(timeline: &[Moment]) -> bool {
@@ -118,7 +130,8 @@ pub(super) fn memory(page: &mut Page, scenario: &SavedScenario) -> Result<(), Dr
 
 fn live(page: &mut Page, scenario: &SavedScenario) -> Result<(), DrawError> {
     let sides = &scenario.details.live_bytes;
-    if sides.is_empty() {
+    // Where they were asked for they are drawn over the items.
+    if sides.is_empty() || scenario.findings.memory.is_some() {
         return Ok(());
     }
     let points = |(side, bytes): (&Side, &Vec<i64>)| {

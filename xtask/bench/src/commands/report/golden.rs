@@ -238,7 +238,7 @@ fn html() -> String {
 }
 
 /// The page without its style, and of each drawing what is written in it.
-fn outline(html: &str) -> String {
+pub(super) fn outline(html: &str) -> String {
     let body = html.split_once("<body>").expect("there is one").1;
     let mut text = String::new();
     let mut rest = body;
@@ -328,18 +328,20 @@ fn the_page_looks_right_in_a_browser_on_telephones_and_screens_in_both_themes() 
     // The pictures stay, for whoever wants to see them.
     let folder = std::env::temp_dir().join("pipewright-report");
     fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("report.html");
-    fs::write(&path, html()).expect("the folder can be written");
     let mut problems = Vec::new();
-    for width in [1280, 400] {
-        for theme in [Theme::Light, Theme::Dark] {
-            let picture = folder.join(format!("report-{width}-{theme:?}.png"));
-            let look = browser
-                .look(&path, width, theme, &picture)
-                .unwrap_or_else(|error| panic!("{error}"));
-            println!("{}: {} charts", picture.display(), look.charts);
-            let problem = |problem| format!("{width} {theme:?}: {problem}");
-            problems.extend(look.problems.into_iter().map(problem));
+    for (name, html) in [("report", html()), ("questions", asked::html())] {
+        let path = folder.join(format!("{name}.html"));
+        fs::write(&path, html).expect("the folder can be written");
+        for width in [1280, 400] {
+            for theme in [Theme::Light, Theme::Dark] {
+                let picture = folder.join(format!("{name}-{width}-{theme:?}.png"));
+                let look = browser
+                    .look(&path, width, theme, &picture)
+                    .unwrap_or_else(|error| panic!("{error}"));
+                println!("{}: {} charts", picture.display(), look.charts);
+                let problem = |problem| format!("{name} {width} {theme:?}: {problem}");
+                problems.extend(look.problems.into_iter().map(problem));
+            }
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

@@ -2,6 +2,7 @@
 
 mod advice;
 mod course;
+mod found;
 mod latency;
 mod markdown;
 mod past;
@@ -9,6 +10,8 @@ mod rules;
 mod stages;
 mod verdicts;
 
+#[cfg(test)]
+mod asked;
 #[cfg(test)]
 mod golden;
 
@@ -143,6 +146,7 @@ fn scenario(
     }
     stages::stages(page, scenario)?;
     course::memory(page, scenario)?;
+    found::found(page, scenario)?;
     past::past(page, &saved.mode, scenario, history)?;
     verdicts::trials(page, scenario)
 }
