@@ -15,6 +15,7 @@ mod flaky;
 pub mod flow;
 pub mod generate;
 pub mod hash;
+pub mod live;
 pub mod parse;
 mod progress;
 pub mod recover;
@@ -23,8 +24,7 @@ pub mod root;
 pub mod run;
 pub mod score;
 pub mod sender;
-#[cfg(test)]
-mod sequential;
+pub mod sequential;
 mod split;
 pub mod summary;
 pub mod tally;

@@ -11,13 +11,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod stamps;
+
+use std::{fmt, marker::PhantomData, process::ExitCode, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use pipewright_bench::{
@@ -36,14 +32,14 @@ use pipewright_pipelines::events::{
     types::{Event, Origin, Raw},
 };
 
+use stamps::Stamps;
+
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The most memory that lines take; larger levels use them again.
 const MOST: usize = 64 << 20;
-/// More lines than can be on their way: what the inputs and the queue of a service have room for, and some batches.
-const UNDER_WAY: usize = 1 << 16;
 
 fn main() -> ExitCode {
     let about = |about| About::of(about).implements("event-routing").at(2_000.0);
@@ -175,30 +171,6 @@ impl<S: Start> Subject for Trial<S> {
             None => Ok(()),
             Some(told) => Err(format!("a line was rejected: {told}")),
         }
-    }
-}
-
-/// The stamps of lines that are on their way, by their numbers.
-struct Stamps(Box<[Mutex<Option<Stamp>>]>);
-
-impl Default for Stamps {
-    fn default() -> Self {
-        Self((0..UNDER_WAY).map(|_| Mutex::default()).collect())
-    }
-}
-
-impl Stamps {
-    fn put(&self, line: u64, stamp: Stamp) {
-        *self.slot(line) = Some(stamp);
-    }
-
-    fn take(&self, line: u64) -> Option<Stamp> {
-        self.slot(line).take()
-    }
-
-    fn slot(&self, line: u64) -> impl std::ops::DerefMut<Target = Option<Stamp>> {
-        let slot = &self.0[line as usize % UNDER_WAY];
-        slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The pipelines: the same stages, once with the input's order kept and once without.
+//! The pipelines: the same stages, for whole blocks with the input's order kept and without, and for one transaction at a time.
 
 use pipewright::pipeline;
 
@@ -35,5 +35,19 @@ pub mod txpool_any {
         score::{score_blob, score_call, score_creation, score_swap, score_transfer},
         sender::sender,
         tally::{rank, reject, roots},
+    };
+}
+
+/// Decides which transactions a node may keep, one at a time.
+#[pipeline("txpool_live.ron", env = Live)]
+pub mod txpool_live {
+    use crate::txpool::{
+        classify::classify,
+        decode::decode,
+        hash::hash,
+        live::{Live, keep, refuse},
+        recover::recover,
+        score::{score_blob, score_call, score_creation, score_swap, score_transfer},
+        sender::sender,
     };
 }

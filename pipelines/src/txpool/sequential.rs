@@ -1,4 +1,4 @@
-//! The stages called one after the other, without the runtime: what every run is compared with.
+//! The stages called one after the other, without the runtime: what runs and trials are compared with.
 
 use std::collections::HashMap;
 
@@ -20,11 +20,41 @@ use super::{
     types::{Hashed, Part, Piece, RawTx, Recovered, Routed, Scored, WholeBlock},
 };
 
+/// Decides on transactions, one after the other.
+#[derive(Debug, Default)]
+pub struct Decider {
+    accounts: HashMap<Address, Account>,
+}
+
+impl Decider {
+    /// Decides on a transaction.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be kept.
+    pub fn decide(&mut self, raw: RawTx) -> Result<Scored, Reject> {
+        let hashed = decode(raw).and_then(hash)?;
+        self.judge(hashed)
+    }
+
+    fn judge(&mut self, hashed: Hashed) -> Result<Scored, Reject> {
+        let recovered: Recovered = recover(hashed)?;
+        let account = self.accounts.entry(sender_of(&recovered)).or_default();
+        match classify(sender(recovered, account)?) {
+            Routed::Transfer(tx) => score_transfer(tx),
+            Routed::Call(tx) => score_call(tx),
+            Routed::Creation(tx) => score_creation(tx),
+            Routed::Blob(tx) => score_blob(tx),
+            Routed::Swap(swap) => score_swap(swap),
+        }
+    }
+}
+
 /// Runs everything, in order.
-pub(super) fn run(env: &Env) {
+pub fn run(env: &Env) {
     let mut driver = Driver {
         env,
-        accounts: HashMap::new(),
+        decider: Decider::default(),
         open: OpenBlocks::default(),
     };
     for piece in blocks(env).flat_map(parse) {
@@ -38,7 +68,7 @@ pub(super) fn run(env: &Env) {
 
 struct Driver<'e> {
     env: &'e Env,
-    accounts: HashMap<Address, Account>,
+    decider: Decider,
     open: OpenBlocks,
 }
 
@@ -54,21 +84,9 @@ impl Driver<'_> {
             }
         };
         self.part(part(hashed.clone()));
-        match self.decide(hashed) {
+        match self.decider.judge(hashed) {
             Ok(scored) => rank(scored, self.env),
             Err(bad) => reject(bad, self.env),
-        }
-    }
-
-    fn decide(&mut self, hashed: Hashed) -> Result<Scored, Reject> {
-        let recovered: Recovered = recover(hashed)?;
-        let account = self.accounts.entry(sender_of(&recovered)).or_default();
-        match classify(sender(recovered, account)?) {
-            Routed::Transfer(tx) => score_transfer(tx),
-            Routed::Call(tx) => score_call(tx),
-            Routed::Creation(tx) => score_creation(tx),
-            Routed::Blob(tx) => score_blob(tx),
-            Routed::Swap(swap) => score_swap(swap),
         }
     }
 
