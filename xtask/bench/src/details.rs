@@ -77,6 +77,16 @@ pub(crate) struct Stage {
     pub(crate) wait_ns: f64,
     /// How long it worked on an item, in nanoseconds.
     pub(crate) work_ns: f64,
+    /// Items a second that came to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<f64>,
+    /// Percentiles of how long an item waited and was worked on, in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p50: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p95: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99: Option<f64>,
     /// The share of the workers' time that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) utilisation: Option<f64>,
@@ -253,9 +263,15 @@ fn traced_stage(name: &str, trials: &[&[Passage]]) -> Stage {
     let mean = |ns: &dyn Fn(&Passage) -> u64| {
         of.iter().map(|passage| ns(passage)).sum::<u64>() as f64 / items.max(1) as f64
     };
+    let latencies = merged(of.iter().map(|passage| passage.latencies.as_slice()));
+    let rates: Vec<f64> = of.iter().map(|passage| passage.rate).collect();
     Stage {
         name: name.to_owned(),
         items,
+        rate: median(&rates).filter(|rate| *rate > 0.0),
+        p50: quantile(&latencies, 0.5),
+        p95: quantile(&latencies, 0.95),
+        p99: quantile(&latencies, 0.99),
         blocked_ns: mean(&|passage| passage.blocked_ns),
         wait_ns: mean(&|passage| passage.wait_ns),
         work_ns: mean(&|passage| passage.work_ns),
@@ -361,11 +377,12 @@ mod tests {
         let passage = |items: u64, work_ns: u64, utilisation: f64| Passage {
             stage: "price".to_owned(),
             items,
-            blocked_ns: 0,
             wait_ns: items,
             work_ns,
+            latencies: vec![(10, 400 * items), (90, 100 * items)],
+            rate: 1_000.0 * items as f64,
             utilisation,
-            at_once: None,
+            ..Passage::default()
         };
         let share = StageShare {
             name: "price".to_owned(),
@@ -393,5 +410,8 @@ mod tests {
         assert_eq!((price.items, price.wait_ns, price.work_ns), (4, 1.0, 50.0));
         assert!((price.utilisation.expect("it was traced") - 0.3).abs() < 1e-9);
         assert_eq!(price.allocations, Some(2.0));
+        assert_eq!(price.rate, Some(2_000.0), "the median");
+        let percentiles = (price.p50, price.p95, price.p99);
+        assert_eq!(percentiles, (Some(10.0), Some(90.0), Some(90.0)));
     }
 }

@@ -218,6 +218,13 @@ pub struct Passage {
     pub wait_ns: u64,
     /// How long it worked on all of them, in nanoseconds.
     pub work_ns: u64,
+    /// How many times it took of each length in nanoseconds from when an item had left the stage before, or was sent, until it left
+    /// this one; lengths have two digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<(u64, u64)>,
+    /// Items a second that come to it, as those that were traced tell.
+    #[serde(default)]
+    pub rate: f64,
     /// The share of the time of those who may work on it that it takes for all items, as those that were traced tell.
     pub utilisation: f64,
     /// How many items it may work on at once; as many as there are workers without.

@@ -307,6 +307,8 @@ fn a_run_names_the_stage_that_limits_and_what_a_faster_one_would_bring() {
         stage: stage.to_owned(),
         items: 100,
         work_ns: 100 * ns,
+        latencies: vec![(ns, 990), (3 * ns, 510)],
+        rate: 1e6,
         ..Passage::default()
     };
     let answer = Answer {
@@ -320,6 +322,7 @@ fn a_run_names_the_stage_that_limits_and_what_a_faster_one_would_bring() {
         "bottleneck `price`: the workers are busy in stages for 80 % of their time, 75 % of that in `price`",
         "1.43x, then the limit is `all workers`",
         "(between)      200.0 ns",
+        "  by stage                items          p50          p95          p99\n  parse                1.00 M/s     200.0 ns     600.0 ns     600.0 ns",
     ] {
         assert!(run.out.contains(expect), "{expect}\n{}", run.out);
     }

@@ -33,6 +33,7 @@ pub(crate) fn text(saved: &Saved) -> String {
         if let Some(limit) = &scenario.findings.limit {
             lines.extend(limit.lines().iter().map(|line| format!("  {line}")));
         }
+        lines.extend(stages(scenario));
         for drift in &scenario.findings.trends {
             lines.push(format!(
                 "  {} went {:+.1} % from trial to trial (p = {:.1e})",
@@ -51,6 +52,36 @@ pub(crate) fn text(saved: &Saved) -> String {
     }
     lines.push(format!("verdict: {}", saved.verdict));
     lines.join("\n")
+}
+
+/// Throughput and latency of each stage, where one binary was measured and its stages were told.
+fn stages(scenario: &SavedScenario) -> Vec<String> {
+    let mut sides = scenario.details.stages.values();
+    let (Some(stages), None) = (sides.next(), sides.next()) else {
+        return Vec::new();
+    };
+    if stages.iter().all(|stage| stage.p50.is_none()) {
+        return Vec::new();
+    }
+    let known = |name: &str, value: Option<f64>| {
+        let metric = metrics::find(name).zip(value);
+        metric.map_or_else(|| "-".to_owned(), |(metric, value)| metric.value(value))
+    };
+    let mut lines = vec![format!(
+        "  {:<16} {:>12} {:>12} {:>12} {:>12}",
+        "by stage", "items", "p50", "p95", "p99"
+    )];
+    lines.extend(stages.iter().map(|stage| {
+        format!(
+            "  {:<16} {:>12} {:>12} {:>12} {:>12}",
+            stage.name,
+            known("throughput", stage.rate),
+            known("latency_p50", stage.p50),
+            known("latency_p95", stage.p95),
+            known("latency_p99", stage.p99)
+        )
+    }));
+    lines
 }
 
 fn head(scenario: &SavedScenario) -> String {

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Allocations, Counted, latencies::Latencies};
+use super::{
+    Allocations, Counted,
+    latencies::{Latencies, counts},
+};
 use crate::{
     protocol::{Passage, StageShare},
     random::Random,
@@ -125,6 +128,8 @@ struct SeenStage {
     busy_ns: AtomicU64,
     wait_ns: AtomicU64,
     blocked_ns: AtomicU64,
+    /// How long it took together with the waiting before it; none where allocations are counted, because noting allocates.
+    latencies: Option<Latencies>,
     allocations: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicI64,
@@ -133,6 +138,7 @@ struct SeenStage {
 /// Before a stage worked on an item.
 struct Before {
     begun: Instant,
+    waited_ns: u64,
     counted: Counted,
 }
 
@@ -144,6 +150,7 @@ impl Probe {
             busy_ns: AtomicU64::new(0),
             wait_ns: AtomicU64::new(0),
             blocked_ns: AtomicU64::new(0),
+            latencies: allocations.is_none().then(Latencies::new),
             allocations: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicI64::new(0),
@@ -191,7 +198,11 @@ impl Probe {
         seen.wait_ns.fetch_add(waited, Relaxed);
         // Of the first stage that is when it was sent; what others have here is of no use.
         seen.blocked_ns.fetch_add(stamp.left_ns, Relaxed);
-        Before { begun, counted }
+        Before {
+            begun,
+            waited_ns: waited,
+            counted,
+        }
     }
 
     #[cold]
@@ -200,9 +211,12 @@ impl Probe {
         let (counted, earlier) = (self.counted(), before.counted);
         let seen = &self.0.stages[stage];
         let busy = ended.duration_since(before.begun).as_nanos() as u64;
+        let busy = busy.saturating_sub(self.0.clock_ns);
         seen.items.fetch_add(1, Relaxed);
-        seen.busy_ns
-            .fetch_add(busy.saturating_sub(self.0.clock_ns), Relaxed);
+        seen.busy_ns.fetch_add(busy, Relaxed);
+        if let Some(latencies) = &seen.latencies {
+            latencies.note(0, before.waited_ns + busy);
+        }
         seen.allocations
             .fetch_add(counted.allocations - earlier.allocations, Relaxed);
         seen.bytes.fetch_add(counted.bytes - earlier.bytes, Relaxed);
@@ -279,6 +293,11 @@ impl Probe {
                 },
                 wait_ns: seen.wait_ns.load(Relaxed),
                 work_ns,
+                latencies: seen
+                    .latencies
+                    .as_ref()
+                    .map_or_else(Vec::new, |latencies| counts(&latencies.all())),
+                rate: rate * items as f64 / first as f64,
                 utilisation: each * rate / at_once.map_or(workers as f64, f64::from),
                 at_once,
             }
@@ -343,6 +362,10 @@ mod tests {
             .map(|passage| (passage.stage.as_str(), passage.items, passage.at_once))
             .collect();
         assert_eq!(seen, [("a", 2, None), ("b", 2, Some(1))]);
+        for passage in &passages {
+            let noted: u64 = passage.latencies.iter().map(|(_, count)| count).sum();
+            assert_eq!((noted, passage.rate), (2, 1e6), "{passage:?}");
+        }
         assert_eq!(probe.finished(), 10);
         assert!(probe.latencies().all().is_empty(), "none of them counts");
     }

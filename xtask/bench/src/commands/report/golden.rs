@@ -77,6 +77,11 @@ fn stages(slower: f64) -> Vec<Stage> {
         blocked_ns: if name == "parse" { 300.0 } else { 0.0 },
         wait_ns,
         work_ns,
+        rate: Some(20_000.0),
+        p50: Some(wait_ns + work_ns),
+        p95: Some(1.5 * (wait_ns + work_ns)),
+        // One of them has too few items for it.
+        p99: (name != "enrich").then_some(4.0 * (wait_ns + work_ns)),
         utilisation: Some(work_ns * 20_000.0 / 1e9),
         allocations,
     };

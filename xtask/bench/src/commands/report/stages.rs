@@ -1,6 +1,6 @@
 //! The stages of a report: where an item's time goes, how busy each of them keeps the workers, and what it allocates.
 
-use pipewright_draw::{Axis, Bars, Colour, DrawError, Page, Unit, Waterfall};
+use pipewright_draw::{Axis, Bars, Colour, DrawError, Page, Table, Unit, Waterfall};
 
 use crate::{details::Stage, results::SavedScenario, session::Side};
 
@@ -10,6 +10,10 @@ pub(super) const BUSY: f64 = 0.85;
 pub(super) fn stages(page: &mut Page, scenario: &SavedScenario) -> Result<(), DrawError> {
     for (side, stages) in &scenario.details.stages {
         page.chart(&way(*side, stages))?;
+        if stages.iter().any(|stage| stage.p50.is_some()) {
+            page.table(&percentiles(stages));
+            page.text("From when an item had left the stage before until it left this one.");
+        }
         if stages.iter().any(|stage| stage.utilisation.is_some()) {
             page.chart(&utilisation(*side, stages))?;
         }
@@ -18,6 +22,21 @@ pub(super) fn stages(page: &mut Page, scenario: &SavedScenario) -> Result<(), Dr
         }
     }
     Ok(())
+}
+
+/// Throughput and latency of each stage.
+fn percentiles(stages: &[Stage]) -> Table {
+    let known = |value: Option<f64>, unit: Unit| {
+        value.map_or_else(|| "-".to_owned(), |value| unit.write(value))
+    };
+    let mut table = Table::new(["stage", "items a second", "p50", "p95", "p99"]).numbers(1..5);
+    for stage in stages {
+        let latencies = [stage.p50, stage.p95, stage.p99];
+        let latencies = latencies.map(|value| known(value, Unit::Nanoseconds));
+        let head = [stage.name.clone(), known(stage.rate, Unit::PerSecond)];
+        table.row(head.into_iter().chain(latencies));
+    }
+    table
 }
 
 fn way(side: Side, stages: &[Stage]) -> Waterfall {
