@@ -22,8 +22,7 @@ enum Pipeline {
     Txpool(txpool::cli::Args),
 }
 
-/// Runs what the command line asks for: 0 is fine, 1 a failed run, 2 a mistake on the command line, 4 a run that was
-/// asked to end and was not over in time.
+/// Runs what the command line asks for, with the exit codes of [`telling`](crate::telling).
 pub fn main() -> ExitCode {
     match Args::parse().pipeline {
         Pipeline::Events(args) => events::cli::run(&args),

@@ -4,7 +4,10 @@
 
 pub mod allocator;
 pub mod cli;
+pub mod ending;
 pub mod events;
 pub mod gateway;
 pub mod http;
+pub mod starting;
+pub mod telling;
 pub mod txpool;

@@ -88,6 +88,6 @@ fn run(files: &[PathBuf], repeat: u32, workers: u32) -> u64 {
     let outcome = settings
         .run(Env::new(inputs, repeat))
         .expect("the pipeline starts");
-    assert!(outcome.is_good(), "{:?}", outcome.problems);
+    assert!(outcome.is_good(), "{:?}", outcome.ending.problems);
     outcome.summary.transactions
 }

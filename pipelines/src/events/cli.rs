@@ -1,24 +1,17 @@
 //! The command line of the pipeline.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
-
-use pipewright::Health;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use super::{
     entrance::Entrance,
     feed::{Feed, Input},
     generate::{self, Generator},
     lines,
-    run::{Failure, Outcome, Settings},
+    run::{Outcome, Settings},
     service::{self, Overflow, QUEUE, Service, Sink},
     summary::Summary,
 };
+use crate::telling::{Out, Told, fail_usage, refuse};
 
 /// Routes events to the services that subscribe to them.
 ///
@@ -128,7 +121,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub fn run(args: &Args) -> ExitCode {
     let settings = match settings(args) {
         Ok(settings) => settings,
-        Err(message) => return fail(&message, 2),
+        Err(message) => return fail_usage(&message),
     };
     match settings.run() {
         Ok(outcome) => report(args, &outcome),
@@ -227,50 +220,36 @@ fn services(args: &Args) -> Result<Vec<Service>, String> {
 }
 
 fn report(args: &Args, outcome: &Outcome) -> ExitCode {
-    let summary = &outcome.summary;
+    let (summary, ending) = (&outcome.summary, &outcome.ending);
     let text = match args.json {
-        true => summary
-            .to_json(outcome.elapsed, &outcome.ledger, &outcome.health)
-            .to_string(),
-        false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
+        true => summary.to_json(ending).to_string(),
+        false => summary.text(ending).to_string(),
     };
-    for retuning in &outcome.retunings {
-        drop(writeln!(io::stderr(), "tuning: {retuning}"));
-    }
-    if let Health::Degraded(_) = outcome.health {
-        drop(writeln!(io::stderr(), "{}", outcome.health));
-    }
-    tell_rejects(summary);
-    outcome
-        .problems
-        .iter()
-        .for_each(|problem| complain(problem));
-    match writeln!(io::stdout(), "{}", text.trim_end()) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("cannot write the summary: {error}"), 1)
-        }
-        _ if outcome.is_good() => ExitCode::SUCCESS,
-        _ if outcome.is_late => fail(&verdict(outcome), 4),
-        _ => fail(&verdict(outcome), 1),
-    }
+    let told = Told {
+        ending,
+        summary: text,
+        out: Out::Stdout,
+        notes: rejects(summary),
+        is_good: outcome.is_good(),
+        reasons: reasons(summary),
+    };
+    told.report()
 }
 
 /// Bad lines are nothing that a run fails of, so they are no errors.
-fn tell_rejects(summary: &Summary) {
+fn rejects(summary: &Summary) -> Vec<String> {
     let rejects = &summary.rejects;
-    for told in &rejects.told {
-        drop(writeln!(io::stderr(), "rejected: {told}"));
-    }
+    let told = rejects.told.iter();
+    let mut notes: Vec<_> = told.map(|told| format!("rejected: {told}")).collect();
     let all: u64 = rejects.by_reason.values().sum();
     let more = all.saturating_sub(rejects.told.len() as u64);
     if more > 0 {
-        drop(writeln!(io::stderr(), "rejected: and {more} more"));
+        notes.push(format!("rejected: and {more} more"));
     }
+    notes
 }
 
-fn verdict(outcome: &Outcome) -> String {
-    let summary = &outcome.summary;
+fn reasons(summary: &Summary) -> Vec<String> {
     let mut reasons = Vec::new();
     if summary.rejects.failures > 0 {
         reasons.push(format!(
@@ -287,29 +266,5 @@ fn verdict(outcome: &Outcome) -> String {
     if !summary.is_balanced() {
         reasons.push("not all deliveries are accounted for".to_owned());
     }
-    if !outcome.problems.is_empty() {
-        reasons.push("the pipeline itself went wrong, and its counts are not complete".to_owned());
-    }
-    format!("the run failed: {}", reasons.join("; "))
-}
-
-/// Tells why there was no run.
-fn refuse(failure: &Failure) -> ExitCode {
-    let message = failure.to_string();
-    if failure.is_rendered() {
-        drop(writeln!(io::stderr(), "{}", message.trim_end()));
-    } else {
-        complain(&message);
-    }
-    ExitCode::from(if failure.is_usage() { 2 } else { 1 })
-}
-
-fn fail(message: &str, code: u8) -> ExitCode {
-    complain(message);
-    ExitCode::from(code)
-}
-
-/// Standard error that is closed leaves nobody to tell.
-fn complain(message: &str) {
-    drop(writeln!(io::stderr(), "error: {message}"));
+    reasons
 }

@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::{
-    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Running, Signals, StartError,
-    TuningError,
-};
+use pipewright::{Blueprint, Builder, Report, Running};
 
 use super::{
     deliver::{Inbox, unrouted},
@@ -24,9 +21,10 @@ use super::{
     summary::Summary,
     tally::{Counts, Tally, count},
 };
-
-/// What is on its way when the process is asked to end has so long to get to its end.
-pub const DRAIN: Duration = Duration::from_secs(25);
+use crate::{
+    ending::{self, DRAIN, Ending},
+    starting::{self, Refusal, Unstarted},
+};
 
 /// How to run.
 #[derive(Debug)]
@@ -56,33 +54,17 @@ pub struct Settings {
 pub struct Outcome {
     /// The counts, by event and by service.
     pub summary: Summary,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// The run's account of its items.
-    pub ledger: Ledger,
-    /// What went wrong in the run itself, whatever the input was: panics, and items that are not accounted for.
-    pub problems: Vec<String>,
-    /// How the run was when it ended.
-    pub health: Health,
-    /// What came of changes of the tuning file.
-    pub retunings: Vec<Retuning>,
-    /// The process was asked to end, and the run was not over in time.
-    pub is_late: bool,
+    /// How the run ended; problems of services are among its problems, and one that is late makes it late.
+    pub ending: Ending,
 }
 
 /// Why there was no run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The tuning file cannot be used.
-    #[error(transparent)]
-    Tuning(#[from] TuningError),
-    /// The signals that ask the process to end cannot be taken.
-    #[error("cannot take signals: {0}")]
-    Signals(#[from] std::io::Error),
     /// The pipeline cannot start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Unstarted(#[from] Unstarted),
     /// A service cannot start.
     #[error(transparent)]
     Outlet(#[from] OutletError),
@@ -91,24 +73,19 @@ pub enum Failure {
     Entrance(#[from] EntranceError),
 }
 
-impl Failure {
-    /// Whether the text is a report with places and snippets, which needs nothing around it.
-    pub fn is_rendered(&self) -> bool {
-        matches!(
-            self,
-            Self::Tuning(TuningError::Wrong(_))
-                | Self::Start(StartError::Tuning(TuningError::Wrong(_)))
-        )
+impl Refusal for Failure {
+    fn is_rendered(&self) -> bool {
+        match self {
+            Self::Unstarted(error) => error.is_rendered(),
+            Self::Outlet(_) | Self::Entrance(_) => false,
+        }
     }
 
-    /// Whether the command line or the environment is to blame.
-    pub fn is_usage(&self) -> bool {
+    fn is_usage(&self) -> bool {
         match self {
-            Self::Tuning(_) | Self::Outlet(OutletError::Queue(..)) => true,
-            Self::Start(error) => {
-                matches!(error, StartError::Number(_) | StartError::Tuning(_))
-            }
-            _ => false,
+            Self::Unstarted(error) => error.is_usage(),
+            Self::Outlet(error) => matches!(error, OutletError::Queue(..)),
+            Self::Entrance(_) => false,
         }
     }
 }
@@ -125,7 +102,7 @@ impl Settings {
     ///
     /// If the run cannot start. What goes wrong later is in the outcome.
     pub fn run(self) -> Result<Outcome, Failure> {
-        let signals = Signals::listen()?;
+        let signals = starting::signals()?;
         if self.is_live() {
             let started = self.start_live()?;
             started.tell_ready();
@@ -164,16 +141,9 @@ impl Settings {
         }
     }
 
-    fn start<P: Blueprint<Env = Env>>(
-        &self,
-        mut pipeline: Builder<P>,
-    ) -> Result<Started<P>, Failure> {
-        if let Some(path) = &self.tuning {
-            pipeline = pipeline.watch_tuning(path)?;
-        }
-        if let Some(workers) = self.workers {
-            pipeline = pipeline.workers(workers as usize);
-        }
+    fn start<P: Blueprint<Env = Env>>(&self, pipeline: Builder<P>) -> Result<Started<P>, Failure> {
+        let workers = self.workers.map(|workers| workers as usize);
+        let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), workers)?;
         let (mut outlets, mut inboxes) = (Vec::new(), Vec::new());
         for service in &self.services {
             let (outlet, inbox) = outlet::start(service, self.overflow, self.queue)?;
@@ -182,7 +152,7 @@ impl Settings {
         }
         let env = self.env(inboxes);
         let tally = Arc::clone(&env.tally);
-        let run = pipeline.start(env)?;
+        let run = pipeline.start(env).map_err(Unstarted::from)?;
         Ok(Started {
             run,
             tally,
@@ -202,8 +172,6 @@ pub struct Started<P: Blueprint> {
     /// What listens and watches.
     pub entrances: Option<Entrances>,
 }
-
-type Ending<P> = Result<Report<P>, Box<pipewright::Failed<P>>>;
 
 impl<P: Blueprint> Started<P> {
     /// The run.
@@ -226,14 +194,11 @@ impl<P: Blueprint> Started<P> {
     }
 
     /// Ends: first what comes in from outside, then the pipeline, as `how` says, then the services.
-    pub fn end(self, how: impl FnOnce(Running<P>) -> Ending<P>) -> Outcome {
+    pub fn end(self, how: impl FnOnce(Running<P>) -> ending::Ended<P>) -> Outcome {
         let ended = how(self.run);
         // Who still sends is told that nothing more is taken.
         drop(self.entrances);
-        let (mut report, error) = match ended {
-            Ok(report) => (report, None),
-            Err(failed) => (failed.report, Some(failed.error)),
-        };
+        let (mut ending, mut report) = Ending::of(ended);
         let until = Instant::now() + DRAIN;
         let services: Vec<Ended> = self
             .outlets
@@ -242,15 +207,11 @@ impl<P: Blueprint> Started<P> {
             .collect();
         let counts = report.take_state::<count>().unwrap_or_default();
         let unrouted = report.take_state::<unrouted>().unwrap_or_default();
-        let is_late = matches!(error, Some(RunError::Deadline { .. }));
+        ending.is_late |= services.iter().any(|service| service.is_late);
+        ending.problems.extend(problems(&services));
         Outcome {
-            elapsed: report.elapsed(),
-            ledger: report.ledger(),
-            health: report.health().clone(),
-            retunings: report.retunings().to_vec(),
-            is_late: is_late || services.iter().any(|service| service.is_late),
-            problems: problems(&report, error.map(|error| error.to_string()), &services),
             summary: summary(&report, counts, unrouted, &self.tally, services),
+            ending,
         }
     }
 }
@@ -275,36 +236,17 @@ fn summary<P: Blueprint>(
     }
 }
 
-fn problems<P: Blueprint>(
-    report: &Report<P>,
-    error: Option<String>,
-    services: &[Ended],
-) -> Vec<String> {
-    let notes = report.panics().iter();
-    let mut problems: Vec<_> = notes
-        .map(|note| format!("`{}` panicked: {}", note.stage, note.message))
-        .collect();
-    let more = report
-        .ledger()
-        .panicked
-        .saturating_sub(problems.len() as u64);
-    if more > 0 {
-        problems.push(format!("and {more} more panics"));
-    }
-    // A panic that ended the run is already among the notes.
-    problems.extend(error.filter(|error| !problems.contains(error)));
+/// What went wrong behind the queues.
+fn problems(services: &[Ended]) -> Vec<String> {
+    let mut problems = Vec::new();
     for service in services {
         let name = &service.name;
         if service.ledger.panicked > 0 {
             let panics = service.ledger.panicked;
             problems.push(format!("service `{name}` panicked with {panics} events"));
         }
-        problems.extend(
-            service
-                .problem
-                .iter()
-                .map(|problem| format!("service `{name}`: {problem}")),
-        );
+        let problem = service.problem.iter();
+        problems.extend(problem.map(|problem| format!("service `{name}`: {problem}")));
     }
     problems
 }
@@ -312,6 +254,6 @@ fn problems<P: Blueprint>(
 impl Outcome {
     /// Whether all that was named could be read, all services got what they should, and the run did its work.
     pub fn is_good(&self) -> bool {
-        self.problems.is_empty() && self.summary.is_good()
+        self.ending.problems.is_empty() && self.summary.is_good()
     }
 }

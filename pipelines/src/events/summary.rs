@@ -1,9 +1,8 @@
 //! What a run says at its end: a table for people, one JSON object for programs.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use hdrhistogram::Histogram;
-use pipewright::{Health, Ledger};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     tally::{Counts, Rejects},
     types::{Format, Kind, Severity},
 };
-use crate::allocator;
+use crate::ending::Ending;
 
 /// How many services the table shows.
 const SHOWN: usize = 20;
@@ -92,11 +91,10 @@ impl Summary {
         all
     }
 
-    /// The object that `--json` prints; `ledger` is the run's own account of its items, `health` how it was when it ended.
-    pub fn to_json(&self, elapsed: Duration, ledger: &Ledger, health: &Health) -> Value {
+    /// The object that `--json` prints.
+    pub fn to_json(&self, ending: &Ending) -> Value {
         let latency = self.latency();
-        json!({
-            "allocator": allocator::to_json(),
+        ending.add_to(json!({
             "lines": self.lines,
             "blank": self.blank,
             "repeated": self.repeated,
@@ -117,19 +115,15 @@ impl Summary {
                 "max": latency.max() as f64 / 1e3,
             },
             "services": self.services.iter().map(service).collect::<BTreeMap<_, _>>(),
-            "elapsed_s": elapsed.as_secs_f64(),
-            "events_per_s": rate(self.events(), elapsed),
-            "ledger": accounts(ledger),
-            "health": health.to_string(),
-        })
+            "events_per_s": ending.rate(self.events()),
+        }))
     }
 
     /// The tables, with how long it took and the run's own account of its items.
-    pub fn text<'a>(&'a self, elapsed: Duration, ledger: &'a Ledger) -> impl fmt::Display + 'a {
+    pub fn text<'a>(&'a self, ending: &'a Ending) -> impl fmt::Display + 'a {
         Text {
             summary: self,
-            elapsed,
-            ledger,
+            ending,
         }
     }
 }
@@ -150,15 +144,6 @@ fn micros(latency: &Histogram<u64>, quantile: f64) -> f64 {
     latency.value_at_quantile(quantile) as f64 / 1e3
 }
 
-fn rate(events: u64, elapsed: Duration) -> f64 {
-    let seconds = elapsed.as_secs_f64();
-    if seconds > 0.0 {
-        events as f64 / seconds
-    } else {
-        0.0
-    }
-}
-
 fn service(ended: &Ended) -> (&str, Value) {
     let object = json!({
         "delivered": ended.counts.delivered,
@@ -169,40 +154,21 @@ fn service(ended: &Ended) -> (&str, Value) {
     (&ended.name, object)
 }
 
-fn accounts(ledger: &Ledger) -> Value {
-    json!({
-        "balanced": ledger.is_balanced(),
-        "received": ledger.received,
-        "created": ledger.created,
-        "delivered": ledger.delivered,
-        "filtered": ledger.filtered,
-        "failed": ledger.failed,
-        "panicked": ledger.panicked,
-        "dropped": ledger.dropped,
-        "in_flight": ledger.in_flight,
-    })
-}
-
 struct Text<'s> {
     summary: &'s Summary,
-    elapsed: Duration,
-    ledger: &'s Ledger,
+    ending: &'s Ending,
 }
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            summary,
-            elapsed,
-            ledger,
-        } = self;
+        let Self { summary, ending } = self;
         writeln!(
             f,
             "{} events of {} lines in {:.3} s: {:.0} a second\n",
             summary.events(),
             summary.lines,
-            elapsed.as_secs_f64(),
-            rate(summary.events(), *elapsed)
+            ending.elapsed.as_secs_f64(),
+            ending.rate(summary.events())
         )?;
         let counts = &summary.counts;
         table(f, "by kind", &Kind::ALL.map(Kind::name), &counts.kinds)?;
@@ -228,7 +194,7 @@ impl fmt::Display for Text<'_> {
             row(f, reason, *count)?;
         }
         services(f, summary)?;
-        write!(f, "\n{ledger}")
+        write!(f, "\n{}", ending.ledger)
     }
 }
 

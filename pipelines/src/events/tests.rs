@@ -53,13 +53,17 @@ pub(super) fn made(lines: &[&str]) -> Input {
 /// Runs and accounts for everything.
 pub(super) fn run(settings: Settings) -> Outcome {
     let outcome = settings.run().unwrap_or_else(|failure| panic!("{failure}"));
-    assert_eq!(outcome.problems, Vec::<String>::new());
+    assert_eq!(outcome.ending.problems, Vec::<String>::new());
     accounted(&outcome);
     outcome
 }
 
 pub(super) fn accounted(outcome: &Outcome) {
-    assert!(outcome.ledger.is_balanced(), "{}", outcome.ledger);
+    assert!(
+        outcome.ending.ledger.is_balanced(),
+        "{}",
+        outcome.ending.ledger
+    );
     let summary = &outcome.summary;
     assert!(summary.is_balanced(), "{summary:?}");
     let codes = ["service_full", "service_closed"];

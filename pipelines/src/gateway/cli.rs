@@ -1,15 +1,8 @@
 //! The command lines: the gateway, and a policy server for it to ask.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
-use pipewright::Signals;
 
 use super::{
     audit::AuditFile,
@@ -19,7 +12,11 @@ use super::{
     policy::PolicySet,
     run::{self, Failure, Outcome, Paths, Settings},
 };
-use crate::http::{Hosts, Limits, Server, bind};
+use crate::{
+    http::{Hosts, Limits, Server, bind},
+    starting,
+    telling::{Out, Told, error, refuse, say},
+};
 
 /// Decides who may do what: requests from a file or over HTTP, decided by policies in Rego, with a cache in front and an audit behind.
 ///
@@ -168,35 +165,35 @@ impl Args {
         }
     }
 
-    /// Where answers go, and whether the summary has standard output for itself.
-    fn output(&self) -> (Option<PathBuf>, bool) {
+    /// Where answers go, and where the summary goes besides.
+    fn output(&self) -> (Option<PathBuf>, Out) {
         let to = match (&self.output, self.json) {
             (None, true) => None,
             (None, false) => Some(PathBuf::from("-")),
             (Some(path), _) => Some(path.clone()),
         };
-        let taken = to.as_ref().is_some_and(|path| path.as_os_str() == "-");
-        (to, !taken)
+        let is_taken = to.as_ref().is_some_and(|path| path.as_os_str() == "-");
+        (to, if is_taken { Out::Stderr } else { Out::Stdout })
     }
 }
 
 /// Runs the gateway as the command line asks.
 pub fn run(args: &Args) -> ExitCode {
     let settings = args.settings();
-    let (to, mut summary_out) = args.output();
-    let tell = |line: &str| complain(line);
+    let (to, mut out) = args.output();
+    let tell = say;
     let ended = match (&args.requests, args.listen) {
         (Some(from), _) => {
             let from = from.clone();
             run::on_file(&settings, &Paths { from, to }, tell)
         }
         (None, Some(address)) => {
-            summary_out = true;
+            out = Out::Stdout;
             bind(address, args.http.public)
                 .map_err(Failure::from)
                 .and_then(|listener| {
                     let ready =
-                        |address| complain(&format!("listening on http://{address}/v1/authorize"));
+                        |address| say(&format!("listening on http://{address}/v1/authorize"));
                     let limits = Limits::default();
                     run::as_server(&settings, listener, args.http.hosts(), limits, ready, tell)
                 })
@@ -205,55 +202,46 @@ pub fn run(args: &Args) -> ExitCode {
         (None, None) => return ExitCode::from(2),
     };
     match ended {
-        Ok(outcome) => report(args.json, summary_out, &outcome),
+        Ok(outcome) => report(args.json, out, &outcome),
         Err(failure) => refuse(&failure),
     }
 }
 
-fn report(json: bool, summary_out: bool, outcome: &Outcome) -> ExitCode {
+fn report(json: bool, out: Out, outcome: &Outcome) -> ExitCode {
+    let (summary, ending) = (&outcome.summary, &outcome.ending);
     let text = match json {
-        true => outcome.summary.to_json().to_string(),
-        false => outcome.summary.to_string(),
+        true => summary.to_json(ending).to_string(),
+        false => summary.text(ending).to_string(),
     };
-    let text = text.trim_end();
-    // Standard error that is closed leaves nobody to tell.
-    let written = match summary_out {
-        true => writeln!(io::stdout(), "{text}"),
-        false => writeln!(io::stderr(), "{text}"),
+    let unanswered = unanswered(outcome);
+    let reason = unanswered
+        .as_ref()
+        .map(|_| "not all requests were answered");
+    let told = Told {
+        ending,
+        summary: text,
+        out,
+        notes: unanswered.iter().map(|why| error(why)).collect(),
+        is_good: outcome.is_good(),
+        reasons: reason.into_iter().map(str::to_owned).collect(),
     };
-    for problem in &outcome.problems {
-        complain(&format!("error: {problem}"));
-    }
-    match &outcome.lines {
-        Some(Err(error)) => complain(&format!("error: {error}")),
-        Some(Ok(done)) if done.unanswered > 0 => {
-            let first = done.first.as_deref().unwrap_or_default();
-            complain(&format!(
-                "error: {} requests got no answer: {first}",
-                done.unanswered
-            ));
-        }
-        Some(Ok(done)) if done.ended_early => {
-            complain("error: the run ended before the file did");
-        }
-        _ => {}
-    }
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ if outcome.is_good() => ExitCode::SUCCESS,
-        _ if outcome.is_late => ExitCode::from(4),
-        _ => ExitCode::FAILURE,
-    }
+    told.report()
 }
 
-/// Tells why there was no run.
-fn refuse(failure: &Failure) -> ExitCode {
-    complain(&format!("error: {}", failure.to_string().trim_end()));
-    let is_usage = matches!(
-        failure,
-        Failure::Config(_) | Failure::Bind(_) | Failure::Tuning(_) | Failure::Start(_)
-    );
-    ExitCode::from(if is_usage { 2 } else { 1 })
+/// What became of a file of requests, where not all of it got answers.
+fn unanswered(outcome: &Outcome) -> Option<String> {
+    match outcome.lines.as_ref()? {
+        Err(error) => Some(error.to_string()),
+        Ok(done) if done.unanswered > 0 => {
+            let first = done.first.as_deref().unwrap_or_default();
+            Some(format!(
+                "{} requests got no answer: {first}",
+                done.unanswered
+            ))
+        }
+        Ok(done) if done.ended_early => Some("the run ended before the file did".to_owned()),
+        Ok(_) => None,
+    }
 }
 
 /// Runs a policy server until the process is asked to end.
@@ -272,14 +260,14 @@ fn policy_server(args: &ServerArgs) -> Result<(), Failure> {
     let files = config.files().map_err(super::env::ConfigError::from)?;
     let set = PolicySet::compile(&files, None).map_err(super::env::ConfigError::from)?;
     let listener = bind(args.listen, args.http.public)?;
-    let signals = Signals::listen()?;
+    let signals = starting::signals()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let routes = pdp::routes(set, args.policy.limit());
     let hosts = args.http.hosts();
     let server = Server::start(listener, routes, hosts, Limits::default(), runtime.handle())?;
-    complain(&format!(
+    say(&format!(
         "listening on http://{}/v1/data/gateway/decision",
         server.address()
     ));
@@ -288,9 +276,4 @@ fn policy_server(args: &ServerArgs) -> Result<(), Failure> {
     }
     runtime.block_on(server.stop(Duration::from_secs(2)));
     Ok(())
-}
-
-/// Standard error that is closed leaves nobody to tell.
-fn complain(message: &str) {
-    drop(writeln!(io::stderr(), "{message}"));
 }

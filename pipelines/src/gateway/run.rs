@@ -9,13 +9,10 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{
-    Health, Ledger, Monitor, Report, RunError, Running, Signals, StartError, TuningError,
-};
+use pipewright::{Health, Monitor, Running, Signals};
 use tokio::runtime::{self, Runtime};
 
 use super::{
-    audit::Tally,
     env::{Config, ConfigError, Env},
     flow::gateway::{self, Pipeline},
     lines::{self, Done, LinesError},
@@ -23,10 +20,12 @@ use super::{
     serve::{self, Door},
     summary::{self, Summary},
 };
-use crate::http::{BindError, Hosts, Limits, Server};
+use crate::{
+    ending::{DRAIN, Ended, Ending},
+    http::{BindError, Hosts, Limits, Server},
+    starting::{self, Refusal, Unstarted},
+};
 
-/// What is on its way when the process is asked to end has so long to get to its end.
-const DRAIN: Duration = Duration::from_secs(25);
 /// Connections whose answers are written have so long to take them.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -73,15 +72,26 @@ pub enum Failure {
         #[source]
         why: io::Error,
     },
-    /// The tuning file cannot be used.
-    #[error(transparent)]
-    Tuning(#[from] TuningError),
-    /// The system gives no thread, signal or socket.
+    /// The system gives no thread or socket.
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
     /// The pipeline cannot start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Unstarted(#[from] Unstarted),
+}
+
+impl Refusal for Failure {
+    fn is_rendered(&self) -> bool {
+        matches!(self, Self::Unstarted(error) if error.is_rendered())
+    }
+
+    fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Bind(_) => true,
+            Self::Open { .. } | Self::System(_) => false,
+            Self::Unstarted(error) => error.is_usage(),
+        }
+    }
 }
 
 /// What came out.
@@ -91,10 +101,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// What was done of a file of requests.
     pub lines: Option<Result<Done, LinesError>>,
-    /// What went wrong in the run itself, whatever was asked.
-    pub problems: Vec<String>,
-    /// The process was asked to end, and the run was not over in time.
-    pub is_late: bool,
+    /// How the run ended.
+    pub ending: Ending,
 }
 
 impl Outcome {
@@ -105,7 +113,7 @@ impl Outcome {
             Some(Ok(done)) => done.unanswered == 0 && !done.ended_early,
             Some(Err(_)) => false,
         };
-        self.problems.is_empty() && answered
+        self.ending.problems.is_empty() && answered
     }
 }
 
@@ -132,14 +140,9 @@ impl Settings {
             .thread_name("http")
             .enable_all()
             .build()?;
-        let mut pipeline = gateway::pipeline().tokio(runtime.handle().clone());
-        if let Some(path) = &self.tuning {
-            pipeline = pipeline.watch_tuning(path)?;
-        }
-        if let Some(workers) = self.workers {
-            pipeline = pipeline.workers(workers);
-        }
-        let run = pipeline.start(env.clone())?;
+        let pipeline = gateway::pipeline().tokio(runtime.handle().clone());
+        let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), self.workers)?;
+        let run = pipeline.start(env.clone()).map_err(Unstarted::from)?;
         let reloader = self.reloader(&env, tell)?;
         Ok(Gateway {
             env,
@@ -245,34 +248,18 @@ impl Gateway {
     }
 }
 
-type Ended = Result<Report<Pipeline>, Box<pipewright::Failed<Pipeline>>>;
-
 fn outcome(
     env: &Env,
     reloader: Option<Reloader>,
-    ended: Ended,
+    ended: Ended<Pipeline>,
     lines: Option<Result<Done, LinesError>>,
 ) -> Outcome {
-    let (report, error) = match ended {
-        Ok(report) => (report, None),
-        Err(failed) => (failed.report, Some(failed.error)),
-    };
+    let (ending, report) = Ending::of(ended);
     let reloads = reloader.as_ref().map(Reloader::seen).unwrap_or_default();
-    let notes = report.panics().iter();
-    let mut problems: Vec<_> = notes
-        .map(|note| format!("`{}` panicked: {}", note.stage, note.message))
-        .collect();
-    problems.extend(error.as_ref().map(ToString::to_string));
-    let ledger: Ledger = report.ledger();
-    if !ledger.is_balanced() {
-        problems.push("the ledger does not balance".to_owned());
-    }
-    let tally: Tally = env.tally();
     Outcome {
-        summary: Summary::of(tally, reloads, &report),
+        summary: Summary::of(env.tally(), reloads, &report),
+        ending,
         lines,
-        problems,
-        is_late: matches!(error, Some(RunError::Deadline { .. })),
     }
 }
 
@@ -329,7 +316,7 @@ pub fn as_server(
     ready: impl FnOnce(SocketAddr),
     tell: impl Fn(&str) + Send + 'static,
 ) -> Result<Outcome, Failure> {
-    let signals = Signals::listen()?;
+    let signals = starting::signals()?;
     let gateway = settings.start(tell)?;
     let server = gateway.serve(listener, hosts, limits)?;
     ready(server.address());

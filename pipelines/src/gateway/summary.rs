@@ -1,8 +1,8 @@
 //! What a run says: a table for people, one JSON object for programs, and how it is while it goes on.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use pipewright::{GuardMetrics, Health, Ledger, Metrics, Report, StageMetrics};
+use pipewright::{GuardMetrics, Health, Metrics, Report, StageMetrics};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     stages::{ask, lookup},
     types::By,
 };
-use crate::allocator;
+use crate::ending::Ending;
 
 /// What came out of a run.
 #[derive(Clone, Debug)]
@@ -22,12 +22,6 @@ pub struct Summary {
     pub tally: Tally,
     /// The policies' files.
     pub reloads: Reloads,
-    /// The run's own account of its items.
-    pub ledger: Ledger,
-    /// How the run was when it ended.
-    pub health: Health,
-    /// How long it took.
-    pub elapsed: Duration,
     /// What the remote decision point was asked.
     remote: Asked,
 }
@@ -69,53 +63,48 @@ impl Summary {
         Self {
             tally,
             reloads,
-            ledger: report.ledger(),
-            health: report.health().clone(),
-            elapsed: report.elapsed(),
             remote: Asked::of(report.metrics()),
         }
     }
 
     /// The object that `--json` prints.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, ending: &Ending) -> Value {
         let mut all = counts(&self.tally, &self.reloads);
-        all.extend([
-            ("allocator".to_owned(), allocator::to_json()),
-            ("elapsed_s".to_owned(), json!(self.elapsed.as_secs_f64())),
-            ("answers_per_s".to_owned(), json!(self.rate())),
-            ("ledger".to_owned(), ledger(&self.ledger)),
-            ("health".to_owned(), json!(self.health.to_string())),
-            ("remote".to_owned(), self.remote.to_json()),
-        ]);
-        Value::Object(all)
+        let rate = ending.rate(self.tally.answers);
+        all.insert("answers_per_s".to_owned(), json!(rate));
+        all.insert("remote".to_owned(), self.remote.to_json());
+        ending.add_to(Value::Object(all))
     }
 
-    fn rate(&self) -> f64 {
-        let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 {
-            self.tally.answers as f64 / seconds
-        } else {
-            0.0
+    /// The tables, with how long it took and the run's own account of its items.
+    pub fn text<'a>(&'a self, ending: &'a Ending) -> impl fmt::Display + 'a {
+        Text {
+            summary: self,
+            ending,
         }
     }
 }
 
-impl fmt::Display for Summary {
+struct Text<'s> {
+    summary: &'s Summary,
+    ending: &'s Ending,
+}
+
+impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Self { summary, ending } = self;
+        let Summary {
             tally,
             reloads,
-            ledger,
             remote,
-            ..
-        } = self;
+        } = summary;
         let answers = tally.answers;
-        let seconds = self.elapsed.as_secs_f64();
+        let seconds = ending.elapsed.as_secs_f64();
         let plural = if answers == 1 { "request" } else { "requests" };
         writeln!(
             f,
             "{answers} {plural} in {seconds:.3} s, {:.0} a second",
-            self.rate()
+            ending.rate(answers)
         )?;
         writeln!(f, "  {:<20} {:>12}", "allowed", tally.allowed)?;
         writeln!(f, "  {:<20} {:>12}", "denied", answers - tally.allowed)?;
@@ -151,23 +140,7 @@ impl fmt::Display for Summary {
                 "  audit: {audited} lines, {rotated} rotated, {failed} writes failed"
             )?;
         }
-        let word = if ledger.is_balanced() {
-            "balanced"
-        } else {
-            "NOT balanced"
-        };
-        writeln!(
-            f,
-            "ledger, {word}: {} received + {} created = {} delivered + {} filtered + {} failed + {} panicked + {} dropped + {} in flight",
-            ledger.received,
-            ledger.created,
-            ledger.delivered,
-            ledger.filtered,
-            ledger.failed,
-            ledger.panicked,
-            ledger.dropped,
-            ledger.in_flight,
-        )
+        write!(f, "{}", ending.ledger)
     }
 }
 
@@ -223,20 +196,6 @@ fn counts(tally: &Tally, reloads: &Reloads) -> Map<String, Value> {
     all.map(|(key, value)| (key.to_owned(), value))
         .into_iter()
         .collect()
-}
-
-fn ledger(ledger: &Ledger) -> Value {
-    json!({
-        "balanced": ledger.is_balanced(),
-        "received": ledger.received,
-        "created": ledger.created,
-        "delivered": ledger.delivered,
-        "filtered": ledger.filtered,
-        "failed": ledger.failed,
-        "panicked": ledger.panicked,
-        "dropped": ledger.dropped,
-        "in_flight": ledger.in_flight,
-    })
 }
 
 impl By {

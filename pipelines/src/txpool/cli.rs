@@ -1,23 +1,18 @@
 //! The command line of the pipeline.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::ValueEnum;
-use pipewright::Health;
 
 use super::{
     env::Env,
     feed::Input,
     generate::Generator,
     progress,
-    run::{Failure, Outcome, Settings},
+    run::{Outcome, Settings},
     summary::Summary,
 };
+use crate::telling::{Out, Told, error, fail, refuse};
 
 /// Decides which Ethereum transactions a node may keep, and checks every hash, sender and root on the way.
 ///
@@ -72,7 +67,7 @@ pub enum Order {
 pub fn run(args: &Args) -> ExitCode {
     let inputs = match inputs(args) {
         Ok(inputs) => inputs,
-        Err(message) => return fail(&message, 1),
+        Err(message) => return fail(&message),
     };
     let settings = Settings {
         order: args.order,
@@ -116,75 +111,35 @@ fn generated(args: &Args) -> Result<Input, String> {
 }
 
 fn report(args: &Args, outcome: &Outcome) -> ExitCode {
-    let summary = &outcome.summary;
+    let (summary, ending) = (&outcome.summary, &outcome.ending);
     let text = match args.json {
-        true => summary
-            .to_json(outcome.elapsed, &outcome.ledger, &outcome.health)
-            .to_string(),
-        false => summary.text(outcome.elapsed, &outcome.ledger).to_string(),
+        true => summary.to_json(ending).to_string(),
+        false => summary.text(ending).to_string(),
     };
-    for retuning in &outcome.retunings {
-        drop(writeln!(io::stderr(), "tuning: {retuning}"));
-    }
-    if let Health::Degraded(_) = outcome.health {
-        drop(writeln!(io::stderr(), "{}", outcome.health));
-    }
-    tell_faults(summary);
-    outcome
-        .problems
-        .iter()
-        .for_each(|problem| complain(problem));
-    match writeln!(io::stdout(), "{}", text.trim_end()) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format!("cannot write the summary: {error}"), 1)
-        }
-        _ if outcome.is_good() => ExitCode::SUCCESS,
-        _ if outcome.is_late => fail(&verdict(outcome), 4),
-        _ => fail(&verdict(outcome), 1),
-    }
+    let told = Told {
+        ending,
+        summary: text,
+        out: Out::Stdout,
+        notes: faults(summary),
+        is_good: outcome.is_good(),
+        reasons: reasons(summary),
+    };
+    told.report()
 }
 
-fn tell_faults(summary: &Summary) {
-    for fault in &summary.faults {
-        complain(fault);
-    }
+fn faults(summary: &Summary) -> Vec<String> {
+    let mut notes: Vec<_> = summary.faults.iter().map(|fault| error(fault)).collect();
     let more = summary.failed.saturating_sub(summary.faults.len() as u64);
     if more > 0 {
-        complain(&format!("and {more} more"));
+        notes.push(error(&format!("and {more} more")));
     }
+    notes
 }
 
-fn verdict(outcome: &Outcome) -> String {
-    let faults = match outcome.summary.failed {
-        0 => "the run failed".to_owned(),
-        1 => "the run failed: 1 fault in the input".to_owned(),
-        more => format!("the run failed: {more} faults in the input"),
-    };
-    if outcome.problems.is_empty() {
-        faults
-    } else {
-        format!("{faults}; the pipeline itself went wrong, and its counts are not complete")
+fn reasons(summary: &Summary) -> Vec<String> {
+    match summary.failed {
+        0 => Vec::new(),
+        1 => vec!["1 fault in the input".to_owned()],
+        more => vec![format!("{more} faults in the input")],
     }
-}
-
-/// Tells why there was no run.
-fn refuse(failure: &Failure) -> ExitCode {
-    let message = failure.to_string();
-    if failure.is_rendered() {
-        drop(writeln!(io::stderr(), "{}", message.trim_end()));
-    } else {
-        complain(&message);
-    }
-    ExitCode::from(if failure.is_usage() { 2 } else { 1 })
-}
-
-fn fail(message: &str, code: u8) -> ExitCode {
-    complain(message);
-    ExitCode::from(code)
-}
-
-/// Standard error that is closed leaves nobody to tell.
-fn complain(message: &str) {
-    drop(writeln!(io::stderr(), "error: {message}"));
 }

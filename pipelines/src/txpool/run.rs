@@ -1,16 +1,14 @@
 //! One run of the pipeline, from its environment to what came out.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use pipewright::{
-    Blueprint, Builder, Health, Ledger, Report, Retuning, RunError, Signals, StartError,
-    TuningError,
-};
+use pipewright::{Blueprint, Builder};
 
 use super::{cli::Order, env::Env, flow, progress, summary::Summary};
-
-/// What is on its way when the process is asked to end has so long to get to its end.
-const DRAIN: Duration = Duration::from_secs(25);
+use crate::{
+    ending::{DRAIN, Ending},
+    starting::{self, Unstarted},
+};
 
 /// How to run.
 #[derive(Debug)]
@@ -28,55 +26,8 @@ pub struct Settings {
 pub struct Outcome {
     /// The counts and the ranking.
     pub summary: Summary,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// The run's account of its items.
-    pub ledger: Ledger,
-    /// What went wrong in the run itself, whatever the input was: panics, and items that are not accounted for.
-    pub problems: Vec<String>,
-    /// How the run was when it ended.
-    pub health: Health,
-    /// What came of changes of the tuning file.
-    pub retunings: Vec<Retuning>,
-    /// The process was asked to end, and the run was not over in time.
-    pub is_late: bool,
-}
-
-/// Why there was no run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Failure {
-    /// The tuning file cannot be used.
-    #[error(transparent)]
-    Tuning(#[from] TuningError),
-    /// The signals that ask the process to end cannot be taken.
-    #[error("cannot take signals: {0}")]
-    Signals(#[from] std::io::Error),
-    /// The pipeline cannot start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
-
-impl Failure {
-    /// Whether the text is a report with places and snippets, which needs nothing around it.
-    pub fn is_rendered(&self) -> bool {
-        matches!(
-            self,
-            Self::Tuning(TuningError::Wrong(_))
-                | Self::Start(StartError::Tuning(TuningError::Wrong(_)))
-        )
-    }
-
-    /// Whether the command line or the environment is to blame.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Tuning(_) => true,
-            Self::Signals(_) => false,
-            Self::Start(error) => {
-                matches!(error, StartError::Number(_) | StartError::Tuning(_))
-            }
-        }
-    }
+    /// How the run ended.
+    pub ending: Ending,
 }
 
 impl Settings {
@@ -85,7 +36,7 @@ impl Settings {
     /// # Errors
     ///
     /// If the run cannot start. What goes wrong later is in the outcome.
-    pub fn run(&self, env: Env) -> Result<Outcome, Failure> {
+    pub fn run(&self, env: Env) -> Result<Outcome, Unstarted> {
         match self.order {
             Order::Keep => self.finish(flow::txpool::pipeline(), env),
             Order::Any => self.finish(flow::txpool_any::pipeline(), env),
@@ -95,31 +46,19 @@ impl Settings {
     /// Runs one of the two pipelines to its end.
     fn finish<P: Blueprint<Env = Env>>(
         &self,
-        mut pipeline: Builder<P>,
+        pipeline: Builder<P>,
         env: Env,
-    ) -> Result<Outcome, Failure> {
-        if let Some(path) = &self.tuning {
-            pipeline = pipeline.watch_tuning(path)?;
-        }
-        if let Some(workers) = self.workers {
-            pipeline = pipeline.workers(workers as usize);
-        }
+    ) -> Result<Outcome, Unstarted> {
+        let workers = self.workers.map(|workers| workers as usize);
+        let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), workers)?;
         let (size, tally) = (env.size(), env.tally.clone());
-        let signals = Signals::listen()?;
+        let signals = starting::signals()?;
         let run = pipeline.start(env)?;
         let ended = progress::during(size, &tally, || run.wait_for(&signals, DRAIN));
-        let (report, error) = match ended {
-            Ok(report) => (report, None),
-            Err(failed) => (failed.report, Some(failed.error)),
-        };
+        let (ending, _) = Ending::of(ended);
         Ok(Outcome {
             summary: tally.summary(),
-            elapsed: report.elapsed(),
-            ledger: report.ledger(),
-            health: report.health().clone(),
-            retunings: report.retunings().to_vec(),
-            is_late: matches!(error, Some(RunError::Deadline { .. })),
-            problems: problems(&report, error.map(|error| error.to_string())),
+            ending,
         })
     }
 }
@@ -127,23 +66,8 @@ impl Settings {
 impl Outcome {
     /// Whether the run did its work and the input is what it claims to be.
     pub fn is_good(&self) -> bool {
-        self.problems.is_empty() && self.summary.is_good()
+        self.ending.problems.is_empty() && self.summary.is_good()
     }
-}
-
-fn problems<P: Blueprint>(report: &Report<P>, error: Option<String>) -> Vec<String> {
-    let ledger = report.ledger();
-    let notes = report.panics().iter();
-    let mut problems: Vec<_> = notes
-        .map(|note| format!("`{}` panicked: {}", note.stage, note.message))
-        .collect();
-    let more = ledger.panicked.saturating_sub(problems.len() as u64);
-    if more > 0 {
-        problems.push(format!("and {more} more panics"));
-    }
-    // A panic that ended the run is already among the notes.
-    problems.extend(error.filter(|error| !problems.contains(error)));
-    problems
 }
 
 #[cfg(test)]
@@ -152,7 +76,7 @@ mod tests {
     use pipewright::pipeline;
 
     use super::*;
-    use crate::txpool::feed::Input;
+    use crate::{starting::Refusal, txpool::feed::Input};
 
     #[pipeline(env = Env)]
     mod fragile {
@@ -189,20 +113,14 @@ mod tests {
             outcome.expect("starts")
         };
         let fine = run(&["a", "b"]);
-        assert!(fine.is_good() && fine.problems.is_empty());
+        assert!(fine.is_good() && fine.ending.problems.is_empty());
         let broken = run(&["a", "bomb", "b"]);
         assert!(!broken.is_good());
-        assert_eq!(broken.ledger.panicked, 1);
+        assert_eq!(broken.ending.ledger.panicked, 1);
         assert!(
-            broken.problems.len() == 1 && broken.problems[0].starts_with("`handle` panicked: "),
+            broken.ending.problems[0].starts_with("`handle` panicked: "),
             "{:?}",
-            broken.problems
-        );
-        let many = run(&["bomb"; 100]).problems;
-        assert!(
-            many.last()
-                .is_some_and(|last| last.ends_with(" more panics")),
-            "{many:?}"
+            broken.ending.problems
         );
     }
 

@@ -1,13 +1,12 @@
 //! What a run says at its end: a table for people, one JSON object for programs.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use alloy_primitives::{Address, B256};
-use pipewright::{Health, Ledger};
 use serde_json::{Value, json};
 
 use super::types::{Kind, Scored};
-use crate::allocator;
+use crate::ending::Ending;
 
 /// What came out of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +74,9 @@ impl Summary {
         self.failed == 0 && agrees && self.roots_matched == self.blocks
     }
 
-    /// The object that `--json` prints; `ledger` is the run's own account of its items, `health` how it was when it ended.
-    pub fn to_json(&self, elapsed: Duration, ledger: &Ledger, health: &Health) -> Value {
-        json!({
-            "allocator": allocator::to_json(),
+    /// The object that `--json` prints.
+    pub fn to_json(&self, ending: &Ending) -> Value {
+        ending.add_to(json!({
             "blocks": self.blocks,
             "transactions": self.transactions,
             "hash_matched": self.hash_matched,
@@ -86,66 +84,34 @@ impl Summary {
             "roots_matched": self.roots_matched,
             "rejected": self.rejected,
             "by_kind": self.by_kind.iter().copied().collect::<BTreeMap<_, _>>(),
-            "elapsed_s": elapsed.as_secs_f64(),
-            "transactions_per_s": self.rate(elapsed),
-            "ledger": accounts(ledger),
-            "health": health.to_string(),
-        })
-    }
-
-    fn rate(&self, elapsed: Duration) -> f64 {
-        let seconds = elapsed.as_secs_f64();
-        if seconds > 0.0 {
-            self.transactions as f64 / seconds
-        } else {
-            0.0
-        }
+            "transactions_per_s": ending.rate(self.transactions),
+        }))
     }
 
     /// The tables, with how long it took and the run's own account of its items.
-    pub fn text<'a>(&'a self, elapsed: Duration, ledger: &'a Ledger) -> impl fmt::Display + 'a {
+    pub fn text<'a>(&'a self, ending: &'a Ending) -> impl fmt::Display + 'a {
         Text {
             summary: self,
-            elapsed,
-            ledger,
+            ending,
         }
     }
-}
-
-fn accounts(ledger: &Ledger) -> Value {
-    json!({
-        "balanced": ledger.is_balanced(),
-        "received": ledger.received,
-        "created": ledger.created,
-        "delivered": ledger.delivered,
-        "filtered": ledger.filtered,
-        "failed": ledger.failed,
-        "panicked": ledger.panicked,
-        "dropped": ledger.dropped,
-        "in_flight": ledger.in_flight,
-    })
 }
 
 struct Text<'s> {
     summary: &'s Summary,
-    elapsed: Duration,
-    ledger: &'s Ledger,
+    ending: &'s Ending,
 }
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            summary,
-            elapsed,
-            ledger,
-        } = self;
-        let rate = summary.rate(*elapsed);
+        let Self { summary, ending } = self;
+        let rate = ending.rate(summary.transactions);
         writeln!(
             f,
             "{} transactions of {} blocks in {:.3} s: {rate:.0} a second\n",
             summary.transactions,
             summary.blocks,
-            elapsed.as_secs_f64()
+            ending.elapsed.as_secs_f64()
         )?;
         checks(f, summary)?;
         let kept: u64 = summary.by_kind.iter().map(|(_, count)| count).sum();
@@ -164,7 +130,7 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "  {reason:<16} {count:>7}")?;
         }
         ranking(f, &summary.best)?;
-        write!(f, "\n{ledger}")
+        write!(f, "\n{}", ending.ledger)
     }
 }
 

@@ -52,11 +52,15 @@ fn pipeline(order: Order, workers: u32, env: Env) -> Outcome {
         tuning: None,
     };
     let outcome = settings.run(env).expect("starts");
-    assert_eq!(outcome.problems, Vec::<String>::new());
-    assert!(outcome.ledger.is_balanced(), "{}", outcome.ledger);
+    assert_eq!(outcome.ending.problems, Vec::<String>::new());
+    assert!(
+        outcome.ending.ledger.is_balanced(),
+        "{}",
+        outcome.ending.ledger
+    );
     let ends = outcome.summary.transactions + outcome.summary.roots_matched;
     let policy: u64 = outcome.summary.rejected.values().sum();
-    assert!(outcome.ledger.delivered >= ends && outcome.ledger.failed <= policy);
+    assert!(outcome.ending.ledger.delivered >= ends && outcome.ending.ledger.failed <= policy);
     outcome
 }
 

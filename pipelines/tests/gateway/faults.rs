@@ -121,8 +121,8 @@ fn a_policy_server_that_is_killed_is_stood_in_for_and_asked_again_when_it_is_bac
     });
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
-    assert_eq!(outcome.summary.ledger.received, asked);
-    assert_eq!(outcome.summary.ledger.dropped, 0);
+    assert_eq!(outcome.ending.ledger.received, asked);
+    assert_eq!(outcome.ending.ledger.dropped, 0);
 }
 
 #[test]
@@ -195,7 +195,7 @@ decision := {\"allow\": true, \"reason\": \"at last\"} if {
     }
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
-    assert!(outcome.summary.ledger.failed >= 3);
+    assert!(outcome.ending.ledger.failed >= 3);
 }
 
 fn audited(path: PathBuf) -> Option<AuditFile> {

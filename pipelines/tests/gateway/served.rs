@@ -59,7 +59,7 @@ fn a_request_is_answered_with_its_reason_and_the_second_time_from_the_cache() {
         (outcome.summary.tally.answers, outcome.summary.tally.allowed),
         (5, 3)
     );
-    assert_eq!(outcome.summary.ledger.received, 5);
+    assert_eq!(outcome.ending.ledger.received, 5);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
     drop(server);
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
-    let ledger = outcome.summary.ledger;
+    let ledger = outcome.ending.ledger;
     assert_eq!(
         (ledger.received, ledger.failed, ledger.dropped),
         (8, 7, 0),
@@ -223,7 +223,7 @@ fn clients_that_go_in_the_middle_take_nobody_with_them() {
     drop(server);
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
-    assert!(outcome.summary.ledger.received >= 50);
+    assert!(outcome.ending.ledger.received >= 50);
 }
 
 #[test]
