@@ -73,6 +73,7 @@ fn the_json_object_has_these_keys() {
         "rejected",
         "repeated",
         "services",
+        "unreadable_inputs",
         "unrouted",
     ];
     assert_eq!(keys, expect);
@@ -140,9 +141,15 @@ fn bad_lines_are_told_and_do_not_fail_the_run() {
 }
 
 #[test]
-fn a_file_that_is_not_there_fails_the_run_and_is_named() {
-    let output = events(&["--input", "no/such/file.log"], b"");
+fn a_file_that_is_not_there_fails_the_run_is_named_and_is_no_line() {
+    let output = events(&["--input", "no/such/file.log", "-", "--json"], b"hello\n");
     assert_eq!(output.status.code(), Some(1));
+    let object = json(&output);
+    assert_eq!(
+        (&object["lines"], &object["unreadable_inputs"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(object["rejected"], json!({"unknown_format": 1}));
     let told = text(&output.stderr);
     assert!(told.contains("no/such/file.log: cannot be read"), "{told}");
     assert!(

@@ -169,9 +169,10 @@ fn coordinate(shared: &Shared, from: &Mutex<Receiver<Raw>>) {
     loop {
         let next = lock(from).recv();
         let Ok(line) = next else { return };
+        let is_line = line.is_line();
         let prepared = prepare(line, &shared.env);
         let mut dispatcher = lock(&shared.dispatcher);
-        dispatcher.steps.results.lines += 1;
+        dispatcher.steps.results.lines += u64::from(is_line);
         match prepared {
             Ok(Some(event)) => dispatcher.dispatch(event),
             Ok(None) => dispatcher.steps.results.blank += 1,

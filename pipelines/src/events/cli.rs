@@ -241,7 +241,7 @@ fn rejects(summary: &Summary) -> Vec<String> {
     let rejects = &summary.rejects;
     let told = rejects.told.iter();
     let mut notes: Vec<_> = told.map(|told| format!("rejected: {told}")).collect();
-    let all: u64 = rejects.by_reason.values().sum();
+    let all = rejects.unreadable + rejects.by_reason.values().sum::<u64>();
     let more = all.saturating_sub(rejects.told.len() as u64);
     if more > 0 {
         notes.push(format!("rejected: and {more} more"));
@@ -251,10 +251,10 @@ fn rejects(summary: &Summary) -> Vec<String> {
 
 fn reasons(summary: &Summary) -> Vec<String> {
     let mut reasons = Vec::new();
-    if summary.rejects.failures > 0 {
+    if summary.rejects.unreadable > 0 {
         reasons.push(format!(
             "inputs that could not be read: {}",
-            summary.rejects.failures
+            summary.rejects.unreadable
         ));
     }
     if summary.missed() > 0 {

@@ -129,11 +129,6 @@ impl Reason {
             Self::ServiceClosed(_) => "service_closed",
         }
     }
-
-    /// Whether an input that was named could not be read, which fails the run; bad lines do not.
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Fault(Fault::Unreadable(_)))
-    }
 }
 
 /// As much of a line as a message shows.

@@ -224,14 +224,16 @@ fn summary<P: Blueprint>(
     services: Vec<Ended>,
 ) -> Summary {
     let stage = |name: &str| report.metrics().get(name);
+    let rejects = tally.seen();
+    let came = stage("parse").map_or(0, |parse| parse.received);
     Summary {
-        lines: stage("parse").map_or(0, |parse| parse.received),
+        lines: came.saturating_sub(rejects.unreadable),
         blank: stage("parse").map_or(0, |parse| parse.filtered),
         repeated: stage("dedup").map_or(0, |dedup| dedup.filtered),
         counts,
         unrouted,
         deliveries: stage("deliver").map_or(0, |deliver| deliver.received),
-        rejects: tally.seen(),
+        rejects,
         services,
     }
 }

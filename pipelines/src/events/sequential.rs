@@ -71,7 +71,7 @@ impl Steps {
 
     /// The event of a line; nothing if it was left out or rejected.
     pub fn event(&mut self, raw: Raw) -> Option<Arc<Event>> {
-        self.results.lines += 1;
+        self.results.lines += u64::from(raw.is_line());
         match self.read(raw) {
             Ok(event) => event,
             Err(reject) => {

@@ -78,7 +78,7 @@ impl Summary {
 
     /// Whether all inputs could be read, and nothing went wrong behind the queues.
     pub fn is_good(&self) -> bool {
-        self.rejects.failures == 0 && self.missed() == 0 && self.is_balanced()
+        self.rejects.unreadable == 0 && self.missed() == 0 && self.is_balanced()
     }
 
     /// How long events took to all services.
@@ -103,6 +103,7 @@ impl Summary {
             "by_format": by_name(&Format::ALL.map(Format::name), &self.counts.formats),
             "by_severity": by_name(&SEVERITIES.map(Severity::name), &self.counts.severities),
             "rejected": self.rejects.by_reason,
+            "unreadable_inputs": self.rejects.unreadable,
             "unrouted": self.unrouted,
             "deliveries": self.deliveries,
             "delivered": self.delivered(),
@@ -192,6 +193,10 @@ impl fmt::Display for Text<'_> {
         writeln!(f, "\nrejected {rejected:>19}")?;
         for (reason, count) in &summary.rejects.by_reason {
             row(f, reason, *count)?;
+        }
+        if summary.rejects.unreadable > 0 {
+            let inputs = summary.rejects.unreadable;
+            writeln!(f, "\ninputs that could not be read: {inputs}")?;
         }
         services(f, summary)?;
         write!(f, "\n{}", ending.ledger)

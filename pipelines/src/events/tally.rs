@@ -8,7 +8,7 @@ use std::{
 use pipewright::{Merge, sink};
 
 use super::{
-    reject::Reject,
+    reject::{Fault, Reason, Reject},
     types::{Event, Format, Kind, Severity},
 };
 
@@ -24,17 +24,19 @@ pub struct Tally(Mutex<Rejects>);
 pub struct Rejects {
     /// How many, by reason.
     pub by_reason: BTreeMap<&'static str, u64>,
-    /// The first of them, as they came.
+    /// Inputs that could not be read, or not to their end, which fails the run. They are none of those.
+    pub unreadable: u64,
+    /// The first of all these, as they came.
     pub told: Vec<String>,
-    /// How many of them fail the run.
-    pub failures: u64,
 }
 
 impl Tally {
     pub(super) fn reject(&self, reject: &Reject) {
         let mut rejects = self.rejects();
-        *rejects.by_reason.entry(reject.reason.code()).or_default() += 1;
-        rejects.failures += u64::from(reject.reason.is_failure());
+        match reject.reason {
+            Reason::Fault(Fault::Unreadable(_)) => rejects.unreadable += 1,
+            _ => *rejects.by_reason.entry(reject.reason.code()).or_default() += 1,
+        }
         if rejects.told.len() < TOLD {
             rejects.told.push(reject.to_string());
         }

@@ -165,6 +165,13 @@ pub struct Raw {
     pub text: Result<Bytes, Fault>,
 }
 
+impl Raw {
+    /// Whether it counts as a line that came; what says that an input cannot be read does not.
+    pub fn is_line(&self) -> bool {
+        !matches!(self.text, Err(Fault::Unreadable(_)))
+    }
+}
+
 /// A part of a text; an empty one stands for a field that is not there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
