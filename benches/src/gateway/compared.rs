@@ -9,7 +9,7 @@ use std::{
 };
 
 use pipewright_pipelines::gateway::{
-    cache::sample,
+    cache::{Cache, sample},
     policy::{WorkerEngine, input_json},
     types::Decision,
 };
@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 
 use super::{
     cache::{filled, key, order},
-    measure::{Case, Estimate, Measured, rounds},
+    link::{Filled, Link},
+    measure::{Case, Estimate, Measured, judged},
     policy::{Asked, complex, decide, noon, simple},
-    servers::{PolicyServer, Redis, RedisClient},
+    servers::{PolicyServer, Redis},
     table::{Table, ratio_of, time, time_of},
 };
 
@@ -46,7 +47,7 @@ fn text_of(decision: &Decision) -> String {
 ///
 /// # Errors
 ///
-/// If the Redis does not start, or breaks.
+/// If the Redis does not start, or breaks too often.
 ///
 /// # Panics
 ///
@@ -55,31 +56,31 @@ pub fn redis(times: usize, calls: usize) -> io::Result<Option<Compared>> {
     let Some(redis) = Redis::start()? else {
         return Ok(None);
     };
+    against(redis, times, calls, |_| None).map(Some)
+}
+
+/// `also` is called in turn with the others, and stands in no table.
+fn against(
+    redis: Redis,
+    times: usize,
+    calls: usize,
+    also: impl for<'a> FnOnce(&'a RefCell<Link<Filled<'_>>>) -> Option<Case<'a>>,
+) -> io::Result<Compared> {
     let (cache, keys) = filled(ENTRIES);
-    let mut client = redis.client()?;
     let value = text_of(&sample(true));
-    for key in &keys {
-        client.command(&["SET", key, &value, "EX", "3600"])?;
-    }
-    let now = Instant::now();
-    for n in (0..ENTRIES).step_by(97) {
-        let own = cache
-            .get(&keys[n], 1, now)
-            .map(|decision| text_of(&decision));
-        let theirs = client.command(&["GET", &keys[n]])?;
-        assert_eq!(own.as_deref().map(str::as_bytes), theirs, "{}", keys[n]);
-    }
-    assert_eq!(client.command(&["GET", &key(ENTRIES)])?, None);
+    let title = format!("Cache against {} on a Unix socket", redis.version);
+    let (keys, value) = (&keys[..], &*value);
+    let link = RefCell::new(Link::open(Filled { redis, keys, value })?);
+    equal(&cache, &mut link.borrow_mut(), keys)?;
     let random = order(ENTRIES, calls);
-    let client = RefCell::new(client);
     let lost = Cell::new(0_u64);
-    let mut cases = cases(&cache, &client, &keys, &random, &value, &lost);
-    let found = rounds(times, &mut cases);
+    let mut cases = cases(&cache, &link, keys, &random, value, &lost);
+    cases.extend(also(&link));
+    let found = judged(times, &mut cases, || link.borrow_mut().mend())?;
     drop(cases);
     assert_eq!(lost.get(), 0, "calls that got no answer");
-    let pairs = [(0, 1), (2, 3), (4, 5)];
-    let title = format!("Cache against {} on a Unix socket", redis.version);
-    let table = pairs_table(&title, &found, &pairs);
+    let mut table = pairs_table(&title, &found, &[(0, 1), (2, 3), (4, 5)]);
+    link.borrow().tell(&mut table);
     let p95 = found[0].percentile(95.0);
     let get = found[0].against(&found[1]);
     let claims = vec![
@@ -90,12 +91,34 @@ pub fn redis(times: usize, calls: usize) -> io::Result<Option<Compared>> {
         ),
         claim("a get takes a tenth of one of Redis at most", &get, 10.0),
     ];
-    Ok(Some(Compared { table, claims }))
+    Ok(Compared { table, claims })
+}
+
+/// Both caches give the same; looked at again if the connection breaks meanwhile.
+fn equal(cache: &Cache, link: &mut Link<Filled<'_>>, keys: &[Box<str>]) -> io::Result<()> {
+    let now = Instant::now();
+    loop {
+        for key in keys.iter().step_by(97) {
+            let own = cache.get(key, 1, now).map(|decision| text_of(&decision));
+            link.ask(|client| {
+                let theirs = client.command(&["GET", key])?;
+                assert_eq!(own.as_deref().map(str::as_bytes), theirs, "{key}");
+                Ok(())
+            });
+        }
+        link.ask(|client| {
+            assert_eq!(client.command(&["GET", &key(ENTRIES)])?, None);
+            Ok(())
+        });
+        if link.mend()? {
+            return Ok(());
+        }
+    }
 }
 
 fn cases<'a>(
-    cache: &'a pipewright_pipelines::gateway::cache::Cache,
-    client: &'a RefCell<RedisClient>,
+    cache: &'a Cache,
+    link: &'a RefCell<Link<Filled<'_>>>,
     keys: &'a [Box<str>],
     random: &'a [usize],
     value: &'a str,
@@ -105,17 +128,19 @@ fn cases<'a>(
     let lose = move |is_lost: bool| lost.set(lost.get() + u64::from(is_lost));
     let get = move |n: usize| lose(cache.get(&keys[random[n % calls]], 1, now).is_none());
     let ask = move |words: &[&str]| {
-        let mut client = client.borrow_mut();
-        let answer = client.command(words);
-        lose(!matches!(answer, Ok(Some(_))));
+        let mut link = link.borrow_mut();
+        let is_none = link.ask(|client| Ok(client.command(words)?.is_none()));
+        lose(is_none == Some(true));
     };
     let together = move |n: usize| {
-        let mut client = client.borrow_mut();
+        let mut link = link.borrow_mut();
         let at = |i: usize| &*keys[random[(n * TOGETHER + i) % calls]];
-        (0..TOGETHER).for_each(|i| client.push(&["GET", at(i)]));
-        let sent = client.send();
-        lose(sent.is_err());
-        (0..TOGETHER).for_each(|_| lose(!matches!(client.reply(), Ok(Some(_)))));
+        let none = link.ask(|client| {
+            (0..TOGETHER).for_each(|i| client.push(&["GET", at(i)]));
+            client.send()?;
+            (0..TOGETHER).try_fold(false, |none, _| Ok(none | client.reply()?.is_none()))
+        });
+        lose(none == Some(true));
     };
     // A Redis takes a hundred times as long; both have enough calls.
     let (few, batches) = (calls.div_ceil(20), calls.div_ceil(20 * TOGETHER));
@@ -159,7 +184,7 @@ fn cases<'a>(
 ///
 /// # Errors
 ///
-/// If the server does not start, or breaks.
+/// If the server does not start, or breaks too often.
 ///
 /// # Panics
 ///
@@ -173,19 +198,18 @@ pub fn policy_server(times: usize, calls: usize, own: &Path) -> io::Result<Vec<C
 
 fn one_policy(asked: &Asked, times: usize, calls: usize, own: &Path) -> io::Result<Compared> {
     let server = PolicyServer::start(&asked.folder, own)?;
-    let mut client = server.client()?;
+    let title = format!(
+        "Policies, {}, against a policy server: {}",
+        asked.name, server.version
+    );
+    let link = RefCell::new(Link::open(server)?);
     let questions: Vec<_> = asked
         .requests
         .iter()
         .map(|request| json!({"input": input_json(request, noon())}).to_string())
         .collect();
     let mut engine = WorkerEngine::default();
-    for (n, question) in questions.iter().enumerate() {
-        let answer: Value = serde_json::from_slice(client.ask(question)?)?;
-        let own = decide(&mut engine, asked, n);
-        assert_eq!(answer["result"]["allow"], own, "{question}: {answer}");
-    }
-    let lost = Cell::new(0_u64);
+    same(&mut engine, &mut link.borrow_mut(), asked, &questions)?;
     let few = calls.div_ceil(4);
     let mut cases = [
         Case::new(
@@ -201,18 +225,16 @@ fn one_policy(asked: &Asked, times: usize, calls: usize, own: &Path) -> io::Resu
             few,
             || (),
             |n| {
-                let answer = client.ask(&questions[n % questions.len()]);
-                lost.set(lost.get() + u64::from(answer.is_err()));
+                let question = &questions[n % questions.len()];
+                let mut link = link.borrow_mut();
+                link.ask(|client| client.ask(question).map(drop));
             },
         ),
     ];
-    let found = rounds(times, &mut cases);
+    let found = judged(times, &mut cases, || link.borrow_mut().mend())?;
     drop(cases);
-    assert_eq!(lost.get(), 0, "questions that got no answer");
-    let title = format!(
-        "Policies, {}, against a policy server: {}",
-        asked.name, server.version
-    );
+    let mut table = pairs_table(&title, &found, &[(0, 1)]);
+    link.borrow().tell(&mut table);
     let ratio = found[0].against(&found[1]);
     let claim = claim(
         &format!(
@@ -223,9 +245,31 @@ fn one_policy(asked: &Asked, times: usize, calls: usize, own: &Path) -> io::Resu
         4.0,
     );
     Ok(Compared {
-        table: pairs_table(&title, &found, &[(0, 1)]),
+        table,
         claims: vec![claim],
     })
+}
+
+/// The engine and the server decide the same; looked at again if the connection breaks meanwhile.
+fn same(
+    engine: &mut WorkerEngine,
+    link: &mut Link<PolicyServer>,
+    asked: &Asked,
+    questions: &[String],
+) -> io::Result<()> {
+    loop {
+        for (n, question) in questions.iter().enumerate() {
+            let own = decide(engine, asked, n);
+            link.ask(|client| {
+                let answer: Value = serde_json::from_slice(client.ask(question)?)?;
+                assert_eq!(answer["result"]["allow"], own, "{question}: {answer}");
+                Ok(())
+            });
+        }
+        if link.mend()? {
+            return Ok(());
+        }
+    }
 }
 
 fn claim(words: &str, ratio: &Estimate, bar: f64) -> (String, String, Option<bool>) {
@@ -262,4 +306,64 @@ fn pairs_table(title: &str, found: &[Measured], pairs: &[(usize, usize)]) -> Tab
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::gateway::link::MOST;
+
+    /// A comparison whose Redis is killed at these of the times at which it is looked at; nothing, said loudly, without a Redis.
+    fn killed(at: fn(usize) -> bool) -> Option<io::Result<Compared>> {
+        let Some(redis) = Redis::start().expect("it starts") else {
+            // Not by `eprintln!`, which says nothing in a test that passes.
+            let told = writeln!(
+                io::stderr(),
+                "SKIPPED: there is no `redis-server`; apt-get install redis-server"
+            );
+            told.expect("standard error");
+            return None;
+        };
+        let mut looked = 0;
+        Some(against(redis, 6, 200, |link| {
+            let kill = move |_| {
+                looked += 1;
+                if at(looked) {
+                    link.borrow_mut().remote.redis.kill();
+                }
+            };
+            Some(Case::new("kill", 1, || (), kill))
+        }))
+    }
+
+    #[test]
+    fn a_redis_that_is_killed_is_started_again_and_its_round_is_made_again() {
+        // Each round looks twice, and every other one before all else: in the second one, and in the one that is made instead.
+        let Some(found) = killed(|time| [3, 5].contains(&time)) else {
+            return;
+        };
+        let text = found.expect("twice is not too often").table.markdown();
+        let told = text.matches("The server was started again, and the round was made again.");
+        assert_eq!(told.count(), 2, "{text}");
+        assert!(text.contains("The connection to Redis "), "{text}");
+        assert!(
+            !text.contains("too few rounds"),
+            "all six rounds count: {text}"
+        );
+    }
+
+    #[test]
+    fn a_redis_that_is_killed_again_and_again_ends_the_comparison() {
+        let Some(found) = killed(|_| true) else {
+            return;
+        };
+        let error = found.expect_err("it never holds").to_string();
+        let expect = format!(" broke {} times, at last because of: ", MOST + 1);
+        assert!(
+            error.contains(&expect) && error.contains("help: "),
+            "{error}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Rounds: contenders take turns, and what each took in each round is kept.
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::Barrier,
     thread,
@@ -158,34 +159,65 @@ pub struct Estimate {
 
 /// Runs the cases so many rounds, after one that is not counted.
 pub fn rounds(rounds: usize, cases: &mut [Case<'_>]) -> Vec<Measured> {
-    let mut all: Vec<_> = cases
-        .iter()
-        .map(|case| Measured {
-            name: case.name.clone(),
-            ns: Vec::with_capacity(rounds),
-            calls: histogram(),
-        })
-        .collect();
-    for round in 0..=rounds {
-        for at in 0..cases.len() {
-            // Every other round goes backwards, so that none always follows the same one.
-            let at = if round % 2 == 0 {
-                at
-            } else {
-                cases.len() - 1 - at
-            };
-            let ns = (cases[at].run)(None);
-            if round == 0 {
-                continue;
-            }
-            all[at].ns.push(ns);
-            (cases[at].run)(Some(&mut all[at].calls));
-        }
-    }
+    let Ok(all) = judged(rounds, cases, || Ok::<_, Infallible>(true));
     all
 }
 
+/// Runs the cases so many rounds; after each of them `is_good` says whether it counts, and if it does not, it is made again.
+///
+/// # Errors
+///
+/// That of `is_good`, which ends it.
+pub fn judged<E>(
+    rounds: usize,
+    cases: &mut [Case<'_>],
+    mut is_good: impl FnMut() -> Result<bool, E>,
+) -> Result<Vec<Measured>, E> {
+    let mut all: Vec<_> = cases.iter().map(Measured::nothing).collect();
+    for round in 0..=rounds {
+        let found = loop {
+            let found = one_round(round, cases);
+            if is_good()? {
+                break found;
+            }
+        };
+        if round == 0 {
+            continue;
+        }
+        for (all, (ns, calls)) in all.iter_mut().zip(found) {
+            all.ns.push(ns);
+            // All have the same bounds.
+            all.calls.add(calls).expect("the same bounds");
+        }
+    }
+    Ok(all)
+}
+
+/// What each case took on average, and what its single calls took.
+fn one_round(round: usize, cases: &mut [Case<'_>]) -> Vec<(f64, Histogram<u64>)> {
+    let mut found: Vec<_> = cases.iter().map(|_| (0.0, histogram())).collect();
+    for at in 0..cases.len() {
+        // Every other round goes backwards, so that none always follows the same one.
+        let at = if round.is_multiple_of(2) {
+            at
+        } else {
+            cases.len() - 1 - at
+        };
+        found[at].0 = (cases[at].run)(None);
+        (cases[at].run)(Some(&mut found[at].1));
+    }
+    found
+}
+
 impl Measured {
+    fn nothing(case: &Case<'_>) -> Self {
+        Self {
+            name: case.name.clone(),
+            ns: Vec::new(),
+            calls: histogram(),
+        }
+    }
+
     /// What a call takes on average, in nanoseconds.
     pub fn per_call(&self) -> Estimate {
         estimate(&self.ns)
@@ -227,6 +259,8 @@ impl Estimate {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -259,11 +293,32 @@ mod tests {
         let found = rounds(3, &mut cases);
         drop(cases);
         assert_eq!((found[0].ns.len(), found[0].calls.len()), (3, 30));
-        assert_eq!((calls, prepared), (7 * 45, 7));
+        assert_eq!((calls, prepared), (8 * 45, 8));
         let threads = rounds(
             2,
             &mut [Case::threads("threads", 3, 5, |n| n, |own, n| *own += n)],
         );
         assert_eq!(threads[0].calls.len(), 30);
+    }
+
+    #[test]
+    fn a_round_that_does_not_count_is_made_again() {
+        let (calls, mut judged_so_far) = (Cell::new(0), 0);
+        let mut cases = [Case::new(
+            "count",
+            10,
+            || (),
+            |_| calls.set(calls.get() + 1),
+        )];
+        let found = judged(3, &mut cases, || {
+            judged_so_far += 1;
+            // The one that is not counted, and two of the others, are bad the first time.
+            Ok::<_, Infallible>(![1, 3, 5].contains(&judged_so_far))
+        });
+        let Ok(found) = found;
+        assert_eq!((found[0].ns.len(), found[0].calls.len()), (3, 30));
+        assert_eq!((judged_so_far, calls.get()), (7, 7 * 20));
+        let ended = judged(3, &mut cases, || Err("broken"));
+        assert_eq!(ended.map(|_| ()), Err("broken"));
     }
 }

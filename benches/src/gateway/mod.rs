@@ -9,6 +9,7 @@
 
 pub mod cache;
 pub mod compared;
+pub mod link;
 pub mod measure;
 pub mod memory;
 pub mod policy;

@@ -13,16 +13,24 @@ use std::{
 
 /// A server that does not answer after so long is not there.
 const START: Duration = Duration::from_secs(30);
+/// A server that was there and is silent for so long has gone.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A process that ends with this.
 #[derive(Debug)]
 struct Owned(Child);
 
-impl Drop for Owned {
-    fn drop(&mut self) {
+impl Owned {
+    fn kill(&mut self) {
         // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -37,7 +45,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// A Redis on a Unix socket, without anything that writes to the disk.
 #[derive(Debug)]
 pub struct Redis {
-    _process: Owned,
+    process: Owned,
+    program: PathBuf,
     folder: tempfile::TempDir,
     /// What it calls itself.
     pub version: String,
@@ -60,6 +69,17 @@ impl Redis {
             .find_map(|word| word.strip_prefix("v="));
         let version = version.unwrap_or("of an unknown version").to_owned();
         let folder = tempfile::tempdir()?;
+        let redis = Self {
+            process: Self::spawn(&program, folder.path())?,
+            program,
+            folder,
+            version: format!("Redis {version}"),
+        };
+        redis.wait()?;
+        Ok(Some(redis))
+    }
+
+    fn spawn(program: &Path, folder: &Path) -> io::Result<Owned> {
         let process = Command::new(program)
             .args([
                 "--port",
@@ -72,19 +92,33 @@ impl Redis {
                 "no",
             ])
             .arg("--unixsocket")
-            .arg(folder.path().join("redis.sock"))
+            .arg(folder.join("redis.sock"))
             .arg("--dir")
-            .arg(folder.path())
+            .arg(folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let redis = Self {
-            _process: Owned(process),
-            folder,
-            version: format!("Redis {version}"),
-        };
-        wait_for(|| redis.client()?.command(&["PING"]).map(drop))?;
-        Ok(Some(redis))
+        Ok(Owned(process))
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        wait_for(|| self.client()?.command(&["PING"]).map(drop))
+    }
+
+    /// Kills it, as a system that runs out of memory does. All that it held is gone.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again in the place of the one before, empty.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.kill();
+        self.process = Self::spawn(&self.program, self.folder.path())?;
+        self.wait()
     }
 
     /// A connection to it.
@@ -94,6 +128,8 @@ impl Redis {
     /// If it takes none.
     pub fn client(&self) -> io::Result<RedisClient> {
         let stream = UnixStream::connect(self.folder.path().join("redis.sock"))?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(ANSWER))?;
         Ok(RedisClient {
             out: stream.try_clone()?,
             back: BufReader::new(stream),
@@ -175,7 +211,8 @@ impl RedisClient {
 /// A policy server.
 #[derive(Debug)]
 pub struct PolicyServer {
-    _process: Owned,
+    process: Owned,
+    command: Command,
     address: SocketAddr,
     /// What it is.
     pub version: String,
@@ -213,17 +250,35 @@ impl PolicyServer {
                 )
             }
         };
-        let process = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let server = Self {
-            _process: Owned(process),
+            process: Owned(command.spawn()?),
+            command,
             address,
             version,
         };
-        wait_for(|| server.client()?.ask("{\"input\":{}}").map(drop))?;
+        server.wait()?;
         Ok(server)
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        wait_for(|| self.client()?.ask("{\"input\":{}}").map(drop))
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again at the address of the one before.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.kill();
+        self.process = Owned(self.command.spawn()?);
+        self.wait()
     }
 
     /// A connection to it.
@@ -234,6 +289,8 @@ impl PolicyServer {
     pub fn client(&self) -> io::Result<PolicyClient> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(ANSWER))?;
         Ok(PolicyClient {
             out: stream.try_clone()?,
             back: BufReader::new(stream),

@@ -10,6 +10,7 @@ pub struct Table {
     title: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
+    notes: Vec<String>,
 }
 
 impl Table {
@@ -19,6 +20,7 @@ impl Table {
             title: title.to_owned(),
             head: head.iter().copied().map(str::to_owned).collect(),
             rows: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -50,6 +52,11 @@ impl Table {
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    /// Adds a sentence that stands below the rows.
+    pub fn note(&mut self, sentence: &str) {
+        self.notes.push(sentence.to_owned());
     }
 
     /// In Markdown, its columns aligned.
@@ -84,6 +91,10 @@ impl Table {
         for row in &self.rows {
             text.push_str(&line(row));
             text.push('\n');
+        }
+        for note in &self.notes {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n{note}\n");
         }
         text
     }
@@ -142,6 +153,9 @@ mod tests {
         table.row(["a long name".to_owned(), time(12_345.0)]);
         let expect = "### Title\n\n|             |    time |\n| ----------- | ------- |\n| get         |   41 ns |\n| a long name | 12.3 us |\n";
         assert_eq!(table.markdown(), expect);
+        table.note("One.");
+        table.note("Two.");
+        assert_eq!(table.markdown(), format!("{expect}\nOne.\n\nTwo.\n"));
     }
 
     #[test]
