@@ -42,12 +42,15 @@ pub struct Limits {
     pub connections: usize,
 }
 
+/// How long clients may take if nothing else is said: 10 s.
+pub const CLIENT: Duration = Duration::from_secs(10);
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 64 * 1024,
             head_bytes: 16 * 1024,
-            client: Duration::from_secs(10),
+            client: CLIENT,
             answer: Duration::from_secs(30),
             connections: 1024,
         }

@@ -178,6 +178,7 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     check(&["--config", "no/such/file.ron"]);
     check(&["--tuning", "no/such/file.ron", "--generate", "1"]);
     check(&["--tcp", "nowhere"]);
+    check(&["--client-ms", "0"]);
     check(&["--tcp", "0.0.0.0:0"]);
     check(&["--nonsense"]);
 }

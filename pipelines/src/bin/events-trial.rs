@@ -20,16 +20,19 @@ use pipewright_bench::{
     protocol::Request,
     trial::{About, Probe, Stamp, Subject, Trials},
 };
-use pipewright_pipelines::events::{
-    baseline::{self, System},
-    feed::Feed,
-    generate::Generator,
-    lines,
-    outlet::digest,
-    run::Settings,
-    service::{self, Overflow, Sink},
-    target::{Missed, Target},
-    types::{Event, Origin, Raw},
+use pipewright_pipelines::{
+    events::{
+        baseline::{self, System},
+        feed::Feed,
+        generate::Generator,
+        lines,
+        outlet::digest,
+        run::Settings,
+        service::{self, Overflow, Sink},
+        target::{Missed, Target},
+        types::{Event, Origin, Raw},
+    },
+    http,
 };
 
 use stamps::Stamps;
@@ -120,6 +123,7 @@ impl<S: Start> Subject for Trial<S> {
                 most: lines::MOST,
             },
             entrances: Vec::new(),
+            client: http::CLIENT,
             services,
             overflow: Overflow::Block,
             queue: service::QUEUE,

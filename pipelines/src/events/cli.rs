@@ -11,7 +11,10 @@ use super::{
     service::{self, Overflow, QUEUE, Service, Sink},
     summary::Summary,
 };
-use crate::telling::{Out, Told, fail_usage, refuse};
+use crate::{
+    http::CLIENT,
+    telling::{Out, Told, fail_usage, refuse},
+};
 
 /// Routes events to the services that subscribe to them.
 ///
@@ -48,6 +51,10 @@ pub struct Args {
     /// A name by which HTTP requests may ask for this server, besides its address and `localhost`
     #[arg(long, num_args = 1.., value_name = "NAME", requires = "http")]
     allow_host: Vec<String>,
+
+    /// Milliseconds that a client may take for a line, or for the head or the body of a request; then it is let go
+    #[arg(long, default_value_t = CLIENT.as_millis() as u64, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    client_ms: u64,
 
     /// Listen at addresses that other machines reach, too; who reaches them may send events
     #[arg(long)]
@@ -137,6 +144,7 @@ fn settings(args: &Args) -> Result<Settings, String> {
             most: args.max_line as usize,
         },
         entrances: entrances(args)?,
+        client: Duration::from_millis(args.client_ms),
         services: services(args)?,
         overflow: Overflow::Block,
         queue: args.queue,

@@ -24,8 +24,6 @@ use crate::http::{BindError, Hosts, Server};
 
 /// Clients that may be connected to all sockets together.
 pub const CLIENTS: usize = 256;
-/// How long a client may take for a line, from its first byte on.
-pub const LINE_TIME: Duration = Duration::from_secs(10);
 /// Who finds the input full looks again after this time.
 const FULL: Duration = Duration::from_millis(1);
 
@@ -81,7 +79,7 @@ pub struct Entrances {
 }
 
 impl Entrances {
-    /// Begins to listen; lines may have so many bytes.
+    /// Begins to listen; lines may have so many bytes, and clients so much time for each, or for the head or the body of a request.
     ///
     /// # Errors
     ///
@@ -89,6 +87,7 @@ impl Entrances {
     pub fn open(
         entrances: &[Entrance],
         most: usize,
+        client: Duration,
         input: &Input<Raw>,
     ) -> Result<Self, EntranceError> {
         let mut all = Self {
@@ -106,7 +105,7 @@ impl Entrances {
             .thread_name("entrance")
             .build()
             .map_err(EntranceError::Runtime)?;
-        let gate = Arc::new(Gate::new(input.clone(), most));
+        let gate = Arc::new(Gate::new(input.clone(), most, client));
         for entrance in entrances {
             let gate = Arc::clone(&gate);
             match entrance {
@@ -159,6 +158,8 @@ impl Drop for Entrances {
 pub(super) struct Gate {
     input: Input<Raw>,
     most: usize,
+    /// How long a client may take.
+    client: Duration,
     clients: Arc<tokio::sync::Semaphore>,
 }
 
@@ -167,10 +168,11 @@ pub(super) struct Gate {
 pub(super) struct Closed;
 
 impl Gate {
-    fn new(input: Input<Raw>, most: usize) -> Self {
+    fn new(input: Input<Raw>, most: usize, client: Duration) -> Self {
         Self {
             input,
             most,
+            client,
             clients: Arc::new(tokio::sync::Semaphore::new(CLIENTS)),
         }
     }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub feed: Feed,
     /// What is sent to the pipeline; with any of it, or with files that are followed, it goes on until it is asked to end.
     pub entrances: Vec<Entrance>,
+    /// How long a client may take for a line, from its first byte on, or for the head or the body of a request.
+    pub client: Duration,
     /// Who gets what.
     pub services: Vec<Service>,
     /// What becomes of an event for a service that is full and does not say so itself.
@@ -123,9 +125,14 @@ impl Settings {
         let (stdin, inputs) = inputs.partition(|input| matches!(input, Input::Stdin));
         self.feed.inputs = inputs;
         entrances.extend(stdin.iter().map(|_: &Input| Entrance::Stdin));
-        let most = self.feed.most;
+        let (most, client) = (self.feed.most, self.client);
         let mut started = self.start(flow::events_live::pipeline())?;
-        started.entrances = Some(Entrances::open(&entrances, most, &started.run.input())?);
+        started.entrances = Some(Entrances::open(
+            &entrances,
+            most,
+            client,
+            &started.run.input(),
+        )?);
         Ok(started)
     }
 

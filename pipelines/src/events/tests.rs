@@ -33,6 +33,7 @@ pub(super) fn settings(inputs: Vec<Input>, services: Vec<Service>) -> Settings {
             most: lines::MOST,
         },
         entrances: Vec::new(),
+        client: crate::http::CLIENT,
         services,
         overflow: Overflow::Block,
         queue: 256,

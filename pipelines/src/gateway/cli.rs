@@ -13,7 +13,7 @@ use super::{
     run::{self, Failure, Outcome, Paths, Settings},
 };
 use crate::{
-    http::{Hosts, Limits, Server, bind},
+    http::{CLIENT, Hosts, Limits, Server, bind},
     starting,
     telling::{Out, Told, error, refuse, say},
 };
@@ -112,6 +112,10 @@ struct HttpArgs {
     /// Answer to this name, too, besides addresses and `localhost`
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+
+    /// Milliseconds that a client may take to send a head, to send a body, or to take a part of the answer; then it is let go
+    #[arg(long, value_name = "N", default_value_t = CLIENT.as_millis() as u64, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    client_ms: u64,
 }
 
 /// Answers questions about policies over HTTP, as `opa run --server` does: `POST /v1/data/gateway/decision`.
@@ -137,6 +141,13 @@ impl PolicyArgs {
 impl HttpArgs {
     fn hosts(&self) -> Hosts {
         Hosts::allow(self.allow_host.iter().cloned())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            client: Duration::from_millis(self.client_ms),
+            ..Limits::default()
+        }
     }
 }
 
@@ -194,7 +205,7 @@ pub fn run(args: &Args) -> ExitCode {
                 .and_then(|listener| {
                     let ready =
                         |address| say(&format!("listening on http://{address}/v1/authorize"));
-                    let limits = Limits::default();
+                    let limits = args.http.limits();
                     run::as_server(&settings, listener, args.http.hosts(), limits, ready, tell)
                 })
         }
@@ -266,7 +277,8 @@ fn policy_server(args: &ServerArgs) -> Result<(), Failure> {
         .build()?;
     let routes = pdp::routes(set, args.policy.limit());
     let hosts = args.http.hosts();
-    let server = Server::start(listener, routes, hosts, Limits::default(), runtime.handle())?;
+    let limits = args.http.limits();
+    let server = Server::start(listener, routes, hosts, limits, runtime.handle())?;
     say(&format!(
         "listening on http://{}/v1/data/gateway/decision",
         server.address()

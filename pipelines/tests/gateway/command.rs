@@ -204,6 +204,11 @@ fn what_is_typed_wrongly_is_told_with_what_to_type() {
     );
     check(&["--listen", "localhost"], 2, "invalid value");
     check(
+        &["--listen", "127.0.0.1:0", "--client-ms", "0"],
+        2,
+        "0 is not in 1..=600000",
+    );
+    check(
         &["--requests", "-", "--workers", "0"],
         2,
         "0 is not in 1..=64",

@@ -47,15 +47,16 @@ pub(super) fn begin(
     gate: Arc<Gate>,
 ) -> Result<Server, EntranceError> {
     let listener = http::bind(address, public)?;
+    let limits = Limits {
+        body_bytes: BODY,
+        client: gate.client,
+        ..Limits::default()
+    };
     let source = format!("http {address}").into();
     let router = Router::new()
         .route("/v1/events", post(take))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Taker { gate, source });
-    let limits = Limits {
-        body_bytes: BODY,
-        ..Limits::default()
-    };
     Server::start(listener, router, hosts, limits, runtime.handle())
         .map_err(|error| EntranceError::Bind(address.to_string(), error))
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{CLIENTS, Closed, EntranceError, Gate, LINE_TIME, name_of};
+use super::{CLIENTS, Closed, EntranceError, Gate, name_of};
 use crate::events::{feed::raw, lines::Lines, reject::Fault};
 
 /// Bytes that are read at once.
@@ -131,7 +131,7 @@ async fn read(
     let mut begun = Instant::now();
     loop {
         let came = if lines.is_inside() {
-            match timeout_at((begun + LINE_TIME).into(), stream.read(&mut chunk)).await {
+            match timeout_at((begun + gate.client).into(), stream.read(&mut chunk)).await {
                 Ok(came) => came,
                 Err(_) => return cut_off(&gate, &source, lines, "its end took too long").await,
             }
@@ -233,7 +233,7 @@ mod tests {
     /// What comes of a client; time passes as soon as everybody waits.
     fn check(client: Client, expect: &[&str]) {
         let run = kept::pipeline().workers(1).start(()).expect("starts");
-        let gate = Arc::new(Gate::new(run.input(), 100));
+        let gate = Arc::new(Gate::new(run.input(), 100, crate::http::CLIENT));
         let seat = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
