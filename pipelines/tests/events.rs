@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -177,6 +178,7 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     check(&["--overflow", "wait"]);
     check(&["--config", "no/such/file.ron"]);
     check(&["--tuning", "no/such/file.ron", "--generate", "1"]);
+    check(&["--out", "/dev/null/folder", "--generate", "1"]);
     check(&["--tcp", "nowhere"]);
     check(&["--client-ms", "0"]);
     check(&["--tcp", "0.0.0.0:0"]);
@@ -192,7 +194,8 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
         (name: "trouble", filter: (severity: warning), overflow: reject, queue: 100000),
     ])"#;
     std::fs::write(&config, services).expect("writes");
-    let (config, out) = (config.to_string_lossy(), folder.path().to_string_lossy());
+    let made = folder.path().join("not/there/yet");
+    let (config, out) = (config.to_string_lossy(), made.to_string_lossy());
     let args = [
         "--generate",
         "1000",
@@ -206,7 +209,7 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let object = json(&output);
     for name in ["tools", "trouble"] {
-        let written = std::fs::read_to_string(folder.path().join(format!("{name}.ndjson")));
+        let written = std::fs::read_to_string(made.join(format!("{name}.ndjson")));
         let written = written.expect("it is written");
         let lines: Vec<Value> = written
             .lines()
@@ -271,6 +274,8 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     let log = folder.path().join("log");
     std::fs::write(&log, format!("{GOOD}\n")).expect("writes");
     let (path, out) = (log.to_string_lossy(), folder.path().to_string_lossy());
+    let socket = folder.path().join("socket");
+    let unix = socket.to_string_lossy();
     let (mut daemon, told) = Daemon::start(&[
         "--input",
         &path,
@@ -278,6 +283,8 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
         "--follow",
         "--tcp",
         "127.0.0.1:0",
+        "--unix",
+        &unix,
         "--window",
         "0",
         "--services",
@@ -298,12 +305,16 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     let stdin = daemon.0.stdin.as_mut().expect("piped");
     writeln!(stdin, "{GOOD}").expect("sends");
     wait_for_lines(&audit, 5);
+    assert!(told.contains(&format!("listening at {unix}")), "{told:?}");
+    let mut client = UnixStream::connect(&socket).expect("listens");
+    writeln!(client, "{GOOD}").expect("sends");
+    wait_for_lines(&audit, 6);
     let output = daemon.ended();
     assert_eq!(output.status.code(), Some(0));
     let object = json(&output);
     assert_eq!(
         (&object["events"], &object["delivered"]),
-        (&json!(5), &json!(5))
+        (&json!(6), &json!(6))
     );
     assert_eq!(object["ledger"]["dropped"], 0);
 }

@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "services")]
     config: Option<PathBuf>,
 
-    /// Write what services without a sink of their own get to `DIR/NAME.ndjson`
+    /// Write what services without a sink of their own get to `DIR/NAME.ndjson`; the folder is made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -218,6 +218,8 @@ fn services(args: &Args) -> Result<Vec<Service>, String> {
         None => service::examples(args.services as usize),
     };
     if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
         for service in &mut services {
             if matches!(service.sink, Sink::Count) {
                 service.sink = Sink::File(folder.join(format!("{}.ndjson", service.name)));

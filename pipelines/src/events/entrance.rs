@@ -133,6 +133,11 @@ impl Entrances {
         Ok(all)
     }
 
+    /// Where it listens by Unix sockets.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.sockets.iter().filter_map(Socket::path)
+    }
+
     /// Where it listens by TCP, and then by HTTP: the system chooses the port where it is 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let sockets = self.sockets.iter().filter_map(Socket::address);

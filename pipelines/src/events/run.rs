@@ -197,6 +197,9 @@ impl<P: Blueprint> Started<P> {
         for address in self.entrances.iter().flat_map(Entrances::addresses) {
             drop(writeln!(out, "listening at {address}"));
         }
+        for path in self.entrances.iter().flat_map(Entrances::paths) {
+            drop(writeln!(out, "listening at {}", path.display()));
+        }
         drop(writeln!(out, "ready"));
     }
 

@@ -51,7 +51,11 @@ impl Append {
     ///
     /// If that cannot be.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let file = opened.map_err(|error| {
+            let message = format!("cannot open {}: {error}", path.display());
+            io::Error::new(error.kind(), message)
+        })?;
         Ok(Self {
             length: file.metadata()?.len(),
             file,

@@ -39,6 +39,13 @@ impl Socket {
             Self::Unix(_) => None,
         }
     }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(path) => Some(path),
+        }
+    }
 }
 
 impl Drop for Socket {

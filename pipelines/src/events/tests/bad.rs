@@ -144,7 +144,11 @@ fn a_service_that_cannot_open_its_file_starts_nothing() {
     services[1].sink = Sink::File("no/such/folder/file".into());
     let failure = settings(vec![made(&[GOOD])], services).run();
     let failure = failure.expect_err("there is no such folder").to_string();
-    assert!(failure.contains("service `filesystem-1`: "), "{failure}");
+    assert!(
+        failure.contains("service `filesystem-1`: ")
+            && failure.contains("cannot open no/such/folder/file: "),
+        "{failure}"
+    );
 }
 
 /// Starts what listens, with one service that gets everything.
