@@ -16,9 +16,8 @@ use std::{
 };
 
 use clap::Parser;
-use pipewright_benches::gateway::{
-    cache, compared, memory, policy,
-    servers::SERVE,
+use pipewright_benches::{
+    gateway::{cache, compared, memory, policy, servers::SERVE},
     table::{Table, number},
 };
 use pipewright_pipelines::{

@@ -8,7 +8,7 @@ use std::{
 use fastrand::Rng;
 use pipewright_pipelines::gateway::cache::{Cache, sample};
 
-use super::{
+use crate::{
     measure::{Case, rounds},
     table::Table,
 };

@@ -18,9 +18,11 @@ use serde_json::{Value, json};
 use super::{
     cache::{filled, key, order},
     link::{Filled, Link},
-    measure::{Case, Estimate, Measured, judged},
     policy::{Asked, complex, decide, noon, simple},
     servers::{PolicyServer, Redis},
+};
+use crate::{
+    measure::{Case, Estimate, Measured, judged},
     table::{Table, ratio_of, time, time_of},
 };
 

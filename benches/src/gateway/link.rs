@@ -5,10 +5,8 @@
 
 use std::io;
 
-use super::{
-    servers::{PolicyClient, PolicyServer, Redis, RedisClient},
-    table::Table,
-};
+use super::servers::{PolicyClient, PolicyServer, Redis, RedisClient};
+use crate::table::Table;
 
 /// How often a server may break in one measurement.
 pub const MOST: usize = 3;

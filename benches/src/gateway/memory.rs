@@ -11,9 +11,9 @@ use pipewright_pipelines::gateway::{
     run::Settings,
 };
 
-use super::{
+use super::servers::resident;
+use crate::{
     measure::{Case, rounds},
-    servers::resident,
     table::{Table, number},
 };
 

@@ -10,8 +10,6 @@
 pub mod cache;
 pub mod compared;
 pub mod link;
-pub mod measure;
 pub mod memory;
 pub mod policy;
 pub mod servers;
-pub mod table;

@@ -9,7 +9,7 @@ use pipewright_pipelines::gateway::{
 };
 use serde_json::json;
 
-use super::{
+use crate::{
     measure::{Case, rounds},
     table::Table,
 };
