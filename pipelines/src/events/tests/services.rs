@@ -74,6 +74,16 @@ fn beside_one_that_stands_still(overflow: Overflow) -> (Ledger, u64, u64) {
             std::thread::yield_now();
         }
     }
+    // It is given all of its own before it goes on: what came later would find room.
+    let all: u64 = alone.delivered().sum();
+    let given = || {
+        let metrics = started.run().metrics();
+        let deliver = metrics.get("deliver").expect("a stage");
+        deliver.sent + deliver.failed
+    };
+    while given() < all {
+        std::thread::yield_now();
+    }
     assert_eq!(
         gate.taken.load(Ordering::Relaxed),
         0,
