@@ -232,7 +232,11 @@ fn report(json: bool, out: Out, outcome: &Outcome) -> ExitCode {
         ending,
         summary: text,
         out,
-        notes: unanswered.iter().map(|why| error(why)).collect(),
+        notes: unanswered
+            .iter()
+            .map(|why| error(why))
+            .chain(asked_to_end(outcome))
+            .collect(),
         is_good: outcome.is_good(),
         reasons: reason.into_iter().map(str::to_owned).collect(),
     };
@@ -253,6 +257,12 @@ fn unanswered(outcome: &Outcome) -> Option<String> {
         Ok(done) if done.ended_early => Some("the run ended before the file did".to_owned()),
         Ok(_) => None,
     }
+}
+
+fn asked_to_end(outcome: &Outcome) -> Option<String> {
+    let done = outcome.lines.as_ref()?.as_ref().ok()?;
+    done.asked_to_end
+        .then(|| "it was asked to end; the rest of the requests was not read".to_owned())
 }
 
 /// Runs a policy server until the process is asked to end.

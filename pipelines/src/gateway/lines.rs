@@ -1,15 +1,19 @@
 //! Requests from a file: one JSON object a line, answered in the order of the lines.
 //!
-//! Some hundred requests are on their way at a time, so that workers have something to do; what is read of the file is no more than
-//! these and a buffer.
+//! A thread reads, so that answers are written also while the next request is waited for: whoever asks line by line gets line by
+//! line. Some hundred requests are on their way at a time, so that workers have something to do; what is read of the file is no more
+//! than these, as many again, and a buffer.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
     io::{self, BufRead, Write},
+    thread,
+    time::Duration,
 };
 
-use pipewright::{CallError, Caller, Calling};
+use pipewright::{CallError, Caller, Calling, Signals};
+use tokio::{sync::mpsc, time};
 
 use super::{
     flow::gateway::Pipeline,
@@ -21,6 +25,8 @@ use super::{
 const WINDOW: usize = 256;
 /// The longest line: a request, and room for spaces and escapes.
 const MOST_LINE: usize = 2 * MOST_ALL;
+/// How often it is asked whether the process is to end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a file was not done to its end.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,9 @@ pub enum LinesError {
         #[source]
         why: io::Error,
     },
+    /// There is no thread that reads.
+    #[error("cannot start a thread that reads the requests: {0}")]
+    Thread(#[source] io::Error),
     /// The answers cannot be written.
     #[error("cannot write the answers: {0}")]
     Write(#[source] io::Error),
@@ -51,70 +60,117 @@ pub struct Done {
     pub first: Option<String>,
     /// The run takes no more; the rest of the file was not read.
     pub ended_early: bool,
+    /// The process was asked to end; the rest of the file was not read.
+    pub asked_to_end: bool,
 }
 
-/// Asks about each line, and writes the answers, one a line. Empty lines are passed over.
+/// Asks about each line, and writes the answers, one a line. Empty lines are passed over. Ends with the file, or when the process is
+/// asked to end; what was asked until then is answered.
 ///
 /// # Errors
 ///
 /// If the file cannot be read on, or an answer cannot be written. What was asked before has been answered.
 pub async fn ask_all(
-    mut from: impl BufRead,
-    mut to: impl Write,
+    from: impl BufRead + Send + 'static,
+    to: impl Write,
     caller: &Caller<Pipeline>,
+    signals: &Signals,
 ) -> Result<Done, LinesError> {
-    let mut asked: VecDeque<Calling<'_, Pipeline>> = VecDeque::with_capacity(WINDOW);
-    let (mut done, mut text, mut line) = (Done::default(), Vec::new(), 0);
-    let read = loop {
-        line += 1;
-        let incoming = match next_line(&mut from, &mut text) {
-            Ok(None) => break Ok(()),
-            Err(why) => break Err(LinesError::Read { line, why }),
-            Ok(Some(true)) if text.trim_ascii().is_empty() => continue,
-            Ok(Some(true)) => Incoming::read(&text).at(line),
-            Ok(Some(false)) => Incoming::too_long(line, MOST_LINE),
-        };
-        if asked.len() == WINDOW
-            && let Some(first) = asked.pop_front()
-        {
-            done.write(&mut to, first.await)?;
-        }
-        if done.ended_early {
-            break Ok(());
-        }
-        asked.push_back(caller.call_async(incoming));
+    let mut requests = reading(from).map_err(LinesError::Thread)?;
+    let mut asking = Asking {
+        asked: VecDeque::with_capacity(WINDOW),
+        to,
+        done: Done::default(),
     };
-    for next in asked {
-        done.write(&mut to, next.await)?;
+    let (mut read, mut looks) = (Ok(()), time::interval(LOOK));
+    let mut reads = true;
+    while reads || !asking.asked.is_empty() {
+        tokio::select! {
+            biased;
+            _ = looks.tick(), if reads => {
+                asking.done.asked_to_end = signals.received() > 0;
+                reads = !asking.done.asked_to_end;
+            }
+            answer = asking.answer(), if !asking.asked.is_empty() => {
+                asking.write(answer)?;
+                reads &= !asking.done.ended_early;
+            }
+            next = requests.recv(), if reads && asking.asked.len() < WINDOW => match next {
+                Some(Ok(incoming)) => asking.asked.push_back(caller.call_async(incoming)),
+                Some(Err(why)) => (reads, read) = (false, Err(why)),
+                None => reads = false,
+            },
+        }
     }
-    to.flush().map_err(LinesError::Write)?;
-    read.map(|()| done)
+    asking.to.flush().map_err(LinesError::Write)?;
+    read.map(|()| asking.done)
 }
 
-impl Done {
-    fn write(
-        &mut self,
-        to: &mut impl Write,
-        answer: Result<Answer, CallError<Incoming, Infallible>>,
-    ) -> Result<(), LinesError> {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(CallError::ShutDown(Some(_))) => {
-                self.ended_early = true;
-                return Ok(());
+/// Reads on a thread of its own, which ends with the file, or at the next line when nobody wants any more.
+fn reading(
+    mut from: impl BufRead + Send + 'static,
+) -> io::Result<mpsc::Receiver<Result<Incoming, LinesError>>> {
+    let (requests, received) = mpsc::channel(WINDOW);
+    let read = move || {
+        let (mut text, mut line) = (Vec::new(), 0);
+        loop {
+            line += 1;
+            let incoming = match next_line(&mut from, &mut text) {
+                Ok(None) => return,
+                Err(why) => Err(LinesError::Read { line, why }),
+                Ok(Some(true)) if text.trim_ascii().is_empty() => continue,
+                Ok(Some(true)) => Ok(Incoming::read(&text).at(line)),
+                Ok(Some(false)) => Ok(Incoming::too_long(line, MOST_LINE)),
+            };
+            let is_last = incoming.is_err();
+            if requests.blocking_send(incoming).is_err() || is_last {
+                return;
             }
-            Err(error) => {
-                self.requests += 1;
-                self.unanswered += 1;
-                self.first.get_or_insert_with(|| error.to_string());
-                return Ok(());
+        }
+    };
+    thread::Builder::new()
+        .name("requests".to_owned())
+        .spawn(read)?;
+    Ok(received)
+}
+
+type Answered = Result<Answer, CallError<Incoming, Infallible>>;
+
+/// Requests that are on their way, in the order of their lines.
+struct Asking<'c, W> {
+    asked: VecDeque<Calling<'c, Pipeline>>,
+    to: W,
+    done: Done,
+}
+
+impl<W: Write> Asking<'_, W> {
+    /// What the first one is told. It stays the first until that was written.
+    async fn answer(&mut self) -> Option<Answered> {
+        Some(self.asked.front_mut()?.await)
+    }
+
+    /// Writes what the first one was told. Who waits for it gets it when nothing else is on its way.
+    fn write(&mut self, answer: Option<Answered>) -> Result<(), LinesError> {
+        self.asked.pop_front();
+        match answer {
+            Some(Ok(answer)) => {
+                self.done.requests += 1;
+                let mut text =
+                    serde_json::to_vec(&answer).map_err(|error| LinesError::Write(error.into()))?;
+                text.push(b'\n');
+                self.to.write_all(&text).map_err(LinesError::Write)?;
             }
-        };
-        self.requests += 1;
-        let mut text =
-            serde_json::to_vec(&answer).map_err(|error| LinesError::Write(error.into()))?;
-        text.push(b'\n');
-        to.write_all(&text).map_err(LinesError::Write)
+            Some(Err(CallError::ShutDown(Some(_)))) | None => self.done.ended_early = true,
+            Some(Err(error)) => {
+                self.done.requests += 1;
+                self.done.unanswered += 1;
+                self.done.first.get_or_insert_with(|| error.to_string());
+            }
+        }
+        match self.asked.is_empty() {
+            true => self.to.flush().map_err(LinesError::Write),
+            false => Ok(()),
+        }
     }
 }
 

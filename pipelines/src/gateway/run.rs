@@ -212,10 +212,16 @@ impl Gateway {
         Ok(Server::start(listener, routes, hosts, limits, handle)?)
     }
 
-    /// Asks about each line of a file, and writes the answers.
-    pub fn ask_all(&self, from: impl io::BufRead, to: impl Write) -> Result<Done, LinesError> {
+    /// Asks about each line of a file, and writes the answers, until the file ends or the process is asked to end.
+    pub fn ask_all(
+        &self,
+        from: impl io::BufRead + Send + 'static,
+        to: impl Write,
+        signals: &Signals,
+    ) -> Result<Done, LinesError> {
         let caller = self.run.caller();
-        self.runtime.block_on(lines::ask_all(from, to, &caller))
+        let asked = lines::ask_all(from, to, &caller, signals);
+        self.runtime.block_on(asked)
     }
 
     /// Waits until the process is asked to end; finishes what was taken in, and lets the server write it.
@@ -272,7 +278,7 @@ pub struct Paths {
     pub to: Option<PathBuf>,
 }
 
-/// Runs on a file of requests.
+/// Runs on a file of requests, until it ends or the process is asked to end.
 ///
 /// # Errors
 ///
@@ -282,7 +288,8 @@ pub fn on_file(
     paths: &Paths,
     tell: impl Fn(&str) + Send + 'static,
 ) -> Result<Outcome, Failure> {
-    let from: Box<dyn io::BufRead> = match paths.from.to_str() {
+    let signals = starting::signals()?;
+    let from: Box<dyn io::BufRead + Send> = match paths.from.to_str() {
         Some("-") => Box::new(BufReader::new(io::stdin())),
         _ => Box::new(BufReader::new(open(&paths.from, File::open(&paths.from))?)),
     };
@@ -292,7 +299,7 @@ pub fn on_file(
         Some(path) => Box::new(BufWriter::new(open(path, File::create(path))?)),
     };
     let gateway = settings.start(tell)?;
-    let done = gateway.ask_all(from, to);
+    let done = gateway.ask_all(from, to, &signals);
     Ok(gateway.drain(Some(done)))
 }
 

@@ -294,6 +294,37 @@ fn a_server_answers_until_it_is_asked_to_end_and_then_tells_what_it_did() {
     assert_eq!(object["ledger"]["dropped"], 0);
 }
 
+/// It would wait for ever if an answer were kept until more comes, or if it did not look for signals while it waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_asks_line_by_line_is_answered_line_by_line_until_the_gateway_is_asked_to_end() {
+    let mut child = command(&["gateway", "--requests", "-"])
+        .spawn()
+        .expect("it starts");
+    let mut asking = child.stdin.take().expect("piped");
+    let mut answers = BufReader::new(child.stdout.take().expect("piped"));
+    for line in 1..=3 {
+        writeln!(asking, "{}", asks("ann", "write", "doc:1")).expect("it reads");
+        let mut answer = String::new();
+        answers.read_line(&mut answer).expect("it answers");
+        let answer: Value = serde_json::from_str(&answer).expect("a JSON object");
+        assert_eq!(
+            (&answer["line"], &answer["allow"]),
+            (&json!(line), &json!(true))
+        );
+    }
+    ask_to_end(&child);
+    let output = child.wait_with_output().expect("it ends");
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("the rest of the requests was not read"),
+        "{told}"
+    );
+    assert!(told.contains("ledger, balanced: 3 received"), "{told}");
+    drop(asking);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_gateway_asks_a_policy_server() {
