@@ -80,6 +80,7 @@ pub struct Entrances {
 
 impl Entrances {
     /// Begins to listen; lines may have so many bytes, and clients so much time for each, or for the head or the body of a request.
+    /// Changes of what the services have `written` are no events.
     ///
     /// # Errors
     ///
@@ -88,6 +89,7 @@ impl Entrances {
         entrances: &[Entrance],
         most: usize,
         client: Duration,
+        written: &[PathBuf],
         input: &Input<Raw>,
     ) -> Result<Self, EntranceError> {
         let mut all = Self {
@@ -110,8 +112,8 @@ impl Entrances {
             let gate = Arc::clone(&gate);
             match entrance {
                 Entrance::Watch(path) => {
-                    all.watched
-                        .push(Watched::begin(path, input, runtime.handle())?)
+                    let watched = Watched::begin(path, written, input, runtime.handle())?;
+                    all.watched.push(watched);
                 }
                 Entrance::Tcp(address) => {
                     all.sockets.push(socket::tcp(&runtime, *address, gate)?);

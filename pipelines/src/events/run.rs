@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use super::{
     flow,
     outlet::{self, Ended, Outlet, OutletError},
     route::Routes,
-    service::{Overflow, Service},
+    service::{Overflow, Service, Sink},
     summary::Summary,
     tally::{Counts, Tally, count},
 };
@@ -127,13 +127,20 @@ impl Settings {
         entrances.extend(stdin.iter().map(|_: &Input| Entrance::Stdin));
         let (most, client) = (self.feed.most, self.client);
         let mut started = self.start(flow::events_live::pipeline())?;
-        started.entrances = Some(Entrances::open(
-            &entrances,
-            most,
-            client,
-            &started.run.input(),
-        )?);
+        let written: Vec<PathBuf> = self.written().map(Path::to_owned).collect();
+        let input = started.run.input();
+        let opened = Entrances::open(&entrances, most, client, &written, &input)?;
+        started.entrances = Some(opened);
         Ok(started)
+    }
+
+    /// The files that services write.
+    fn written(&self) -> impl Iterator<Item = &Path> {
+        let sinks = self.services.iter().map(|service| &service.sink);
+        sinks.filter_map(|sink| match sink {
+            Sink::File(path) => Some(path.as_path()),
+            Sink::Count | Sink::Own(_) => None,
+        })
     }
 
     /// What the stages share.

@@ -1,7 +1,8 @@
 //! Changes of files, as events of the kind `filesystem`.
 //!
 //! What the system tells goes through the parser as every other line does. A directory that disappears, or in whose place
-//! another one appears, is told once as a reject and watched again as soon as something has its name.
+//! another one appears, is told once as a reject and watched again as soon as something has its name. Changes of what the services write
+//! themselves are no events: each would make the next one.
 
 use std::{
     fs,
@@ -41,10 +42,11 @@ impl Drop for Watched {
 impl Watched {
     pub(super) fn begin(
         path: &Path,
+        written: &[PathBuf],
         input: &Input<Raw>,
         handle: &Handle,
     ) -> Result<Self, EntranceError> {
-        let mut guard = Guard::new(path, input);
+        let mut guard = Guard::new(path, written, input);
         let failed = |error| EntranceError::Watch(path.to_owned(), error);
         guard.watch().map_err(failed)?;
         Ok(Self(handle.spawn(async move {
@@ -68,12 +70,14 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(path: &Path, input: &Input<Raw>) -> Self {
+    fn new(path: &Path, written: &[PathBuf], input: &Input<Raw>) -> Self {
+        let own = written.iter().filter_map(|file| told_as(path, file));
         Self {
             path: path.to_owned(),
             teller: Teller {
                 source: name_of(path),
                 input: input.clone(),
+                own: own.collect(),
                 told: Arc::default(),
             },
             watcher: None,
@@ -102,6 +106,13 @@ impl Guard {
     }
 }
 
+/// What a file below the watched directory is called in what the system tells; nothing for one that lies elsewhere.
+fn told_as(watched: &Path, file: &Path) -> Option<PathBuf> {
+    let below = fs::canonicalize(file).ok()?;
+    let below = below.strip_prefix(fs::canonicalize(watched).ok()?).ok()?;
+    Some(watched.join(below))
+}
+
 /// What a directory is known by, whatever its name.
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     let metadata = fs::metadata(path)?;
@@ -113,6 +124,8 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
 struct Teller {
     source: Arc<str>,
     input: Input<Raw>,
+    /// The files below that services of this run write.
+    own: Arc<[PathBuf]>,
     told: Arc<AtomicU64>,
 }
 
@@ -126,9 +139,8 @@ impl Teller {
             return self.fault(Fault::Missed);
         }
         if let Some(verb) = verb(&change.kind) {
-            for path in &change.paths {
-                self.line(verb, path);
-            }
+            let others = change.paths.iter().filter(|path| !self.own.contains(path));
+            others.for_each(|path| self.line(verb, path));
         }
     }
 

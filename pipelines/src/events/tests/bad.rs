@@ -237,6 +237,32 @@ fn a_watched_directory_tells_changes_disappears_and_comes_back() {
 }
 
 #[test]
+fn what_services_write_in_a_watched_directory_is_no_event() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(Vec::new(), service::examples(1));
+    settings.services[0].sink = Sink::File(folder.path().join("out.ndjson"));
+    // Another way to say where that is.
+    settings.entrances = vec![Entrance::Watch(folder.path().join("."))];
+    settings.window = std::time::Duration::ZERO;
+    let started = settings
+        .start_live()
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let delivered = || started.outlets[0].seen.so_far().delivered;
+    for name in ["one", "two", "last"] {
+        let before = delivered();
+        fs::write(folder.path().join(name), name).expect("writes");
+        while delivered() == before {
+            std::thread::yield_now();
+        }
+    }
+    let outcome = started.end(pipewright::Running::drain);
+    accounted(&outcome);
+    let written = fs::read_to_string(folder.path().join("out.ndjson")).expect("it is there");
+    assert!(written.contains("last"), "{written}");
+    assert!(!written.contains("out.ndjson"), "{written}");
+}
+
+#[test]
 fn what_cannot_be_listened_to_starts_nothing() {
     let refused = |entrance: Entrance, expect: &str| {
         let mut settings = settings(Vec::new(), service::examples(1));
