@@ -39,20 +39,24 @@ pub fn trials(allocations: Option<Allocations>) -> Trials {
         .subject::<Piped<Events>>(
             "events",
             About::of("events of six kinds: parse, enrich, price, apply by service, deliver")
-                .implements(EVENTS),
+                .implements(EVENTS)
+                .levels(),
         )
         .subject::<ByHand>(
             "events-by-hand",
             About::of("the same by channels and threads: workers, and one more thread that applies")
                 .implements(EVENTS)
+                .levels()
                 .allocates(),
         )
         .open_loop::<Piped<Guarded>>(
             "events-guarded",
-            About::of("the same, but what waits too long is shed, and what comes too late opens a breaker"),
+            About::of("the same, but what waits too long is shed, and what comes too late opens a breaker")
+                .levels(),
         )
         .one_by_one::<Piped<Events>>(
             "one-by-one",
-            About::of("the same events, each sent when the one before it is done: how a closed loop sees them"),
+            About::of("the same events, each sent when the one before it is done: how a closed loop sees them")
+                .levels(),
         )
 }

@@ -45,7 +45,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const MOST: usize = 64 << 20;
 
 fn main() -> ExitCode {
-    let about = |about| About::of(about).implements("event-routing").at(2_000.0);
+    let about = |about| {
+        let about = About::of(about).implements("event-routing");
+        about.levels().at(2_000.0)
+    };
     Trials::new(None)
         .subject::<Trial<Pipeline>>("pipeline", about("the `events` pipeline"))
         .subject::<Trial<Coordinator>>(
@@ -103,7 +106,8 @@ impl<S: Start> Subject for Trial<S> {
     fn start(request: &Request, probe: Probe) -> Result<Self, String> {
         let level = request.level.unwrap_or_default();
         let count = level.events().min(MOST / level.bytes());
-        let lines = Generator::new(request.seed, count as u64, level.bytes());
+        let shares = request.mix.unwrap_or_default().into();
+        let lines = Generator::new(request.seed, count as u64, level.bytes()).mixed(shares);
         let stamps = Arc::<Stamps>::default();
         let mut services = service::examples(level.services() as usize);
         for (at, service) in services.iter_mut().enumerate() {

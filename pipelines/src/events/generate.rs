@@ -1,6 +1,6 @@
-//! Makes events from a seed, in all formats and in the mix 30/25/20/10/10/5 of their kinds.
+//! Makes events from a seed, in all formats and in the mix 30/25/20/10/10/5 of their kinds, or in another one.
 //!
-//! Every twenty lines have the exact shares, in an order that is drawn. One line in fifty repeats one of the lines just
+//! Every twenty lines of that mix have the exact shares, in an order that is drawn. One line in fifty repeats one of the lines just
 //! before it, as a sender does that got no answer.
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::types::Kind;
 
 /// Of twenty events.
-pub const SHARES: [(Kind, usize); 6] = [
+pub const SHARES: [(Kind, u16); 6] = [
     (Kind::Filesystem, 6),
     (Kind::Database, 5),
     (Kind::External, 4),
@@ -36,6 +36,7 @@ pub struct Generator {
     bytes: usize,
     at_ms: i64,
     number: u64,
+    shares: [(Kind, u16); 6],
     kinds: Vec<Kind>,
     recent: Vec<Bytes>,
     filling: Vec<u8>,
@@ -55,16 +56,27 @@ impl Generator {
             bytes,
             at_ms: BEGIN_MS,
             number: 0,
+            shares: SHARES,
             kinds: Vec::new(),
             recent: Vec::new(),
         }
     }
 
+    /// With other shares of the kinds, in the order of [`SHARES`]. If all are 0, all events are of the last kind.
+    #[must_use]
+    pub fn mixed(mut self, shares: [u16; 6]) -> Self {
+        for ((_, own), share) in self.shares.iter_mut().zip(shares) {
+            *own = share;
+        }
+        self
+    }
+
     fn kind(&mut self) -> Kind {
         if self.kinds.is_empty() {
-            let shares = SHARES.iter();
-            let twenty = shares.flat_map(|(kind, share)| std::iter::repeat_n(*kind, *share));
-            self.kinds.extend(twenty);
+            let shares = self.shares.iter();
+            let round =
+                shares.flat_map(|(kind, share)| std::iter::repeat_n(*kind, (*share).into()));
+            self.kinds.extend(round);
             self.random.shuffle(&mut self.kinds);
         }
         self.kinds.pop().unwrap_or(Kind::System)
@@ -224,6 +236,15 @@ mod tests {
         let lines = |seed| Generator::new(seed, 200, 0).collect::<Vec<_>>();
         assert_eq!(lines(7), lines(7));
         assert_ne!(lines(7), lines(8));
+    }
+
+    #[test]
+    fn a_mix_says_how_often_each_kind_comes() {
+        let lines = Generator::new(3, 100, 0).mixed([0, 0, 0, 3, 0, 1]);
+        let is_mcp = |line: &Bytes| line.windows(12).any(|text| text == br#""kind":"mcp""#);
+        let mcp = lines.filter(is_mcp).count();
+        // Repetitions come besides.
+        assert!((70..80).contains(&mcp), "{mcp} of 100");
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Scenario {
     /// May it allocate for its items?
     #[serde(default, skip_serializing_if = "is_false")]
     pub allocates: bool,
+    /// Does it know levels and mixes?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub levels: bool,
 }
 
 fn is_false(value: &bool) -> bool {

@@ -4,7 +4,7 @@
 
 mod trials;
 
-use pipewright_bench::protocol::{Answer, Part, Passage, StageShare};
+use pipewright_bench::protocol::{Answer, Part, Passage, Scenario, StageShare};
 use serde_json::Value;
 
 use trials::{Trials, VALGRIND, scenario, throughput};
@@ -366,4 +366,50 @@ fn what_comes_is_typed_or_written_and_reaches_the_trial() {
         "latency/x",
         r#""measure_ms":3000,"load":{"arrivals":"poisson","phases":[{"spike":{"base":1000.0,"times":4.0,"during_ms":3000}}]},"level":"heavy","mix":[1,0,0,0,0,1]"#,
     );
+}
+
+#[test]
+fn each_of_several_levels_is_measured_in_each_of_several_phases() {
+    let trials = Trials::new(&[(scenario("latency/x"), throughput(1e3))], "");
+    let asked = ["--level", "light,heavy", "--phase", "steady,burst"];
+    let run = trials.bench(&[&["run", "--no-guards", "--quiet"], &asked[..]].concat());
+    assert_eq!(run.code, 0, "{}", run.err);
+    let saved = trials.saved();
+    let scenarios = saved["scenarios"].as_array().expect("scenarios").iter();
+    let ids: Vec<&str> = scenarios.filter_map(|one| one["id"].as_str()).collect();
+    let expect = [
+        "latency/x (light, steady)",
+        "latency/x (light, burst)",
+        "latency/x (heavy, steady)",
+        "latency/x (heavy, burst)",
+    ];
+    assert_eq!(ids, expect);
+}
+
+#[test]
+fn a_level_is_for_scenarios_that_know_levels() {
+    let plain = |id: &str| Scenario {
+        levels: false,
+        ..scenario(id)
+    };
+    let trials = Trials::new(
+        &[
+            (plain("latency/x"), throughput(1e3)),
+            (plain("throughput/x"), throughput(1e3)),
+        ],
+        "",
+    );
+    let check = |args: &[&str], id: &str| {
+        for asked in [["--level", "heavy"], ["--mix", "1/1/1/1/1/1"]] {
+            let run = trials.bench(&[args, &asked[..]].concat());
+            assert_eq!(run.code, 2, "{args:?}: {}", run.err);
+            let expect = format!("`{id}` has the same items always");
+            assert!(run.err.contains(&expect), "{args:?}: {}", run.err);
+        }
+    };
+    check(&["run", "latency"], "latency/x");
+    check(&["capacity", "latency/x"], "latency/x");
+    check(&["break", "latency/x"], "latency/x");
+    check(&["scale", "throughput/x"], "throughput/x");
+    check(&["impl", "latency/x", "latency/x"], "latency/x");
 }

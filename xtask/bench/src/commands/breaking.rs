@@ -7,6 +7,7 @@
 use std::{fs, thread};
 
 use super::{
+    load::ItemArgs,
     options::{Interrupt, Output, Source, rate, time},
     saving::Keeper,
 };
@@ -61,6 +62,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     #[command(flatten)]
+    items: ItemArgs,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     source: Source,
@@ -105,11 +108,12 @@ impl Args {
         [vec![easy], hard, vec![easy]].concat()
     }
 
-    fn request(&self, scenario: &str, measure_ms: u64) -> Request {
-        Request {
+    fn request(&self, scenario: &str, measure_ms: u64) -> Result<Request, Error> {
+        let request = Request {
             workers: self.workers.map(|workers| workers as usize),
             ..Request::new(scenario, self.seed, [200, measure_ms])
-        }
+        };
+        Ok(self.items.asked()?.of(request))
     }
 }
 
@@ -123,12 +127,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let binary = subject.binary()?;
     let scenarios = binary.list()?.scenarios;
     let found = scenarios.iter().find(|one| one.id == args.scenario);
-    if !found.is_some_and(|scenario| scenario.open_loop) {
+    let Some(scenario) = found.filter(|scenario| scenario.open_loop) else {
         return Err(Error::Usage(format!(
             "`{}` is no scenario with an open loop",
             args.scenario
         )));
-    }
+    };
+    args.items.asked()?.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
     let capacity = match given {
         Some(rate) => rate,
@@ -153,7 +158,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             seed: args.seed + trial,
             load: Some(load.clone()),
             part_ms: Some((times.step / 8).clamp(20, 250)),
-            ..args.request(&args.scenario, load.during_ms())
+            ..args.request(&args.scenario, load.during_ms())?
         };
         if !args.output.quiet {
             let seconds = (request.warmup_ms + load.during_ms()).div_ceil(1_000);
@@ -203,7 +208,7 @@ fn saturated(args: &Args, binary: &Binary, scenarios: &[Scenario]) -> Result<f64
         )));
     }
     let measure_ms = if args.short { 300 } else { 2_000 };
-    let answer = binary.run(&args.request(&id, measure_ms))?;
+    let answer = binary.run(&args.request(&id, measure_ms)?)?;
     let reached = answer.metrics.get("throughput").copied();
     reached
         .filter(|rate| *rate > 0.0)

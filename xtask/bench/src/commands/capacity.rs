@@ -7,6 +7,7 @@
 use std::{cell::RefCell, thread};
 
 use super::{
+    load::ItemArgs,
     options::{Interrupt, Output, Source, rate, time},
     saving::Keeper,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Args {
     /// How many workers the pipeline has [default: the scenario's own number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
+    #[command(flatten)]
+    items: ItemArgs,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -79,17 +82,19 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let p99 = time("--p99", &args.p99)?.as_nanos() as f64;
     let measure_ms = time("--during", &args.during)?.as_millis() as u64;
     let from = rate("--from", &args.from)?;
+    let asked = args.items.asked()?;
     let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let listing = binary.list()?;
     let mut scenarios = listing.scenarios.iter();
     let scenario = scenarios.find(|scenario| scenario.id == args.scenario);
-    if !scenario.is_some_and(|scenario| scenario.open_loop) {
+    let Some(scenario) = scenario.filter(|scenario| scenario.open_loop) else {
         return Err(Error::Usage(format!(
             "`{}` is no scenario with an open loop",
             args.scenario
         )));
-    }
+    };
+    asked.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
     let watched = Watched::new(Some(Guards::default()));
     let words = vec!["capacity".to_owned(), args.scenario.clone()];
@@ -105,11 +110,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     });
     let found = search(from, |rate| {
         let said = majority(|seed| {
-            let request = Request {
+            let request = asked.of(Request {
                 workers: args.workers.map(|workers| workers as usize),
                 load: Some(Load::steady(rate, measure_ms)),
                 ..Request::new(&args.scenario, seed, [200, measure_ms])
-            };
+            });
             let trial = interrupt.check(watched.trial(&binary, &request))?;
             let late = trial.reasons.contains(&Reason::GeneratorLate);
             let said = judge(&trial.answer, late, p99);

@@ -43,6 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let binary = subject.binary()?;
     let all = binary.list()?.scenarios;
     let pairs = pairs(&args.a, &args.b, &all)?;
+    for asked in &asked {
+        pairs.iter().flatten().try_for_each(|one| asked.fits(one))?;
+    }
     // What comes when does not change what comes of it.
     let mut known: Vec<&Asked> = Vec::new();
     for asked in &asked {
@@ -202,6 +205,7 @@ mod tests {
             interface: interface.map(str::to_owned),
             counts: true,
             allocates: false,
+            levels: false,
         }
     }
 

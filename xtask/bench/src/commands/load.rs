@@ -67,6 +67,28 @@ pub(crate) struct LoadArgs {
     load: Option<PathBuf>,
 }
 
+/// What items there are, where the command itself says when they come.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ItemArgs {
+    /// How much there is to do: `light`, `medium`, `heavy`, `stress` (events, services, bytes of each event)
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+    /// Which share each of the six kinds of events has, such as `30/25/20/10/10/5`
+    #[arg(long, value_name = "A/B/C/D/E/F")]
+    mix: Option<String>,
+}
+
+impl ItemArgs {
+    /// What was asked.
+    pub(crate) fn asked(&self) -> Result<Asked, Error> {
+        Ok(Asked {
+            level: self.level.as_deref().map(level).transpose()?,
+            mix: self.mix.as_deref().map(mix).transpose()?,
+            ..Asked::default()
+        })
+    }
+}
+
 /// What was asked of the load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Asked {
@@ -155,10 +177,22 @@ impl Asked {
         (self.level, self.mix)
     }
 
+    /// Whether the scenario knows what was asked of its items.
+    pub(crate) fn fits(&self, scenario: &Scenario) -> Result<(), Error> {
+        if scenario.levels || self.items() == (None, None) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "`{}` has the same items always: it knows neither levels nor mixes",
+            scenario.id
+        )))
+    }
+
     /// Those of the scenarios that can be given this: a load is for open loops.
     pub(crate) fn fitting(&self, scenarios: &[Scenario]) -> Result<Vec<Scenario>, Error> {
         let fits = |scenario: &&Scenario| self.load.is_none() || scenario.open_loop;
         let open: Vec<Scenario> = scenarios.iter().filter(fits).cloned().collect();
+        open.iter().try_for_each(|scenario| self.fits(scenario))?;
         match open.is_empty() {
             false => Ok(open),
             true => Err(Error::Usage(
@@ -172,7 +206,7 @@ impl Asked {
         let during = self.load.as_ref().map(Load::during_ms);
         Request {
             measure_ms: during.filter(|ms| *ms > 0).unwrap_or(request.measure_ms),
-            load: self.load.clone(),
+            load: self.load.clone().or(request.load),
             level: self.level,
             mix: self.mix,
             ..request

@@ -1,6 +1,7 @@
 //! `bench scale`: throughput by the number of workers, in interleaved rounds.
 
 use super::{
+    load::ItemArgs,
     options::{Interrupt, Output, Source, matching, time},
     progress::Progress,
     saving::Keeper,
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     #[command(flatten)]
+    items: ItemArgs,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     source: Source,
@@ -44,6 +47,7 @@ pub(crate) struct Args {
 /// `bench scale`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let asked = args.items.asked()?;
     let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let scenarios = matching(&args.patterns, &binary.list()?.scenarios)?;
@@ -53,6 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             open.id
         )));
     }
+    scenarios.iter().try_for_each(|one| asked.fits(one))?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
     let workers: Vec<u32> = match args.workers.as_slice() {
         [] => (1..=cpus).collect(),
@@ -67,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let mut measure = || -> Result<(), Error> {
         for scenario in &scenarios {
             let request = Request::new(&scenario.id, args.seed, [100, measure_ms]);
+            let request = asked.of(request);
             let mut values = vec![Vec::new(); workers.len()];
             let mut random = Random(args.seed);
             for _ in 0..ROUNDS {

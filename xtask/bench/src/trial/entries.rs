@@ -35,6 +35,7 @@ pub struct About {
     interface: Option<&'static str>,
     rate: f64,
     allocates: bool,
+    levels: bool,
 }
 
 /// Items a second, if nothing else is asked.
@@ -48,6 +49,17 @@ impl About {
             interface: None,
             rate: RATE,
             allocates: false,
+            levels: false,
+        }
+    }
+
+    /// Its items are of the [`Level`] and the mix that are asked for; without this, nobody may ask for one.
+    ///
+    /// [`Level`]: crate::load::Level
+    pub const fn levels(self) -> Self {
+        Self {
+            levels: true,
+            ..self
         }
     }
 
@@ -177,6 +189,7 @@ impl Trials {
             interface: about.interface.map(str::to_owned),
             counts: kind == "throughput",
             allocates: about.allocates,
+            levels: about.levels,
         };
         self.entries.push(Entry {
             scenario,

@@ -34,6 +34,7 @@ pub(crate) fn scenario(id: &str) -> Scenario {
         interface: Some("made-up".to_owned()),
         counts: id.starts_with("throughput/"),
         allocates: false,
+        levels: true,
     }
 }
 
