@@ -212,7 +212,8 @@ mod acked {
         Flow::More
     }
 
-    #[stage(from = read, in_flight = 16, order = any)]
+    // Room for all: else those that are let through may find the seats taken by later ones that are not.
+    #[stage(from = read, in_flight = 64, order = any)]
     pub async fn wait(n: u64, env: &Env) -> u64 {
         env.wait(n).await;
         n
