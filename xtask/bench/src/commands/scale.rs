@@ -188,15 +188,7 @@ fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Stri
     text.push('\n');
     let points = points(workers, values, cpus);
     text.push_str(&match Usl::fit(&points) {
-        Some(law) => format!(
-            "  USL: contention {:.4}, coherency {:.6}, {}",
-            law.contention,
-            law.coherency,
-            law.best().map_or_else(
-                || "no number of workers is too large".to_owned(),
-                |best| format!("fastest with about {best:.0} workers")
-            )
-        ),
+        Some(law) => format!("  USL: {law}"),
         None => format!(
             "  USL not fitted: {} numbers of workers on {cpus} processors, and it takes {FEWEST_WORKERS}",
             points.len()

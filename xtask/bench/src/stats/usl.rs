@@ -1,6 +1,8 @@
 //! The Universal Scalability Law (Gunther, "Guerrilla Capacity Planning", 2007): `X(n) = l n / (1 + s (n - 1) + k n (n - 1))`, with
 //! the speed of one worker `l`, the share `s` that cannot run side by side, and the price `k` of each pair that has to agree.
 
+use std::fmt;
+
 /// A fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usl {
@@ -104,6 +106,20 @@ fn solve(rows: &[[f64; 3]], used: [bool; 3]) -> Option<[f64; 3]> {
         }
     }
     Some([0, 1, 2].map(|at| system[at][3] / system[at][at]))
+}
+
+impl fmt::Display for Usl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "contention {:.4}, coherency {:.6}, ",
+            self.contention, self.coherency
+        )?;
+        match self.best() {
+            Some(best) => write!(f, "fastest with about {best:.0} workers"),
+            None => f.write_str("no number of workers is too large"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -127,15 +127,7 @@ fn workers(page: &mut Page, scaling: &Scaling) -> Result<(), DrawError> {
     }
     page.chart(&chart)?;
     page.text(&match law {
-        Some(law) => format!(
-            "The universal scalability law: contention {:.4}, coherency {:.6}, {}.",
-            law.contention,
-            law.coherency,
-            law.best().map_or_else(
-                || "no number of workers is too large".to_owned(),
-                |best| format!("fastest with about {best:.0} workers")
-            )
-        ),
+        Some(law) => format!("The universal scalability law: {law}."),
         None => format!(
             "The universal scalability law is not fitted: it takes {FEWEST_WORKERS} numbers of workers, none of them above that of the processors."
         ),
