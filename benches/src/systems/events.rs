@@ -1,24 +1,15 @@
 //! The event daemon beside what it replaces, by the number of services: all three get the same lines, and have the same results.
 
-use std::{
-    cell::RefCell,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use pipewright_pipelines::{
-    events::{
-        baseline::{self, System},
-        feed::Feed,
-        generate::Generator,
-        lines,
-        run::Settings,
-        sequential::Results,
-        service::{self, Overflow},
-        types::{Origin, Raw},
-    },
-    http,
+use pipewright_pipelines::events::{
+    baseline::{self, System},
+    generate::Generator,
+    run::Settings,
+    sequential::Results,
+    service,
+    types::{Origin, Raw},
 };
 
 use crate::{
@@ -96,21 +87,5 @@ fn route(system: Box<dyn System>, lines: &[Bytes]) -> Results {
 }
 
 fn settings(services: usize) -> Settings {
-    Settings {
-        feed: Feed {
-            inputs: Vec::new(),
-            follow: false,
-            most: lines::MOST,
-        },
-        entrances: Vec::new(),
-        client: http::CLIENT,
-        services: service::examples(services),
-        // Nothing is lost, so that all of them have the same to do.
-        overflow: Overflow::Block,
-        queue: service::QUEUE,
-        window: Duration::ZERO,
-        year: 2026,
-        workers: Some(WORKERS),
-        tuning: None,
-    }
+    Settings::fed(service::examples(services), Some(WORKERS))
 }

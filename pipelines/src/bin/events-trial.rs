@@ -13,26 +13,21 @@
 
 mod stamps;
 
-use std::{fmt, marker::PhantomData, process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, process::ExitCode, sync::Arc};
 
 use bytes::Bytes;
 use pipewright_bench::{
     protocol::Request,
     trial::{About, Probe, Stamp, Subject, Trials},
 };
-use pipewright_pipelines::{
-    events::{
-        baseline::{self, System},
-        feed::Feed,
-        generate::Generator,
-        lines,
-        outlet::digest,
-        run::Settings,
-        service::{self, Overflow, Sink},
-        target::{Missed, Target},
-        types::{Event, Origin, Raw},
-    },
-    http,
+use pipewright_pipelines::events::{
+    baseline::{self, System},
+    generate::Generator,
+    outlet::digest,
+    run::Settings,
+    service::{self, Sink},
+    target::{Missed, Target},
+    types::{Event, Origin, Raw},
 };
 
 use stamps::Stamps;
@@ -120,22 +115,7 @@ impl<S: Start> Subject for Trial<S> {
                 })
             }));
         }
-        let settings = Settings {
-            feed: Feed {
-                inputs: Vec::new(),
-                follow: false,
-                most: lines::MOST,
-            },
-            entrances: Vec::new(),
-            client: http::CLIENT,
-            services,
-            overflow: Overflow::Block,
-            queue: service::QUEUE,
-            window: Duration::ZERO,
-            year: 2026,
-            workers: None,
-            tuning: None,
-        };
+        let settings = Settings::fed(services, None);
         Ok(Self {
             system: S::start(settings, request.workers.unwrap_or(1))?,
             lines: lines.collect(),

@@ -14,15 +14,16 @@ use super::{
     entrance::{Entrance, EntranceError, Entrances},
     env::Env,
     feed::{Feed, Input},
-    flow,
+    flow, lines,
     outlet::{self, Ended, Outlet, OutletError},
     route::Routes,
-    service::{Overflow, Service, Sink},
+    service::{self, Overflow, Service, Sink},
     summary::Summary,
     tally::{Counts, Tally, count},
 };
 use crate::{
     ending::{self, DRAIN, Ending},
+    http,
     starting::{self, Refusal, Unstarted},
 };
 
@@ -93,6 +94,27 @@ impl Refusal for Failure {
 }
 
 impl Settings {
+    /// For lines that a program sends itself: nothing is fetched, listened to, lost or taken for a repetition, so that all systems
+    /// have the same to do.
+    pub fn fed(services: Vec<Service>, workers: Option<u32>) -> Self {
+        Self {
+            feed: Feed {
+                inputs: Vec::new(),
+                follow: false,
+                most: lines::MOST,
+            },
+            entrances: Vec::new(),
+            client: http::CLIENT,
+            services,
+            overflow: Overflow::Block,
+            queue: service::QUEUE,
+            window: Duration::ZERO,
+            year: 2026,
+            workers,
+            tuning: None,
+        }
+    }
+
     /// Whether it goes on until it is asked to end.
     pub fn is_live(&self) -> bool {
         self.feed.follow || !self.entrances.is_empty()
