@@ -147,7 +147,20 @@ impl<P: Blueprint> Running<P> {
     ///
     /// If the pipeline takes no more; what was not taken is still in the vector.
     pub fn send_batch(&self, items: &mut Vec<P::Input>) -> Result<(), SendBatchError> {
-        send_batch(&self.input, items)
+        send_batch(&self.input, Lane::NORMAL, items)
+    }
+
+    /// As [`send_batch`](Self::send_batch), in a lane.
+    ///
+    /// # Errors
+    ///
+    /// If the pipeline takes no more; what was not taken is still in the vector.
+    pub fn send_batch_at(
+        &self,
+        priority: Priority,
+        items: &mut Vec<P::Input>,
+    ) -> Result<(), SendBatchError> {
+        send_batch(&self.input, Lane::of(priority), items)
     }
 
     /// A handle for another thread to push with.
@@ -275,6 +288,12 @@ impl<P: Blueprint> Running<P> {
     /// Has everything been done, or has the run failed?
     pub fn is_finished(&self) -> bool {
         self.main.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Takes no more items in, and does not wait for those that were taken: whoever ends several runs tells all of them first, and
+    /// then [drains](Self::drain) one after the other. Sources are not read further.
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// Takes no more items in, finishes those that were taken, and ends. Sources are not read further.
@@ -489,10 +508,11 @@ fn send_all<T, Q: Entry<T>>(
 
 fn send_batch<T, Q: Entry<T>>(
     input: &Ingress<Q>,
+    lane: Lane,
     items: &mut Vec<T>,
 ) -> Result<(), SendBatchError> {
     let mut queued = Q::taken_from(items);
-    let sent = input.send_batch(Lane::NORMAL, &mut queued);
+    let sent = input.send_batch(lane, &mut queued);
     Q::put_back(queued, items);
     sent
 }

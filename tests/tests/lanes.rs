@@ -70,9 +70,14 @@ fn order_of(sent: &[(Priority, u64)]) -> (Vec<(Priority, u64)>, usize) {
         std::thread::yield_now();
     }
     for &(priority, count) in sent {
-        for n in 0..count {
+        // Half of them one by one, and half of them together.
+        let half = count / 2;
+        for n in 0..half {
             run.send_at(priority, (priority, n)).unwrap();
         }
+        let mut rest: Vec<_> = (half..count).map(|n| (priority, n)).collect();
+        run.input().send_batch_at(priority, &mut rest).unwrap();
+        assert!(rest.is_empty());
     }
     open.send(()).unwrap();
     let report = run.drain().unwrap();

@@ -134,7 +134,8 @@ fn a_full_input_sheds_the_lowest_lane_first() {
         // Displaces 1, 2, 3, and then itself would be the next.
         run.send(5).unwrap();
         run.send_at(Priority::Critical, 6).unwrap();
-        run.send_at(Priority::Critical, 7).unwrap();
+        let mut batch = vec![7];
+        run.send_batch_at(Priority::Critical, &mut batch).unwrap();
         run.send_at(Priority::Low, 8).unwrap();
     });
     assert_eq!(sorted(seen), [0, 4, 5, 6, 7]);

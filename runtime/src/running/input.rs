@@ -90,7 +90,20 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     ///
     /// If the pipeline takes no more; what was not taken is still in the vector.
     pub fn send_batch(&self, items: &mut Vec<T>) -> Result<(), SendBatchError> {
-        send_batch(&self.queue, items)
+        send_batch(&self.queue, Lane::NORMAL, items)
+    }
+
+    /// The same in a lane, as [`Running::send_batch_at`](super::Running::send_batch_at).
+    ///
+    /// # Errors
+    ///
+    /// If the pipeline takes no more; what was not taken is still in the vector.
+    pub fn send_batch_at(
+        &self,
+        priority: Priority,
+        items: &mut Vec<T>,
+    ) -> Result<(), SendBatchError> {
+        send_batch(&self.queue, Lane::of(priority), items)
     }
 
     /// Items that wait at this moment.
