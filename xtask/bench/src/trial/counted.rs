@@ -12,8 +12,31 @@ use super::{
 };
 use crate::protocol::{Answer, Request};
 
-/// Takes so many items to their end on so many workers; what came of them, as a digest, if it tells.
-pub(super) type Batch = fn(items: u64, workers: usize) -> Result<Option<u64>, String>;
+/// Takes items to their end; what came of them, as a digest, if it tells.
+pub(super) type Batch = fn(Lot) -> Result<Option<u64>, String>;
+
+/// What is to be taken to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lot {
+    /// So many items.
+    pub items: u64,
+    /// On so many workers.
+    pub workers: usize,
+    /// Whether the time that it takes is measured. If not, its instructions are counted or its results are compared, and nothing of
+    /// what is done should depend on a clock.
+    pub timed: bool,
+}
+
+impl Lot {
+    /// By one worker, as usual.
+    pub(super) fn by_one(items: u64) -> Self {
+        Self {
+            items,
+            workers: 1,
+            timed: true,
+        }
+    }
+}
 
 /// Items that are sent one after the other.
 pub(super) fn sent<S: Subject>(request: &Request, items: u64) -> Trial {
@@ -38,7 +61,11 @@ pub(super) fn sent<S: Subject>(request: &Request, items: u64) -> Trial {
 
 /// Items of a pipeline with a source of its own.
 pub(super) fn made(request: &Request, items: u64, batch: Batch) -> Trial {
-    let digest = batch(items, workers(request))?;
+    let digest = batch(Lot {
+        items,
+        workers: workers(request),
+        timed: false,
+    })?;
     Ok(answer(items, digest))
 }
 
@@ -55,7 +82,11 @@ pub(super) fn repeated(request: &Request, batch: Batch) -> Trial {
     let workers = workers(request);
     let once = |items: u64| -> Result<Duration, String> {
         let begun = Instant::now();
-        std::hint::black_box(batch(items, workers)?);
+        std::hint::black_box(batch(Lot {
+            items,
+            workers,
+            timed: true,
+        })?);
         Ok(begun.elapsed())
     };
     let window = Duration::from_millis(request.measure_ms) / WINDOWS;

@@ -146,8 +146,8 @@ impl Trials {
         self
     }
 
-    /// What makes its items itself: `batch` takes so many of them to their end on so many workers, and tells a digest of what came of
-    /// them, if it knows one. `throughput/` with this name, or `memory/` and `drain/`.
+    /// What makes its items itself: `batch` takes a lot of them to its end, and tells a digest of what came of them, if it knows one.
+    /// `throughput/` with this name, or `memory/` and `drain/`.
     #[must_use]
     pub fn batch(mut self, name: &str, about: About, batch: Batch) -> Self {
         self.add("throughput", name, about, move |request| {

@@ -72,6 +72,7 @@ mod watched;
 
 use std::time::Instant;
 
+pub use counted::Lot;
 pub use entries::{About, Trials};
 pub use probe::{Probe, Stage, Stamp, Stamped};
 

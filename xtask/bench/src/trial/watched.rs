@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Allocations, Probe, Stamp, Subject, Trial, counted::Batch, wait_for};
+use super::{
+    Allocations, Probe, Stamp, Subject, Trial,
+    counted::{Batch, Lot},
+    wait_for,
+};
 use crate::protocol::{Answer, Request};
 
 /// Items that are sent before the sender waits for them.
@@ -76,7 +80,7 @@ pub(super) fn batches(request: &Request, batch: Batch, allocations: Allocations)
     const MORE: u64 = 200_000;
     let run = |items: u64| -> Result<u64, String> {
         let before = allocations().allocations;
-        batch(items, 1)?;
+        batch(Lot::by_one(items))?;
         Ok(allocations().allocations - before)
     };
     let end = Instant::now() + Duration::from_millis(request.warmup_ms);
@@ -123,7 +127,9 @@ pub(super) fn drained<S: Subject>(request: &Request, allocations: Allocations) -
 /// The same of a pipeline with a source of its own.
 pub(super) fn drained_batches(request: &Request, batch: Batch, allocations: Allocations) -> Trial {
     let items = request.items.unwrap_or(ITEMS);
-    cycles(request, allocations, || batch(items, 1).map(|_| ()))
+    cycles(request, allocations, || {
+        batch(Lot::by_one(items)).map(|_| ())
+    })
 }
 
 fn cycles(
