@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pipewright::{Priority, SendError, sink};
+use pipewright::{Priority, SendBatchError, sink};
 
 use super::{
     env::Env,
@@ -11,33 +11,68 @@ use super::{
     types::{Event, Severity},
 };
 
-/// The number of the service.
-pub fn service_of(delivery: &Delivery) -> u32 {
-    delivery.service
+/// Puts events into the queues of their services, in the order of the source. What a full queue means says the service.
+///
+/// What a batch has for a service goes into its queue at once, so that its thread is woken once for all of it.
+#[sink]
+pub fn deliver(deliveries: &[Delivery], env: &Env, piles: &mut Piles) -> Vec<Result<(), Reject>> {
+    for (place, delivery) in deliveries.iter().enumerate() {
+        piles.put(place, delivery, &env.inboxes);
+    }
+    let mut results: Vec<_> = deliveries.iter().map(|_| Ok(())).collect();
+    piles.push(&env.inboxes, |place, reject| results[place] = Err(reject));
+    results
 }
 
-/// How many events a service was given.
+/// The events of a batch, by service and by how much they matter. It is kept from batch to batch for its memory.
 #[derive(Debug, Default)]
-pub struct Given(u64);
+pub struct Piles {
+    /// As many for each service as there are priorities.
+    piles: Vec<Pile>,
+    /// Those that have something.
+    filled: Vec<(u32, Priority)>,
+}
 
-/// Puts an event into the queue of its service, in the order of the source. What a full queue means says the service.
-#[sink(key = service_of)]
-pub fn deliver(delivery: Delivery, env: &Env, given: &mut Given) -> Result<(), Reject> {
-    given.0 += 1;
-    let inbox = &env.inboxes[delivery.service as usize];
-    match inbox.push(delivery.event) {
-        Ok(()) => Ok(()),
-        Err(SendError::Full(event)) => Err(refused(&event, Reason::ServiceFull(inbox.name()))),
-        Err(SendError::Closed(event)) => Err(refused(&event, Reason::ServiceClosed(inbox.name()))),
-        Err(other) => {
-            let event = other.into_inner();
-            Err(refused(&event, Reason::ServiceClosed(inbox.name())))
+/// What a service gets at once, and where that stands in the batch.
+#[derive(Debug, Default)]
+struct Pile {
+    events: Vec<Arc<Event>>,
+    places: Vec<usize>,
+}
+
+impl Piles {
+    fn put(&mut self, place: usize, delivery: &Delivery, inboxes: &[Inbox]) {
+        let Delivery { service, event } = delivery;
+        self.piles
+            .resize_with(inboxes.len() * Priority::NAMES.len(), Pile::default);
+        let priority = inboxes[*service as usize].priority_of(event);
+        let pile = &mut self.piles[pile_of(*service, priority)];
+        if pile.events.is_empty() {
+            self.filled.push((*service, priority));
+        }
+        pile.events.push(Arc::clone(event));
+        pile.places.push(place);
+    }
+
+    /// Gives the services what is there for them, and tells which places were refused.
+    fn push(&mut self, inboxes: &[Inbox], mut refuse: impl FnMut(usize, Reject)) {
+        for (service, priority) in self.filled.drain(..) {
+            let inbox = &inboxes[service as usize];
+            let Pile { events, places } = &mut self.piles[pile_of(service, priority)];
+            if let Err(refused) = (inbox.push)(priority, events) {
+                // What was not taken are the last ones.
+                let taken = places.len() - events.len();
+                for (place, event) in places[taken..].iter().zip(events.drain(..)) {
+                    refuse(*place, inbox.refused(&event, &refused));
+                }
+            }
+            places.clear();
         }
     }
 }
 
-fn refused(event: &Event, reason: Reason) -> Reject {
-    Reject::new(event.origin.clone(), reason)
+fn pile_of(service: u32, priority: Priority) -> usize {
+    service as usize * Priority::NAMES.len() + priority as usize
 }
 
 /// The way into the queue of a service.
@@ -48,7 +83,8 @@ pub struct Inbox {
     push: Push,
 }
 
-type Push = Box<dyn Fn(Priority, Arc<Event>) -> Result<(), SendError<Arc<Event>>> + Send + Sync>;
+/// Moves events into the queue; those that it does not take are left.
+type Push = Box<dyn Fn(Priority, &mut Vec<Arc<Event>>) -> Result<(), SendBatchError> + Send + Sync>;
 
 impl Inbox {
     pub(super) fn new(name: Arc<str>, by_severity: bool, push: Push) -> Self {
@@ -59,19 +95,23 @@ impl Inbox {
         }
     }
 
-    fn name(&self) -> String {
-        self.name.to_string()
-    }
-
-    fn push(&self, event: Arc<Event>) -> Result<(), SendError<Arc<Event>>> {
-        let priority = match event.severity {
+    fn priority_of(&self, event: &Event) -> Priority {
+        match event.severity {
             _ if !self.by_severity => Priority::Normal,
             Severity::Critical => Priority::Critical,
             Severity::Error | Severity::Warning => Priority::High,
             Severity::Info => Priority::Normal,
             Severity::Debug => Priority::Low,
+        }
+    }
+
+    fn refused(&self, event: &Event, why: &SendBatchError) -> Reject {
+        let name = self.name.to_string();
+        let reason = match why.full {
+            true => Reason::ServiceFull(name),
+            false => Reason::ServiceClosed(name),
         };
-        (self.push)(priority, event)
+        Reject::new(event.origin.clone(), reason)
     }
 }
 

@@ -124,7 +124,29 @@ pub struct Outlet {
     pub name: Arc<str>,
     /// What it has seen; read while it goes on.
     pub seen: Arc<Seen>,
-    end: Box<dyn FnOnce(Duration) -> (Ledger, Option<RunError>) + Send>,
+    run: Box<dyn Run>,
+}
+
+/// The run of a service, whatever becomes of events when it is full.
+trait Run: Send {
+    /// Takes no more.
+    fn close(&self);
+
+    /// Finishes what it has taken, for at most so long.
+    fn end(self: Box<Self>, within: Duration) -> (Ledger, Option<RunError>);
+}
+
+impl<P: Blueprint> Run for Running<P> {
+    fn close(&self) {
+        Running::close(self);
+    }
+
+    fn end(self: Box<Self>, within: Duration) -> (Ledger, Option<RunError>) {
+        match self.drain_within(within) {
+            Ok(report) => (report.ledger(), None),
+            Err(failed) => (failed.report.ledger(), Some(failed.error)),
+        }
+    }
 }
 
 impl fmt::Debug for Outlet {
@@ -210,23 +232,25 @@ where
     let inbox = Inbox::new(
         Arc::clone(&name),
         by_severity,
-        Box::new(move |priority, event| input.send_at(priority, event)),
+        Box::new(move |priority, events| input.send_batch_at(priority, events)),
     );
-    let end = Box::new(move |within| end(run, within));
-    Ok((Outlet { name, seen, end }, inbox))
+    let run = Box::new(run);
+    Ok((Outlet { name, seen, run }, inbox))
 }
 
-fn end<P: Blueprint>(run: Running<P>, within: Duration) -> (Ledger, Option<RunError>) {
-    match run.drain_within(within) {
-        Ok(report) => (report.ledger(), None),
-        Err(failed) => (failed.report.ledger(), Some(failed.error)),
-    }
+/// Ends services: they take no more, get what waits for them, all at the same time, and have so long for it together.
+pub fn end(outlets: Vec<Outlet>, within: Duration) -> Vec<Ended> {
+    let until = Instant::now() + within;
+    // First of all, so that one that does not return takes no time from the others.
+    outlets.iter().for_each(|outlet| outlet.run.close());
+    let left = || until.saturating_duration_since(Instant::now());
+    let each = outlets.into_iter();
+    each.map(|outlet| outlet.end(left())).collect()
 }
 
 impl Outlet {
-    /// Takes no more, gives the service what waits for it, and ends, for at most so long.
-    pub fn end(self, within: Duration) -> Ended {
-        let (ledger, error) = (self.end)(within);
+    fn end(self, within: Duration) -> Ended {
+        let (ledger, error) = self.run.end(within);
         Ended {
             counts: self.seen.so_far(),
             name: self.name,

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use pipewright::{Blueprint, Builder, Report, Running};
@@ -238,12 +238,7 @@ impl<P: Blueprint> Started<P> {
         // Who still sends is told that nothing more is taken.
         drop(self.entrances);
         let (mut ending, mut report) = Ending::of(ended);
-        let until = Instant::now() + DRAIN;
-        let services: Vec<Ended> = self
-            .outlets
-            .into_iter()
-            .map(|outlet| outlet.end(until.saturating_duration_since(Instant::now())))
-            .collect();
+        let services = outlet::end(self.outlets, DRAIN);
         let counts = report.take_state::<count>().unwrap_or_default();
         let unrouted = report.take_state::<unrouted>().unwrap_or_default();
         ending.is_late |= services.iter().any(|service| service.is_late);

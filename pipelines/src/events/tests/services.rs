@@ -1,14 +1,18 @@
 //! Services that do not keep up.
 
-use std::sync::{
-    Arc, Condvar, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use pipewright::Ledger;
 
 use super::{accounted, generated, settings};
 use crate::events::{
+    outlet,
     run::Settings,
     service::{self, Overflow, Sink},
     target::{Missed, Target},
@@ -158,4 +162,35 @@ fn nothing_is_lost_where_everybody_waits() {
     let outcome = super::run(settings(generated(2, 1_000), services));
     assert_eq!(super::essence(&outcome), expect);
     assert_eq!(outcome.summary.dropped(), 0);
+}
+
+#[test]
+fn a_service_that_does_not_return_takes_no_time_from_the_end_of_the_others() {
+    let gate = Arc::<Gate>::default();
+    let mut services = service::examples(8);
+    let closed = Arc::clone(&gate);
+    services[0].sink = Sink::Own(Arc::new(move || Box::new(Closed(Arc::clone(&closed)))));
+    services[0].overflow = Some(Overflow::DropNewest);
+    let expect = super::sequential::run(&settings(generated(2, 1_000), services.clone()));
+    let started = settings(generated(2, 1_000), services)
+        .start_live()
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let wanted: u64 = expect.delivered().sum();
+    while started
+        .run()
+        .metrics()
+        .get("deliver")
+        .expect("a stage")
+        .sent
+        < wanted
+    {
+        std::thread::yield_now();
+    }
+    let ended = outlet::end(started.outlets, Duration::from_millis(1));
+    gate.open();
+    assert!(ended[0].is_late);
+    for (service, expect) in ended.iter().zip(expect.delivered()).skip(1) {
+        assert!(!service.is_late, "{}: {:?}", service.name, service.problem);
+        assert_eq!(service.counts.delivered, expect, "{}", service.name);
+    }
 }
