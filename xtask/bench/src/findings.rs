@@ -1,9 +1,11 @@
 //! What commands find besides the values of metrics, as it is saved: fields of `pipewright.bench/1` that are there where something was
 //! found.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{breaking::Broken, limit::Limit, memory::Leak, protocol::StageShare};
+use crate::{breaking::Broken, limit::Limit, memory::Leak, protocol::StageShare, stats::Fitted};
 
 /// What was found of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,8 +39,9 @@ pub(crate) struct Findings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Capacity {
-    /// The largest 99th percentile of the latency, in nanoseconds.
-    pub(crate) p99_ns: f64,
+    /// What the latency has to keep to: the most of each percentile, in nanoseconds.
+    #[serde(default)]
+    pub(crate) slo: BTreeMap<String, f64>,
     /// It takes so many; none if not even the first rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) low: Option<f64>,
@@ -76,12 +79,9 @@ pub(crate) struct Point {
 pub(crate) struct Scaling {
     /// For each number of workers, the items a second of each round.
     pub(crate) rounds: Vec<(u32, Vec<f64>)>,
-    /// The universal scalability law, where it could be fitted: contention and coherency.
+    /// The universal scalability law, where it could be fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) law: Option<[f64; 2]>,
-    /// The items a second of one worker that belong to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) one: Option<f64>,
+    pub(crate) law: Option<Fitted>,
 }
 
 /// What it allocates and keeps.

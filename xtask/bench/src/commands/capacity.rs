@@ -4,8 +4,11 @@
 //! had come. The search doubles the rate until it is not, and halves the gap in ratio until its ends are 3 % apart; each rate has
 //! three trials, of which two decide. Nothing of it depends on what was tried before, as a feedback loop does.
 
+mod slo;
+
 use std::{cell::RefCell, thread};
 
+use self::slo::{Kept, Slo};
 use super::{
     load::ItemArgs,
     options::{Interrupt, Output, Source, rate, time},
@@ -31,9 +34,14 @@ pub(crate) struct Args {
     /// A scenario with an open loop
     #[arg(default_value = "latency/events")]
     scenario: String,
-    /// The largest 99th percentile of the latency
-    #[arg(long, value_name = "TIME", default_value = "10ms")]
-    p99: String,
+    /// The most that percentiles of the latency may be, such as `p50=1ms,p99=10ms`: of p50, p95, p99, p99.9 and max
+    #[arg(
+        long,
+        value_name = "PERCENTILE=TIME,..",
+        value_delimiter = ',',
+        default_value = "p99=10ms"
+    )]
+    slo: Vec<String>,
     /// The rate that is tried first
     #[arg(long, value_name = "RATE", default_value = "5k/s")]
     from: String,
@@ -79,7 +87,7 @@ const MOST: f64 = 1e7;
 
 /// `bench capacity`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
-    let p99 = time("--p99", &args.p99)?.as_nanos() as f64;
+    let slo = Slo::typed(&args.slo)?;
     let measure_ms = time("--during", &args.during)?.as_millis() as u64;
     let from = rate("--from", &args.from)?;
     let asked = args.items.asked()?;
@@ -103,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         args,
         keeper,
         capacity: findings::Capacity {
-            p99_ns: p99,
+            slo: slo.limits(),
             ..findings::Capacity::default()
         },
         sustained: None,
@@ -117,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             });
             let trial = interrupt.check(watched.trial(&binary, &request))?;
             let late = trial.reasons.contains(&Reason::GeneratorLate);
-            let said = judge(&trial.answer, late, p99);
+            let said = judge(&trial.answer, late, &slo);
             search_of.borrow_mut().tried(rate, &trial.answer, &said)?;
             Ok(said)
         })?;
@@ -130,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let ended = found.and_then(|limit| {
         search.found(&limit);
         search.keep()?;
-        Ok(told(&limit, &args.scenario, &args.p99))
+        Ok(told(&limit, &args.scenario, &slo))
     });
     let verdict = ended.as_deref().unwrap_or("unfinished").to_owned();
     let told = verdict.clone();
@@ -234,11 +242,11 @@ fn word(said: &Said) -> &str {
     }
 }
 
-fn told(limit: &Limit, name: &str, p99: &str) -> String {
+fn told(limit: &Limit, name: &str, slo: &Slo) -> String {
     match limit {
-        Limit::Between(low, high, why) => format!(
-            "{name}: {low:.0} to {high:.0} items a second with p99 of at most {p99}; above it: {why}"
-        ),
+        Limit::Between(low, high, why) => {
+            format!("{name}: {low:.0} to {high:.0} items a second with {slo}; above it: {why}")
+        }
         Limit::Below(rate, why) => format!("{name}: not even {rate:.0} items a second: {why}"),
         Limit::Above(rate) => format!(
             "{name}: more than {rate:.0} items a second; the generator has no more on this machine"
@@ -268,23 +276,26 @@ fn text(saved: &Saved, told: &str) -> String {
 /// How long what is left may take when the last item has come, in nanoseconds.
 const DRAIN_NS: u64 = 1_000_000_000;
 
-fn judge(answer: &Answer, late: bool, most_p99: f64) -> Said {
+fn judge(answer: &Answer, late: bool, slo: &Slo) -> Said {
     let Some(generator) = answer.generator else {
         return Said::Not("the trial has no open loop".to_owned());
     };
-    let p99 = answer.metrics.get("latency_p99").copied();
-    match p99 {
-        _ if generator.refused > 0 => Said::Not(format!(
+    if generator.refused > 0 {
+        return Said::Not(format!(
             "{} of {} items found the input full",
             generator.refused, generator.offered
+        ));
+    }
+    if generator.drain_ns > DRAIN_NS {
+        return Said::Not("what was left took more than a second".to_owned());
+    }
+    match slo.kept(&answer.metrics) {
+        Kept::Yes => Said::Sustainable,
+        Kept::No(_) if late => Said::GeneratorLate,
+        Kept::No(why) => Said::Not(why),
+        Kept::Unknown(percentile) => Said::Not(format!(
+            "too few items for {percentile}; use a longer `--during`"
         )),
-        _ if generator.drain_ns > DRAIN_NS => {
-            Said::Not("what was left took more than a second".to_owned())
-        }
-        None => Said::Not("too few items for a p99; use a longer `--during`".to_owned()),
-        Some(p99) if p99 > most_p99 && late => Said::GeneratorLate,
-        Some(p99) if p99 > most_p99 => Said::Not(format!("p99 is {:.2} ms", p99 / 1e6)),
-        Some(_) => Said::Sustainable,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     random::Random,
     results::{Saved, SavedScenario},
     session::Side,
-    stats::{FEWEST_WORKERS, Usl, median},
+    stats::{FEWEST_WORKERS, Fitted, median},
 };
 
 /// Rounds that every number of workers takes part in.
@@ -105,7 +105,6 @@ fn kept(
     values: &[Vec<f64>],
     cpus: u32,
 ) -> SavedScenario {
-    let law = Usl::fit(&points(workers, values, cpus));
     SavedScenario {
         id: scenario.to_owned(),
         seed,
@@ -116,8 +115,7 @@ fn kept(
                     .copied()
                     .zip(values.iter().cloned())
                     .collect(),
-                law: law.map(|law| [law.contention, law.coherency]),
-                one: law.map(|law| law.one),
+                law: law(workers, values, cpus),
             }),
             ..Findings::default()
         },
@@ -131,7 +129,13 @@ fn text(saved: &Saved, cpus: u32) -> String {
         if let Some(scaling) = &scenario.findings.scaling {
             let (workers, values): (Vec<u32>, Vec<Vec<f64>>) =
                 scaling.rounds.iter().cloned().unzip();
-            texts.push(told(&scenario.id, &workers, &values, cpus));
+            texts.push(told(
+                &scenario.id,
+                &workers,
+                &values,
+                cpus,
+                scaling.law.as_ref(),
+            ));
         }
     }
     if saved.partial {
@@ -140,14 +144,15 @@ fn text(saved: &Saved, cpus: u32) -> String {
     texts.join("\n")
 }
 
-/// The middle of each number of workers. With more of them than processors they wait for each other's processor, which is no property
-/// of the pipeline.
-fn points(workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Vec<(f64, f64)> {
+/// The law of what was measured. With more workers than processors they wait for each other's processor, which is no property of
+/// the pipeline.
+fn law(workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Option<Fitted> {
     let all = workers.iter().zip(values);
     let within = all.filter(|(workers, _)| **workers <= cpus);
-    within
-        .filter_map(|(workers, values)| Some((f64::from(*workers), median(values)?)))
-        .collect()
+    let (workers, values): (Vec<f64>, Vec<Vec<f64>>) = within
+        .map(|(workers, values)| (f64::from(*workers), values.clone()))
+        .unzip();
+    Fitted::of(&workers, &values)
 }
 
 fn once(binary: &Binary, request: &Request, workers: u32, seed: u64) -> Result<f64, Error> {
@@ -161,7 +166,13 @@ fn once(binary: &Binary, request: &Request, workers: u32, seed: u64) -> Result<f
 }
 
 /// A line for each number of workers, and the law where there are enough of them.
-fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> String {
+fn told(
+    scenario: &str,
+    workers: &[u32],
+    values: &[Vec<f64>],
+    cpus: u32,
+    law: Option<&Fitted>,
+) -> String {
     let mut text = scenario.to_owned();
     let first = values.first().cloned().unwrap_or_default();
     for (workers, values) in workers.iter().zip(values) {
@@ -186,12 +197,11 @@ fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Stri
         ));
     }
     text.push('\n');
-    let points = points(workers, values, cpus);
-    text.push_str(&match Usl::fit(&points) {
+    let within = workers.iter().filter(|workers| **workers <= cpus).count();
+    text.push_str(&match law {
         Some(law) => format!("  USL: {law}"),
         None => format!(
-            "  USL not fitted: {} numbers of workers on {cpus} processors, and it takes {FEWEST_WORKERS}",
-            points.len()
+            "  USL not fitted: {within} numbers of workers on {cpus} processors, and it takes {FEWEST_WORKERS}"
         ),
     });
     text
@@ -200,6 +210,7 @@ fn told(scenario: &str, workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Usl;
 
     #[test]
     fn few_processors_are_told_and_not_fitted() {
@@ -208,6 +219,7 @@ mod tests {
             &[1, 2, 4],
             &[vec![1e6; 3], vec![1.9e6; 3], vec![1.8e6; 3]],
             2,
+            None,
         );
         let expect = "throughput/x\n\
             \x20    1 workers       1.00 M/s  1.00x [1.00 - 1.00]\n\
@@ -229,10 +241,9 @@ mod tests {
             .iter()
             .map(|n| vec![law.at(f64::from(*n)); 3])
             .collect();
-        let text = told("throughput/x", &workers, &values, 8);
-        assert!(
-            text.contains("contention 0.1000, coherency 0.020000, fastest with about 7 workers"),
-            "{text}"
-        );
+        let fitted = super::law(&workers, &values, 8);
+        let text = told("throughput/x", &workers, &values, 8, fitted.as_ref());
+        let expect = "contention 0.1000; coherency 0.020000; fastest with about 7 workers; what was measured is at most 0.0 % off";
+        assert!(text.contains(expect), "{text}");
     }
 }

@@ -14,7 +14,7 @@ pub use family::{benjamini_hochberg, holm};
 pub use power::{minimal_detectable_effect, standard_deviation};
 pub use rank::{Interval, hodges_lehmann, interval, p_above};
 pub use trend::{Trend, mann_kendall, theil_sen};
-pub use usl::{FEWEST as FEWEST_WORKERS, Usl};
+pub use usl::{FEWEST as FEWEST_WORKERS, Fitted, Usl};
 
 /// The middle value, or the mean of the two in the middle; `None` if there are none.
 pub fn median(values: &[f64]) -> Option<f64> {

@@ -3,8 +3,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::{interval, median};
+
 /// A fit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Usl {
     /// Items a second of one worker.
     pub one: f64,
@@ -14,8 +19,33 @@ pub struct Usl {
     pub coherency: f64,
 }
 
+/// A fit of what was measured in rounds, and how sure it is.
+///
+/// Each round measures every number of workers, so each has a fit of its own, and their terms have exact signed-rank intervals:
+/// there is nothing to draw, as a bootstrap would.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Fitted {
+    /// The fit of the medians.
+    pub law: Usl,
+    /// Where contention lies, with 95 %; none for fewer than six rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contention: Option<[f64; 2]>,
+    /// Where coherency lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coherency: Option<[f64; 2]>,
+    /// The largest distance of a median from the law, as a share of the law.
+    pub off: f64,
+    /// The most workers that were measured.
+    pub most: f64,
+}
+
 /// Fewer numbers of workers than this say too little of three unknowns.
 pub const FEWEST: usize = 6;
+/// How sure the intervals of its terms are.
+const CONFIDENCE: f64 = 0.95;
+/// What lies further beyond the measured numbers of workers than this many times is not told: the law is a guess there.
+const BEYOND: f64 = 2.0;
 
 impl Usl {
     /// What it says for so many workers.
@@ -108,17 +138,72 @@ fn solve(rows: &[[f64; 3]], used: [bool; 3]) -> Option<[f64; 3]> {
     Some([0, 1, 2].map(|at| system[at][3] / system[at][at]))
 }
 
-impl fmt::Display for Usl {
+impl Fitted {
+    /// Of numbers of workers, and the items a second of each of them in each round. `None` as of [`Usl::fit`].
+    pub fn of(workers: &[f64], rounds: &[Vec<f64>]) -> Option<Self> {
+        let of = |speed: &dyn Fn(&[f64]) -> Option<f64>| {
+            let speeds = rounds.iter().map(|speeds| speed(speeds));
+            let points = workers.iter().zip(speeds);
+            let points: Option<Vec<_>> = points.map(|(n, speed)| Some((*n, speed?))).collect();
+            points
+        };
+        let medians = of(&median)?;
+        let law = Usl::fit(&medians)?;
+        let whole = rounds.iter().map(Vec::len).min()?;
+        let fits: Vec<Usl> = (0..whole)
+            .filter_map(|round| Usl::fit(&of(&|speeds| speeds.get(round).copied())?))
+            .collect();
+        let between = |term: fn(&Usl) -> f64| {
+            let terms: Vec<f64> = fits.iter().map(term).collect();
+            interval(&terms, CONFIDENCE).map(|found| [found.low, found.high])
+        };
+        let distances = medians
+            .iter()
+            .map(|(n, speed)| (speed / law.at(*n) - 1.0).abs());
+        Some(Self {
+            law,
+            contention: between(|law| law.contention),
+            coherency: between(|law| law.coherency),
+            off: distances.fold(0.0, f64::max),
+            most: workers.iter().copied().fold(0.0, f64::max),
+        })
+    }
+}
+
+impl fmt::Display for Fitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { law, most, off, .. } = self;
+        let term = |name: &str, value: f64, between: Option<[f64; 2]>, digits: usize| match between
+        {
+            Some([low, high]) => {
+                let hint = if low > 0.0 {
+                    ""
+                } else {
+                    ", not to be told from 0"
+                };
+                format!("{name} {value:.digits$} [{low:.digits$} - {high:.digits$}]{hint}")
+            }
+            None => format!("{name} {value:.digits$}"),
+        };
         write!(
             f,
-            "contention {:.4}, coherency {:.6}, ",
-            self.contention, self.coherency
+            "{}; {}; ",
+            term("contention", law.contention, self.contention, 4),
+            term("coherency", law.coherency, self.coherency, 6)
         )?;
-        match self.best() {
-            Some(best) => write!(f, "fastest with about {best:.0} workers"),
-            None => f.write_str("no number of workers is too large"),
+        match law
+            .best()
+            .filter(|_| self.coherency.is_none_or(|[low, _]| low > 0.0))
+        {
+            Some(best) if best > most * BEYOND => write!(
+                f,
+                "fastest with more than {:.0} workers, of which at most {most:.0} were measured",
+                most * BEYOND
+            )?,
+            Some(best) => write!(f, "fastest with about {best:.0} workers")?,
+            None => f.write_str("no number of workers is known to be too large")?,
         }
+        write!(f, "; what was measured is at most {:.1} % off", off * 100.0)
     }
 }
 
@@ -162,6 +247,60 @@ mod tests {
             coherency: 0.0,
         };
         assert_eq!(linear.best(), None);
+    }
+
+    /// Rounds of a law, each of them a little off.
+    fn rounds(law: Usl, workers: &[f64]) -> Vec<Vec<f64>> {
+        let off = [0.99, 1.01, 1.0, 0.985, 1.015, 1.005, 0.995];
+        let speed = |n: f64, round: usize| law.at(n) * off[(round + 3 * n as usize) % off.len()];
+        let each = workers
+            .iter()
+            .map(|n| (0..off.len()).map(|round| speed(*n, round)).collect());
+        each.collect()
+    }
+
+    #[test]
+    fn terms_lie_in_their_intervals_and_zero_is_told() {
+        let workers = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0];
+        let check = |contention: f64, coherency: f64, told: &[&str]| {
+            let law = Usl {
+                one: 1e6,
+                contention,
+                coherency,
+            };
+            let found = Fitted::of(&workers, &rounds(law, &workers)).expect("there are eight");
+            let holds = |between: Option<[f64; 2]>, value: f64| {
+                let [low, high] = between.expect("there are seven rounds");
+                low <= value + 1e-3 && value - 1e-3 <= high
+            };
+            assert!(holds(found.contention, contention), "{found:?}");
+            assert!(holds(found.coherency, coherency), "{found:?}");
+            assert!(found.off < 0.03, "{found:?}");
+            let text = found.to_string();
+            for told in told {
+                assert!(text.contains(told), "{text}");
+            }
+        };
+        check(0.1, 0.01, &["fastest with about 9 workers", "at most"]);
+        check(
+            0.2,
+            0.0,
+            &[
+                "not to be told from 0",
+                "no number of workers is known to be too large",
+            ],
+        );
+        check(0.05, 0.0006, &["fastest with more than 32 workers"]);
+    }
+
+    #[test]
+    fn few_rounds_have_no_intervals() {
+        let workers = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let one: Vec<Vec<f64>> = workers.iter().map(|n| vec![*n * 10.0; 3]).collect();
+        let found = Fitted::of(&workers, &one).expect("there are six");
+        assert_eq!((found.contention, found.coherency), (None, None));
+        assert_eq!(Fitted::of(&workers[..2], &one[..2]), None);
+        assert_eq!(Fitted::of(&workers, &vec![Vec::new(); 6]), None);
     }
 
     #[test]

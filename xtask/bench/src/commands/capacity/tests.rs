@@ -106,7 +106,8 @@ fn each_criterion_can_break_a_rate() {
         ..Answer::default()
     };
     let check = |answer: Answer, late: bool, expect: &str| {
-        let said = judge(&answer, late, 1e6);
+        let slo = Slo::typed(&["p99=1ms".to_owned()]).expect("an objective");
+        let said = judge(&answer, late, &slo);
         assert!(word(&said).contains(expect), "{said:?}");
     };
     check(answer(0, 0, Some(5e5)), false, "sustainable");

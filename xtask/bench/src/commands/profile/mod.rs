@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     build::{self, How, Package, Subject},
+    load::ItemArgs,
     options::time,
     show,
 };
@@ -47,6 +48,8 @@ pub(crate) struct Args {
     /// How many workers the pipeline has [default: the scenario's own number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
+    #[command(flatten)]
+    items: ItemArgs,
     /// Where the graphs are written [default: target/pipewright/bench/profile]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -54,7 +57,8 @@ pub(crate) struct Args {
 
 /// `bench profile`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
-    let request = request(args)?;
+    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let asked = args.items.asked()?;
     let recorder = match Recorder::find(args.tool, args.hertz)? {
         Ok(recorder) => recorder,
         Err(why) => {
@@ -74,6 +78,18 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         Some(bin) => Subject::named_or_built(Some(bin))?,
         None => Subject::built_as(&Package::own("trial"), How::Profiling)?,
     };
+    let listing = head.binary()?.list()?;
+    let Some(scenario) = listing.scenarios.iter().find(|one| one.id == args.scenario) else {
+        return Err(Error::Usage(format!(
+            "no scenario is called `{}`",
+            args.scenario
+        )));
+    };
+    asked.fits(scenario)?;
+    let request = asked.of(Request {
+        workers: args.workers.map(|workers| workers as usize),
+        ..Request::new(&args.scenario, 1, [200, measure_ms])
+    });
     let base = args.base.as_deref();
     let base = base.map(|base| Subject::at_as(base, &Package::own("trial"), How::Profiling));
     let base = base.transpose()?;
@@ -110,14 +126,6 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     }
     show::print("a profile is no evidence of a change: `cargo xtask bench ab` is")?;
     Ok(code::PASS)
-}
-
-fn request(args: &Args) -> Result<Request, Error> {
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
-    Ok(Request {
-        workers: args.workers.map(|workers| workers as usize),
-        ..Request::new(&args.scenario, 1, [200, measure_ms])
-    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

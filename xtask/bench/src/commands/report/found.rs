@@ -7,7 +7,7 @@ use crate::{
     findings::{Memory, Scaling},
     memory::{Drained, drained},
     results::SavedScenario,
-    stats::{FEWEST_WORKERS, Usl, median, theil_sen},
+    stats::{FEWEST_WORKERS, Fitted, median, theil_sen},
 };
 
 /// A chart of each answer, with its evidence.
@@ -119,29 +119,19 @@ fn workers(page: &mut Page, scaling: &Scaling) -> Result<(), DrawError> {
         let all = [(*n, *rate), (most, rate * most / n)];
         chart = chart.line("in proportion", all).coloured(Colour::Muted);
     }
-    let law = law(scaling);
-    if let Some(law) = law {
+    if let Some(Fitted { law, .. }) = scaling.law {
         // No further than what was measured: beyond that the law is a guess.
         let curve = (10..=(10.0 * most) as u32).map(|tenth| f64::from(tenth) / 10.0);
         chart = chart.line("universal scalability law", curve.map(|n| (n, law.at(n))));
     }
     page.chart(&chart)?;
-    page.text(&match law {
-        Some(law) => format!("The universal scalability law: {law}."),
+    page.text(&match &scaling.law {
+        Some(fitted) => format!("The universal scalability law: {fitted}."),
         None => format!(
             "The universal scalability law is not fitted: it takes {FEWEST_WORKERS} numbers of workers, none of them above that of the processors."
         ),
     });
     Ok(())
-}
-
-fn law(scaling: &Scaling) -> Option<Usl> {
-    let [contention, coherency] = scaling.law?;
-    Some(Usl {
-        one: scaling.one?,
-        contention,
-        coherency,
-    })
 }
 
 /// Live bytes while items go through, and each time that it has ended.

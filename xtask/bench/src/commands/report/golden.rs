@@ -7,6 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     details::{Details, Moment, Stage, Tried},
+    findings::{Capacity, Findings},
     history::{self, tests::run as at_day},
     load::Load,
     machine::Machine,
@@ -177,7 +178,13 @@ fn latency() -> SavedScenario {
             live_bytes: [(Side::B, (0..40).map(|at| 1_000_000 + 640 * at).collect())].into(),
             curve: curve(),
         },
-        findings: Default::default(),
+        findings: Findings {
+            capacity: Some(Capacity {
+                slo: [("p99".to_owned(), 1e7)].into(),
+                ..Capacity::default()
+            }),
+            ..Findings::default()
+        },
     }
 }
 

@@ -60,12 +60,12 @@ pub(super) fn heat_map(side: Side, timeline: &[Moment]) -> Option<HeatMap> {
     }))
 }
 
-/// Latency by the rate that came through, with its knee.
-pub(super) fn curve(tried: &[Tried]) -> Option<Lines> {
+/// Latency by the rate that came through, with its knee, and what it had to keep to.
+pub(super) fn curve(scenario: &SavedScenario) -> Option<Lines> {
+    let mut tried: Vec<&Tried> = scenario.details.curve.iter().collect();
     if tried.is_empty() {
         return None;
     }
-    let mut tried: Vec<&Tried> = tried.iter().collect();
     tried.sort_by(|one, other| one.offered.total_cmp(&other.offered));
     let points = |value: fn(&Tried) -> Option<f64>| -> Vec<(f64, f64)> {
         let all = tried.iter();
@@ -89,6 +89,14 @@ pub(super) fn curve(tried: &[Tried]) -> Option<Lines> {
     }
     if let Some(knee) = knee(&tried) {
         lines = lines.instant(knee, "knee");
+    }
+    let through = tried.iter().map(|tried| tried.achieved);
+    let widest = through.fold(0.0, f64::max);
+    let slo = scenario.findings.capacity.iter().flat_map(|one| &one.slo);
+    for (percentile, ns) in slo {
+        let name = format!("the most that {percentile} may be");
+        let line = [(0.0, *ns), (widest, *ns)];
+        lines = lines.line(name, line).coloured(Colour::Bad);
     }
     Some(lines)
 }

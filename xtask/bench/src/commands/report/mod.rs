@@ -140,7 +140,7 @@ fn scenario(
             page.chart(&map)?;
         }
     }
-    if let Some(curve) = latency::curve(&scenario.details.curve) {
+    if let Some(curve) = latency::curve(scenario) {
         page.chart(&curve)?;
         page.text("Shaded: between the highest rate that can go on like this and the lowest that cannot. The knee has the most throughput for its latency.");
     }
