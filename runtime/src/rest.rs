@@ -4,7 +4,8 @@
 //! for as long as a wake-up takes is at most twice as expensive as knowing the future (Karlin et al., "Competitive
 //! snoopy caching", Algorithmica 1988). A worker looks for four times as long where the run leaves a cpu to others: there it
 //! takes nobody's, and work that comes again and again does not wait for a wake-up. Where the past says that the next work is
-//! far away it looks for [`GLANCE_NS`] only; where another thread needed the core in the middle of it, not at all for the next
+//! far away, or where the runs of the process have more workers than there are cpus and as many of them are awake, it looks for
+//! [`GLANCE_NS`] only; where another thread needed the core in the middle of it, not at all for the next
 //! times (see [`QUIET`]). One worker looks at a time (see [`crate::idle`]), and where one has the pipeline to itself it counts
 //! as the one that looks, until it has looked in vain: between two batches nobody is woken for what it finds next. Nobody looks
 //! while a source rests, because the clock will tell.
@@ -15,6 +16,7 @@ use crate::{
     failpoint::{Place, reach},
     fork::Pace,
     lane::Lane,
+    machine::Room,
     sync::spin_loop,
     worker::Worker,
 };
@@ -23,7 +25,7 @@ use crate::{
 pub(crate) const WAKE_NS: u64 = 50_000;
 /// A short look.
 const GLANCE_NS: u64 = 2_000;
-/// As long it looks where there are more cpus than threads of the run.
+/// As long it looks where there are more cpus than threads.
 const SPARE_NS: u64 = 4 * WAKE_NS;
 /// When the usual gap between two pieces of work is longer than this, looking does not pay.
 const FAR_NS: u64 = 4 * WAKE_NS;
@@ -86,15 +88,16 @@ impl Rest {
     }
 
     /// How long to look around, counted from the last work.
-    fn budget(&mut self, spare: bool) -> u64 {
+    fn budget(&mut self, room: Room) -> u64 {
         if self.quiet > 0 {
             self.quiet -= 1;
             return 0;
         }
-        match self.gap > FAR_NS {
-            true => GLANCE_NS,
-            false if spare => SPARE_NS,
-            false => WAKE_NS,
+        match room {
+            _ if self.gap > FAR_NS => GLANCE_NS,
+            Room::Plenty => SPARE_NS,
+            Room::Enough => WAKE_NS,
+            Room::None => GLANCE_NS,
         }
     }
 }
@@ -146,7 +149,7 @@ impl Worker<'_> {
         let budget = if resting {
             0
         } else {
-            self.rest.budget(shared.has_spare_cpu())
+            self.rest.budget(shared.room())
         };
         if self.now() - self.rest.worked >= budget {
             return false;
@@ -217,6 +220,7 @@ impl Worker<'_> {
         let pause = self.rest.pace.pause(shared.now());
         let timeout = [timeout, pause].into_iter().flatten().min();
         self.stats().parks.add(1);
+        shared.crowd.sleeps();
         shared.seating.leave(self.id());
         let woken = shared.idle.park(self.id(), timeout, || {
             if pause.is_none() {
@@ -226,6 +230,7 @@ impl Worker<'_> {
             self.sees_work() || (mine.is_none() && retry.is_some() && shared.has_free_clock())
         });
         shared.seating.come_back(self.id());
+        shared.crowd.wakes();
         self.stats().wakes.add(u64::from(woken));
         if woken && shared.forks.is_lowered() {
             self.woken_beside_forks();

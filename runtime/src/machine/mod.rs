@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod clock;
+mod crowd;
 mod demands;
 mod files;
 mod fit;
@@ -31,6 +32,7 @@ use std::{
 
 pub(crate) use self::{
     cgroup::Levels,
+    crowd::{Crowd, Room},
     demands::{Workers, unmet},
     files::Files,
     placement::{Caller, MOST_PINNED, Placement, Wish},
