@@ -158,8 +158,9 @@ where
     let seen = env.seen.lock().unwrap();
     let windows: Vec<usize> = seen.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // There are hundreds of tries in each. A machine that is busy lets more batches wait at once than ever before, and each has its
-    // buffers from then on.
-    let without = windows.iter().filter(|made| **made == 0).count();
+    // buffers from then on; what took memory for each try, or for each wait, would be far above this.
+    let few = (EACH / OF / 20) as usize;
+    let without = windows.iter().filter(|made| **made <= few).count();
     assert!(without > windows.len() / 2, "{windows:?} {report}");
 }
 
