@@ -21,6 +21,7 @@ use crate::{
     error::{InitError, StartError},
     fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
+    machine::crowd::Crowd,
     pin,
     quarantine::Starts,
     reserve::Own,
@@ -112,6 +113,7 @@ fn run_workers<G: Graph>(
     states: &States,
     told: &Answers,
 ) {
+    let _crowd = Crowd::join(shared.settings.workers);
     let queues = queues(shared);
     let go = Go(Mutex::new(None), Condvar::new());
     let over = AtomicBool::new(false);

@@ -91,13 +91,11 @@ impl Worker<'_> {
         }
         let begun = self.tick();
         self.holding(Self::leave_all);
-        shared.crowd.sleeps();
         shared.seating.leave(id);
         shared
             .seats
             .wait(id, || shared.is_finished() || shared.is_stopping());
         shared.seating.come_back(id);
-        shared.crowd.wakes();
         let now = self.tick();
         self.stats().idle_ns.add(now - begun);
     }

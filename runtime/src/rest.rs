@@ -220,7 +220,6 @@ impl Worker<'_> {
         let pause = self.rest.pace.pause(shared.now());
         let timeout = [timeout, pause].into_iter().flatten().min();
         self.stats().parks.add(1);
-        shared.crowd.sleeps();
         shared.seating.leave(self.id());
         let woken = shared.idle.park(self.id(), timeout, || {
             if pause.is_none() {
@@ -230,7 +229,6 @@ impl Worker<'_> {
             self.sees_work() || (mine.is_none() && retry.is_some() && shared.has_free_clock())
         });
         shared.seating.come_back(self.id());
-        shared.crowd.wakes();
         self.stats().wakes.add(u64::from(woken));
         if woken && shared.forks.is_lowered() {
             self.woken_beside_forks();

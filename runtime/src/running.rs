@@ -145,7 +145,8 @@ impl<P: Blueprint> Running<P> {
     ///
     /// # Errors
     ///
-    /// If the pipeline takes no more; what was not taken is still in the vector.
+    /// If the pipeline takes no more, or if the input is full and says `overflow = reject`; what was not taken is still in the
+    /// vector.
     pub fn send_batch(&self, items: &mut Vec<P::Input>) -> Result<(), SendBatchError> {
         send_batch(&self.input, Lane::NORMAL, items)
     }
@@ -154,7 +155,8 @@ impl<P: Blueprint> Running<P> {
     ///
     /// # Errors
     ///
-    /// If the pipeline takes no more; what was not taken is still in the vector.
+    /// If the pipeline takes no more, or if the input is full and says `overflow = reject`; what was not taken is still in the
+    /// vector.
     pub fn send_batch_at(
         &self,
         priority: Priority,
@@ -292,6 +294,28 @@ impl<P: Blueprint> Running<P> {
 
     /// Takes no more items in, and does not wait for those that were taken: whoever ends several runs tells all of them first, and
     /// then [drains](Self::drain) one after the other. Sources are not read further.
+    ///
+    /// ```
+    /// use pipewright::pipeline;
+    ///
+    /// #[pipeline]
+    /// mod prices {
+    ///     #[sink(from = input)]
+    ///     pub fn show(price: u64) {
+    ///         println!("{price}");
+    ///     }
+    /// }
+    ///
+    /// let runs = [prices::pipeline().start(())?, prices::pipeline().start(())?];
+    /// runs[0].send(42)?;
+    /// // While the first one ends, the other one takes nothing that would have to be waited for.
+    /// runs.iter().for_each(|run| run.close());
+    /// assert_eq!(runs[1].send(43), Err(pipewright::SendError::Closed(43)));
+    /// for (run, expect) in runs.into_iter().zip([1, 0]) {
+    ///     assert_eq!(run.drain()?.ledger().delivered, expect);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.shared.close();
     }

@@ -32,7 +32,7 @@ use crate::{
     lane_queues::LaneQueues,
     late::Late,
     live::Live,
-    machine::{Crowd, Placement, Room, Seating},
+    machine::{Placement, Room, Seating, crowd},
     pin::{self, Pins},
     pressure::{Gauge, MemoryWatch, Pressure},
     reactor::Reactor,
@@ -56,7 +56,6 @@ pub(crate) struct Shared {
     /// Where the workers sit.
     pub(crate) seating: Seating,
     /// The workers among those of all runs.
-    pub(crate) crowd: Crowd,
     /// What it does otherwise than asked.
     pub(crate) warnings: Warnings,
     /// How memory is watched, if it is.
@@ -160,7 +159,6 @@ impl Shared {
         // Besides the carriers at links, tails of what sources gave wait in run queues.
         let bound = settings.most_carriers(info) + settings.credits as usize;
         let seating = Seating::new(placement.with_seats(seats));
-        let crowd = Crowd::join(settings.workers);
         let watched = watch.is_some();
         let memory = watch.and_then(|watch| watch.gauge().map(|gauge| (watch, gauge)));
         if watched && memory.is_none() {
@@ -215,7 +213,6 @@ impl Shared {
             epoch,
             settings,
             seating,
-            crowd,
             warnings,
             memory,
             pressure: Pressure::default(),
@@ -225,7 +222,8 @@ impl Shared {
 
     /// What is left for a worker that looks for work.
     pub(crate) fn room(&self) -> Room {
-        self.crowd.room(self.pins.threads(), self.seating.cpus())
+        let workers = self.settings.workers;
+        crowd::left(workers, self.pins.threads(), self.seating.cpus())
     }
 
     /// Nanoseconds since the run began.

@@ -27,7 +27,7 @@ use crate::{
     fork::{self, Reserve},
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
-    machine::Victims,
+    machine::{Victims, crowd::Present},
     reserve::Own,
     rest::Rest,
     shared::Shared,
@@ -336,6 +336,7 @@ pub(crate) fn work<G: Graph>(
     urgent: &Interrupt<'_, G>,
     states: &States,
 ) {
+    let _present = Present::join();
     let shared = w.shared;
     let now = w.tick();
     w.stats().begin(now);

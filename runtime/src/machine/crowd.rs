@@ -6,12 +6,12 @@
 //!
 //! The counters are hints of the standard library, and no model of the runtime sees them: there a run is alone.
 
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Workers of all runs.
+/// Workers of all runs that go on.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
-/// Those of them that do not sleep. Threads that stand in for workers are not among those, so it may be below zero for a while.
-static AWAKE: AtomicIsize = AtomicIsize::new(0);
+/// Threads that are at work for them now, and do not sleep.
+static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
 /// What is left for one that looks for work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,51 +24,63 @@ pub(crate) enum Room {
     None,
 }
 
-/// The workers of a run, from its start to its end.
+/// The workers of a run that goes on.
 #[derive(Debug)]
-pub(crate) struct Crowd {
-    workers: usize,
-}
+pub(crate) struct Crowd(usize);
 
 impl Crowd {
     pub(crate) fn join(workers: usize) -> Self {
         // Relaxed, as everywhere here: nothing is read by what these say.
         WORKERS.fetch_add(workers, Ordering::Relaxed);
-        AWAKE.fetch_add(workers as isize, Ordering::Relaxed);
-        Self { workers }
-    }
-
-    /// A worker of the run sleeps now.
-    pub(crate) fn sleeps(&self) {
-        AWAKE.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// It does not any more.
-    pub(crate) fn wakes(&self) {
-        AWAKE.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// What is left for a worker of the run, which has `pinned` threads besides, of so many cpus.
-    pub(crate) fn room(&self, pinned: usize, cpus: usize) -> Room {
-        let all = WORKERS.load(Ordering::Relaxed).max(self.workers);
-        let others = match cfg!(any(loom, shuttle)) {
-            true => 0,
-            false => all - self.workers,
-        };
-        room(
-            self.workers + pinned,
-            others,
-            usize::try_from(AWAKE.load(Ordering::Relaxed)).unwrap_or(0),
-            cpus,
-        )
+        Self(workers)
     }
 }
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        WORKERS.fetch_sub(self.workers, Ordering::Relaxed);
-        AWAKE.fetch_sub(self.workers as isize, Ordering::Relaxed);
+        WORKERS.fetch_sub(self.0, Ordering::Relaxed);
     }
+}
+
+/// A thread that is at work for a run. Between [`sleeps`] and [`wakes`] it is not awake, and it does not end there.
+#[derive(Debug)]
+pub(crate) struct Present(());
+
+impl Present {
+    pub(crate) fn join() -> Self {
+        wakes();
+        Self(())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        sleeps();
+    }
+}
+
+/// A thread that was awake sleeps now.
+pub(super) fn sleeps() {
+    AWAKE.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// It does not any more.
+pub(super) fn wakes() {
+    AWAKE.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What is left for a worker of a run that has so many, and so many pinned threads besides, of so many cpus.
+pub(crate) fn left(workers: usize, pinned: usize, cpus: usize) -> Room {
+    let others = match cfg!(any(loom, shuttle)) {
+        true => 0,
+        false => WORKERS.load(Ordering::Relaxed).saturating_sub(workers),
+    };
+    room(
+        workers + pinned,
+        others,
+        AWAKE.load(Ordering::Relaxed),
+        cpus,
+    )
 }
 
 /// With so many threads of its own, so many workers of others, and so many of all awake.

@@ -6,7 +6,7 @@
 
 mod cgroup;
 mod clock;
-mod crowd;
+pub(crate) mod crowd;
 mod demands;
 mod files;
 mod fit;
@@ -32,7 +32,7 @@ use std::{
 
 pub(crate) use self::{
     cgroup::Levels,
-    crowd::{Crowd, Room},
+    crowd::Room,
     demands::{Workers, unmet},
     files::Files,
     placement::{Caller, MOST_PINNED, Placement, Wish},

@@ -88,7 +88,8 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     ///
     /// # Errors
     ///
-    /// If the pipeline takes no more; what was not taken is still in the vector.
+    /// If the pipeline takes no more, or if the input is full and says `overflow = reject`; what was not taken is still in the
+    /// vector.
     pub fn send_batch(&self, items: &mut Vec<T>) -> Result<(), SendBatchError> {
         send_batch(&self.queue, Lane::NORMAL, items)
     }
@@ -97,7 +98,8 @@ impl<T: 'static, Q: Entry<T>> Input<T, Q> {
     ///
     /// # Errors
     ///
-    /// If the pipeline takes no more; what was not taken is still in the vector.
+    /// If the pipeline takes no more, or if the input is full and says `overflow = reject`; what was not taken is still in the
+    /// vector.
     pub fn send_batch_at(
         &self,
         priority: Priority,
