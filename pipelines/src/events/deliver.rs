@@ -16,6 +16,7 @@ use super::{
 /// What a batch has for a service goes into its queue at once, so that its thread is woken once for all of it.
 #[sink]
 pub fn deliver(deliveries: &[Delivery], env: &Env, piles: &mut Piles) -> Vec<Result<(), Reject>> {
+    piles.make_room(env.inboxes.len());
     for (place, delivery) in deliveries.iter().enumerate() {
         piles.put(place, delivery, &env.inboxes);
     }
@@ -41,10 +42,13 @@ struct Pile {
 }
 
 impl Piles {
+    fn make_room(&mut self, services: usize) {
+        self.piles
+            .resize_with(services * Priority::NAMES.len(), Pile::default);
+    }
+
     fn put(&mut self, place: usize, delivery: &Delivery, inboxes: &[Inbox]) {
         let Delivery { service, event } = delivery;
-        self.piles
-            .resize_with(inboxes.len() * Priority::NAMES.len(), Pile::default);
         let priority = inboxes[*service as usize].priority_of(event);
         let pile = &mut self.piles[pile_of(*service, priority)];
         if pile.events.is_empty() {

@@ -261,6 +261,7 @@ fn what_services_write_in_a_watched_directory_is_no_event() {
     let outcome = started.end(pipewright::Running::drain);
     accounted(&outcome);
     let written = written();
+    assert!(written.contains("last"), "{written}");
     assert!(!written.contains("out.ndjson"), "{written}");
 }
 

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use pipewright::Ledger;
+use pipewright::{Blueprint, Ledger};
 
 use super::{accounted, generated, settings};
 use crate::events::{
     outlet,
-    run::Settings,
-    service::{self, Overflow, Sink},
+    run::{Settings, Started},
+    service::{self, Overflow, Service, Sink},
     target::{Missed, Target},
     types::Event,
 };
@@ -37,6 +37,28 @@ impl Gate {
 #[derive(Debug)]
 struct Closed(Arc<Gate>);
 
+/// Eight services, of which the first, which wants everything, stands still until the gate is opened.
+fn one_stands_still(overflow: Overflow) -> (Vec<Service>, Arc<Gate>) {
+    let gate = Arc::<Gate>::default();
+    let mut services = service::examples(8);
+    let closed = Arc::clone(&gate);
+    services[0].sink = Sink::Own(Arc::new(move || Box::new(Closed(Arc::clone(&closed)))));
+    services[0].overflow = Some(overflow);
+    (services, gate)
+}
+
+/// Waits until the services have been given, or refused, so many events altogether.
+fn wait_until_given<P: Blueprint>(started: &Started<P>, all: u64) {
+    let given = || {
+        let metrics = started.run().metrics();
+        let deliver = metrics.get("deliver").expect("a stage");
+        deliver.sent + deliver.failed
+    };
+    while given() < all {
+        std::thread::yield_now();
+    }
+}
+
 impl Target for Closed {
     fn take(&mut self, events: &[Arc<Event>]) -> Vec<Result<(), Missed>> {
         let mut open = self.0.open.lock().expect("nobody panics");
@@ -57,12 +79,7 @@ const BATCH: u64 = 64;
 
 /// Runs with a service that stands still until every other one has all of its events; what became of that one's.
 fn beside_one_that_stands_still(overflow: Overflow) -> (Ledger, u64, u64) {
-    let gate = Arc::<Gate>::default();
-    let mut services = service::examples(8);
-    let closed = Arc::clone(&gate);
-    // The one that wants everything.
-    services[0].sink = Sink::Own(Arc::new(move || Box::new(Closed(Arc::clone(&closed)))));
-    services[0].overflow = Some(overflow);
+    let (mut services, gate) = one_stands_still(overflow);
     services[0].queue = Some(QUEUE);
     let alone = super::sequential::run(&settings(generated(2, EVENTS), services.clone()));
     let settings = Settings {
@@ -79,15 +96,7 @@ fn beside_one_that_stands_still(overflow: Overflow) -> (Ledger, u64, u64) {
         }
     }
     // It is given all of its own before it goes on: what came later would find room.
-    let all: u64 = alone.delivered().sum();
-    let given = || {
-        let metrics = started.run().metrics();
-        let deliver = metrics.get("deliver").expect("a stage");
-        deliver.sent + deliver.failed
-    };
-    while given() < all {
-        std::thread::yield_now();
-    }
+    wait_until_given(&started, alone.delivered().sum());
     assert_eq!(
         gate.taken.load(Ordering::Relaxed),
         0,
@@ -166,26 +175,12 @@ fn nothing_is_lost_where_everybody_waits() {
 
 #[test]
 fn a_service_that_does_not_return_takes_no_time_from_the_end_of_the_others() {
-    let gate = Arc::<Gate>::default();
-    let mut services = service::examples(8);
-    let closed = Arc::clone(&gate);
-    services[0].sink = Sink::Own(Arc::new(move || Box::new(Closed(Arc::clone(&closed)))));
-    services[0].overflow = Some(Overflow::DropNewest);
+    let (services, gate) = one_stands_still(Overflow::DropNewest);
     let expect = super::sequential::run(&settings(generated(2, 1_000), services.clone()));
     let started = settings(generated(2, 1_000), services)
         .start_live()
         .unwrap_or_else(|failure| panic!("{failure}"));
-    let wanted: u64 = expect.delivered().sum();
-    while started
-        .run()
-        .metrics()
-        .get("deliver")
-        .expect("a stage")
-        .sent
-        < wanted
-    {
-        std::thread::yield_now();
-    }
+    wait_until_given(&started, expect.delivered().sum());
     let ended = outlet::end(started.outlets, Duration::from_millis(1));
     gate.open();
     assert!(ended[0].is_late);
