@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, rate, time},
+    options::{Interrupt, Output, Source, open_loop, rate, time},
     saving::Keeper,
 };
 use crate::{
@@ -126,13 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let scenarios = binary.list()?.scenarios;
-    let found = scenarios.iter().find(|one| one.id == args.scenario);
-    let Some(scenario) = found.filter(|scenario| scenario.open_loop) else {
-        return Err(Error::Usage(format!(
-            "`{}` is no scenario with an open loop",
-            args.scenario
-        )));
-    };
+    let scenario = open_loop(&args.scenario, &scenarios)?;
     args.items.asked()?.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
     let capacity = match given {

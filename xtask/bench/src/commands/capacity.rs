@@ -11,7 +11,7 @@ use std::{cell::RefCell, thread};
 use self::slo::{Kept, Slo};
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, rate, time},
+    options::{Interrupt, Output, Source, open_loop, rate, time},
     saving::Keeper,
 };
 use crate::{
@@ -94,14 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;
     let listing = binary.list()?;
-    let mut scenarios = listing.scenarios.iter();
-    let scenario = scenarios.find(|scenario| scenario.id == args.scenario);
-    let Some(scenario) = scenario.filter(|scenario| scenario.open_loop) else {
-        return Err(Error::Usage(format!(
-            "`{}` is no scenario with an open loop",
-            args.scenario
-        )));
-    };
+    let scenario = open_loop(&args.scenario, &listing.scenarios)?;
     asked.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
     let watched = Watched::new(Some(Guards::default()));

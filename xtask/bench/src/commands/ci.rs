@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -91,6 +91,8 @@ pub(crate) fn run(bless: bool) -> Result<u8, Error> {
 pub(crate) struct Gates {
     /// A line for each.
     pub(crate) text: String,
+    /// What is said of those that did not pass.
+    pub(crate) others: Vec<String>,
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
@@ -101,11 +103,13 @@ pub(crate) fn gates() -> Result<Gates, Error> {
     let references = read(&place())?;
     let toolchain = toolchain()?;
     if references.toolchain != toolchain {
+        let text = format!(
+            "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
+            references.toolchain
+        );
         return Ok(Gates {
-            text: format!(
-                "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
-                references.toolchain
-            ),
+            others: vec![text.clone()],
+            text,
             passed: 0,
             failed: 0,
             skipped: references.gates.len(),
@@ -167,39 +171,69 @@ fn table(references: &References, found: &Found) -> Gates {
     let mut names: Vec<&String> = references.gates.keys().chain(found.keys()).collect();
     names.sort();
     names.dedup();
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let line = |name: &&String| match (references.gates.get(*name), found.get(*name)) {
-        (_, Some(Err(why))) => {
-            skipped += 1;
-            format!("SKIPPED {name}: {why}")
-        }
-        (Some(reference), Some(Ok(value))) => {
-            let is_good = *value <= reference.most;
-            let (word, count) = match is_good {
-                true => ("ok    ", &mut passed),
-                false => ("FAILED", &mut failed),
-            };
-            *count += 1;
-            format!(
-                "{word} {name:<24} {value:>12.3}, reference {:.3}, at most {:.3}",
-                reference.value, reference.most
-            )
-        }
-        (None, Some(Ok(value))) => {
-            failed += 1;
-            format!("FAILED {name:<24} {value:>12.3}, and there is no reference")
-        }
-        (_, None) => {
-            failed += 1;
-            format!("FAILED {name:<24} there is a reference, and nothing measures it")
-        }
+    let mut lines = Vec::new();
+    let mut gates = Gates {
+        text: String::new(),
+        others: Vec::new(),
+        passed: 0,
+        failed: 0,
+        skipped: 0,
     };
-    let lines: Vec<String> = names.iter().map(line).collect();
-    Gates {
-        text: lines.join("\n"),
-        passed,
-        failed,
-        skipped,
+    for name in names {
+        let (word, said) = verdict(references.gates.get(name), found.get(name));
+        lines.push(format!("{word:<7} {name:<24} {said}"));
+        match word {
+            Word::Ok => gates.passed += 1,
+            Word::Failed => gates.failed += 1,
+            Word::Skipped => gates.skipped += 1,
+        }
+        if word != Word::Ok {
+            gates.others.push(format!("{word} {name} {}", said.trim()));
+        }
+    }
+    gates.text = lines.join("\n");
+    gates
+}
+
+/// What came of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Ok,
+    Failed,
+    Skipped,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Failed => "FAILED",
+            Self::Skipped => "SKIPPED",
+        })
+    }
+}
+
+/// What is said of a gate.
+fn verdict(reference: Option<&Reference>, found: Option<&Result<f64, String>>) -> (Word, String) {
+    match (reference, found) {
+        (_, Some(Err(why))) => (Word::Skipped, why.clone()),
+        (Some(reference), Some(Ok(value))) => {
+            let word = match *value <= reference.most {
+                true => Word::Ok,
+                false => Word::Failed,
+            };
+            let Reference { value: usual, most } = reference;
+            let said = format!("{value:>12.3}, reference {usual:.3}, at most {most:.3}");
+            (word, said)
+        }
+        (None, Some(Ok(value))) => (
+            Word::Failed,
+            format!("{value:>12.3}, and there is no reference"),
+        ),
+        (_, None) => (
+            Word::Failed,
+            "there is a reference, and nothing measures it".to_owned(),
+        ),
     }
 }
 
@@ -400,7 +434,16 @@ mod tests {
             0,
         );
         check("instructions/other", Ok(1.0), 1);
-        assert_eq!(table(&references, &Found::new()).failed, 2);
+        let missing = table(&references, &Found::new());
+        let why = "there is a reference, and nothing measures it";
+        assert_eq!(
+            missing.others,
+            [
+                format!("FAILED instructions/fused {why}"),
+                format!("FAILED size/text {why}")
+            ]
+        );
+        assert_eq!((missing.passed, missing.failed), (0, 2));
     }
 
     #[test]

@@ -233,15 +233,43 @@ pub(crate) fn matching(patterns: &[String], all: &[Scenario]) -> Result<Vec<Scen
     if !found.is_empty() {
         return Ok(found);
     }
-    let ids: Vec<String> = all
-        .iter()
-        .map(|scenario| format!("`{}`", scenario.id))
-        .collect();
     Err(Error::Usage(format!(
         "no scenario has `{}` in its name; there are {}",
         patterns.join("` or `"),
-        ids.join(", ")
+        names(all)
     )))
+}
+
+/// The scenario of this name.
+pub(crate) fn named<'a>(id: &str, all: &'a [Scenario]) -> Result<&'a Scenario, Error> {
+    let found = all.iter().find(|scenario| scenario.id == id);
+    found.ok_or_else(|| {
+        Error::Usage(format!(
+            "no scenario is called `{id}`; there are {}",
+            names(all)
+        ))
+    })
+}
+
+/// The scenario of this name, which has an open loop.
+pub(crate) fn open_loop<'a>(id: &str, all: &'a [Scenario]) -> Result<&'a Scenario, Error> {
+    let scenario = named(id, all)?;
+    if scenario.open_loop {
+        return Ok(scenario);
+    }
+    let others: Vec<Scenario> = all.iter().filter(|one| one.open_loop).cloned().collect();
+    let help = match others.is_empty() {
+        true => "this binary has none".to_owned(),
+        false => format!("those that have one are {}", names(&others)),
+    };
+    Err(Error::Usage(format!(
+        "`{id}` is no scenario with an open loop; {help}"
+    )))
+}
+
+fn names(all: &[Scenario]) -> String {
+    let ids: Vec<String> = all.iter().map(|one| format!("`{}`", one.id)).collect();
+    ids.join(", ")
 }
 
 /// Items a second, of a rate such as `10k/s`.

@@ -14,7 +14,7 @@ use std::{
 use super::{
     build::{self, How, Package, Subject},
     load::ItemArgs,
-    options::time,
+    options::{named, time},
     show,
 };
 use crate::{
@@ -79,13 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         None => Subject::built_as(&Package::own("trial"), How::Profiling)?,
     };
     let listing = head.binary()?.list()?;
-    let Some(scenario) = listing.scenarios.iter().find(|one| one.id == args.scenario) else {
-        return Err(Error::Usage(format!(
-            "no scenario is called `{}`",
-            args.scenario
-        )));
-    };
-    asked.fits(scenario)?;
+    asked.fits(named(&args.scenario, &listing.scenarios)?)?;
     let request = asked.of(Request {
         workers: args.workers.map(|workers| workers as usize),
         ..Request::new(&args.scenario, 1, [200, measure_ms])
