@@ -5,7 +5,9 @@
 //! window; the picture tells whether there is anything on it.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Write as _},
+    panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -68,6 +70,18 @@ pub struct Look {
     pub problems: Vec<String>,
 }
 
+/// What was seen of a page in one window.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Where the picture is.
+    pub picture: PathBuf,
+    /// What was seen.
+    pub look: Look,
+}
+
+/// Pixels of a screen's window, and of a telephone's.
+const WIDTHS: [u32; 2] = [1280, 400];
 const NAMES: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -96,6 +110,47 @@ impl Browser {
             .find(|program| program.is_file())
             .map(|program| Browser { program })
             .ok_or(BrowserError::Missing)
+    }
+
+    /// The browser for a test; nothing, said loudly, where there is none.
+    ///
+    /// # Panics
+    ///
+    /// If nothing can be written to standard error.
+    pub fn find_or_skip() -> Option<Browser> {
+        match Self::find() {
+            Ok(browser) => Some(browser),
+            Err(error) => {
+                // Not by `eprintln!`, which says nothing in a test that passes.
+                writeln!(io::stderr(), "SKIPPED: nobody looks at pages: {error}")
+                    .expect("standard error");
+                None
+            }
+        }
+    }
+
+    /// Shows the page on screens and telephones, in both themes. The pictures get into the folder, with the name of the page, the
+    /// width and the theme in theirs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::look`].
+    pub fn look_everywhere(&self, page: &Path, folder: &Path) -> Result<Vec<Seen>, BrowserError> {
+        let name = page.file_stem().unwrap_or_default().to_string_lossy();
+        let look = |width, (word, theme)| {
+            let picture = folder.join(format!("{name}-{width}-{word}.png"));
+            let look = self.look(page, width, theme, &picture)?;
+            Ok(Seen { picture, look })
+        };
+        let both = |width| {
+            thread::scope(|scope| {
+                let dark = scope.spawn(move || look(width, ("dark", Theme::Dark)));
+                let light = look(width, ("light", Theme::Light));
+                let dark = dark.join().unwrap_or_else(|panic| resume_unwind(panic));
+                [light, dark]
+            })
+        };
+        WIDTHS.into_iter().flat_map(both).collect()
     }
 
     /// Shows the page in a window of this width, at least 200 pixels, writes what is seen to `picture` (a PNG), and tells what is

@@ -48,7 +48,7 @@ mod table;
 
 pub use axis::{Axis, Unit};
 #[cfg(feature = "browser")]
-pub use browser::{Browser, BrowserError, Look, Theme};
+pub use browser::{Browser, BrowserError, Look, Seen, Theme};
 pub use canvas::{Chart, DrawError, Drawing};
 pub use charts::{
     bars::Bars,
