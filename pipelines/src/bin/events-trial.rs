@@ -126,6 +126,11 @@ impl<S: Start> Subject for Trial<S> {
         })
     }
 
+    fn processors(_: &Request) -> usize {
+        // Each service has a thread, besides the workers.
+        usize::MAX
+    }
+
     fn item(&mut self, stamp: Stamp) -> Raw {
         let line = self.next;
         self.next += 1;

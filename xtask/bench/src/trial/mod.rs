@@ -60,6 +60,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod apart;
 mod closed;
 mod counted;
 mod entries;
@@ -92,6 +93,12 @@ pub trait Subject: Sized {
     ///
     /// If it does not start, or cannot do what is asked.
     fn start(request: &Request, probe: Probe) -> Result<Self, String>;
+
+    /// Processors that it can use: one for each worker, if it does not say. Where there are more, a generator that sends items at
+    /// their own times has one of them to itself.
+    fn processors(request: &Request) -> usize {
+        workers(request)
+    }
 
     /// The next item. Its stamp is what [`Probe::stage`] and [`Probe::done`] are told again.
     fn item(&mut self, stamp: Stamp) -> Self::Item;

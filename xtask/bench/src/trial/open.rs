@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Probe, Stamp, Subject, Trial,
+    apart::Apart,
     closed::WINDOWS,
     latencies,
     probe::ONE_IN,
@@ -26,7 +27,9 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     let first = times.partition_point(|at| *at < warm.as_nanos() as u64);
     let middle = first + (times.len() - first) / 2;
     let probe = Probe::new(S::STAGES, None, false);
+    let apart = Apart::leave_one(S::processors(request));
     let mut subject = S::start(request, probe.clone())?;
+    apart.take_it();
     let mut timeline = Timeline::new(&times[first..], request);
     let mut queued = Queued::default();
     let mut windows = Windows::new(Duration::from_millis(request.measure_ms) / WINDOWS);
@@ -34,7 +37,7 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     let mut cpu = process::cpu_time();
     // All of them, and those that came before the warm-up ended.
     let mut refused = [0, 0];
-    let drive = drive(begun, &times, |n, intended| {
+    let drive = drive(begun, &times, apart.spin(), |n, intended| {
         if n == first {
             cpu = process::cpu_time();
             refused[1] = refused[0];
