@@ -13,7 +13,7 @@ use super::{
     workers,
 };
 use crate::{
-    load::{Arrivals, Load, Phase, drive, plan},
+    load::{Arrivals, Due, Load, Phase, drive, plan},
     protocol::{Answer, Generator, Request},
 };
 
@@ -34,14 +34,15 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     let mut queued = Queued::default();
     let mut windows = Windows::new(Duration::from_millis(request.measure_ms) / WINDOWS);
     let begun = Instant::now();
-    let mut cpu = process::cpu_time();
+    let mut work = Work::default();
     // All of them, and those that came before the warm-up ended.
     let mut refused = [0, 0];
-    let drive = drive(begun, &times, apart.spin(), |n, intended| {
+    let send = |n, Due { intended, spun }: Due| {
         if n == first {
-            cpu = process::cpu_time();
+            work = Work::begin(spun);
             refused[1] = refused[0];
         }
+        work.spun = spun;
         let mut stamp = Stamp::new(intended);
         if n >= first {
             let (time, done) = (Instant::now(), probe.finished());
@@ -67,13 +68,14 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
             timeline.refused();
         }
         taken
-    });
+    };
+    let drive = drive(begun, &times, apart.spin(), send);
     let last = Instant::now();
     timeline.end(probe.finished(), subject.signs());
     subject.finish()?;
     let ended = Ended {
         took: begun.elapsed().saturating_sub(warm),
-        cpu: process::cpu_time() - cpu,
+        cpu: work.until_now(),
         drain: last.elapsed(),
         offered: (times.len() - first) as u64,
         refused: refused[0] - refused[1],
@@ -89,6 +91,30 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
         passages: probe.passages(answer.metrics["throughput"], workers(request)),
         ..answer
     })
+}
+
+/// Processor time of all threads, without what the generator spins: that is no work of the subject.
+#[derive(Clone, Copy, Debug, Default)]
+struct Work {
+    /// Processor time when the warm-up ended, and how long the generator had spun then.
+    begun: [Duration; 2],
+    /// How long it has spun until now.
+    spun: Duration,
+}
+
+impl Work {
+    fn begin(spun: Duration) -> Self {
+        Self {
+            begun: [process::cpu_time(), spun],
+            spun,
+        }
+    }
+
+    fn until_now(self) -> Duration {
+        let [cpu, spun] = self.begun;
+        // A generator that another thread took the processor from while it spun has worked for less.
+        (process::cpu_time() - cpu).saturating_sub(self.spun - spun)
+    }
 }
 
 /// What is known of a trial when all of its items are done.
