@@ -51,7 +51,9 @@ use std::{fmt, io};
 
 use crossbeam_deque::Worker as Queue;
 
-use crate::{carrier::Task, seats::StandIn, shared::Shared, worker::Worker};
+use crate::{
+    carrier::Task, machine::crowd::Asleep, seats::StandIn, shared::Shared, worker::Worker,
+};
 
 /// Starts the thread of an empty seat, whose worker stands in for that of another one.
 pub(crate) type Starts<'s> = Box<dyn Fn(usize, Queue<Task>, usize) -> io::Result<()> + Send + 's>;
@@ -91,11 +93,13 @@ impl Worker<'_> {
         }
         let begun = self.tick();
         self.holding(Self::leave_all);
+        let asleep = Asleep::begin();
         shared.seating.leave(id);
         shared
             .seats
             .wait(id, || shared.is_finished() || shared.is_stopping());
         shared.seating.come_back(id);
+        drop(asleep);
         let now = self.tick();
         self.stats().idle_ns.add(now - begun);
     }

@@ -16,7 +16,7 @@ use crate::{
     failpoint::{Place, reach},
     fork::Pace,
     lane::Lane,
-    machine::Room,
+    machine::{Room, crowd::Asleep},
     sync::spin_loop,
     worker::Worker,
 };
@@ -220,6 +220,7 @@ impl Worker<'_> {
         let pause = self.rest.pace.pause(shared.now());
         let timeout = [timeout, pause].into_iter().flatten().min();
         self.stats().parks.add(1);
+        let asleep = Asleep::begin();
         shared.seating.leave(self.id());
         let woken = shared.idle.park(self.id(), timeout, || {
             if pause.is_none() {
@@ -229,6 +230,7 @@ impl Worker<'_> {
             self.sees_work() || (mine.is_none() && retry.is_some() && shared.has_free_clock())
         });
         shared.seating.come_back(self.id());
+        drop(asleep);
         self.stats().wakes.add(u64::from(woken));
         if woken && shared.forks.is_lowered() {
             self.woken_beside_forks();

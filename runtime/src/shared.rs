@@ -55,7 +55,6 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// Where the workers sit.
     pub(crate) seating: Seating,
-    /// The workers among those of all runs.
     /// What it does otherwise than asked.
     pub(crate) warnings: Warnings,
     /// How memory is watched, if it is.
@@ -223,7 +222,7 @@ impl Shared {
     /// What is left for a worker that looks for work.
     pub(crate) fn room(&self) -> Room {
         let workers = self.settings.workers;
-        crowd::left(workers, self.pins.threads(), self.seating.cpus())
+        crowd::room_for(workers, self.pins.threads(), self.seating.cpus())
     }
 
     /// Nanoseconds since the run began.

@@ -42,35 +42,42 @@ impl Drop for Crowd {
     }
 }
 
-/// A thread that is at work for a run. Between [`sleeps`] and [`wakes`] it is not awake, and it does not end there.
+/// A thread that is at work for a run.
 #[derive(Debug)]
 pub(crate) struct Present(());
 
 impl Present {
     pub(crate) fn join() -> Self {
-        wakes();
+        AWAKE.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
-        sleeps();
+        AWAKE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A thread that was awake sleeps now.
-pub(super) fn sleeps() {
-    AWAKE.fetch_sub(1, Ordering::Relaxed);
+/// The sleep of such a thread, in which it is not awake.
+#[derive(Debug)]
+pub(crate) struct Asleep(());
+
+impl Asleep {
+    pub(crate) fn begin() -> Self {
+        AWAKE.fetch_sub(1, Ordering::Relaxed);
+        Self(())
+    }
 }
 
-/// It does not any more.
-pub(super) fn wakes() {
-    AWAKE.fetch_add(1, Ordering::Relaxed);
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        AWAKE.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What is left for a worker of a run that has so many, and so many pinned threads besides, of so many cpus.
-pub(crate) fn left(workers: usize, pinned: usize, cpus: usize) -> Room {
+pub(crate) fn room_for(workers: usize, pinned: usize, cpus: usize) -> Room {
     let others = match cfg!(any(loom, shuttle)) {
         true => 0,
         false => WORKERS.load(Ordering::Relaxed).saturating_sub(workers),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_affinity::CoreId;
 
 use super::{
-    Placement, Shortfall, crowd,
+    Placement, Shortfall,
     placement::{Pin, Seat},
 };
 use crate::{error::StartError, warnings::Warnings};
@@ -115,7 +115,6 @@ impl Seating {
 
     /// This worker sleeps now; its cpu is free for others.
     pub(crate) fn leave(&self, worker: usize) {
-        crowd::sleeps();
         if self.begun {
             self.seen[worker].store(AWAY, Ordering::Relaxed);
         }
@@ -124,7 +123,6 @@ impl Seating {
     /// This worker was woken. A system that packs threads may have put it on the cpu of another one that is at work, to wait
     /// for it there: then it goes to its own.
     pub(crate) fn come_back(&self, worker: usize) {
-        crowd::wakes();
         if !self.begun {
             return;
         }
