@@ -112,25 +112,35 @@ impl Browser {
             .ok_or(BrowserError::Missing)
     }
 
-    /// The browser for a test; nothing, said loudly, where there is none.
-    ///
-    /// # Panics
-    ///
-    /// If nothing can be written to standard error.
+    /// The browser for a test; nothing, said loudly on standard error, where there is none that starts. One that `CHROMIUM` names is
+    /// not tried before: who names one wants it used.
     pub fn find_or_skip() -> Option<Browser> {
-        match Self::find() {
-            Ok(browser) => Some(browser),
-            Err(error) => {
-                // Not by `eprintln!`, which says nothing in a test that passes.
-                writeln!(io::stderr(), "SKIPPED: nobody looks at pages: {error}")
-                    .expect("standard error");
-                None
-            }
+        let found = Self::find().and_then(|browser| match env::var_os("CHROMIUM") {
+            Some(_) => Ok(browser),
+            None => browser.starts(),
+        });
+        // Not by `eprintln!`, which says nothing in a test that passes. Nobody can be told that standard error is closed.
+        found
+            .inspect_err(|error| {
+                drop(writeln!(
+                    io::stderr(),
+                    "SKIPPED: nobody looks at pages: {error}"
+                ))
+            })
+            .ok()
+    }
+
+    /// Some distributions have a program of this name that only tells how to install one.
+    fn starts(self) -> Result<Self, BrowserError> {
+        let tried = Command::new(&self.program).arg("--version").output();
+        match tried.map_err(file(&self.program))?.status {
+            status if status.success() => Ok(self),
+            status => Err(self.failed(&format!("does not start: {status}"))),
         }
     }
 
-    /// Shows the page on screens and telephones, in both themes. The pictures get into the folder, with the name of the page, the
-    /// width and the theme in theirs.
+    /// Shows the page on screens and telephones, in both themes, of which each has a process of the browser at the same time. The
+    /// pictures get into the folder, with the name of the page, the width and the theme in theirs.
     ///
     /// # Errors
     ///
@@ -151,6 +161,23 @@ impl Browser {
             })
         };
         WIDTHS.into_iter().flat_map(both).collect()
+    }
+
+    /// What is wrong with any of the pages, each with the picture that shows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::look`].
+    pub fn faults(&self, pages: &[PathBuf], folder: &Path) -> Result<Vec<String>, BrowserError> {
+        let mut faults = Vec::new();
+        for page in pages {
+            for seen in self.look_everywhere(page, folder)? {
+                let picture = seen.picture.display();
+                let problems = seen.look.problems.iter();
+                faults.extend(problems.map(|problem| format!("{picture}: {problem}")));
+            }
+        }
+        Ok(faults)
     }
 
     /// Shows the page in a window of this width, at least 200 pixels, writes what is seen to `picture` (a PNG), and tells what is

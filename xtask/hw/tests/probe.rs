@@ -313,15 +313,15 @@ fn the_pages_look_right_in_a_browser_on_telephones_and_screens_in_both_themes() 
     // The pictures stay, for whoever wants to see them.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let saved = recorded();
-    for (name, probe) in [("box", probe(&saved)), ("server", server(84_000.0, 0.027))] {
+    let probes = [("box", probe(&saved)), ("server", server(84_000.0, 0.027))];
+    let pages = probes.map(|(name, probe)| {
         let path = folder.join(format!("{name}.html"));
         page::page(&probe, &saved.machine, &saved.to_string())
             .expect("it can be drawn")
             .write(&path)
             .expect("the folder can be written");
-        let seen = browser.look_everywhere(&path, folder);
-        for seen in seen.unwrap_or_else(|error| panic!("{error}")) {
-            assert!(seen.look.problems.is_empty(), "{seen:?}");
-        }
-    }
+        path
+    });
+    let faults = browser.faults(&pages, folder);
+    assert_eq!(faults.expect("the browser shows them"), [] as [String; 0]);
 }

@@ -339,12 +339,11 @@ fn the_page_looks_right_in_a_browser_on_telephones_and_screens_in_both_themes() 
     // The pictures stay, for whoever wants to see them.
     let folder = std::env::temp_dir().join("pipewright-report");
     fs::create_dir_all(&folder).expect("a folder");
-    for (name, html) in [("report", html()), ("questions", asked::html())] {
+    let pages = [("report", html()), ("questions", asked::html())].map(|(name, html)| {
         let path = folder.join(format!("{name}.html"));
         fs::write(&path, html).expect("the folder can be written");
-        let seen = browser.look_everywhere(&path, &folder);
-        for seen in seen.unwrap_or_else(|error| panic!("{error}")) {
-            assert!(seen.look.problems.is_empty(), "{seen:?}");
-        }
-    }
+        path
+    });
+    let faults = browser.faults(&pages, &folder);
+    assert_eq!(faults.expect("the browser shows them"), [] as [String; 0]);
 }
