@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use pipewright::{Builder, Merge, Running, TrySendError, pipeline};
-use pipewright_bench::load::{Arrivals, Due, Phase, SPIN_SHARED, drive, plan};
+use pipewright_bench::load::{Arrivals, Phase, SPIN_SHARED, drive, plan};
 
 use crate::tasks::work;
 
@@ -120,7 +120,7 @@ impl Load {
     }
 
     fn send(self, run: &Running<served::Pipeline>, times: &[u64], begun: Instant) -> u64 {
-        let drive = drive(begun, times, SPIN_SHARED, |_, Due { intended, .. }| {
+        let drive = drive(begun, times, SPIN_SHARED, |_, intended| {
             let request = Request {
                 intended,
                 rounds: self.rounds,

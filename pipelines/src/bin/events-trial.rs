@@ -126,9 +126,10 @@ impl<S: Start> Subject for Trial<S> {
         })
     }
 
-    fn processors(_: &Request) -> usize {
-        // Each service has a thread, besides the workers.
-        usize::MAX
+    fn processors(request: &Request) -> usize {
+        // Each service has a thread.
+        let services = request.level.unwrap_or_default().services() as usize;
+        request.workers.unwrap_or(1) + services
     }
 
     fn item(&mut self, stamp: Stamp) -> Raw {

@@ -361,6 +361,12 @@ fn what_comes_is_typed_or_written_and_reaches_the_trial() {
         "throughput/x",
         r#""mix":[5,1,1,1,1,1]"#,
     );
+    check(&["--during", "5s"], "throughput/x", r#""measure_ms":5000"#);
+    check(
+        &["--during", "5s", "--rate", "2k/s"],
+        "latency/x",
+        r#""phases":[{"steady":{"rate":2000.0,"during_ms":5000}}]"#,
+    );
     check(
         &["--load", "load.ron"],
         "latency/x",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     build::{Package, Subject},
-    ci,
+    ci, gates,
     options::{Interrupt, Output, Source, matching},
     progress::Progress,
     saving::Keeper,
@@ -172,13 +172,13 @@ fn judged(name: &str, values: &[f64], reference: Option<[f64; 2]>) -> (String, b
     let word = |is_good| if is_good { "ok    " } else { "FAILED" };
     match (values, reference) {
         ([a, b], _) => {
-            let is_good = *b <= ci::most(*a);
+            let is_good = *b <= gates::most(*a);
             let change = 100.0 * (b / a - 1.0);
             (
                 format!(
                     "{} {name:<16} {a:>12.3} -> {b:>12.3}  {change:+.2} %, at most {:.3}",
                     word(is_good),
-                    ci::most(*a)
+                    gates::most(*a)
                 ),
                 is_good,
             )

@@ -6,6 +6,7 @@ mod build;
 mod capacity;
 mod ci;
 mod compare;
+mod gates;
 mod history;
 mod implementations;
 mod insn;
@@ -51,7 +52,7 @@ enum Command {
         #[command(flatten)]
         source: options::Source,
         /// Go on for so long, such as `30min`, with trials of 5 s
-        #[arg(long, value_name = "TIME", conflicts_with_all = ["quick", "full"])]
+        #[arg(long, value_name = "TIME", conflicts_with_all = ["quick", "full", "during"])]
         soak: Option<String>,
         #[command(flatten)]
         load: load::LoadArgs,

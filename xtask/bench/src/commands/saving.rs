@@ -127,7 +127,7 @@ pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)
     let mut limits = Vec::new();
     if cpus < 3 {
         limits.push(format!(
-            "{cpus} processors: generators share them with what can use as many"
+            "{cpus} processors: generators share them with workers"
         ));
     }
     Saved {

@@ -11,7 +11,7 @@ mod mix;
 mod phase;
 
 pub use arrivals::{Arrivals, plan};
-pub use drive::{Drive, Due, SPIN_ALONE, SPIN_SHARED, drive};
+pub use drive::{Drive, SPIN_ALONE, SPIN_SHARED, drive};
 pub use level::Level;
 pub use mix::{Kind, Mix, Shares};
 pub use phase::Phase;

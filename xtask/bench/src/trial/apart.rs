@@ -1,144 +1,121 @@
 //! A processor for the generator alone.
 //!
-//! A generator that shares one with what it measures comes late to its items, and then a trial says more of the system's scheduler
-//! than of the pipeline. Threads inherit where they may run from who starts them. So while the subject starts, this thread may not
-//! run on the last processor it has, and afterwards it runs nowhere else.
+//! A generator that shares a processor with what it measures comes late to its items, and then a trial says more of the system's
+//! scheduler than of the subject. Threads inherit where they may run from who starts them. So while the subject starts, this thread may
+//! not run on the last processor it has, and afterwards it runs nowhere else. The subject sees one processor fewer than there are, as if
+//! `taskset` had started it, and that is what it has.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use self::system::{Allowed, allow, allowed, last, only, without};
 use crate::load::{SPIN_ALONE, SPIN_SHARED};
 
-/// Where this thread could run before, and the processor that is the generator's; nothing, if it has none to itself.
+/// The processors of the generator and of the others; nothing, if they share all of them. When it is dropped, the thread may run again
+/// where it could before.
 #[derive(Debug)]
-pub(super) struct Apart(Option<(Allowed, usize)>);
+pub(super) struct Apart(Option<masks::Masks>);
 
 impl Apart {
-    /// From now on threads that are started run on other processors than the generator, if they need fewer than there are.
-    pub(super) fn leave_one(needed: usize) -> Self {
-        let before = allowed().filter(|(_, count)| *count > needed.max(1));
-        // Where the system refuses, they share all of them.
-        Self(before.and_then(|(before, _)| {
-            let last = last(&before)?;
-            allow(&without(&before, last)).then_some((before, last))
-        }))
+    /// From now on threads that are started leave the generator one processor, if there are more than they keep busy.
+    pub(super) fn leave_one(busy: usize) -> Self {
+        // As many as the mask and the quota leave. A generator that spins beyond a quota takes time from the others.
+        let all = thread::available_parallelism().map_or(1, usize::from);
+        Self((all > busy.max(1)).then(masks::leave_one).flatten())
     }
 
-    /// This thread is the generator, and starts nothing from now on.
-    pub(super) fn take_it(&self) {
-        if let Some((before, last)) = &self.0 {
-            // It was allowed there a moment ago. If it is not any more, it shares the others, and is late.
-            allow(&only(before, *last));
-        }
-    }
-
-    /// How long the generator spins before an item's time.
-    pub(super) fn spin(&self) -> Duration {
-        match self.0 {
-            Some(_) => SPIN_ALONE,
-            None => SPIN_SHARED,
-        }
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        if let Some((before, _)) = &self.0 {
-            // As above: it was allowed before.
-            allow(before);
+    /// This thread is the generator, and starts nothing from now on. How long it spins before an item's time.
+    pub(super) fn take_it(&self) -> Duration {
+        match self.0.as_ref().is_some_and(masks::Masks::take_it) {
+            true => SPIN_ALONE,
+            false => SPIN_SHARED,
         }
     }
 }
 
 #[cfg(target_os = "linux")]
-mod system {
+mod masks {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-    pub(super) type Allowed = CpuSet;
-
-    /// Where this thread may run, and how many processors that are; nothing, if there are more than fit.
-    pub(super) fn allowed() -> Option<(Allowed, usize)> {
-        let all = sched_getaffinity(None).ok()?;
-        Some((all, all.count() as usize))
+    #[derive(Debug)]
+    pub(super) struct Masks {
+        before: CpuSet,
+        own: CpuSet,
     }
 
-    pub(super) fn last(all: &Allowed) -> Option<usize> {
-        (0..CpuSet::MAX_CPU).rev().find(|cpu| all.is_set(*cpu))
+    /// Nothing where the system does not tell, or refuses.
+    pub(super) fn leave_one() -> Option<Masks> {
+        let before = sched_getaffinity(None).ok()?;
+        let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| before.is_set(*cpu))?;
+        let (mut own, mut others) = (CpuSet::new(), before);
+        own.set(last);
+        others.unset(last);
+        sched_setaffinity(None, &others).ok()?;
+        Some(Masks { before, own })
     }
 
-    pub(super) fn without(all: &Allowed, cpu: usize) -> Allowed {
-        let mut others = *all;
-        others.unset(cpu);
-        others
+    impl Masks {
+        pub(super) fn take_it(&self) -> bool {
+            sched_setaffinity(None, &self.own).is_ok()
+        }
     }
 
-    pub(super) fn only(_: &Allowed, cpu: usize) -> Allowed {
-        let mut one = CpuSet::new();
-        one.set(cpu);
-        one
-    }
-
-    /// Lets this thread run there; whether the system let it.
-    pub(super) fn allow(where_to: &Allowed) -> bool {
-        sched_setaffinity(None, where_to).is_ok()
+    impl Drop for Masks {
+        fn drop(&mut self) {
+            // It was allowed before. If it is not any more, the thread stays where it is.
+            let _ = sched_setaffinity(None, &self.before);
+        }
     }
 }
 
+/// Only Linux is asked.
 #[cfg(not(target_os = "linux"))]
-mod system {
-    pub(super) type Allowed = std::convert::Infallible;
+mod masks {
+    #[derive(Debug)]
+    pub(super) struct Masks;
 
-    pub(super) fn allowed() -> Option<(Allowed, usize)> {
+    pub(super) fn leave_one() -> Option<Masks> {
         None
     }
 
-    pub(super) fn last(all: &Allowed) -> Option<usize> {
-        match *all {}
-    }
-
-    pub(super) fn without(all: &Allowed, _: usize) -> Allowed {
-        match *all {}
-    }
-
-    pub(super) fn only(all: &Allowed, _: usize) -> Allowed {
-        match *all {}
-    }
-
-    pub(super) fn allow(where_to: &Allowed) -> bool {
-        match *where_to {}
+    impl Masks {
+        pub(super) fn take_it(&self) -> bool {
+            false
+        }
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use rustix::thread::{CpuSet, sched_getaffinity};
+
     use super::*;
 
     /// The processors of this thread, and of one that it starts.
     fn seen() -> [Vec<usize>; 2] {
         let here = || {
-            let (all, _) = allowed().expect("Linux tells");
-            (0..Allowed::MAX_CPU)
-                .filter(|cpu| all.is_set(*cpu))
-                .collect()
+            let all = sched_getaffinity(None).expect("Linux tells");
+            let cpus = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+            cpus.collect()
         };
-        let there = std::thread::scope(|scope| scope.spawn(here).join().expect("it ends"));
+        let there = thread::scope(|scope| scope.spawn(here).join().expect("it ends"));
         [here(), there]
     }
 
     #[test]
-    fn threads_that_are_started_leave_the_generator_one_processor_where_they_need_not_all() {
-        let all = seen()[0].clone();
-        let count = all.len();
-        let others = all[..count - 1].to_vec();
-        let check = |needed: usize, is_apart: bool| {
-            let apart = Apart::leave_one(needed);
-            let expect = if is_apart { &others } else { &all };
-            assert_eq!(&seen()[1], expect, "{needed} of {count}");
-            apart.take_it();
-            let expect = if is_apart { &all[count - 1..] } else { &all };
-            assert_eq!(&seen()[0], expect, "{needed} of {count}");
-            let spin = if is_apart { SPIN_ALONE } else { SPIN_SHARED };
-            assert_eq!(apart.spin(), spin);
+    fn threads_that_are_started_leave_the_generator_a_processor_that_they_do_not_keep_busy() {
+        let [all, _] = seen();
+        let count = thread::available_parallelism().map_or(1, usize::from);
+        let (others, last) = all.split_at(all.len() - 1);
+        let check = |busy: usize, is_apart: bool| {
+            let apart = Apart::leave_one(busy);
+            let expect = if is_apart { others } else { &all };
+            assert_eq!(seen()[1], expect, "{busy} of {count}");
+            let spin = apart.take_it();
+            let expect = if is_apart {
+                (last, SPIN_ALONE)
+            } else {
+                (&all[..], SPIN_SHARED)
+            };
+            assert_eq!((&seen()[0][..], spin), expect, "{busy} of {count}");
             drop(apart);
             assert_eq!(seen(), [all.clone(), all.clone()]);
         };

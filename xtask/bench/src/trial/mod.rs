@@ -94,8 +94,9 @@ pub trait Subject: Sized {
     /// If it does not start, or cannot do what is asked.
     fn start(request: &Request, probe: Probe) -> Result<Self, String>;
 
-    /// Processors that it can use: one for each worker, if it does not say. Where there are more, a generator that sends items at
-    /// their own times has one of them to itself.
+    /// Processors that it keeps busy: one for each worker, if it does not say. Where there are more, a generator that sends items at
+    /// their own times spins on the last of them, and the subject is started on the others and sees no more: one that binds a thread
+    /// to the last one says here that it needs all.
     fn processors(request: &Request) -> usize {
         workers(request)
     }

@@ -13,7 +13,7 @@ use super::{
     workers,
 };
 use crate::{
-    load::{Arrivals, Due, Load, Phase, drive, plan},
+    load::{Arrivals, Load, Phase, drive, plan},
     protocol::{Answer, Generator, Request},
 };
 
@@ -29,20 +29,19 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     let probe = Probe::new(S::STAGES, None, false);
     let apart = Apart::leave_one(S::processors(request));
     let mut subject = S::start(request, probe.clone())?;
-    apart.take_it();
+    let spin = apart.take_it();
     let mut timeline = Timeline::new(&times[first..], request);
     let mut queued = Queued::default();
     let mut windows = Windows::new(Duration::from_millis(request.measure_ms) / WINDOWS);
     let begun = Instant::now();
-    let mut work = Work::default();
+    let mut work = Work::begin();
     // All of them, and those that came before the warm-up ended.
     let mut refused = [0, 0];
-    let send = |n, Due { intended, spun }: Due| {
+    let send = |n: usize, intended: Instant| {
         if n == first {
-            work = Work::begin(spun);
+            work = Work::begin();
             refused[1] = refused[0];
         }
-        work.spun = spun;
         let mut stamp = Stamp::new(intended);
         if n >= first {
             let (time, done) = (Instant::now(), probe.finished());
@@ -62,14 +61,14 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
             probe.begin_second_half();
         }
         let item = subject.item(stamp);
-        let taken = subject.try_send(item);
+        let taken = work.sends(|| subject.try_send(item));
         if !taken {
             refused[0] += 1;
             timeline.refused();
         }
         taken
     };
-    let drive = drive(begun, &times, apart.spin(), send);
+    let drive = drive(begun, &times, spin, send);
     let last = Instant::now();
     timeline.end(probe.finished(), subject.signs());
     subject.finish()?;
@@ -93,27 +92,32 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     })
 }
 
-/// Processor time of all threads, without what the generator spins: that is no work of the subject.
-#[derive(Clone, Copy, Debug, Default)]
+/// Processor time of the subject: that of all other threads, and what it takes of this one to send. That this one waits for an item's
+/// time, and makes it, is no work of the subject.
+#[derive(Clone, Copy, Debug)]
 struct Work {
-    /// Processor time when the warm-up ended, and how long the generator had spun then.
-    begun: [Duration; 2],
-    /// How long it has spun until now.
-    spun: Duration,
+    /// Processor time of the other threads when it began.
+    others: Duration,
+    sending: Duration,
 }
 
 impl Work {
-    fn begin(spun: Duration) -> Self {
+    fn begin() -> Self {
         Self {
-            begun: [process::cpu_time(), spun],
-            spun,
+            others: process::others_cpu_time(),
+            sending: Duration::ZERO,
         }
     }
 
+    fn sends<T>(&mut self, send: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let sent = send();
+        self.sending += begun.elapsed();
+        sent
+    }
+
     fn until_now(self) -> Duration {
-        let [cpu, spun] = self.begun;
-        // A generator that another thread took the processor from while it spun has worked for less.
-        (process::cpu_time() - cpu).saturating_sub(self.spun - spun)
+        process::others_cpu_time().saturating_sub(self.others) + self.sending
     }
 }
 

@@ -9,9 +9,10 @@ pub(super) fn cpu_time() -> Duration {
     time(ClockId::ProcessCPUTime)
 }
 
-/// Processor time of this thread so far.
-pub(super) fn own_cpu_time() -> Duration {
-    time(ClockId::ThreadCPUTime)
+/// Processor time of all threads but this one so far.
+pub(super) fn others_cpu_time() -> Duration {
+    // This thread works between the two questions.
+    time(ClockId::ProcessCPUTime).saturating_sub(time(ClockId::ThreadCPUTime))
 }
 
 fn time(clock: ClockId) -> Duration {

@@ -74,7 +74,7 @@ impl Timeline {
     /// An item comes that was planned for this time; the part of the time in which that is.
     pub(super) fn see(&mut self, planned: u64, now: Now, signs: impl Fn() -> Signs) -> u32 {
         if self.before.is_none() {
-            self.before = Some((Instant::now(), now.done, workers_time()));
+            self.before = Some((Instant::now(), now.done, process::others_cpu_time()));
         }
         let part = planned.saturating_sub(self.warm) / self.length;
         while (self.parts.len() as u64) < part {
@@ -99,7 +99,7 @@ impl Timeline {
     }
 
     fn close(&mut self, done: u64, signs: Signs) {
-        let now = (Instant::now(), done, workers_time());
+        let now = (Instant::now(), done, process::others_cpu_time());
         let before = self.before.replace(now).unwrap_or(now);
         let took = (now.0 - before.0).as_secs_f64();
         let end = self.length * (self.parts.len() as u64 + 1);
@@ -128,11 +128,6 @@ impl Timeline {
             })
             .collect()
     }
-}
-
-/// Processor time of all threads but this one, which is the generator's.
-fn workers_time() -> Duration {
-    process::cpu_time().saturating_sub(process::own_cpu_time())
 }
 
 #[cfg(test)]
