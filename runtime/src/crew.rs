@@ -21,7 +21,7 @@ use crate::{
     error::{InitError, StartError},
     fork::Reserve,
     graph::{Blueprint, Graph, Site, States},
-    machine::crowd::Crowd,
+    machine::Crowd,
     pin,
     quarantine::Starts,
     reserve::Own,

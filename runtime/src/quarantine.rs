@@ -51,9 +51,7 @@ use std::{fmt, io};
 
 use crossbeam_deque::Worker as Queue;
 
-use crate::{
-    carrier::Task, machine::crowd::Asleep, seats::StandIn, shared::Shared, worker::Worker,
-};
+use crate::{carrier::Task, machine::Asleep, seats::StandIn, shared::Shared, worker::Worker};
 
 /// Starts the thread of an empty seat, whose worker stands in for that of another one.
 pub(crate) type Starts<'s> = Box<dyn Fn(usize, Queue<Task>, usize) -> io::Result<()> + Send + 's>;

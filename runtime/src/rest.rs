@@ -16,7 +16,7 @@ use crate::{
     failpoint::{Place, reach},
     fork::Pace,
     lane::Lane,
-    machine::{Room, crowd::Asleep},
+    machine::{Asleep, Room},
     sync::spin_loop,
     worker::Worker,
 };

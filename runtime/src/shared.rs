@@ -32,7 +32,7 @@ use crate::{
     lane_queues::LaneQueues,
     late::Late,
     live::Live,
-    machine::{Placement, Room, Seating, crowd},
+    machine::{Placement, Room, Seating, room_for},
     pin::{self, Pins},
     pressure::{Gauge, MemoryWatch, Pressure},
     reactor::Reactor,
@@ -222,7 +222,7 @@ impl Shared {
     /// What is left for a worker that looks for work.
     pub(crate) fn room(&self) -> Room {
         let workers = self.settings.workers;
-        crowd::room_for(workers, self.pins.threads(), self.seating.cpus())
+        room_for(workers, self.pins.threads(), self.seating.cpus())
     }
 
     /// Nanoseconds since the run began.

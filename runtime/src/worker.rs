@@ -27,7 +27,7 @@ use crate::{
     fork::{self, Reserve},
     graph::{Graph, States},
     lane::{AGE_NS, Lane, Lanes, Turns},
-    machine::{Victims, crowd::Present},
+    machine::{Present, Victims},
     reserve::Own,
     rest::Rest,
     shared::Shared,

@@ -6,7 +6,7 @@
 
 mod cgroup;
 mod clock;
-pub(crate) mod crowd;
+mod crowd;
 mod demands;
 mod files;
 mod fit;
@@ -32,7 +32,7 @@ use std::{
 
 pub(crate) use self::{
     cgroup::Levels,
-    crowd::Room,
+    crowd::{Asleep, Crowd, Present, Room, room_for},
     demands::{Workers, unmet},
     files::Files,
     placement::{Caller, MOST_PINNED, Placement, Wish},
