@@ -43,7 +43,7 @@ impl Subject for ByHand {
         let (input, events) = bounded(ROOM);
         let (priced, to_apply) = bounded(ROOM / TOGETHER);
         let mut threads = Vec::new();
-        for _ in 0..request.workers.unwrap_or(1) {
+        for _ in 0..request.workers() {
             let (env, events, priced) = (env.clone(), events.clone(), priced.clone());
             threads.push(spawn(move || price(&env, &events, &priced))?);
         }

@@ -33,7 +33,7 @@ impl<F: Flow> Subject for Piped<F> {
     fn start(request: &Request, probe: Probe) -> Result<Self, String> {
         let env = Env::new(request, probe);
         let feed = Feed::new(request, &env);
-        let pipeline = F::pipeline().workers(request.workers.unwrap_or(1));
+        let pipeline = F::pipeline().workers(request.workers());
         let run = pipeline.start(env).map_err(|error| error.to_string())?;
         Ok(Self { run, feed })
     }

@@ -117,7 +117,7 @@ impl<S: Start> Subject for Trial<S> {
         }
         let settings = Settings::fed(services, None);
         Ok(Self {
-            system: S::start(settings, request.workers.unwrap_or(1))?,
+            system: S::start(settings, request.workers())?,
             lines: lines.collect(),
             source: "trial".into(),
             stamps,
@@ -129,7 +129,7 @@ impl<S: Start> Subject for Trial<S> {
     fn processors(request: &Request) -> usize {
         // Each service has a thread.
         let services = request.level.unwrap_or_default().services() as usize;
-        request.workers.unwrap_or(1) + services
+        request.workers() + services
     }
 
     fn item(&mut self, stamp: Stamp) -> Raw {

@@ -157,7 +157,7 @@ impl<P: Pool> Subject for Trial<P> {
             }
         });
         Ok(Self {
-            pool: P::start(request.workers.unwrap_or(1), live)?,
+            pool: P::start(request.workers(), live)?,
             stamps,
             heads,
             transactions,

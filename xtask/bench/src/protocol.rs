@@ -118,6 +118,11 @@ impl Request {
             plant: None,
         }
     }
+
+    /// Workers that are asked for: one, if nothing is said of them.
+    pub fn workers(&self) -> usize {
+        self.workers.unwrap_or(1)
+    }
 }
 
 /// A known fault.

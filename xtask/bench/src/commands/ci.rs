@@ -96,7 +96,7 @@ fn read(path: &Path) -> Result<References, Error> {
 
 /// The references of instructions and the most that pass, by the name of what is counted; none with another compiler.
 pub(super) fn bounds() -> Result<BTreeMap<String, [f64; 2]>, Error> {
-    let references = read(&build::root().join("benches/trials/references.json"))?;
+    let references = read(&place())?;
     if references.toolchain != toolchain()? {
         return Ok(BTreeMap::new());
     }

@@ -239,12 +239,7 @@ impl Course {
     fn limit(&self) -> Option<Limit> {
         let answers: Vec<&Answer> = self.trials.iter().map(|trial| &trial.answer).collect();
         let cpus = thread::available_parallelism().map_or(1, usize::from);
-        limit(
-            &answers,
-            self.request.workers.unwrap_or(1),
-            cpus,
-            self.saturates,
-        )
+        limit(&answers, self.request.workers(), cpus, self.saturates)
     }
 }
 

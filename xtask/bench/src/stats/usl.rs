@@ -23,7 +23,7 @@ pub struct Usl {
 ///
 /// Each round measures every number of workers, so each has a fit of its own, and their terms have signed-rank intervals: there is
 /// nothing to draw, as a bootstrap would. They are exact where the terms of the rounds lie symmetrically around the true one. No
-/// term is below 0, so where one is cut there they do not, and the interval holds about as often as it says.
+/// term is below 0, so where one is cut there they do not, and the interval is not exact.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fitted {

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Probe, Stamp, Subject, Trial, latencies, probe::ONE_IN, process, timeline, wait_for, workers,
-};
+use super::{Probe, Stamp, Subject, Trial, latencies, probe::ONE_IN, process, timeline, wait_for};
 use crate::protocol::{Answer, Request};
 
 /// Parts of the time that are told apart.
@@ -54,7 +52,7 @@ pub(super) fn saturated<S: Subject>(request: &Request) -> Trial {
     let cpu = process::cpu_time() - cpu;
     subject.finish()?;
     Ok(Answer {
-        passages: probe.passages(items as f64 / took.as_secs_f64(), workers(request)),
+        passages: probe.passages(items as f64 / took.as_secs_f64(), request.workers()),
         metrics: process::rates(items, took, cpu),
         windows,
         timeline,

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Probe, Stamp, Subject, Trial,
     closed::{TOGETHER, WINDOWS},
-    process, timeline, workers,
+    process, timeline,
 };
 use crate::protocol::{Answer, Request};
 
@@ -63,7 +63,7 @@ pub(super) fn sent<S: Subject>(request: &Request, items: u64) -> Trial {
 pub(super) fn made(request: &Request, items: u64, batch: Batch) -> Trial {
     let digest = batch(Lot {
         items,
-        workers: workers(request),
+        workers: request.workers(),
         timed: false,
     })?;
     Ok(answer(items, digest))
@@ -79,7 +79,7 @@ fn answer(items: u64, digest: Option<u64>) -> Answer {
 
 /// Runs of a length that the warm-up found, a tenth of the time each.
 pub(super) fn repeated(request: &Request, batch: Batch) -> Trial {
-    let workers = workers(request);
+    let workers = request.workers();
     let once = |items: u64| -> Result<Duration, String> {
         let begun = Instant::now();
         std::hint::black_box(batch(Lot {

@@ -98,7 +98,7 @@ pub trait Subject: Sized {
     /// their own times spins on the last of them, and the subject is started on the others and sees no more: one that binds a thread
     /// to the last one says here that it needs all.
     fn processors(request: &Request) -> usize {
-        workers(request)
+        request.workers()
     }
 
     /// The next item. Its stamp is what [`Probe::stage`] and [`Probe::done`] are told again.
@@ -143,11 +143,6 @@ pub struct Counted {
 
 /// A trial, or why it cannot be made.
 pub(crate) type Trial = Result<crate::protocol::Answer, String>;
-
-/// How many workers a request asks for: one, if it does not say.
-fn workers(request: &Request) -> usize {
-    request.workers.unwrap_or(1)
-}
 
 /// Waits until so many items are done.
 ///

@@ -10,7 +10,6 @@ use super::{
     probe::ONE_IN,
     process,
     timeline::{Now, Timeline},
-    workers,
 };
 use crate::{
     load::{Arrivals, Load, Phase, drive, plan},
@@ -87,7 +86,7 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
             false => Vec::new(),
         },
         timeline: timeline.told(&probe),
-        passages: probe.passages(answer.metrics["throughput"], workers(request)),
+        passages: probe.passages(answer.metrics["throughput"], request.workers()),
         ..answer
     })
 }
