@@ -29,6 +29,9 @@ pub(crate) struct Details {
     /// Live bytes at equal distances in time, of the last trial that counted them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) live_bytes: BTreeMap<Side, Vec<i64>>,
+    /// Did the generator of an open loop share its processors with what was measured, in a trial? Else it had one of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) shared: BTreeMap<Side, bool>,
     /// What came of each rate that was tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) curve: Vec<Tried>,
@@ -133,6 +136,14 @@ impl Details {
             let counted = answers.iter().rfind(|answer| !answer.live_bytes.is_empty());
             if let Some(answer) = counted {
                 found.live_bytes.insert(side, answer.live_bytes.clone());
+            }
+            let generators: Vec<_> = answers
+                .iter()
+                .filter_map(|answer| answer.generator)
+                .collect();
+            if !generators.is_empty() {
+                let shared = generators.iter().any(|generator| generator.shared);
+                found.shared.insert(side, shared);
             }
         }
         found

@@ -278,6 +278,9 @@ pub struct Generator {
     pub little_residual: f64,
     /// How long it took to finish what was there when the last item had come, in nanoseconds.
     pub drain_ns: u64,
+    /// Did it share its processors with what was measured? Else it had one of its own.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// What a stage did.

@@ -106,7 +106,7 @@ pub(crate) fn compare(
     ];
     let subjects = [(Side::A, a), (Side::B, b)];
     let mut keeper = common.keeper(command, common.mode().name, &subjects);
-    let plan = common.plan(&targets);
+    let plan = common.plan(&targets, pairs.len());
     let (watched, rules) = (common.watched(&targets), common.rules(&targets));
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(pairs.len() * plan.most, common.output.quiet);

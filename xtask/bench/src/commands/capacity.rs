@@ -188,10 +188,12 @@ impl Search<'_> {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let workers = self.args.workers.unwrap_or(1) as usize;
         let sustained = self.sustained.as_ref();
+        let known = sustained.map(|(_, answer)| Details::of(&[(Side::A, answer)]));
         self.keeper.keep(SavedScenario {
             id: self.args.scenario.clone(),
             details: Details {
                 curve: self.capacity.points.iter().map(tried).collect(),
+                shared: known.unwrap_or_default().shared,
                 ..Details::default()
             },
             findings: Findings {

@@ -34,10 +34,10 @@ pub(crate) struct Common {
     /// Short trials of few scenarios, with bands twice as wide: about a minute (the default)
     #[arg(long)]
     pub(crate) quick: bool,
-    /// All scenarios, up to 40 blocks: 15 to 25 minutes
+    /// All scenarios, long trials, up to 40 blocks: 15 to 25 minutes
     #[arg(long, conflicts_with = "quick")]
     pub(crate) full: bool,
-    /// How long each trial counts, such as `5s`: p99 is there from 10,000 items on [default: 600ms, with --full 1s]
+    /// How long each trial counts, such as `5s`: p99 is there from 10,000 items on [default: 600ms; with --full 5s, where two are compared 1s]
     #[arg(long, value_name = "TIME", value_parser = during)]
     pub(crate) during: Option<Duration>,
     /// What is drawn comes from this number
@@ -113,25 +113,35 @@ impl Source {
 pub(crate) struct Mode {
     pub(crate) name: &'static str,
     pub(crate) warmup_ms: u64,
+    /// A trial of a comparison, which has many.
     pub(crate) measure_ms: u64,
+    /// A trial of a run.
+    pub(crate) run_ms: u64,
     /// Blocks of a comparison.
     pub(crate) blocks: [usize; 2],
     /// Trials of a run.
     pub(crate) trials: usize,
-    /// Of one scenario.
+    /// Of the comparison of one scenario, at most: no block begins after it, unless there are too few.
     pub(crate) budget: Duration,
+    /// Of all of them together, in equal shares.
+    pub(crate) whole: Duration,
     pub(crate) widen: f64,
     /// The scenarios, if no pattern is given; all of them if there are none.
     scenarios: &'static [&'static str],
 }
 
+/// Trials that are long enough for the percentiles that few items reach.
+pub(crate) const LONG_MS: u64 = 5_000;
+
 const QUICK: Mode = Mode {
     name: "quick",
     warmup_ms: 100,
     measure_ms: 600,
+    run_ms: 600,
     blocks: [7, 8],
     trials: 8,
     budget: Duration::from_secs(30),
+    whole: Duration::from_secs(80),
     widen: 2.0,
     scenarios: &["throughput/fused", "throughput/events", "latency/events"],
 };
@@ -140,9 +150,11 @@ const FULL: Mode = Mode {
     name: "full",
     warmup_ms: 300,
     measure_ms: 1000,
+    run_ms: LONG_MS,
     blocks: [12, 40],
     trials: 20,
     budget: Duration::from_secs(240),
+    whole: Duration::from_secs(22 * 60),
     widen: 1.0,
     scenarios: &[],
 };
@@ -152,6 +164,7 @@ impl Common {
         let mode = if self.full { FULL } else { QUICK };
         Mode {
             measure_ms: self.during.map_or(mode.measure_ms, millis),
+            run_ms: self.during.map_or(mode.run_ms, millis),
             ..mode
         }
     }
@@ -175,12 +188,13 @@ impl Common {
         }
     }
 
-    pub(crate) fn plan(&self, targets: &Targets) -> Plan {
+    /// How one of so many scenarios is compared.
+    pub(crate) fn plan(&self, targets: &Targets, scenarios: usize) -> Plan {
         let mode = self.mode();
         Plan {
             fewest: mode.blocks[0],
             most: mode.blocks[1],
-            budget: mode.budget,
+            budget: mode.budget.min(mode.whole / scenarios.max(1) as u32),
             seed: self.seed,
             repeats: targets.guards.repeats,
         }

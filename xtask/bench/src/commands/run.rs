@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     load::LoadArgs,
-    options::{Common, Interrupt, Source, time},
+    options::{Common, Interrupt, LONG_MS, Source, time},
     progress::Progress,
     saving, show,
 };
@@ -50,9 +50,6 @@ pub(crate) fn list(source: &Source) -> Result<u8, Error> {
     Ok(code::PASS)
 }
 
-/// How long the trials of a soak count.
-const SOAK_MS: u64 = 5_000;
-
 /// One scenario while it is measured.
 struct Course {
     /// What it is called in the result.
@@ -76,8 +73,8 @@ pub(crate) fn run(
     let targets = common.targets()?;
     let mode = common.mode();
     let measure_ms = match soak {
-        Some(_) => SOAK_MS,
-        None => mode.measure_ms,
+        Some(_) => LONG_MS,
+        None => mode.run_ms,
     };
     let asked = load.asked(measure_ms)?;
     let subject = source.subject("trial")?;

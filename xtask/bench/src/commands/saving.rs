@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    thread,
 };
 
 use super::{
@@ -79,6 +78,7 @@ impl Keeper {
     ) -> Result<T, Error> {
         self.saved.partial = ended.is_err();
         self.saved.verdict = verdict.to_owned();
+        self.saved.limits.extend(generators(&self.saved.scenarios));
         let written = self.save();
         match (self.json, self.quiet) {
             (true, _) => match serde_json::to_string_pretty(&self.saved) {
@@ -123,13 +123,6 @@ pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)
         .filter(char::is_ascii_alphanumeric)
         .take(8)
         .collect();
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    let mut limits = Vec::new();
-    if cpus < 3 {
-        limits.push(format!(
-            "{cpus} processors: generators share them with workers"
-        ));
-    }
     Saved {
         schema: SCHEMA.to_owned(),
         run_id: format!("{}-{short}", now.strftime("%Y%m%dT%H%M%SZ")),
@@ -139,13 +132,69 @@ pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)
         partial: true,
         code,
         env: Machine::read(Path::new("/")),
-        limits,
+        limits: Vec::new(),
         scenarios: Vec::new(),
         verdict: "unfinished".to_owned(),
     }
 }
 
+/// Where generators ran, as far as that limits what was found.
+fn generators(scenarios: &[SavedScenario]) -> Vec<String> {
+    let of = |told: &str, fits: fn(bool, bool) -> bool| {
+        let all = scenarios.iter().filter(|one| {
+            let shared = &one.details.shared;
+            let any = shared.values().any(|shared| *shared);
+            fits(any, shared.values().any(|shared| !shared))
+        });
+        let ids: Vec<&str> = all.map(|one| one.id.as_str()).collect();
+        (!ids.is_empty()).then(|| format!("{told}: {}", ids.join(", ")))
+    };
+    let shared = of(
+        "the generator shared its processors with what was measured",
+        |shared, alone| shared && !alone,
+    );
+    let uneven = of(
+        "the generator had a processor of its own with one side only, so latencies are not those of like with like",
+        |shared, alone| shared && alone,
+    );
+    shared.into_iter().chain(uneven).collect()
+}
+
 /// All of a result as text.
 pub(crate) fn text(saved: &Saved) -> String {
     show::text(saved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::details::Details;
+
+    #[test]
+    fn results_tell_where_the_generator_shared_its_processors_and_where_that_is_uneven() {
+        let check = |shared: &[(Side, bool)], expect: Option<&str>| {
+            let one = SavedScenario {
+                id: "latency/x".to_owned(),
+                details: Details {
+                    shared: shared.iter().copied().collect(),
+                    ..Details::default()
+                },
+                ..SavedScenario::default()
+            };
+            let told = generators(&[one, SavedScenario::default()]);
+            assert_eq!(told.first().map(String::as_str), expect, "{shared:?}");
+            assert!(told.len() < 2, "{told:?}");
+        };
+        check(&[], None);
+        check(&[(Side::A, false), (Side::B, false)], None);
+        let shared = "the generator shared its processors with what was measured: latency/x";
+        check(&[(Side::A, true)], Some(shared));
+        check(&[(Side::A, true), (Side::B, true)], Some(shared));
+        check(
+            &[(Side::A, false), (Side::B, true)],
+            Some(
+                "the generator had a processor of its own with one side only, so latencies are not those of like with like: latency/x",
+            ),
+        );
+    }
 }

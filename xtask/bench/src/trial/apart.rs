@@ -5,9 +5,7 @@
 //! not run on the last processor it has, and afterwards it runs nowhere else. The subject sees one processor fewer than there are, as if
 //! `taskset` had started it, and that is what it has.
 
-use std::{thread, time::Duration};
-
-use crate::load::{SPIN_ALONE, SPIN_SHARED};
+use std::thread;
 
 /// The processors of the generator and of the others; nothing, if they share all of them. When it is dropped, the thread may run again
 /// where it could before.
@@ -22,12 +20,9 @@ impl Apart {
         Self((all > busy.max(1)).then(masks::leave_one).flatten())
     }
 
-    /// This thread is the generator, and starts nothing from now on. How long it spins before an item's time.
-    pub(super) fn take_it(&self) -> Duration {
-        match self.0.as_ref().is_some_and(masks::Masks::take_it) {
-            true => SPIN_ALONE,
-            false => SPIN_SHARED,
-        }
+    /// This thread is the generator, and starts nothing from now on. Has it a processor of its own?
+    pub(super) fn take_it(&self) -> bool {
+        self.0.as_ref().is_some_and(masks::Masks::take_it)
     }
 }
 
@@ -109,13 +104,9 @@ mod tests {
             let apart = Apart::leave_one(busy);
             let expect = if is_apart { others } else { &all };
             assert_eq!(seen()[1], expect, "{busy} of {count}");
-            let spin = apart.take_it();
-            let expect = if is_apart {
-                (last, SPIN_ALONE)
-            } else {
-                (&all[..], SPIN_SHARED)
-            };
-            assert_eq!((&seen()[0][..], spin), expect, "{busy} of {count}");
+            assert_eq!(apart.take_it(), is_apart, "{busy} of {count}");
+            let expect = if is_apart { last } else { &all };
+            assert_eq!(seen()[0], expect, "{busy} of {count}");
             drop(apart);
             assert_eq!(seen(), [all.clone(), all.clone()]);
         };

@@ -12,7 +12,7 @@ use super::{
     timeline::{Now, Timeline},
 };
 use crate::{
-    load::{Arrivals, Load, Phase, drive, plan},
+    load::{Arrivals, Load, Phase, SPIN_ALONE, SPIN_SHARED, drive, plan},
     protocol::{Answer, Generator, Request},
 };
 
@@ -28,7 +28,8 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
     let probe = Probe::new(S::STAGES, None, false);
     let apart = Apart::leave_one(S::processors(request));
     let mut subject = S::start(request, probe.clone())?;
-    let spin = apart.take_it();
+    let alone = apart.take_it();
+    let spin = if alone { SPIN_ALONE } else { SPIN_SHARED };
     let mut timeline = Timeline::new(&times[first..], request);
     let mut queued = Queued::default();
     let mut windows = Windows::new(Duration::from_millis(request.measure_ms) / WINDOWS);
@@ -78,6 +79,7 @@ pub(super) fn run<S: Subject>(request: &Request, rate: f64) -> Trial {
         offered: (times.len() - first) as u64,
         refused: refused[0] - refused[1],
         late_p99_ns: drive.lateness.value_at_quantile(0.99),
+        shared: !alone,
     };
     let answer = ended.answer(&load, &probe, queued);
     Ok(Answer {
@@ -129,6 +131,8 @@ struct Ended {
     offered: u64,
     refused: u64,
     late_p99_ns: u64,
+    /// Did the generator share its processors with the subject?
+    shared: bool,
 }
 
 impl Ended {
@@ -154,6 +158,7 @@ impl Ended {
                 _ => 0.0,
             },
             drain_ns: self.drain.as_nanos() as u64,
+            shared: self.shared,
         };
         Answer {
             metrics,

@@ -176,6 +176,7 @@ fn latency() -> SavedScenario {
             timeline: [(Side::A, timeline(1.0)), (Side::B, timeline(1.25))].into(),
             stages: [(Side::A, stages(1.0)), (Side::B, stages(1.2))].into(),
             live_bytes: [(Side::B, (0..40).map(|at| 1_000_000 + 640 * at).collect())].into(),
+            shared: [(Side::A, true), (Side::B, true)].into(),
             curve: curve(),
         },
         findings: Findings {
@@ -226,7 +227,9 @@ pub(super) fn saved() -> Saved {
             class: "c".to_owned(),
             fields: [field("cpu_model", "Fast <9000>"), field("kernel", "6.18")].into(),
         },
-        limits: vec!["2 processors: generators share them with workers".to_owned()],
+        limits: vec![
+            "the generator shared its processors with what was measured: latency/events".to_owned(),
+        ],
         scenarios: vec![throughput(), latency()],
         verdict: "regressed".to_owned(),
     }
