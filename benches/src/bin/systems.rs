@@ -47,8 +47,8 @@ fn main() {
     if args.system != Some(System::Txpool) {
         let services = [3, 10, 50, 100, 300, 1_000];
         let services = &services[..of(services.len(), 2)];
-        for table in events::services(times, of(20_000, 50), services) {
-            show(&table);
+        for services in services {
+            show(&events::services(times, of(20_000, 50), *services));
         }
     }
 }
