@@ -18,6 +18,7 @@ pub mod lines;
 pub mod normalise;
 pub mod outlet;
 pub mod parse;
+pub mod positions;
 pub mod reject;
 pub mod route;
 pub mod run;

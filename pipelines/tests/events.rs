@@ -1,11 +1,13 @@
 //! `pipewright events` as a user runs it: its exit codes, its JSON, its messages.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -175,6 +177,14 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     check(&["--generate", "many"]);
     check(&["--window", "-1"]);
     check(&["--follow"]);
+    check(&["--input", "a.log", "--positions", "p.json"]);
+    check(&[
+        "--input",
+        "a.log",
+        "--follow",
+        "--positions",
+        "/no/such/folder/p.json",
+    ]);
     check(&["--overflow", "wait"]);
     check(&["--config", "no/such/file.ron"]);
     check(&["--tuning", "no/such/file.ron", "--generate", "1"]);
@@ -262,7 +272,19 @@ fn wait_for_lines(path: &Path, lines: usize) {
             .lines()
             .count()
     };
-    while found() < lines {
+    wait_until(|| found() >= lines);
+}
+
+/// Long after anything that works.
+#[cfg(target_os = "linux")]
+const LONG: Duration = Duration::from_secs(60);
+
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn wait_until(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "it does not come");
         std::thread::yield_now();
     }
 }
@@ -317,4 +339,119 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
         (&json!(6), &json!(6))
     );
     assert_eq!(object["ledger"]["dropped"], 0);
+}
+
+/// `name` follows a log and remembers how far.
+#[cfg(target_os = "linux")]
+struct Remembered {
+    folder: tempfile::TempDir,
+}
+
+#[cfg(target_os = "linux")]
+impl Remembered {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&self) -> Daemon {
+        let [log, positions, out] = ["log", "positions.json", "out"].map(|name| self.path(name));
+        let [log, positions, out] = [&log, &positions, &out].map(|path| path.to_string_lossy());
+        let args = [
+            "--input",
+            &log,
+            "--follow",
+            "--positions",
+            &positions,
+            "--window",
+            "0",
+            "--services",
+            "1",
+            "--out",
+            &out,
+        ];
+        Daemon::start(&args).0
+    }
+
+    fn log(&self, messages: &[&str]) {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"));
+        let mut file = file.expect("opens");
+        for message in messages {
+            writeln!(file, r#"{{"kind":"mcp","message":"{message}"}}"#).expect("writes");
+        }
+    }
+
+    /// What the service has got, when it has got so many.
+    fn delivered(&self, lines: usize) -> Vec<String> {
+        let audit = self.path("out/audit.ndjson");
+        wait_for_lines(&audit, lines);
+        let text = std::fs::read_to_string(audit).expect("it is written");
+        let message = |line: &str| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            line["message"].as_str().expect("text").to_owned()
+        };
+        text.lines().map(message).collect()
+    }
+
+    /// Waits until it is saved that all of the log has ended.
+    fn wait_until_saved(&self) {
+        let length = std::fs::metadata(self.path("log"))
+            .expect("it is there")
+            .len();
+        let saved = || {
+            let text = std::fs::read(self.path("positions.json")).unwrap_or_default();
+            let saved: Value = serde_json::from_slice(&text).unwrap_or_default();
+            // What was renamed stands before it.
+            let files = saved["files"].as_array()?;
+            files.last()?["position"].as_u64()
+        };
+        wait_until(|| saved() == Some(length));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_is_started_again_goes_on_where_it_was() {
+    let logs = Remembered {
+        folder: tempfile::tempdir().expect("a folder"),
+    };
+    logs.log(&["one", "two"]);
+    let daemon = logs.start();
+    assert_eq!(logs.delivered(2), ["one", "two"]);
+    assert_eq!(daemon.ended().status.code(), Some(0));
+    logs.log(&["three"]);
+    std::fs::rename(logs.path("log"), logs.path("log.1")).expect("renames");
+    logs.log(&["four"]);
+    let mut daemon = logs.start();
+    let mut all = logs.delivered(4);
+    all.sort();
+    assert_eq!(all, ["four", "one", "three", "two"]);
+    // Also if it does not get to its end.
+    std::fs::remove_file(logs.path("log.1")).expect("removes");
+    logs.wait_until_saved();
+    daemon.0.kill().expect("it is killed");
+    drop(daemon.0.wait());
+    logs.log(&["five"]);
+    let daemon = logs.start();
+    assert_eq!(logs.delivered(5).last().map(String::as_str), Some("five"));
+    assert_eq!(daemon.ended().status.code(), Some(0));
+    assert_eq!(logs.delivered(5).len(), 5, "nothing came again");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn positions_that_are_none_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("positions.json");
+    std::fs::write(&file, "{\"files\": 7}").expect("writes");
+    let path = file.to_string_lossy();
+    let output = events(&["--input", "a.log", "--follow", "--positions", &path], b"");
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("positions.json:1:11: these are no positions"),
+        "{told}"
+    );
 }

@@ -174,6 +174,7 @@ fn events(entrance: Entrance) -> EventSettings {
         feed: Feed {
             inputs: Vec::new(),
             follow: false,
+            positions: None,
             most: 1 << 16,
         },
         entrances: vec![entrance],

@@ -1,12 +1,13 @@
 //! The command line of the pipeline.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
     entrance::Entrance,
     feed::{Feed, Input},
     generate::{self, Generator},
     lines,
+    positions::Positions,
     run::{Outcome, Settings},
     service::{self, Overflow, QUEUE, Service, Sink},
     summary::Summary,
@@ -31,6 +32,10 @@ pub struct Args {
     /// Read on when the files grow, are rotated or appear
     #[arg(long, requires = "input")]
     follow: bool,
+
+    /// Keep in this file how far followed files were read, and go on from there at the next start
+    #[arg(long, value_name = "FILE", requires = "follow")]
+    positions: Option<PathBuf>,
 
     /// Directories whose changes are events
     #[arg(long, num_args = 1.., value_name = "DIR")]
@@ -141,6 +146,7 @@ fn settings(args: &Args) -> Result<Settings, String> {
         feed: Feed {
             inputs: inputs(args),
             follow: args.follow,
+            positions: positions(args)?,
             most: args.max_line as usize,
         },
         entrances: entrances(args)?,
@@ -158,6 +164,13 @@ fn settings(args: &Args) -> Result<Settings, String> {
         false => Overflow::Block,
     });
     Ok(settings)
+}
+
+fn positions(args: &Args) -> Result<Option<Arc<Positions>>, String> {
+    let opened = args.positions.clone().map(Positions::open).transpose();
+    opened
+        .map(|positions| positions.map(Arc::new))
+        .map_err(|error| error.to_string())
 }
 
 fn this_year() -> i16 {

@@ -5,7 +5,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
@@ -17,6 +17,7 @@ use super::{
     env::Env,
     generate::Generator,
     lines::Lines,
+    positions::{self, Positions},
     reject::Fault,
     tail::Tail,
     types::{Origin, Raw},
@@ -46,6 +47,8 @@ pub struct Feed {
     pub inputs: Vec<Input>,
     /// Whether files are read on when they grow, and when they are rotated.
     pub follow: bool,
+    /// Where it is kept how far files that are followed were read; without, they are read from their beginnings.
+    pub positions: Option<Arc<Positions>>,
     /// Bytes that a line may have.
     pub most: usize,
 }
@@ -57,6 +60,7 @@ pub struct Reader {
     inputs: Vec<Input>,
     current: Option<Current>,
     tails: Vec<Tail>,
+    positions: Option<Arc<Positions>>,
     most: usize,
     chunk: Vec<u8>,
 }
@@ -78,7 +82,7 @@ impl Reader {
         let (mut inputs, mut tails) = (Vec::new(), Vec::new());
         for input in &feed.inputs {
             match input {
-                Input::File(path) if feed.follow => tails.push(Tail::new(path, feed.most)),
+                Input::File(path) if feed.follow => tails.push(tail(path, feed)),
                 other => inputs.push(other.clone()),
             }
         }
@@ -87,6 +91,7 @@ impl Reader {
             inputs,
             current: None,
             tails,
+            positions: feed.positions.clone(),
             most: feed.most,
             chunk: vec![0; BYTES],
         }
@@ -100,6 +105,12 @@ impl Reader {
         let mut some = false;
         for tail in &mut self.tails {
             some |= tail.poll(&mut self.chunk, out);
+        }
+        // What cannot be saved now is tried again, and told if it still cannot be at the end.
+        if let Some(positions) = self.positions.as_deref().filter(|kept| kept.is_due()) {
+            let marks = self.tails.iter_mut().flat_map(Tail::marks).collect();
+            let keys: Vec<&str> = self.tails.iter().map(Tail::key).collect();
+            drop(positions.save(&keys, marks));
         }
         match (some, self.tails.is_empty()) {
             (true, _) => Flow::More,
@@ -120,6 +131,21 @@ impl Reader {
         }
         true
     }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(positions) = &self.positions {
+            let tails = self.tails.drain(..);
+            positions.leave(tails.flat_map(Tail::leave).collect());
+        }
+    }
+}
+
+fn tail(path: &Path, feed: &Feed) -> Tail {
+    let marks = feed.positions.as_ref();
+    let marks = marks.map(|kept| kept.of(&positions::key(path)));
+    Tail::new(path, feed.most, marks.unwrap_or_default())
 }
 
 #[derive(Debug)]

@@ -27,12 +27,17 @@ pub struct Lines {
 impl Lines {
     /// For lines of at most so many bytes.
     pub fn new(most: usize) -> Self {
+        Self::after(0, most)
+    }
+
+    /// The same, where so many lines came before.
+    pub fn after(line: u64, most: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             seen: 0,
             skipped: 0,
             most,
-            line: 0,
+            line,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use super::{
     feed::{Feed, Input},
     flow, lines,
     outlet::{self, Ended, Outlet, OutletError},
+    positions::Positions,
     route::Routes,
     service::{self, Overflow, Service, Sink},
     summary::Summary,
@@ -101,6 +102,7 @@ impl Settings {
             feed: Feed {
                 inputs: Vec::new(),
                 follow: false,
+                positions: None,
                 most: lines::MOST,
             },
             entrances: Vec::new(),
@@ -149,20 +151,22 @@ impl Settings {
         entrances.extend(stdin.iter().map(|_: &Input| Entrance::Stdin));
         let (most, client) = (self.feed.most, self.client);
         let mut started = self.start(flow::events_live::pipeline())?;
-        let written: Vec<PathBuf> = self.written().map(Path::to_owned).collect();
+        let written: Vec<PathBuf> = self.written().collect();
         let input = started.run.input();
         let opened = Entrances::open(&entrances, most, client, &written, &input)?;
         started.entrances = Some(opened);
         Ok(started)
     }
 
-    /// The files that services write.
-    fn written(&self) -> impl Iterator<Item = &Path> {
+    /// The files that it writes itself.
+    fn written(&self) -> impl Iterator<Item = PathBuf> {
         let sinks = self.services.iter().map(|service| &service.sink);
-        sinks.filter_map(|sink| match sink {
-            Sink::File(path) => Some(path.as_path()),
+        let by_services = sinks.filter_map(|sink| match sink {
+            Sink::File(path) => Some(path.clone()),
             Sink::Count | Sink::Own(_) => None,
-        })
+        });
+        let positions = self.feed.positions.iter();
+        by_services.chain(positions.flat_map(|positions| positions.files()))
     }
 
     /// What the stages share.
@@ -194,6 +198,7 @@ impl Settings {
             tally,
             outlets,
             entrances: None,
+            positions: self.feed.positions.clone(),
         })
     }
 }
@@ -207,6 +212,7 @@ pub struct Started<P: Blueprint> {
     pub outlets: Vec<Outlet>,
     /// What listens and watches.
     pub entrances: Option<Entrances>,
+    positions: Option<Arc<Positions>>,
 }
 
 impl<P: Blueprint> Started<P> {
@@ -243,6 +249,11 @@ impl<P: Blueprint> Started<P> {
         let unrouted = report.take_state::<unrouted>().unwrap_or_default();
         ending.is_late |= services.iter().any(|service| service.is_late);
         ending.problems.extend(problems(&services));
+        // Now that all services have ended, everything has that ever will.
+        let unsaved = self.positions.and_then(|kept| kept.finish().err());
+        ending
+            .problems
+            .extend(unsaved.map(|error| error.to_string()));
         Outcome {
             summary: summary(&report, counts, unrouted, &self.tally, services),
             ending,

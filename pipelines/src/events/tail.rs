@@ -2,10 +2,11 @@
 //!
 //! **Renamed**: another file has its name. The file from before is read on as well, because who writes it may not have noticed
 //! yet, until the next one is renamed, too. **Cut off**: it is shorter than what was read of it, and is read from its beginning.
-//! **Gone**: it is told once, and looked for until it is there again.
+//! **Gone**: it is told once, and looked for until it is there again. **Remembered**: it is read from where that was, and if it was
+//! renamed meanwhile, it is read to its end under its new name, as far as it lies in the same folder.
 
 use std::{
-    fs::{self, File, Metadata},
+    fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,18 +15,28 @@ use std::{
 
 use pipewright::Emit;
 
-use super::{feed::raw, lines::Lines, reject::Fault, types::Raw};
+use super::{
+    feed::raw,
+    lines::Lines,
+    positions::{self, Course, Head, Identity, Mark, Place},
+    reject::Fault,
+    types::Raw,
+};
 
 /// A file that is followed.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
-    source: Arc<str>,
+    name: String,
+    /// What its marks are kept under.
+    key: String,
     most: usize,
     /// The file that has the name, or had it last.
     file: Option<Open>,
-    /// The one that had it before.
-    before: Option<Open>,
+    /// Those that had it before, the oldest first.
+    older: Vec<Open>,
+    /// How far files of this name were read when it is begun.
+    marks: Vec<Mark>,
     /// It was told that nothing can be read.
     told: bool,
 }
@@ -34,50 +45,72 @@ pub struct Tail {
 struct Open {
     file: File,
     identity: Identity,
+    head: Head,
     position: u64,
     lines: Lines,
-}
-
-/// What a file is known by, whatever its name.
-type Identity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    (metadata.dev(), metadata.ino())
-}
-
-/// Without a number of the file, only one that was cut off is known.
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> Identity {
-    (0, 0)
+    course: Course,
+    /// Nothing more is read of it.
+    is_over: bool,
 }
 
 impl Tail {
-    /// From the beginning of the file.
-    pub fn new(path: &Path, most: usize) -> Self {
+    /// From the beginning of the file, or from where it is known by `marks`, the oldest first.
+    pub fn new(path: &Path, most: usize, marks: Vec<Mark>) -> Self {
         Self {
             path: path.to_owned(),
-            source: path.to_string_lossy().into(),
+            name: path.to_string_lossy().into_owned(),
+            key: positions::key(path),
             most,
             file: None,
-            before: None,
+            older: Vec::new(),
+            marks,
             told: false,
         }
     }
 
-    /// Gives the lines that have come, up to a chunk of them; whether there were any.
+    /// What its marks are kept under.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// How far everything that was read of each of its files has ended, the oldest first.
+    pub fn marks(&mut self) -> Vec<Mark> {
+        let key = &self.key;
+        let all = self.older.iter_mut().chain(&mut self.file);
+        let known = all.map(|open| open.mark(key));
+        // What was not found yet may still come back.
+        known.chain(self.marks.iter().cloned()).collect()
+    }
+
+    /// The same, with what is still on its way, when nothing more is read.
+    pub fn leave(mut self) -> impl Iterator<Item = (Mark, Course)> {
+        let all = self.older.into_iter().chain(self.file.take());
+        let key = self.key;
+        let known = all.map(move |mut open| (open.mark(&key), open.course));
+        let others = self.marks.into_iter();
+        known.chain(others.map(|mark| {
+            let course = Course::from(mark.place);
+            (mark, course)
+        }))
+    }
+
+    /// Gives the lines that have come, up to a chunk of each of its files; whether there were any.
     pub fn poll(&mut self, chunk: &mut [u8], out: &mut Emit<Raw>) -> bool {
         let before = out.len();
-        if let Some(open) = &mut self.before
-            && let Err(error) = open.read(&self.source, chunk, out)
-        {
-            self.lose(&error, out);
-            self.before = None;
+        for at in 0..self.older.len() {
+            let open = &mut self.older[at];
+            if !open.is_over
+                && let Err(error) = open.read(&self.name, chunk, out)
+            {
+                open.is_over = true;
+                self.lose(&error, out);
+            }
         }
+        self.older
+            .retain_mut(|open| !(open.is_over && open.course.is_over()));
         match &mut self.file {
             None => self.open(out),
-            Some(open) => match open.read(&self.source, chunk, out) {
+            Some(open) => match open.read(&self.name, chunk, out) {
                 Ok(0) => self.look(out),
                 Ok(_) => self.told = false,
                 Err(error) => {
@@ -96,40 +129,53 @@ impl Tail {
             Err(_) => return self.tell(Fault::Gone, out),
         };
         let Some(open) = &mut self.file else { return };
-        if identity(&metadata) != open.identity {
-            if let Some(mut oldest) = std::mem::replace(&mut self.before, self.file.take()) {
-                oldest.finish(&self.source, out);
+        if Identity::of(&metadata) != open.identity {
+            for oldest in self.older.iter_mut().filter(|open| !open.is_over) {
+                oldest.finish(&self.name, out);
+                oldest.is_over = true;
             }
+            self.older.extend(self.file.take());
             self.open(out);
         } else if metadata.len() < open.position {
-            open.finish(&self.source, out);
-            match open.file.seek(SeekFrom::Start(0)) {
-                Ok(_) => {
-                    open.position = 0;
-                    open.lines = Lines::new(self.most);
-                }
-                Err(error) => {
-                    self.lose(&error, out);
-                    self.file = None;
-                }
+            open.finish(&self.name, out);
+            if let Err(error) = open.begin_again(self.most) {
+                self.lose(&error, out);
+                self.file = None;
             }
         }
     }
 
     fn open(&mut self, out: &mut Emit<Raw>) {
-        let opened = File::open(&self.path).and_then(|file| {
-            let identity = identity(&file.metadata()?);
-            Ok(Open {
-                file,
-                identity,
-                position: 0,
-                lines: Lines::new(self.most),
-            })
+        let opened = File::open(&self.path).and_then(|mut file| {
+            let known = self.known(&mut file)?;
+            Open::new(file, known, self.most)
         });
         match opened {
-            Ok(open) => self.file = Some(open),
+            Ok(open) => {
+                self.file = Some(open);
+                self.find_renamed();
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.tell(Fault::Gone, out),
             Err(error) => self.lose(&error, out),
+        }
+    }
+
+    /// The mark of the file that has the name now, which then stands where it was read to.
+    fn known(&mut self, file: &mut File) -> io::Result<Option<Mark>> {
+        for at in 0..self.marks.len() {
+            if self.marks[at].resume(file)? {
+                return Ok(Some(self.marks.remove(at)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens what is remembered and has another name by now. What is not there any more is forgotten.
+    fn find_renamed(&mut self) {
+        for mark in std::mem::take(&mut self.marks) {
+            let found = mark.renamed();
+            let open = found.and_then(|file| Open::new(file, Some(mark), self.most).ok());
+            self.older.extend(open);
         }
     }
 
@@ -140,38 +186,82 @@ impl Tail {
     /// Tells it once, until something was read again.
     fn tell(&mut self, fault: Fault, out: &mut Emit<Raw>) {
         if !std::mem::replace(&mut self.told, true) {
-            out.send(raw(&self.source, 0, Instant::now(), Err(fault)));
+            let source = self.name.as_str().into();
+            out.send(raw(&source, 0, Instant::now(), Err(fault)));
         }
     }
 }
 
 impl Open {
+    /// A file that stands where its mark says, or at its beginning.
+    fn new(file: File, mark: Option<Mark>, most: usize) -> io::Result<Self> {
+        let (head, place) = mark.map_or_else(Default::default, |mark| (mark.head, mark.place));
+        Ok(Self {
+            identity: Identity::of(&file.metadata()?),
+            file,
+            head,
+            position: place.position,
+            lines: Lines::after(place.line, most),
+            course: Course::from(place),
+            is_over: false,
+        })
+    }
+
+    fn mark(&mut self, key: &str) -> Mark {
+        Mark {
+            path: key.to_owned(),
+            identity: self.identity,
+            head: self.head,
+            place: self.course.ended(),
+        }
+    }
+
     /// Gives the whole lines of the next chunk; how many bytes it had.
-    fn read(
-        &mut self,
-        source: &Arc<str>,
-        chunk: &mut [u8],
-        out: &mut Emit<Raw>,
-    ) -> io::Result<usize> {
+    fn read(&mut self, name: &str, chunk: &mut [u8], out: &mut Emit<Raw>) -> io::Result<usize> {
         let length = match self.file.read(chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             other => other?,
         };
+        let bytes = &chunk[..length];
+        self.head.see(self.position, bytes);
         self.position += length as u64;
-        self.lines.push(&chunk[..length]);
-        let received = Instant::now();
+        self.lines.push(bytes);
+        let before = self.lines.number();
+        let (source, received): (Arc<str>, _) = (name.into(), Instant::now());
         while let Some(line) = self.lines.next_line() {
-            out.send(raw(source, self.lines.number(), received, line));
+            out.send(raw(&source, self.lines.number(), received, line));
+        }
+        if self.lines.number() > before {
+            self.course.gave(source, self.place());
         }
         Ok(length)
     }
 
-    /// Gives a last line without an end, because there will be none.
-    fn finish(&mut self, source: &Arc<str>, out: &mut Emit<Raw>) {
-        if let Some(line) = self.lines.finish() {
-            let number = self.lines.number();
-            out.send(raw(source, number, Instant::now(), line));
+    /// Where the last whole line ends.
+    fn place(&self) -> Place {
+        Place {
+            position: self.position - self.lines.pending(),
+            line: self.lines.number(),
         }
+    }
+
+    /// Gives a last line without an end, because there will be none.
+    fn finish(&mut self, name: &str, out: &mut Emit<Raw>) {
+        if let Some(line) = self.lines.finish() {
+            let source: Arc<str> = name.into();
+            out.send(raw(&source, self.lines.number(), Instant::now(), line));
+            self.course.gave(source, self.place());
+        }
+    }
+
+    /// It was cut off.
+    fn begin_again(&mut self, most: usize) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        self.head = Head::default();
+        self.position = 0;
+        self.lines = Lines::after(0, most);
+        self.course = Course::from(Place::default());
+        Ok(())
     }
 }
 
@@ -190,7 +280,7 @@ mod tests {
     impl Log {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
-            let tail = Tail::new(&folder.path().join("log"), 100);
+            let tail = Tail::new(&folder.path().join("log"), 100, Vec::new());
             Self {
                 folder,
                 tail,
@@ -223,6 +313,14 @@ mod tests {
                 Err(fault) => fault.to_string(),
             });
             told.collect()
+        }
+    }
+
+    impl Log {
+        /// As who is started again with what was saved.
+        fn begin_again(&mut self) {
+            let marks = self.tail.marks();
+            self.tail = Tail::new(&self.path("log"), 100, marks);
         }
     }
 
@@ -282,5 +380,66 @@ mod tests {
         fs::remove_file(log.path("log")).expect("removes");
         fs::create_dir(log.path("log")).expect("makes");
         assert_eq!(log.told().len(), 1);
+    }
+
+    #[test]
+    fn a_file_is_read_on_from_where_it_was_remembered() {
+        let mut log = Log::new();
+        log.write("log", "one\ntw");
+        assert_eq!(log.told(), ["1:one"]);
+        log.begin_again();
+        log.write("log", "o\nthree\n");
+        assert_eq!(log.told(), ["2:two", "3:three"]);
+        log.begin_again();
+        assert!(log.told().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_meanwhile_is_read_to_its_end() {
+        let mut log = Log::new();
+        log.write("log", "one\n");
+        assert_eq!(log.told(), ["1:one"]);
+        log.write("log", "two\n");
+        fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+        log.write("log", "new\n");
+        log.begin_again();
+        assert_eq!(log.told(), ["2:two", "1:new"]);
+        // Both are remembered from now on.
+        log.begin_again();
+        log.write("log.1", "late\n");
+        log.write("log", "newer\n");
+        assert_eq!(log.told(), ["3:late", "2:newer"]);
+    }
+
+    #[test]
+    fn another_file_of_that_name_is_read_from_its_beginning() {
+        let mut log = Log::new();
+        log.write("log", "one\ntwo\n");
+        assert_eq!(log.told(), ["1:one", "2:two"]);
+        // The same file, as far as its number says.
+        fs::write(log.path("log"), "begins in another way\nnew\n").expect("writes");
+        log.begin_again();
+        assert_eq!(log.told(), ["1:begins in another way", "2:new"]);
+        fs::write(log.path("log"), "short\n").expect("writes");
+        log.begin_again();
+        assert_eq!(log.told(), ["1:short"]);
+        fs::remove_file(log.path("log")).expect("removes");
+        log.begin_again();
+        assert_eq!(log.told(), [GONE]);
+        log.write("log", "made anew\n");
+        assert_eq!(log.told(), ["1:made anew"]);
+    }
+
+    #[test]
+    fn lines_that_have_not_ended_come_again() {
+        let mut log = Log::new();
+        log.write("log", "one\n");
+        let mut out = Emit::new();
+        while !log.tail.poll(&mut log.chunk, &mut out) {}
+        log.write("log", "two\n");
+        assert_eq!(log.told(), ["2:two"]);
+        log.begin_again();
+        assert_eq!(log.told(), ["1:one", "2:two"]);
+        drop(out);
     }
 }

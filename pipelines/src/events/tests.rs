@@ -30,6 +30,7 @@ pub(super) fn settings(inputs: Vec<Input>, services: Vec<Service>) -> Settings {
         feed: Feed {
             inputs,
             follow: false,
+            positions: None,
             most: lines::MOST,
         },
         entrances: Vec::new(),
