@@ -15,6 +15,7 @@ pub mod feed;
 pub mod flow;
 pub mod generate;
 pub mod lines;
+pub mod mark;
 pub mod normalise;
 pub mod outlet;
 pub mod parse;

@@ -159,10 +159,13 @@ fn settings(args: &Args) -> Result<Settings, String> {
         workers: args.workers,
         tuning: args.tuning.clone(),
     };
-    settings.overflow = args.overflow.unwrap_or(match settings.is_live() {
-        true => Overflow::DropOldest,
-        false => Overflow::Block,
-    });
+    // Files, pipes and the generator wait; who sends by a socket or changes a file does not.
+    settings.overflow = args
+        .overflow
+        .unwrap_or(match settings.entrances.is_empty() {
+            true => Overflow::Block,
+            false => Overflow::DropOldest,
+        });
     Ok(settings)
 }
 

@@ -137,5 +137,8 @@ pub fn unrouted(_: Arc<Event>, count: &mut u64) {
 /// The sink of everything that was rejected, whatever stage did it.
 #[sink]
 pub fn reject(reject: Reject, env: &Env) {
+    if let (Reason::ServiceClosed(_), Some(kept)) = (&reject.reason, &env.feed.positions) {
+        kept.hold();
+    }
     env.tally.reject(&reject);
 }

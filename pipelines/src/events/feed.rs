@@ -17,7 +17,8 @@ use super::{
     env::Env,
     generate::Generator,
     lines::Lines,
-    positions::{self, Positions},
+    mark,
+    positions::Positions,
     reject::Fault,
     tail::Tail,
     types::{Origin, Raw},
@@ -43,7 +44,7 @@ pub enum Input {
 /// All that the source reads.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    /// What, one after the other; or, if files are followed, all at once.
+    /// What, one after the other; or, if files are followed, all at once, and each of them once.
     pub inputs: Vec<Input>,
     /// Whether files are read on when they grow, and when they are rotated.
     pub follow: bool,
@@ -82,7 +83,12 @@ impl Reader {
         let (mut inputs, mut tails) = (Vec::new(), Vec::new());
         for input in &feed.inputs {
             match input {
-                Input::File(path) if feed.follow => tails.push(tail(path, feed)),
+                Input::File(path) if feed.follow => {
+                    let key = mark::key(path);
+                    if !tails.iter().any(|tail: &Tail| tail.key() == key) {
+                        tails.push(tail(path, &key, feed));
+                    }
+                }
                 other => inputs.push(other.clone()),
             }
         }
@@ -142,9 +148,8 @@ impl Drop for Reader {
     }
 }
 
-fn tail(path: &Path, feed: &Feed) -> Tail {
-    let marks = feed.positions.as_ref();
-    let marks = marks.map(|kept| kept.of(&positions::key(path)));
+fn tail(path: &Path, key: &str, feed: &Feed) -> Tail {
+    let marks = feed.positions.as_ref().map(|kept| kept.of(key));
     Tail::new(path, feed.most, marks.unwrap_or_default())
 }
 

@@ -1,30 +1,23 @@
-//! How far files that are followed were read, over restarts: every line gets to its services at least once.
+//! The file in which it is kept how far files that are followed were read: no line is lost because the process ended, however it did.
 //!
-//! The lines of each chunk that is read share a copy of the file's name. When nobody else has it any more, all of them have ended:
-//! services wrote them or dropped them by their rule, or they were left out or rejected. So a chunk is finished when it and all
-//! before it have ended, and only that far a file is remembered. Marks are saved once a second, and at the end, when all services
-//! have ended. After a crash what was not yet saved comes again.
-//!
-//! `acks` of a source would tell when its own pipeline is done with a line; here each service is a pipeline of its own behind it.
-//!
-//! A file is known by its number and its first bytes, whatever its name: a number is given again when a file is deleted.
+//! Marks are saved once a second, and at the end, when all services have ended in order. What had not ended, or was not yet saved,
+//! comes again. Who drops or misses an event that it was given, by its rule, a full disk or a panic, has had it; but where a service is
+//! gone, nothing is saved any more.
 
 use std::{
-    collections::VecDeque,
-    fs::{self, File, Metadata},
-    io::{self, Read, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, Write},
     path::{self, Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::mark::{Course, Mark};
+
 /// How often marks are saved.
 const OFTEN: Duration = Duration::from_secs(1);
-
-/// Bytes by which a file is known at most.
-const HEAD: usize = 256;
 
 /// Why there are no marks to go on from.
 #[derive(Debug, thiserror::Error)]
@@ -47,174 +40,6 @@ pub enum PositionsError {
     },
 }
 
-/// What a file is known by, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    /// Of a file.
-    #[cfg(unix)]
-    pub fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-
-    /// Without a number only the first bytes tell files apart.
-    #[cfg(not(unix))]
-    pub fn of(_: &Metadata) -> Self {
-        Self {
-            device: 0,
-            inode: 0,
-        }
-    }
-}
-
-/// A place in a file: so many bytes, and so many lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Bytes before it.
-    pub position: u64,
-    /// Lines before it.
-    pub line: u64,
-}
-
-/// How a file begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    bytes: u32,
-    crc32: u32,
-}
-
-impl Head {
-    /// Sees what the file has from a place on; what does not follow what was seen is nothing new.
-    pub fn see(&mut self, position: u64, bytes: &[u8]) {
-        let room = HEAD.saturating_sub(self.bytes as usize);
-        let more = &bytes[..bytes.len().min(room)];
-        if more.is_empty() || position != u64::from(self.bytes) {
-            return;
-        }
-        let mut hasher = crc32fast::Hasher::new_with_initial_len(self.crc32, self.bytes.into());
-        hasher.update(more);
-        self.crc32 = hasher.finalize();
-        self.bytes += more.len() as u32;
-    }
-
-    /// Does the file begin like this? Afterwards it stands anywhere.
-    fn is_of(self, file: &mut File) -> io::Result<bool> {
-        let mut bytes = [0; HEAD];
-        let wanted = (self.bytes as usize).min(HEAD);
-        file.seek(SeekFrom::Start(0))?;
-        match file.read_exact(&mut bytes[..wanted]) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        let mut seen = Self::default();
-        seen.see(0, &bytes[..wanted]);
-        Ok(seen == self)
-    }
-}
-
-/// How far a file was read, and everything before that has ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// The whole path by which it is followed, also if it has another one by now.
-    pub path: String,
-    /// Which file it is.
-    #[serde(flatten)]
-    pub identity: Identity,
-    /// How it begins.
-    pub head: Head,
-    /// How far.
-    #[serde(flatten)]
-    pub place: Place,
-}
-
-impl Mark {
-    /// Sets the file to where it was read, if it is the one that is meant.
-    pub fn resume(&self, file: &mut File) -> io::Result<bool> {
-        let metadata = file.metadata()?;
-        let fits = Identity::of(&metadata) == self.identity
-            && metadata.len() >= self.place.position
-            && self.head.is_of(file)?;
-        let from = if fits { self.place.position } else { 0 };
-        file.seek(SeekFrom::Start(from))?;
-        Ok(fits)
-    }
-
-    /// The file, if it was renamed and lies where it did.
-    pub fn renamed(&self) -> Option<File> {
-        let folder = Path::new(&self.path).parent()?;
-        let entries = fs::read_dir(folder).ok()?.flatten();
-        let files = entries.filter_map(|entry| {
-            let is_it = Identity::of(&entry.metadata().ok()?) == self.identity;
-            is_it.then(|| File::open(entry.path()).ok()).flatten()
-        });
-        files
-            .into_iter()
-            .find_map(|mut file| self.resume(&mut file).ok()?.then_some(file))
-    }
-}
-
-/// What the marks of a path are kept under: the same wherever the process is started.
-pub fn key(path: &Path) -> String {
-    let whole = path::absolute(path);
-    let whole = whole.as_deref().unwrap_or(path);
-    whole.to_string_lossy().into_owned()
-}
-
-/// What of a file has ended.
-#[derive(Debug, Default)]
-pub struct Course {
-    ended: Place,
-    /// What the lines of each chunk share, and where the chunk's last whole line ends.
-    going: VecDeque<(Arc<str>, Place)>,
-}
-
-impl Course {
-    /// From a place on.
-    pub fn from(place: Place) -> Self {
-        Self {
-            ended: place,
-            going: VecDeque::new(),
-        }
-    }
-
-    /// The lines of a chunk were given out, up to this place; `source` is their own copy of the name.
-    pub fn gave(&mut self, source: Arc<str>, to: Place) {
-        self.settle();
-        self.going.push_back((source, to));
-    }
-
-    /// How far everything has ended.
-    pub fn ended(&mut self) -> Place {
-        self.settle();
-        self.ended
-    }
-
-    /// Whether all that was given out has ended.
-    pub fn is_over(&mut self) -> bool {
-        self.settle();
-        self.going.is_empty()
-    }
-
-    fn settle(&mut self) {
-        // `get_mut` and not a count of the owners: it happens after whatever the last of the others did.
-        while let Some((source, to)) = self.going.front_mut()
-            && Arc::get_mut(source).is_some()
-        {
-            self.ended = *to;
-            self.going.pop_front();
-        }
-    }
-}
-
 /// The file of the marks.
 #[derive(Debug)]
 pub struct Positions {
@@ -228,6 +53,17 @@ struct Saved {
     at: Instant,
     /// What was read when reading ended, and may not have ended itself.
     left: Vec<(Mark, Course)>,
+    /// Nothing is saved any more.
+    held: bool,
+}
+
+impl Saved {
+    /// What was saved, with other marks of these keys.
+    fn with(&self, keys: &[&str], marks: Vec<Mark>) -> Vec<Mark> {
+        let others = self.marks.iter();
+        let others = others.filter(|mark| !keys.contains(&mark.path.as_str()));
+        others.cloned().chain(marks).collect()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -261,6 +97,7 @@ impl Positions {
                 marks,
                 at,
                 left: Vec::new(),
+                held: false,
             }),
         })
     }
@@ -270,7 +107,7 @@ impl Positions {
         [self.place.clone(), beside(&self.place)]
     }
 
-    /// The marks that were saved last of files that are followed by this path, a [`key`], the oldest first.
+    /// The marks that were saved last of files that are followed by this path, a [`key`](super::mark::key), the oldest first.
     pub fn of(&self, path: &str) -> Vec<Mark> {
         let saved = self.saved();
         let marks = saved.marks.iter().filter(|mark| mark.path == path);
@@ -288,9 +125,12 @@ impl Positions {
     ///
     /// If that cannot be; the marks from before are still there then.
     pub fn save(&self, keys: &[&str], marks: Vec<Mark>) -> Result<(), PositionsError> {
-        let all = self.with(keys, marks);
         let mut saved = self.saved();
+        if saved.held {
+            return Ok(());
+        }
         saved.at = Instant::now();
+        let all = saved.with(keys, marks);
         if all != saved.marks {
             self.write(&all, false)?;
             saved.marks = all;
@@ -298,18 +138,28 @@ impl Positions {
         Ok(())
     }
 
+    /// Saves nothing from now on: a service is gone with what waited for it, and that comes again.
+    pub fn hold(&self) {
+        self.saved().held = true;
+    }
+
     /// Nothing more is read; what was read may not have ended yet.
     pub fn leave(&self, left: Vec<(Mark, Course)>) {
         self.saved().left = left;
     }
 
-    /// Saves how far everything has ended that was left, for good: when this returns it is on the disk.
+    /// Saves how far everything has ended that was left, so that it is there even if the system goes down now.
     ///
     /// # Errors
     ///
     /// If that cannot be; the marks from before are still there then.
     pub fn finish(&self) -> Result<(), PositionsError> {
-        let left = std::mem::take(&mut self.saved().left);
+        // Nobody else writes meanwhile.
+        let mut saved = self.saved();
+        let left = std::mem::take(&mut saved.left);
+        if saved.held {
+            return Ok(());
+        }
         let ended = left.into_iter().map(|(mark, mut course)| Mark {
             place: course.ended(),
             ..mark
@@ -317,15 +167,8 @@ impl Positions {
         let marks: Vec<Mark> = ended.collect();
         let keys: Vec<String> = marks.iter().map(|mark| mark.path.clone()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        self.write(&self.with(&keys, marks), true)
-    }
-
-    /// What was saved, with other marks of these keys.
-    fn with(&self, keys: &[&str], marks: Vec<Mark>) -> Vec<Mark> {
-        let saved = self.saved();
-        let others = saved.marks.iter();
-        let others = others.filter(|mark| !keys.contains(&mark.path.as_str()));
-        others.cloned().chain(marks).collect()
+        saved.marks = saved.with(&keys, marks);
+        self.write(&saved.marks, true)
     }
 
     fn write(&self, marks: &[Mark], durable: bool) -> Result<(), PositionsError> {
@@ -371,12 +214,25 @@ fn write(place: &Path, marks: &[Mark], durable: bool) -> io::Result<()> {
         // What is half-written helps nobody.
         drop(fs::remove_file(&beside));
     }
-    renamed
+    renamed?;
+    if durable { keep_name(place) } else { Ok(()) }
+}
+
+/// A name is kept by its folder.
+fn keep_name(place: &Path) -> io::Result<()> {
+    let whole = path::absolute(place)?;
+    match whole.parent().filter(|_| cfg!(unix)) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::events::mark::{Head, Identity, Place};
 
     fn place(line: u64) -> Place {
         Place {
@@ -388,25 +244,10 @@ mod tests {
     fn mark(path: &str, line: u64) -> Mark {
         Mark {
             path: path.to_owned(),
-            identity: Identity {
-                device: 1,
-                inode: 2,
-            },
+            identity: Identity::default(),
             head: Head::default(),
             place: place(line),
         }
-    }
-
-    #[test]
-    fn a_file_has_ended_as_far_as_all_lines_before_have() {
-        let mut course = Course::from(place(1));
-        let [first, second]: [Arc<str>; 2] = ["log".into(), "log".into()];
-        course.gave(Arc::clone(&first), place(2));
-        course.gave(Arc::clone(&second), place(3));
-        drop(second);
-        assert_eq!((course.ended(), course.is_over()), (place(1), false));
-        drop(first);
-        assert_eq!((course.ended(), course.is_over()), (place(3), true));
     }
 
     #[test]
@@ -474,8 +315,10 @@ mod tests {
         positions.save(&["a"], vec![mark("a", 1)]).expect("saves");
         // Where it would be written first, there is a folder.
         fs::create_dir(beside(&file)).expect("makes");
+        let before = fs::read(&file).expect("reads");
         let refused = positions.save(&["a"], vec![mark("a", 2)]);
         assert!(matches!(refused, Err(PositionsError::File(path, _)) if path == file));
         assert_eq!(positions.of("a"), [mark("a", 1)]);
+        assert_eq!(fs::read(&file).expect("reads"), before);
     }
 }

@@ -241,6 +241,7 @@ impl<P: Blueprint> Started<P> {
     /// Ends: first what comes in from outside, then the pipeline, as `how` says, then the services.
     pub fn end(self, how: impl FnOnce(Running<P>) -> ending::Ended<P>) -> Outcome {
         let ended = how(self.run);
+        let was_orderly = ended.is_ok();
         // Who still sends is told that nothing more is taken.
         drop(self.entrances);
         let (mut ending, mut report) = Ending::of(ended);
@@ -249,8 +250,11 @@ impl<P: Blueprint> Started<P> {
         let unrouted = report.take_state::<unrouted>().unwrap_or_default();
         ending.is_late |= services.iter().any(|service| service.is_late);
         ending.problems.extend(problems(&services));
-        // Now that all services have ended, everything has that ever will.
-        let unsaved = self.positions.and_then(|kept| kept.finish().err());
+        // Now that all services have ended, everything has that ever will. What was dropped because there was no time, or because a
+        // service failed, looks the same, so then what was saved last stands, and more comes again than has to.
+        let was_orderly = was_orderly && services.iter().all(|service| service.problem.is_none());
+        let positions = self.positions.filter(|_| was_orderly);
+        let unsaved = positions.and_then(|kept| kept.finish().err());
         ending
             .problems
             .extend(unsaved.map(|error| error.to_string()));

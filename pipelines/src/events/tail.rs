@@ -18,7 +18,7 @@ use pipewright::Emit;
 use super::{
     feed::raw,
     lines::Lines,
-    positions::{self, Course, Head, Identity, Mark, Place},
+    mark::{self, Course, Head, Identity, Mark, Place},
     reject::Fault,
     types::Raw,
 };
@@ -49,6 +49,8 @@ struct Open {
     position: u64,
     lines: Lines,
     course: Course,
+    /// Another one has its place: it is read to its end, and no longer.
+    is_last: bool,
     /// Nothing more is read of it.
     is_over: bool,
 }
@@ -59,7 +61,7 @@ impl Tail {
         Self {
             path: path.to_owned(),
             name: path.to_string_lossy().into_owned(),
-            key: positions::key(path),
+            key: mark::key(path),
             most,
             file: None,
             older: Vec::new(),
@@ -97,29 +99,38 @@ impl Tail {
     /// Gives the lines that have come, up to a chunk of each of its files; whether there were any.
     pub fn poll(&mut self, chunk: &mut [u8], out: &mut Emit<Raw>) -> bool {
         let before = out.len();
-        for at in 0..self.older.len() {
-            let open = &mut self.older[at];
-            if !open.is_over
-                && let Err(error) = open.read(&self.name, chunk, out)
-            {
-                open.is_over = true;
-                self.lose(&error, out);
-            }
-        }
-        self.older
-            .retain_mut(|open| !(open.is_over && open.course.is_over()));
+        self.poll_older(chunk, out);
         match &mut self.file {
             None => self.open(out),
             Some(open) => match open.read(&self.name, chunk, out) {
                 Ok(0) => self.look(out),
                 Ok(_) => self.told = false,
-                Err(error) => {
-                    self.lose(&error, out);
-                    self.file = None;
-                }
+                Err(error) => self.give_up(&error, out),
             },
         }
         out.len() > before
+    }
+
+    fn poll_older(&mut self, chunk: &mut [u8], out: &mut Emit<Raw>) {
+        for at in 0..self.older.len() {
+            let open = &mut self.older[at];
+            if open.is_over {
+                continue;
+            }
+            match open.read(&self.name, chunk, out) {
+                Ok(0) if open.is_last => {
+                    open.finish(&self.name, out);
+                    open.is_over = true;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    open.is_over = true;
+                    self.lose(&error, out);
+                }
+            }
+        }
+        self.older
+            .retain_mut(|open| !(open.is_over && open.course.is_over()));
     }
 
     /// Looks whether the file that was read to its end still has the name.
@@ -130,19 +141,22 @@ impl Tail {
         };
         let Some(open) = &mut self.file else { return };
         if Identity::of(&metadata) != open.identity {
-            for oldest in self.older.iter_mut().filter(|open| !open.is_over) {
-                oldest.finish(&self.name, out);
-                oldest.is_over = true;
-            }
+            self.older.iter_mut().for_each(|open| open.is_last = true);
             self.older.extend(self.file.take());
             self.open(out);
         } else if metadata.len() < open.position {
             open.finish(&self.name, out);
             if let Err(error) = open.begin_again(self.most) {
-                self.lose(&error, out);
-                self.file = None;
+                self.give_up(&error, out);
             }
         }
+    }
+
+    /// Closes what cannot be read, to open it again where everything before has ended.
+    fn give_up(&mut self, error: &io::Error, out: &mut Emit<Raw>) {
+        let mark = self.file.take().map(|mut open| open.mark(&self.key));
+        self.marks.extend(mark);
+        self.lose(error, out);
     }
 
     fn open(&mut self, out: &mut Emit<Raw>) {
@@ -154,8 +168,15 @@ impl Tail {
             Ok(open) => {
                 self.file = Some(open);
                 self.find_renamed();
+                // What is not there any more is forgotten.
+                self.marks.clear();
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.tell(Fault::Gone, out),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !self.told {
+                    self.find_renamed();
+                }
+                self.tell(Fault::Gone, out);
+            }
             Err(error) => self.lose(&error, out),
         }
     }
@@ -170,12 +191,19 @@ impl Tail {
         Ok(None)
     }
 
-    /// Opens what is remembered and has another name by now. What is not there any more is forgotten.
+    /// Opens what is remembered and has another name by now; the marks of what is not found are left.
     fn find_renamed(&mut self) {
         for mark in std::mem::take(&mut self.marks) {
+            let mut open = self.older.iter().chain(&self.file);
+            if open.any(|open| open.identity == mark.identity) {
+                continue;
+            }
             let found = mark.renamed();
-            let open = found.and_then(|file| Open::new(file, Some(mark), self.most).ok());
-            self.older.extend(open);
+            let open = found.map(|file| Open::new(file, Some(mark.clone()), self.most));
+            match open {
+                Some(Ok(open)) => self.older.push(open),
+                _ => self.marks.push(mark),
+            }
         }
     }
 
@@ -203,6 +231,7 @@ impl Open {
             position: place.position,
             lines: Lines::after(place.line, most),
             course: Course::from(place),
+            is_last: false,
             is_over: false,
         })
     }
@@ -266,180 +295,4 @@ impl Open {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    struct Log {
-        folder: tempfile::TempDir,
-        tail: Tail,
-        chunk: Vec<u8>,
-    }
-
-    impl Log {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().expect("a folder");
-            let tail = Tail::new(&folder.path().join("log"), 100, Vec::new());
-            Self {
-                folder,
-                tail,
-                chunk: vec![0; 64],
-            }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.folder.path().join(name)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            let file = File::options()
-                .create(true)
-                .append(true)
-                .open(self.path(name));
-            file.and_then(|mut file| file.write_all(text.as_bytes()))
-                .expect("writes");
-        }
-
-        /// What is given until nothing comes any more, `line:text` each.
-        fn told(&mut self) -> Vec<String> {
-            let mut out = Emit::new();
-            // A file that was just opened has given nothing yet.
-            for _ in 0..4 {
-                while self.tail.poll(&mut self.chunk, &mut out) && out.len() < 1000 {}
-            }
-            let told = out.into_vec().into_iter().map(|raw| match raw.text {
-                Ok(text) => format!("{}:{}", raw.origin.line, String::from_utf8_lossy(&text)),
-                Err(fault) => fault.to_string(),
-            });
-            told.collect()
-        }
-    }
-
-    impl Log {
-        /// As who is started again with what was saved.
-        fn begin_again(&mut self) {
-            let marks = self.tail.marks();
-            self.tail = Tail::new(&self.path("log"), 100, marks);
-        }
-    }
-
-    const GONE: &str = "is not there any more, and is looked for until it comes back";
-
-    #[test]
-    fn lines_are_given_when_they_are_whole() {
-        let mut log = Log::new();
-        log.write("log", "one\ntw");
-        assert_eq!(log.told(), ["1:one"]);
-        log.write("log", "o\nthree");
-        assert_eq!(log.told(), ["2:two"]);
-        log.write("log", "\n");
-        assert_eq!(log.told(), ["3:three"]);
-        assert!(log.told().is_empty());
-    }
-
-    #[test]
-    fn a_file_that_is_renamed_is_read_to_its_end_and_the_new_one_from_its_beginning() {
-        let mut log = Log::new();
-        log.write("log", "one\n");
-        assert_eq!(log.told(), ["1:one"]);
-        log.write("log", "two\n");
-        fs::rename(log.path("log"), log.path("log.1")).expect("renames");
-        log.write("log", "new\n");
-        assert_eq!(log.told(), ["2:two", "1:new"]);
-        // Who writes has not noticed.
-        log.write("log.1", "late\n");
-        assert_eq!(log.told(), ["3:late"]);
-        log.write("log.1", "no end");
-        fs::rename(log.path("log"), log.path("log.2")).expect("renames");
-        log.write("log", "newest\n");
-        assert_eq!(log.told(), ["4:no end", "1:newest"]);
-    }
-
-    #[test]
-    fn a_file_that_is_cut_off_is_read_again() {
-        let mut log = Log::new();
-        log.write("log", "one\ntwo\nno end");
-        assert_eq!(log.told(), ["1:one", "2:two"]);
-        fs::write(log.path("log"), "again\n").expect("writes");
-        assert_eq!(log.told(), ["3:no end", "1:again"]);
-    }
-
-    #[test]
-    fn a_file_that_is_gone_is_told_once_and_found_again() {
-        let mut log = Log::new();
-        assert_eq!(log.told(), [GONE]);
-        assert!(log.told().is_empty());
-        log.write("log", "one\n");
-        assert_eq!(log.told(), ["1:one"]);
-        fs::remove_file(log.path("log")).expect("removes");
-        assert_eq!(log.told(), [GONE]);
-        log.write("log", "two\n");
-        assert_eq!(log.told(), ["1:two"]);
-        // A folder cannot be read as a file.
-        fs::remove_file(log.path("log")).expect("removes");
-        fs::create_dir(log.path("log")).expect("makes");
-        assert_eq!(log.told().len(), 1);
-    }
-
-    #[test]
-    fn a_file_is_read_on_from_where_it_was_remembered() {
-        let mut log = Log::new();
-        log.write("log", "one\ntw");
-        assert_eq!(log.told(), ["1:one"]);
-        log.begin_again();
-        log.write("log", "o\nthree\n");
-        assert_eq!(log.told(), ["2:two", "3:three"]);
-        log.begin_again();
-        assert!(log.told().is_empty());
-    }
-
-    #[test]
-    fn a_file_that_was_renamed_meanwhile_is_read_to_its_end() {
-        let mut log = Log::new();
-        log.write("log", "one\n");
-        assert_eq!(log.told(), ["1:one"]);
-        log.write("log", "two\n");
-        fs::rename(log.path("log"), log.path("log.1")).expect("renames");
-        log.write("log", "new\n");
-        log.begin_again();
-        assert_eq!(log.told(), ["2:two", "1:new"]);
-        // Both are remembered from now on.
-        log.begin_again();
-        log.write("log.1", "late\n");
-        log.write("log", "newer\n");
-        assert_eq!(log.told(), ["3:late", "2:newer"]);
-    }
-
-    #[test]
-    fn another_file_of_that_name_is_read_from_its_beginning() {
-        let mut log = Log::new();
-        log.write("log", "one\ntwo\n");
-        assert_eq!(log.told(), ["1:one", "2:two"]);
-        // The same file, as far as its number says.
-        fs::write(log.path("log"), "begins in another way\nnew\n").expect("writes");
-        log.begin_again();
-        assert_eq!(log.told(), ["1:begins in another way", "2:new"]);
-        fs::write(log.path("log"), "short\n").expect("writes");
-        log.begin_again();
-        assert_eq!(log.told(), ["1:short"]);
-        fs::remove_file(log.path("log")).expect("removes");
-        log.begin_again();
-        assert_eq!(log.told(), [GONE]);
-        log.write("log", "made anew\n");
-        assert_eq!(log.told(), ["1:made anew"]);
-    }
-
-    #[test]
-    fn lines_that_have_not_ended_come_again() {
-        let mut log = Log::new();
-        log.write("log", "one\n");
-        let mut out = Emit::new();
-        while !log.tail.poll(&mut log.chunk, &mut out) {}
-        log.write("log", "two\n");
-        assert_eq!(log.told(), ["2:two"]);
-        log.begin_again();
-        assert_eq!(log.told(), ["1:one", "2:two"]);
-        drop(out);
-    }
-}
+mod tests;

@@ -137,13 +137,10 @@ impl Details {
             if let Some(answer) = counted {
                 found.live_bytes.insert(side, answer.live_bytes.clone());
             }
-            let generators: Vec<_> = answers
-                .iter()
-                .filter_map(|answer| answer.generator)
-                .collect();
-            if !generators.is_empty() {
-                let shared = generators.iter().any(|generator| generator.shared);
-                found.shared.insert(side, shared);
+            let generators = answers.iter().filter_map(|answer| answer.generator);
+            let shared: Vec<bool> = generators.filter_map(|one| one.shared).collect();
+            if !shared.is_empty() {
+                found.shared.insert(side, shared.contains(&true));
             }
         }
         found

@@ -278,9 +278,9 @@ pub struct Generator {
     pub little_residual: f64,
     /// How long it took to finish what was there when the last item had come, in nanoseconds.
     pub drain_ns: u64,
-    /// Did it share its processors with what was measured? Else it had one of its own.
-    #[serde(default)]
-    pub shared: bool,
+    /// Did it share its processors with what was measured? Else it had one of its own, unless nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
 }
 
 /// What a stage did.

@@ -1,8 +1,8 @@
 //! Changes of files, as events of the kind `filesystem`.
 //!
 //! What the system tells goes through the parser as every other line does. A directory that disappears, or in whose place
-//! another one appears, is told once as a reject and watched again as soon as something has its name. Changes of what the services write
-//! themselves are no events: each would make the next one.
+//! another one appears, is told once as a reject and watched again as soon as something has its name. Changes of what this run writes
+//! itself are no events: each would make the next one.
 
 use std::{
     fs,
@@ -108,7 +108,12 @@ impl Guard {
 
 /// What a file below the watched directory is called in what the system tells; nothing for one that lies elsewhere.
 fn told_as(watched: &Path, file: &Path) -> Option<PathBuf> {
-    let below = fs::canonicalize(file).ok()?;
+    // The folder and not the file, which may not be there yet.
+    let folder = match file.parent()? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    let below = fs::canonicalize(folder).ok()?.join(file.file_name()?);
     let below = below.strip_prefix(fs::canonicalize(watched).ok()?).ok()?;
     Some(watched.join(below))
 }
@@ -124,7 +129,7 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
 struct Teller {
     source: Arc<str>,
     input: Input<Raw>,
-    /// The files below that services of this run write.
+    /// The files below that this run writes.
     own: Arc<[PathBuf]>,
     told: Arc<AtomicU64>,
 }

@@ -12,7 +12,9 @@ use pipewright::{Blueprint, Ledger};
 
 use super::{accounted, generated, settings};
 use crate::events::{
-    outlet,
+    feed::Input,
+    mark, outlet,
+    positions::Positions,
     run::{Settings, Started},
     service::{self, Overflow, Service, Sink},
     target::{Missed, Target},
@@ -188,4 +190,42 @@ fn a_service_that_does_not_return_takes_no_time_from_the_end_of_the_others() {
         assert!(!service.is_late, "{}: {:?}", service.name, service.problem);
         assert_eq!(service.counts.delivered, expect, "{}", service.name);
     }
+}
+
+#[derive(Debug)]
+struct Broken;
+
+impl Target for Broken {
+    fn take(&mut self, _: &[Arc<Event>]) -> Vec<Result<(), Missed>> {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn what_waited_for_a_service_that_broke_comes_again_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, kept] = ["log", "positions.json"].map(|name| folder.path().join(name));
+    let lines = 20_000;
+    let text = "{\"kind\":\"mcp\",\"message\":\"good\"}\n".repeat(lines);
+    std::fs::write(&log, text).expect("writes");
+    let mut services = service::examples(2);
+    services[0].sink = Sink::Own(Arc::new(|| Box::new(Broken)));
+    let mut settings = settings(vec![Input::File(log.clone())], services);
+    settings.window = Duration::ZERO;
+    settings.feed.follow = true;
+    let positions = Positions::open(kept.clone()).expect("opens");
+    settings.feed.positions = Some(Arc::new(positions));
+    let started = settings.start_live().expect("it starts");
+    let came = || {
+        let metrics = started.run().metrics();
+        metrics.get("parse").expect("a stage").received
+    };
+    while came() < lines as u64 {
+        std::thread::yield_now();
+    }
+    let outcome = started.end(|run| run.drain_within(Duration::from_secs(60)));
+    assert!(!outcome.is_good());
+    let marks = Positions::open(kept).expect("opens").of(&mark::key(&log));
+    let line = marks.last().map_or(0, |mark| mark.place.line);
+    assert!((line as usize) < lines, "{marks:?}");
 }

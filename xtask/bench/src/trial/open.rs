@@ -158,7 +158,7 @@ impl Ended {
                 _ => 0.0,
             },
             drain_ns: self.drain.as_nanos() as u64,
-            shared: self.shared,
+            shared: Some(self.shared),
         };
         Answer {
             metrics,
