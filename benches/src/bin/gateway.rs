@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -44,6 +45,9 @@ struct Args {
     /// Ask the whole gateway for so many minutes, and look at its memory
     #[arg(long, value_name = "MINUTES")]
     soak: Option<u32>,
+    /// Nothing but the memory of the whole gateway
+    #[arg(long)]
+    memory: bool,
     /// Serve the policies of a folder on an address: what the measurements start by themselves
     #[arg(long = "serve-policies", num_args = 2, value_names = ["DIR", "ADDRESS"], hide = true)]
     serve: Option<Vec<String>>,
@@ -96,17 +100,20 @@ fn measure(args: &Args) -> io::Result<ExitCode> {
     };
     let own: PathBuf = std::env::current_exe()?;
     println!("{}", machine(args, &scale));
-    show(&cache::tables(scale.rounds, scale.cache));
-    show(&policy::tables(scale.rounds, scale.policy));
     let mut claims = Vec::new();
-    let redis = compared::redis(scale.rounds, scale.cache)?;
-    let is_there = redis.is_some();
-    let servers = compared::policy_server(scale.rounds, scale.policy, &own)?;
-    for compared in redis.into_iter().chain(servers) {
-        show(&[compared.table]);
-        claims.extend(compared.claims);
+    let mut is_there = true;
+    if !args.memory {
+        show(&cache::tables(scale.rounds, scale.cache));
+        show(&policy::tables(scale.rounds, scale.policy));
+        let redis = compared::redis(scale.rounds, scale.cache)?;
+        is_there = redis.is_some();
+        let servers = compared::policy_server(scale.rounds, scale.policy, &own)?;
+        for compared in redis.into_iter().chain(servers) {
+            show(&[compared.table]);
+            claims.extend(compared.claims);
+        }
+        show(&[memory::calls(scale.rounds, scale.whole)]);
     }
-    show(&[memory::calls(scale.rounds, scale.whole)]);
     let soak = args
         .soak
         .map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
@@ -118,7 +125,25 @@ fn measure(args: &Args) -> io::Result<ExitCode> {
         more,
         Some(grown.is_stable),
     ));
+    claims.push((
+        "requests are decided by the policy and nothing else".to_owned(),
+        decided(grown.requests, &grown.missed),
+        Some(grown.missed.is_empty()),
+    ));
     Ok(judge(args.quick, is_there, &claims))
+}
+
+fn decided(requests: u64, missed: &BTreeMap<String, u64>) -> String {
+    let others = missed
+        .iter()
+        .map(|(what, count)| format!("; {count}: {what}"));
+    let decided = requests - missed.values().sum::<u64>();
+    format!(
+        "{} of {}{}",
+        number(decided as f64),
+        number(requests as f64),
+        others.collect::<String>()
+    )
 }
 
 /// What was measured where.

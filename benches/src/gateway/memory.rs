@@ -1,6 +1,9 @@
 //! The whole gateway: what a call takes, and whether anything stays behind.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use fastrand::Rng;
 use pipewright::Caller;
@@ -31,6 +34,10 @@ pub struct Grown {
     pub grown: i64,
     /// Whether that is little enough.
     pub is_stable: bool,
+    /// How many requests there were.
+    pub requests: u64,
+    /// Answers that were not those of the policy, and how many of each.
+    pub missed: BTreeMap<String, u64>,
 }
 
 fn settings() -> Settings {
@@ -57,12 +64,20 @@ fn request(n: u64) -> Incoming {
     request.into()
 }
 
-fn ask(caller: &Caller<Pipeline>, n: u64) {
-    let answer = caller.call(request(n));
-    assert!(
-        answer.is_ok_and(|answer| answer.allow),
-        "the administrator may"
-    );
+/// What the gateway says to a request of the administrator, who may; and if it does not say that, what it says instead.
+fn ask(caller: &Caller<Pipeline>, n: u64) -> Result<(), String> {
+    match caller.call(request(n)) {
+        Ok(answer) if answer.allow => Ok(()),
+        Ok(answer) => Err(format!("{:?}: {}", answer.code, answer.reason)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// # Panics
+///
+/// If it is another answer than that of the policy.
+fn must(answer: Result<(), String>) {
+    answer.unwrap_or_else(|instead| panic!("the administrator may, and the answer is {instead}"));
 }
 
 /// What a call takes from beginning to end.
@@ -80,14 +95,14 @@ pub fn calls(times: usize, calls: usize) -> Table {
         Case::new(
             "a call, from the cache",
             calls,
-            || ask(&caller, 1),
-            |_| ask(&caller, 1),
+            || must(ask(&caller, 1)),
+            |_| must(ask(&caller, 1)),
         ),
         Case::new(
             "a call, decided by a policy",
             calls,
             || (),
-            |_| ask(&caller, rng.u64(..)),
+            |_| must(ask(&caller, rng.u64(..))),
         ),
     ];
     let found = rounds(times, &mut cases);
@@ -111,6 +126,7 @@ pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
         .expect("the built-in policies are right");
     let caller = gateway.caller();
     let (mut rng, begun) = (Rng::with_seed(3), Instant::now());
+    let mut missed = BTreeMap::new();
     let mut seen = vec![(0, resident()?)];
     let (mut done, step) = (0, requests.div_ceil(LOOKS));
     while done < requests || soak.is_some_and(|soak| begun.elapsed() < soak) {
@@ -121,7 +137,9 @@ pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
             } else {
                 rng.u64(..)
             };
-            ask(&caller, n);
+            if let Err(instead) = ask(&caller, n) {
+                *missed.entry(instead).or_default() += 1;
+            }
         }
         done += step;
         seen.push((done, resident()?));
@@ -145,5 +163,7 @@ pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
         table,
         grown,
         is_stable: grown <= MAY_GROW as i64,
+        requests: done,
+        missed,
     })
 }
