@@ -131,8 +131,12 @@ fn with_interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
 
 /// A number with its thousands apart.
 pub fn number(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::from(if value < 0.0 && digits != "0" {
+        "-"
+    } else {
+        ""
+    });
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
@@ -145,6 +149,17 @@ pub fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_has_its_thousands_apart_whatever_its_sign() {
+        let check = |value: f64, expect: &str| assert_eq!(number(value), expect);
+        check(0.0, "0");
+        check(-0.4, "0");
+        check(704.0, "704");
+        check(-704.0, "-704");
+        check(1_234_567.0, "1,234,567");
+        check(-1_276.0, "-1,276");
+    }
 
     #[test]
     fn a_table_is_aligned_markdown() {
