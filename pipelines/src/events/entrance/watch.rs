@@ -5,9 +5,8 @@
 //! itself are no events: each would make the next one.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    fs, io,
+    path::{self, Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,7 +23,7 @@ use serde_json::json;
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{EntranceError, name_of};
-use crate::events::{feed::raw, reject::Fault, types::Raw};
+use crate::events::{feed::raw, mark::Identity, reject::Fault, types::Raw};
 
 /// How often it is looked whether the directory is still the one that is watched.
 const LOOK: Duration = Duration::from_millis(200);
@@ -66,7 +65,7 @@ impl Watched {
 struct Guard {
     path: PathBuf,
     teller: Teller,
-    watcher: Option<(RecommendedWatcher, (u64, u64))>,
+    watcher: Option<(RecommendedWatcher, Identity)>,
 }
 
 impl Guard {
@@ -108,20 +107,24 @@ impl Guard {
 
 /// What a file below the watched directory is called in what the system tells; nothing for one that lies elsewhere.
 fn told_as(watched: &Path, file: &Path) -> Option<PathBuf> {
-    // The folder and not the file, which may not be there yet.
-    let folder = match file.parent()? {
-        here if here.as_os_str().is_empty() => Path::new("."),
-        folder => folder,
-    };
-    let below = fs::canonicalize(folder).ok()?.join(file.file_name()?);
+    let below = fs::canonicalize(file)
+        .or_else(|_| not_there_yet(file))
+        .ok()?;
     let below = below.strip_prefix(fs::canonicalize(watched).ok()?).ok()?;
     Some(watched.join(below))
 }
 
-/// What a directory is known by, whatever its name.
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+/// What a file will be called that its folder does not have now.
+fn not_there_yet(file: &Path) -> io::Result<PathBuf> {
+    let whole = path::absolute(file)?;
+    match (whole.parent(), whole.file_name()) {
+        (Some(folder), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
+        _ => Ok(whole),
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    Ok(Identity::of(&fs::metadata(path)?))
 }
 
 /// Sends what is told into the pipeline. It may wait there: then the system keeps what comes, and says so when that is too much.
@@ -183,4 +186,29 @@ fn verb(kind: &EventKind) -> Option<&'static str> {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => "written",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_run_writes_is_known_by_its_place_also_before_it_is_there_and_behind_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [watched, elsewhere] = ["watched", "elsewhere"].map(|name| folder.path().join(name));
+        fs::create_dir(&watched).expect("makes");
+        fs::create_dir(&elsewhere).expect("makes");
+        fs::write(watched.join("there"), "").expect("writes");
+        let link = elsewhere.join("link");
+        std::os::unix::fs::symlink(watched.join("there"), &link).expect("links");
+        let check = |file: &Path, expect: Option<&str>| {
+            let expect = expect.map(|name| watched.join(name));
+            assert_eq!(told_as(&watched, file), expect, "{}", file.display());
+        };
+        check(&watched.join("there"), Some("there"));
+        check(&watched.join("not yet"), Some("not yet"));
+        check(&link, Some("there"));
+        check(&elsewhere.join("not yet"), None);
+        check(&watched.join("no/folder"), None);
+    }
 }
