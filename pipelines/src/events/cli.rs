@@ -170,10 +170,11 @@ fn settings(args: &Args) -> Result<Settings, String> {
 }
 
 fn positions(args: &Args) -> Result<Option<Arc<Positions>>, String> {
-    let opened = args.positions.clone().map(Positions::open).transpose();
-    opened
-        .map(|positions| positions.map(Arc::new))
-        .map_err(|error| error.to_string())
+    let Some(file) = &args.positions else {
+        return Ok(None);
+    };
+    let opened = Positions::open(file.clone()).map_err(|error| error.to_string())?;
+    Ok(Some(Arc::new(opened)))
 }
 
 fn this_year() -> i16 {

@@ -42,10 +42,7 @@ impl Identity {
     /// Without a number only the first bytes tell files apart.
     #[cfg(not(unix))]
     pub fn of(_: &Metadata) -> Self {
-        Self {
-            device: 0,
-            inode: 0,
-        }
+        Self::default()
     }
 }
 
@@ -218,10 +215,10 @@ impl Course {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn place(line: u64) -> Place {
+    pub(in crate::events) fn place(line: u64) -> Place {
         Place {
             position: 10 * line,
             line,

@@ -232,14 +232,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::events::mark::{Head, Identity, Place};
-
-    fn place(line: u64) -> Place {
-        Place {
-            position: 10 * line,
-            line,
-        }
-    }
+    use crate::events::mark::{Head, Identity, tests::place};
 
     fn mark(path: &str, line: u64) -> Mark {
         Mark {

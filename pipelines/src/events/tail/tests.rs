@@ -47,9 +47,19 @@ impl Log {
         });
         told.collect()
     }
-}
 
-impl Log {
+    /// A log of one line, which was given.
+    fn begun() -> Self {
+        let mut log = Self::new();
+        log.write("log", "one\n");
+        assert_eq!(log.told(), ["1:one"]);
+        log
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).expect("renames");
+    }
+
     /// As who is started again with what was saved.
     fn begin_again(&mut self) {
         let marks = self.tail.marks();
@@ -73,18 +83,16 @@ fn lines_are_given_when_they_are_whole() {
 
 #[test]
 fn a_file_that_is_renamed_is_read_to_its_end_and_the_new_one_from_its_beginning() {
-    let mut log = Log::new();
-    log.write("log", "one\n");
-    assert_eq!(log.told(), ["1:one"]);
+    let mut log = Log::begun();
     log.write("log", "two\n");
-    fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+    log.rename("log", "log.1");
     log.write("log", "new\n");
     assert_eq!(log.told(), ["2:two", "1:new"]);
     // Who writes has not noticed.
     log.write("log.1", "late\n");
     assert_eq!(log.told(), ["3:late"]);
     log.write("log.1", "no end");
-    fs::rename(log.path("log"), log.path("log.2")).expect("renames");
+    log.rename("log", "log.2");
     log.write("log", "newest\n");
     assert_eq!(log.told(), ["4:no end", "1:newest"]);
 }
@@ -129,11 +137,9 @@ fn a_file_is_read_on_from_where_it_was_remembered() {
 
 #[test]
 fn a_file_that_was_renamed_meanwhile_is_read_to_its_end() {
-    let mut log = Log::new();
-    log.write("log", "one\n");
-    assert_eq!(log.told(), ["1:one"]);
+    let mut log = Log::begun();
     log.write("log", "two\n");
-    fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+    log.rename("log", "log.1");
     log.write("log", "new\n");
     log.begin_again();
     assert_eq!(log.told(), ["2:two", "1:new"]);
@@ -178,21 +184,19 @@ fn lines_that_have_not_ended_come_again() {
 
 #[test]
 fn a_renamed_file_with_much_in_it_is_read_to_its_end_whatever_is_renamed_meanwhile() {
-    let mut log = Log::new();
-    log.write("log", "one\n");
-    assert_eq!(log.told(), ["1:one"]);
+    let mut log = Log::begun();
     // More than a chunk.
     let much = "a line of thirty-two characters\n".repeat(20);
     log.write("log", &much);
-    fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+    log.rename("log", "log.1");
     log.write("log", "new\n");
     log.begin_again();
     let mut out = Emit::new();
     while out.len() < 3 {
         log.tail.poll(&mut log.chunk, &mut out);
     }
-    fs::rename(log.path("log.1"), log.path("log.2")).expect("renames");
-    fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+    log.rename("log.1", "log.2");
+    log.rename("log", "log.1");
     log.write("log", "newest\n");
     let more = log.told();
     assert_eq!(out.len() + more.len(), 22, "{more:?}");
@@ -204,11 +208,9 @@ fn a_renamed_file_with_much_in_it_is_read_to_its_end_whatever_is_renamed_meanwhi
 
 #[test]
 fn a_renamed_file_is_found_although_nothing_has_its_name_yet() {
-    let mut log = Log::new();
-    log.write("log", "one\n");
-    assert_eq!(log.told(), ["1:one"]);
+    let mut log = Log::begun();
     log.write("log", "two\n");
-    fs::rename(log.path("log"), log.path("log.1")).expect("renames");
+    log.rename("log", "log.1");
     log.begin_again();
     assert_eq!(log.told(), [GONE, "2:two"]);
     log.write("log", "new\n");
@@ -217,9 +219,7 @@ fn a_renamed_file_is_found_although_nothing_has_its_name_yet() {
 
 #[test]
 fn a_file_that_could_not_be_read_for_a_moment_is_read_on() {
-    let mut log = Log::new();
-    log.write("log", "one\n");
-    assert_eq!(log.told(), ["1:one"]);
+    let mut log = Log::begun();
     let mut out = Emit::new();
     log.tail.give_up(&io::Error::other("broken"), &mut out);
     assert_eq!(log.tail.marks().len(), 1, "it is not forgotten");
