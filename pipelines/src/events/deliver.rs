@@ -25,6 +25,22 @@ pub fn deliver(deliveries: &[Delivery], env: &Env, piles: &mut Piles) -> Vec<Res
     results
 }
 
+/// How long batches may take and how much of them comes here at once, as a tuning file says it, where there are more services than
+/// the topology's numbers are for.
+///
+/// What a batch has for a service wakes the service's thread once, and a line is for a share of the services: the more there are,
+/// the larger a batch has to be for each of them to have some of it. So both numbers grow with the services, to where it was not
+/// faster any more. A batch is that large only when so much waits.
+pub(super) fn pace(services: usize) -> Option<String> {
+    if services <= 25 {
+        return None;
+    }
+    let (quantum_us, batch) = ((services * 200).min(100_000), (services * 328).min(65_536));
+    Some(format!(
+        r#"(quantum: "{quantum_us}us", stages: {{"deliver": (batch: {batch})}})"#
+    ))
+}
+
 /// The events of a batch, by service and by how much they matter. It is kept from batch to batch for its memory.
 #[derive(Debug, Default)]
 pub struct Piles {
@@ -141,4 +157,30 @@ pub fn reject(reject: Reject, env: &Env) {
         kept.hold();
     }
     env.tally.reject(&reject);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pace;
+
+    #[test]
+    fn batches_grow_with_the_services_from_what_the_topology_says_to_a_bound() {
+        let check = |services, expect: Option<&str>| {
+            assert_eq!(pace(services).as_deref(), expect, "{services}");
+        };
+        check(0, None);
+        check(25, None);
+        check(
+            26,
+            Some(r#"(quantum: "5200us", stages: {"deliver": (batch: 8528)})"#),
+        );
+        check(
+            100,
+            Some(r#"(quantum: "20000us", stages: {"deliver": (batch: 32800)})"#),
+        );
+        check(
+            5_000,
+            Some(r#"(quantum: "100000us", stages: {"deliver": (batch: 65536)})"#),
+        );
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use pipewright::{Blueprint, Builder, Report, Running};
 
 use super::{
-    deliver::{Inbox, unrouted},
+    deliver::{Inbox, pace, unrouted},
     entrance::{Entrance, EntranceError, Entrances},
     env::Env,
     feed::{Feed, Input},
@@ -181,7 +181,15 @@ impl Settings {
         }
     }
 
-    fn start<P: Blueprint<Env = Env>>(&self, pipeline: Builder<P>) -> Result<Started<P>, Failure> {
+    fn start<P: Blueprint<Env = Env>>(
+        &self,
+        mut pipeline: Builder<P>,
+    ) -> Result<Started<P>, Failure> {
+        // Before the user's own numbers, so that those count.
+        if let Some(numbers) = pace(self.services.len()) {
+            let tuned = pipeline.tuning("the number of services", &numbers);
+            pipeline = tuned.map_err(Unstarted::from)?;
+        }
         let workers = self.workers.map(|workers| workers as usize);
         let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), workers)?;
         let (mut outlets, mut inboxes) = (Vec::new(), Vec::new());
