@@ -1,41 +1,23 @@
 //! `pipewright events` as a user runs it: its exit codes, its JSON, its messages.
 
+mod process;
+
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::Output,
 };
 
+use pipewright_tests::eventually;
 use serde_json::{Value, json};
 
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
-    command
-        .arg("events")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+use process::{Process, json, run, text};
 
 fn events(args: &[&str], input: &[u8]) -> Output {
-    let mut child = command(args).spawn().expect("starts");
-    // A command that does not read its input may be gone already.
-    drop(child.stdin.take().expect("piped").write_all(input));
-    child.wait_with_output().expect("ends")
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    run(&[&["events"], args].concat(), input)
 }
 
 const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
@@ -235,33 +217,14 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
     }
 }
 
-/// A command that goes on, and is ended by a signal.
+/// Starts a daemon and waits until it says that it is ready; what it said until then.
 #[cfg(target_os = "linux")]
-struct Daemon(Child);
-
-#[cfg(target_os = "linux")]
-impl Daemon {
-    /// Starts it and waits until it says that it is ready.
-    fn start(args: &[&str]) -> (Self, Vec<String>) {
-        let mut child = command(args).spawn().expect("starts");
-        let mut told = Vec::new();
-        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
-        for line in errors.by_ref() {
-            let line = line.expect("text");
-            let ready = line == "ready";
-            told.push(line);
-            if ready {
-                break;
-            }
-        }
-        (Self(child), told)
-    }
-
-    fn ended(self) -> Output {
-        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(asked.expect("`kill` is there").success());
-        self.0.wait_with_output().expect("ends")
-    }
+fn start(args: &[&str]) -> (Process, Vec<String>) {
+    let mut daemon = Process::start(&[&["events"], args].concat());
+    let lines = BufReader::new(daemon.stderr()).lines();
+    let lines = lines.map(|line| line.expect("text"));
+    let told = lines.take_while(|line| line != "ready").collect();
+    (daemon, told)
 }
 
 #[cfg(target_os = "linux")]
@@ -272,21 +235,7 @@ fn wait_for_lines(path: &Path, lines: usize) {
             .lines()
             .count()
     };
-    wait_until(|| found() >= lines);
-}
-
-/// Long after anything that works.
-#[cfg(target_os = "linux")]
-const LONG: Duration = Duration::from_secs(60);
-
-#[cfg(target_os = "linux")]
-#[track_caller]
-fn wait_until(holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LONG, "it does not come");
-        std::thread::yield_now();
-    }
+    eventually(|| found() >= lines);
 }
 
 #[cfg(target_os = "linux")]
@@ -298,7 +247,7 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     let (path, out) = (log.to_string_lossy(), folder.path().to_string_lossy());
     let socket = folder.path().join("socket");
     let unix = socket.to_string_lossy();
-    let (mut daemon, told) = Daemon::start(&[
+    let (mut daemon, told) = start(&[
         "--input",
         &path,
         "-",
@@ -324,14 +273,14 @@ fn a_daemon_follows_files_and_sockets_until_it_is_asked_to_end() {
     std::fs::rename(&log, folder.path().join("log.1")).expect("renames");
     std::fs::write(&log, format!("{GOOD}\n{GOOD}\n")).expect("writes");
     wait_for_lines(&audit, 4);
-    let stdin = daemon.0.stdin.as_mut().expect("piped");
+    let mut stdin = daemon.stdin();
     writeln!(stdin, "{GOOD}").expect("sends");
     wait_for_lines(&audit, 5);
     assert!(told.contains(&format!("listening at {unix}")), "{told:?}");
     let mut client = UnixStream::connect(&socket).expect("listens");
     writeln!(client, "{GOOD}").expect("sends");
     wait_for_lines(&audit, 6);
-    let output = daemon.ended();
+    let output = daemon.end();
     assert_eq!(output.status.code(), Some(0));
     let object = json(&output);
     assert_eq!(
@@ -353,7 +302,7 @@ impl Remembered {
         self.folder.path().join(name)
     }
 
-    fn start(&self) -> Daemon {
+    fn start(&self) -> Process {
         let [log, positions, out] = ["log", "positions.json", "out"].map(|name| self.path(name));
         let [log, positions, out] = [&log, &positions, &out].map(|path| path.to_string_lossy());
         let args = [
@@ -369,7 +318,7 @@ impl Remembered {
             "--out",
             &out,
         ];
-        Daemon::start(&args).0
+        start(&args).0
     }
 
     fn log(&self, messages: &[&str]) {
@@ -407,7 +356,7 @@ impl Remembered {
             let files = saved["files"].as_array()?;
             files.last()?["position"].as_u64()
         };
-        wait_until(|| saved() == Some(length));
+        eventually(|| saved() == Some(length));
     }
 }
 
@@ -420,23 +369,22 @@ fn a_daemon_that_is_started_again_goes_on_where_it_was() {
     logs.log(&["one", "two"]);
     let daemon = logs.start();
     assert_eq!(logs.delivered(2), ["one", "two"]);
-    assert_eq!(daemon.ended().status.code(), Some(0));
+    assert_eq!(daemon.end().status.code(), Some(0));
     logs.log(&["three"]);
     std::fs::rename(logs.path("log"), logs.path("log.1")).expect("renames");
     logs.log(&["four"]);
-    let mut daemon = logs.start();
+    let daemon = logs.start();
     let mut all = logs.delivered(4);
     all.sort();
     assert_eq!(all, ["four", "one", "three", "two"]);
     // Also if it does not get to its end.
     std::fs::remove_file(logs.path("log.1")).expect("removes");
     logs.wait_until_saved();
-    daemon.0.kill().expect("it is killed");
-    drop(daemon.0.wait());
+    daemon.kill();
     logs.log(&["five"]);
     let daemon = logs.start();
     assert_eq!(logs.delivered(5).last().map(String::as_str), Some("five"));
-    assert_eq!(daemon.ended().status.code(), Some(0));
+    assert_eq!(daemon.end().status.code(), Some(0));
     assert_eq!(logs.delivered(5).len(), 5, "nothing came again");
 }
 

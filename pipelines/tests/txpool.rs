@@ -1,32 +1,16 @@
 //! `pipewright txpool` as a user runs it: its exit codes, its JSON, its messages.
 
-use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
-};
+mod process;
 
-use serde_json::{Value, json};
+use std::process::Output;
+
+use pipewright_tests::eventually;
+use serde_json::json;
+
+use process::{Process, json, run, text};
 
 fn txpool(args: &[&str], input: &[u8]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
-    command
-        .arg("txpool")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("starts");
-    // A command that does not read its input may be gone already.
-    drop(child.stdin.take().expect("piped").write_all(input));
-    child.wait_with_output().expect("ends")
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    run(&[&["txpool"], args].concat(), input)
 }
 
 #[test]
@@ -211,18 +195,9 @@ fn a_process_that_is_asked_to_end_finishes_what_it_has_read() {
         "4000000000",
         "--json",
     ];
-    let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    while !handles(child.id(), 15) {
-        std::thread::yield_now();
-    }
-    let asked = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(asked.expect("`kill` is there").success());
-    let output = child.wait_with_output().expect("ends");
+    let process = Process::start(&args);
+    eventually(|| handles(process.id(), 15));
+    let output = process.end();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let ledger = &json(&output)["ledger"];
     assert_eq!(

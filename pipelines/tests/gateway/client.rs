@@ -108,12 +108,3 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
     client.answer().expect("it answers")
 }
-
-/// Does it until it says yes; a test in which it never does ends with the name of what it waited for.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = std::time::Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < HANG, "it never came that {what}");
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
-}

@@ -3,7 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    process::{Child, Command, Output, Stdio},
+    net::SocketAddr,
+    process::ChildStderr,
 };
 
 use serde_json::{Value, json};
@@ -12,28 +13,8 @@ use crate::{
     allows, asks,
     client::{get, post},
     policy,
+    process::{Process, run, text},
 };
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
-    command
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn run(args: &[&str], input: &[u8]) -> Output {
-    let mut child = command(args).spawn().expect("it starts");
-    // A command that does not read its input may be gone already.
-    drop(child.stdin.take().expect("piped").write_all(input));
-    child.wait_with_output().expect("it ends")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn lines(bytes: &[u8]) -> Vec<Value> {
     let text = text(bytes);
@@ -233,29 +214,17 @@ fn answers_that_cannot_be_written_fail_the_run() {
     );
 }
 
-/// A server, and where it listens.
-fn serving(
-    args: &[&str],
-) -> (
-    Child,
-    std::net::SocketAddr,
-    BufReader<std::process::ChildStderr>,
-) {
-    let mut child = command(args).spawn().expect("it starts");
-    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+/// A server, where it listens, and what it says.
+fn serving(args: &[&str]) -> (Process, SocketAddr, BufReader<ChildStderr>) {
+    let mut server = Process::start(args);
+    let mut errors = BufReader::new(server.stderr());
     let mut line = String::new();
     errors.read_line(&mut line).expect("it tells where");
     let address = line
         .strip_prefix("listening on http://")
         .and_then(|rest| rest.split_once('/'));
     let address = address.unwrap_or_else(|| panic!("{line}")).0;
-    (child, address.parse().expect("an address"), errors)
-}
-
-#[cfg(target_os = "linux")]
-fn ask_to_end(child: &Child) {
-    let asked = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(asked.expect("`kill` is there").success());
+    (server, address.parse().expect("an address"), errors)
 }
 
 #[cfg(target_os = "linux")]
@@ -263,7 +232,7 @@ fn ask_to_end(child: &Child) {
 fn a_server_answers_until_it_is_asked_to_end_and_then_tells_what_it_did() {
     let folder = policy(&allows("here"), None);
     let dir = folder.path().to_str().expect("UTF-8");
-    let (child, address, _errors) = serving(&[
+    let (server, address, _errors) = serving(&[
         "gateway",
         "--listen",
         "127.0.0.1:0",
@@ -283,8 +252,7 @@ fn a_server_answers_until_it_is_asked_to_end_and_then_tells_what_it_did() {
         );
     }
     assert_eq!(get(address, "/healthz").status, 200);
-    ask_to_end(&child);
-    let output = child.wait_with_output().expect("it ends");
+    let output = server.end();
     assert_eq!(output.status.code(), Some(0));
     let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!(
@@ -298,11 +266,9 @@ fn a_server_answers_until_it_is_asked_to_end_and_then_tells_what_it_did() {
 #[cfg(target_os = "linux")]
 #[test]
 fn who_asks_line_by_line_is_answered_line_by_line_until_the_gateway_is_asked_to_end() {
-    let mut child = command(&["gateway", "--requests", "-"])
-        .spawn()
-        .expect("it starts");
-    let mut asking = child.stdin.take().expect("piped");
-    let mut answers = BufReader::new(child.stdout.take().expect("piped"));
+    let mut gateway = Process::start(&["gateway", "--requests", "-"]);
+    let mut asking = gateway.stdin();
+    let mut answers = BufReader::new(gateway.stdout());
     for line in 1..=3 {
         writeln!(asking, "{}", asks("ann", "write", "doc:1")).expect("it reads");
         let mut answer = String::new();
@@ -313,8 +279,7 @@ fn who_asks_line_by_line_is_answered_line_by_line_until_the_gateway_is_asked_to_
             (&json!(line), &json!(true))
         );
     }
-    ask_to_end(&child);
-    let output = child.wait_with_output().expect("it ends");
+    let output = gateway.end();
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(
@@ -351,7 +316,6 @@ fn a_gateway_asks_a_policy_server() {
         (&answer["by"], &answer["reason"]),
         (&json!("remote"), &json!("there"))
     );
-    ask_to_end(&server);
-    let output = server.wait_with_output().expect("it ends");
+    let output = server.end();
     assert_eq!(output.status.code(), Some(0));
 }

@@ -14,9 +14,10 @@ use pipewright_pipelines::{
     },
     http::{Hosts, Limits, Server, bind},
 };
+use pipewright_tests::eventually;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{allows, asks, client::until, policy, start, with};
+use crate::{allows, asks, policy, start, with};
 
 /// A policy server in this process, with a runtime of its own.
 struct Remote {
@@ -38,7 +39,7 @@ impl Remote {
             .expect("a runtime");
         let mut listener = None;
         // The port of one that was just killed may be in use for a moment.
-        until("the port is free", || {
+        eventually(|| {
             listener = bind(at, false).ok();
             listener.is_some()
         });
@@ -116,9 +117,7 @@ fn a_policy_server_that_is_killed_is_stood_in_for_and_asked_again_when_it_is_bac
     assert!(stage.failed > 0 && diverted > 0, "{stage:?}");
     let (_remote, again) = Remote::start(at, &allows("there"));
     assert_eq!(again, at);
-    until("the policy server is asked again", || {
-        check(&ask()) == By::Remote
-    });
+    eventually(|| check(&ask()) == By::Remote);
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
     assert_eq!(outcome.ending.ledger.received, asked);

@@ -7,6 +7,8 @@ mod command;
 mod faults;
 mod limits;
 mod policies;
+#[path = "../process/mod.rs"]
+mod process;
 mod served;
 
 use std::{

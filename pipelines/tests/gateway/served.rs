@@ -3,11 +3,12 @@
 use std::{fs, thread};
 
 use pipewright_pipelines::{gateway::run::Settings, http::Limits};
+use pipewright_tests::eventually;
 use serde_json::json;
 
 use crate::{
     allows, asks,
-    client::{Client, get, post, request, until},
+    client::{Client, get, post, request},
     policy, serve, start, with,
 };
 
@@ -248,17 +249,17 @@ fn policies_that_change_decide_from_the_next_request_on_and_wrong_ones_do_not() 
     };
     assert_eq!(ask(), "first");
     fs::write(&file, allows("second")).expect("it can be written");
-    until("the second policy decides", || ask() == "second");
+    eventually(|| ask() == "second");
     fs::write(&file, "package gateway\n\ndecision := {\"allow\": tru\n")
         .expect("it can be written");
-    until("the third is refused", || gateway.reloads().refused > 0);
+    eventually(|| gateway.reloads().refused > 0);
     assert_eq!(ask(), "second");
     let wrong = gateway.reloads().wrong.expect("it is wrong");
     assert!(wrong.contains("policy.rego:"), "{wrong}");
     let status = get(server.address(), "/v1/status").json();
     assert_eq!(status["policies"]["wrong"], json!(wrong));
     fs::write(&file, allows("fourth")).expect("it can be written");
-    until("the fourth policy decides", || ask() == "fourth");
+    eventually(|| ask() == "fourth");
     assert_eq!(gateway.reloads().wrong, None);
     let told = told.lock().expect("nobody panics").join("\n");
     assert!(told.contains("stays: "), "{told}");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use pipewright::{Blueprint, Ledger};
+use pipewright_tests::eventually;
 
 use super::{accounted, generated, settings};
 use crate::events::{
@@ -56,9 +57,7 @@ fn wait_until_given<P: Blueprint>(started: &Started<P>, all: u64) {
         let deliver = metrics.get("deliver").expect("a stage");
         deliver.sent + deliver.failed
     };
-    while given() < all {
-        std::thread::yield_now();
-    }
+    eventually(|| given() >= all);
 }
 
 impl Target for Closed {
@@ -91,11 +90,9 @@ fn beside_one_that_stands_still(overflow: Overflow) -> (Ledger, u64, u64) {
     let started = settings
         .start_live()
         .unwrap_or_else(|failure| panic!("{failure}"));
-    // By counts and not by time: without an end if the one that stands still stalled the others.
+    // By counts and not by time: it would never come if the one that stands still stalled the others.
     for (outlet, expect) in started.outlets.iter().zip(alone.delivered()).skip(1) {
-        while outlet.seen.so_far().delivered < expect {
-            std::thread::yield_now();
-        }
+        eventually(|| outlet.seen.so_far().delivered >= expect);
     }
     // It is given all of its own before it goes on: what came later would find room.
     wait_until_given(&started, alone.delivered().sum());
@@ -220,9 +217,7 @@ fn what_waited_for_a_service_that_broke_comes_again_at_the_next_start() {
         let metrics = started.run().metrics();
         metrics.get("parse").expect("a stage").received
     };
-    while came() < lines as u64 {
-        std::thread::yield_now();
-    }
+    eventually(|| came() >= lines as u64);
     let outcome = started.end(|run| run.drain_within(Duration::from_secs(60)));
     assert!(!outcome.is_good());
     let marks = Positions::open(kept).expect("opens").of(&mark::key(&log));
