@@ -139,16 +139,29 @@ impl Tail {
             Ok(metadata) => metadata,
             Err(_) => return self.tell(Fault::Gone, out),
         };
-        let Some(open) = &mut self.file else { return };
+        let Some(open) = &self.file else { return };
         if Identity::of(&metadata) != open.identity {
             self.older.iter_mut().for_each(|open| open.is_last = true);
             self.older.extend(self.file.take());
             self.open(out);
         } else if metadata.len() < open.position {
-            open.finish(&self.name, out);
-            if let Err(error) = open.begin_again(self.most) {
-                self.give_up(&error, out);
-            }
+            self.begin_again(out);
+        }
+    }
+
+    /// Reads what was cut off from its beginning.
+    fn begin_again(&mut self, out: &mut Emit<Raw>) {
+        let Some(mut open) = self.file.take() else {
+            return;
+        };
+        open.finish(&self.name, out);
+        let mut file = open.file;
+        let begun = file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| Open::new(file, None, self.most));
+        match begun {
+            Ok(open) => self.file = Some(open),
+            Err(error) => self.lose(&error, out),
         }
     }
 
@@ -247,9 +260,12 @@ impl Open {
 
     /// Gives the whole lines of the next chunk; how many bytes it had.
     fn read(&mut self, name: &str, chunk: &mut [u8], out: &mut Emit<Raw>) -> io::Result<usize> {
-        let length = match self.file.read(chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            other => other?,
+        // Only an end of the file is nothing: one that was renamed is given up there.
+        let length = loop {
+            match self.file.read(chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
         };
         let bytes = &chunk[..length];
         self.head.see(self.position, bytes);
@@ -281,16 +297,6 @@ impl Open {
             out.send(raw(&source, self.lines.number(), Instant::now(), line));
             self.course.gave(source, self.place());
         }
-    }
-
-    /// It was cut off.
-    fn begin_again(&mut self, most: usize) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(0))?;
-        self.head = Head::default();
-        self.position = 0;
-        self.lines = Lines::after(0, most);
-        self.course = Course::from(Place::default());
-        Ok(())
     }
 }
 

@@ -84,12 +84,14 @@ impl Process {
     pub(crate) fn wait(mut self) -> Output {
         let child = self.0.take().expect("it runs");
         let (id, (ended, end)) = (child.id(), mpsc::channel());
-        thread::spawn(move || ended.send(child.wait_with_output()));
-        let Ok(output) = end.recv_timeout(HANG) else {
-            signal("-KILL", id);
-            panic!("it does not end");
-        };
-        output.expect("it can be waited for")
+        thread::scope(|scope| {
+            scope.spawn(move || ended.send(child.wait_with_output()));
+            let Ok(output) = end.recv_timeout(HANG) else {
+                signal("-KILL", id);
+                panic!("it does not end");
+            };
+            output.expect("it can be waited for")
+        })
     }
 
     fn child(&mut self) -> &mut Child {
