@@ -87,6 +87,11 @@ pub enum ClassesError {
         /// The number.
         field: &'static str,
     },
+    /// A burst of a rate that there is not.
+    #[error(
+        "`classes.{0}` has a `burst` and no `rate_per_s`\nhelp: write both, or neither for no limit"
+    )]
+    NoRate(String),
     /// A class that is not there.
     #[error("tenant `{tenant}` has the class `{class}`, which is not among `classes`")]
     NoClass {
@@ -204,6 +209,9 @@ impl Class {
                 let class = name.to_owned();
                 return Err(ClassesError::Zero { class, field });
             }
+        }
+        if spec.burst.is_some() && spec.rate_per_s.is_none() {
+            return Err(ClassesError::NoRate(name.to_owned()));
         }
         let mut others = before.into_iter().flat_map(|before| &before.classes);
         let same = others.find(|other| other.name == name && other.spec == spec);

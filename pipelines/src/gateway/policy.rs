@@ -8,6 +8,7 @@
 //! and asked once.
 
 mod files;
+mod outline;
 mod set;
 
 use std::{

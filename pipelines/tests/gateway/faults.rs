@@ -188,9 +188,11 @@ decision := {\"allow\": true, \"reason\": \"at last\"} if {
             (false, Code::PolicyTimeout),
             "{answer:?}"
         );
-        let answer = caller.call(request(1)).expect("it is answered");
-        // On a machine that is busy this one may be late, too; it is denied in any case, and answered.
-        assert!(!answer.allow);
+        // On a machine that is busy one of these may be late, too.
+        eventually(|| {
+            let answer = caller.call(request(1)).expect("it is answered");
+            (answer.code, &*answer.reason) == (Code::Decided, "no")
+        });
     }
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");

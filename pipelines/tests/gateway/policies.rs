@@ -200,7 +200,7 @@ fn wrong_policies_are_refused_with_their_place() {
     check(
         "package gateway\n\ndecision := {\"allow\": x}\n",
         None,
-        "a.rego:3:",
+        "a.rego:3:23: var x is unsafe",
     );
     check("package gateway\n\nallow if input.a ==\n", None, "a.rego:");
     check("decision := true\n", None, "a.rego:1:");
@@ -230,7 +230,22 @@ fn wrong_policies_are_refused_with_their_place() {
         None,
         "a.rego:",
     );
+    check(
+        "package gateway\n\nf(x) := f(x + 1) if x > 0\n\ndecision := {\"allow\": f(0)}\n",
+        None,
+        "a.rego:3:1: the function calls itself",
+    );
     check(good, Some("{"), "data.json: is not JSON: EOF");
+    check(
+        good,
+        Some("{\"gateway\": {\"decision\": {\"allow\": true}}}"),
+        "data.json: `data.gateway.decision` is a rule, at a.rego:3:1",
+    );
+    check(
+        good,
+        Some("{\"classes\": {\"gold\": {\"burst\": 5}}}"),
+        "data.json: `classes.gold` has a `burst` and no `rate_per_s`",
+    );
     check(good, Some("[]"), "data.json: is not an object");
     check(
         good,

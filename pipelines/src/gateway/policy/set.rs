@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
-use super::{Files, RULE, ReadError, STEPS, input_value};
+use super::{Files, RULE, ReadError, STEPS, input_value, outline::Outline};
 use crate::gateway::{
     classes::{Classes, ClassesError},
     clock::Time,
@@ -71,7 +71,12 @@ impl PolicySet {
         engine.set_gather_prints(true);
         for (name, text) in &files.policies {
             let added = engine.add_policy(name.clone(), text.clone());
-            added.map_err(|error| PolicyError::Wrong(error.to_string().trim().to_owned()))?;
+            added.map_err(|error| wrong(&error))?;
+        }
+        let outline = Outline::of(&engine).map_err(PolicyError::Wrong)?;
+        // What recurses must not be asked anything.
+        if let Some(why) = outline.recursion() {
+            return Err(PolicyError::Wrong(why));
         }
         let mut classes = Classes::default();
         if let Some((file, text)) = &files.data {
@@ -79,6 +84,14 @@ impl PolicySet {
                 file: file.clone(),
                 why,
             })?;
+            if let Some((rule, place)) = outline.hidden_by(&data) {
+                return Err(PolicyError::Data {
+                    file: file.clone(),
+                    why: format!(
+                        "`{rule}` is a rule, at {place}\nhelp: give the data another name"
+                    ),
+                });
+            }
             let found = Classes::read(&data, before.map(|set| &set.classes));
             classes = found.map_err(|why| PolicyError::Classes {
                 file: file.clone(),
@@ -132,8 +145,7 @@ fn try_out(engine: &mut Engine) -> Result<(), PolicyError> {
         resource: "nothing".to_owned(),
         context: serde_json::Map::new(),
     };
-    let wrong = |why: String| PolicyError::Wrong(why.trim().to_owned());
-    let input = input_value(&request, Time::default()).map_err(|why| wrong(why.to_string()))?;
+    let input = input_value(&request, Time::default()).map_err(|why| wrong(&why))?;
     engine.set_execution_timer_config(ExecutionTimerConfig {
         limit: TRIAL,
         check_interval: STEPS,
@@ -146,8 +158,20 @@ fn try_out(engine: &mut Engine) -> Result<(), PolicyError> {
             let why = error.to_string();
             match why.contains("not a valid rule path") {
                 true => Err(PolicyError::NoDecision),
-                false => Err(wrong(why)),
+                false => Err(wrong(&error)),
             }
         }
     }
+}
+
+/// The engine begins with the place and ends with what is wrong there, which is what people look for first.
+fn wrong(error: &impl fmt::Display) -> PolicyError {
+    let text = error.to_string();
+    let text = text.trim();
+    let parts = text.strip_prefix("--> ").and_then(|text| {
+        let (place, rest) = text.split_once('\n')?;
+        let (snippet, why) = rest.rsplit_once("\nerror: ")?;
+        Some(format!("{place}: {why}\n{snippet}"))
+    });
+    PolicyError::Wrong(parts.unwrap_or_else(|| text.to_owned()))
 }
