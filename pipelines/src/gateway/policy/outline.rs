@@ -1,8 +1,9 @@
-//! What policies define and call, for two mistakes that the engine does not find by itself.
+//! What policies define and call, for mistakes that the engine does not find by itself.
 //!
 //! **Functions that call themselves**, perhaps through others. The language forbids it; the engine looks for it among rules but not
 //! among functions, where it would call until the stack of its thread is used up, which ends the process. So such policies are
-//! refused before anything is asked of them. **Data in the place of a rule**, which the engine would take for what the rule says.
+//! refused before anything is asked of them. **Rules that build on each other** in a long chain, which use the stack up as well. **Data in
+//! the place of a rule**, which the engine would take for what the rule says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +14,21 @@ use serde_json::{Map, Value};
 #[derive(Default)]
 pub(super) struct Outline {
     functions: Functions,
-    /// Rules of all kinds, and where the first one of each name is.
-    rules: BTreeMap<String, String>,
+    /// Rules of all kinds, functions among them.
+    rules: BTreeMap<String, Rule>,
 }
+
+/// The rules of a name.
+#[derive(Default)]
+struct Rule {
+    /// Where the first one is: `FILE:LINE:COL`.
+    place: String,
+    /// What they name, which may be rules.
+    names: BTreeSet<String>,
+}
+
+/// Rules that may build on each other, the one on the next: some hundreds use up the stack of a worker.
+const DEEPEST: usize = 100;
 
 /// Functions by their whole names, `data.PACKAGE.NAME`.
 type Functions = BTreeMap<String, Function>;
@@ -69,19 +82,73 @@ impl Outline {
             let calls = self.functions.entry(whole.clone()).or_default();
             find_calls(rule, scope, calls);
         }
-        let place = || format!("{}:{}:{}", scope.file, span["line"], span["col"]);
-        self.rules.entry(whole).or_insert_with(place);
+        let first = self.rules.entry(whole).or_default();
+        if first.place.is_empty() {
+            first.place = format!("{}:{}:{}", scope.file, span["line"], span["col"]);
+        }
+        find_names(rule, scope, &mut first.names);
     }
 
     /// The first function that calls itself: where it is, and its way back to itself.
     pub(super) fn recursion(&self) -> Option<String> {
         self.functions.keys().find_map(|name| {
             let way = way_back(name, &self.functions)?.join(" -> ");
-            let place = &self.rules[name];
+            let place = &self.rules[name].place;
             Some(format!(
                 "{place}: the function calls itself: {way}\nhelp: policies cannot recurse; walk a list with `some` or a comprehension"
             ))
         })
+    }
+
+    /// The first rule under which too many others lie, and where it is.
+    pub(super) fn too_deep(&self) -> Option<String> {
+        let mut known = BTreeMap::new();
+        let deep = self.rules.iter().find(|(name, _)| {
+            let depth = self.depth(name, &mut known, 0);
+            depth > DEEPEST
+        });
+        let (name, rule) = deep?;
+        Some(format!(
+            "{}: `{name}` builds on more than {DEEPEST} rules, the one on the next\nhelp: look values up in `data.json` instead",
+            rule.place
+        ))
+    }
+
+    /// How many rules lie below one, at most one more than may. A way that comes back to a rule on it ends there: names of variables
+    /// may be those of rules.
+    fn depth<'r>(
+        &'r self,
+        name: &'r str,
+        known: &mut BTreeMap<&'r str, usize>,
+        above: usize,
+    ) -> usize {
+        if let Some(depth) = known.get(name) {
+            return *depth;
+        }
+        if above > DEEPEST {
+            return 0;
+        }
+        known.insert(name, 0);
+        let names = self.rules[name].names.iter();
+        let below = names.filter_map(|name| self.rule_of(name));
+        // It names itself in its head.
+        let below = below.filter(|below| *below != name);
+        let depth = below
+            .map(|name| 1 + self.depth(name, known, above + 1))
+            .max();
+        let depth = depth.unwrap_or(0);
+        known.insert(name, depth);
+        depth
+    }
+
+    /// The rule that a name such as `data.gateway.roles.admin` begins with.
+    fn rule_of(&self, name: &str) -> Option<&str> {
+        let ends = name.match_indices('.').map(|(at, _)| at);
+        let parts = ends.chain([name.len()]).map(|end| &name[..end]);
+        parts
+            .filter_map(|part| self.rules.get_key_value(part))
+            .map(|(name, _)| name.as_str())
+            .next()
     }
 
     /// The first rule that data would take the place of: its name, and where it is.
@@ -94,7 +161,7 @@ impl Outline {
                 .flatten()
                 .is_some()
         });
-        hidden.map(|(name, place)| (name.as_str(), place.as_str()))
+        hidden.map(|(name, rule)| (name.as_str(), rule.place.as_str()))
     }
 }
 
@@ -156,6 +223,21 @@ fn find_calls(part: &Value, scope: &Scope, calls: &mut BTreeSet<String>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Whatever has a name in a part of a policy.
+fn find_names(part: &Value, scope: &Scope, names: &mut BTreeSet<String>) {
+    if let Some(name) = path(part) {
+        names.insert(scope.whole(&name));
+    }
+    let parts: &mut dyn Iterator<Item = &Value> = match part {
+        Value::Array(parts) => &mut parts.iter(),
+        Value::Object(fields) => &mut fields.values(),
+        _ => return,
+    };
+    for part in parts {
+        find_names(part, scope, names);
     }
 }
 
@@ -246,6 +328,32 @@ mod tests {
         );
         // Not a call of the function: an argument of that name, and a rule.
         check(&["f(f1) := f1\n\nr := f(1)\n\ns := r"], None);
+    }
+
+    #[test]
+    fn rules_in_a_long_chain_are_found_and_names_of_variables_are_none() {
+        let check = |policy: &str, is_deep| {
+            let mut engine = Engine::new();
+            let text = format!("package gateway\n\n{policy}\n");
+            let added = engine.add_policy("a.rego".to_owned(), text);
+            added.expect("it is right but for that");
+            let found = Outline::of(&engine).expect("it is parsed").too_deep();
+            assert_eq!(found.is_some(), is_deep, "{found:?}");
+        };
+        let chain = |length, rule: fn(usize) -> String| {
+            let rules: Vec<_> = (0..length).map(rule).collect();
+            rules.join("\n")
+        };
+        let rules = |n| format!("r{} := r{n}", n + 1);
+        let functions = |n| format!("f{}(x) := f{n}(x)", n + 1);
+        check(&format!("r0 := 1\n{}", chain(DEEPEST, rules)), false);
+        check(&format!("r0 := 1\n{}", chain(DEEPEST + 1, rules)), true);
+        check(&format!("r0 := 1\n{}", chain(10_000, rules)), true);
+        check(&format!("f0(x) := 1\n{}", chain(10_000, functions)), true);
+        check(
+            "r := s if {\n    s := 1\n}\n\ns := r if {\n    r := 1\n}",
+            false,
+        );
     }
 
     #[test]

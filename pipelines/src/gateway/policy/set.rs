@@ -75,7 +75,7 @@ impl PolicySet {
         }
         let outline = Outline::of(&engine).map_err(PolicyError::Wrong)?;
         // What recurses must not be asked anything.
-        if let Some(why) = outline.recursion() {
+        if let Some(why) = outline.recursion().or_else(|| outline.too_deep()) {
             return Err(PolicyError::Wrong(why));
         }
         let mut classes = Classes::default();
