@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod env;
 pub mod flow;
+pub mod lanes;
 pub mod lines;
 pub mod pdp;
 pub mod policy;

@@ -7,10 +7,12 @@
 //! * **How long.** A head, a body and the answer have a time each, and so has a client that does not take what is written. So a slow
 //!   client costs one of a bounded number of connections, for a bounded time.
 //!
-//! What is refused is answered with a status and `{"error": {"code": .., "message": ..}}`.
+//! What is refused is answered with a status and `{"error": {"code": .., "message": ..}}`, and counted by its code ([`Refusals`]). Of a
+//! head that is no HTTP, or too large, there is only a status.
 
 mod body;
 mod hosts;
+mod refusals;
 mod server;
 
 use std::{
@@ -25,7 +27,7 @@ use axum::{
 };
 use serde_json::json;
 
-pub use self::{hosts::Hosts, server::Server};
+pub use self::{hosts::Hosts, refusals::Refusals, server::Server};
 
 /// How much and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +88,12 @@ pub fn bind(address: SocketAddr, public: bool) -> Result<TcpListener, BindError>
     Ok(listener)
 }
 
-/// An answer that says what is wrong: `code` for programs, `message` for people.
-pub fn problem(status: StatusCode, code: &str, message: &str) -> Response {
+/// An answer that says what is wrong: `code` for programs and for the server's counts, `message` for people.
+pub fn problem(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = json!({"error": {"code": code, "message": message}});
-    json_response(status, &body)
+    let mut response = json_response(status, &body);
+    response.extensions_mut().insert(refusals::Problem(code));
+    response
 }
 
 /// An answer in JSON.

@@ -12,6 +12,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -24,7 +25,7 @@ use pipewright_benches::{
 use pipewright_pipelines::{
     gateway::{
         pdp,
-        policy::{Files, PolicySet},
+        policy::{Files, Policies, PolicySet},
     },
     http::{Hosts, Limits, Server, bind},
 };
@@ -210,7 +211,7 @@ fn serve(folder: &Path, address: &str) -> Result<(), String> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let routes = pdp::routes(set, Duration::from_secs(1));
+    let routes = pdp::routes(Arc::new(Policies::new(set)), Duration::from_secs(1));
     let server = Server::start(
         listener,
         routes,

@@ -6,6 +6,7 @@
 //! line that was written in part nothing is left, where the file can be shortened.
 //!
 //! **Rotation.** A file that would become longer than it may is renamed to `NAME.1`, that to `NAME.2`, and so on; the oldest goes.
+//! Others may rename or remove it as well, as `logrotate` does: it is made anew for the next batch.
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +18,11 @@ use std::{
 
 use serde::Serialize;
 
+use crate::events::mark::Identity;
+
 use super::{
     clock::Clock,
+    env::Teller,
     types::{Answer, By, Code, Decided},
 };
 
@@ -64,13 +68,24 @@ pub struct Auditor {
     open: Option<Open>,
     clock: Clock,
     tally: Shared,
+    teller: Teller,
     lines: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Open {
     file: File,
+    identity: Identity,
     bytes: u64,
+}
+
+/// Opens an audit, which is made if it is not there.
+///
+/// # Errors
+///
+/// If the system does not let it.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// A line.
@@ -90,13 +105,14 @@ struct Line<'a> {
 }
 
 impl Auditor {
-    /// Writes to a file, or only counts.
-    pub fn new(file: Option<AuditFile>, clock: Clock, tally: Shared) -> Self {
+    /// Writes to a file, or only counts. The teller is told when the file cannot be written any more, and when it can be again.
+    pub fn new(file: Option<AuditFile>, clock: Clock, tally: Shared, teller: Teller) -> Self {
         Self {
             file,
             open: None,
             clock,
             tally,
+            teller,
             lines: Vec::new(),
         }
     }
@@ -111,20 +127,37 @@ impl Auditor {
             }
         }
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match written {
+        match &written {
             Ok(rotated) => {
-                tally.rotated += u64::from(rotated);
+                tally.rotated += u64::from(*rotated);
                 tally.audited += self.file.as_ref().map_or(0, |_| answers.len() as u64);
-                tally.failing = None;
             }
-            Err(error) => {
-                tally.failed_writes += 1;
-                tally.failing = Some(error.to_string());
-            }
+            Err(_) => tally.failed_writes += 1,
         }
+        let failing = written.err().map(|error| error.to_string());
+        let before = std::mem::replace(&mut tally.failing, failing.clone());
         answers
             .iter()
             .for_each(|decided| tally.count(&decided.answer));
+        drop(tally);
+        self.tell(before.is_some(), failing);
+    }
+
+    /// Tells when it begins and when it is over.
+    fn tell(&self, before: bool, failing: Option<String>) {
+        let Some(AuditFile { path, .. }) = &self.file else {
+            return;
+        };
+        let path = path.display();
+        match failing {
+            Some(why) if !before => self.teller.tell(&format!(
+                "the audit {path} cannot be written, and everything is denied: {why}"
+            )),
+            None if before => self
+                .teller
+                .tell(&format!("the audit {path} is written again")),
+            _ => {}
+        }
     }
 
     /// Appends lines; says whether the file was rotated before.
@@ -141,8 +174,8 @@ impl Auditor {
         let more = self.lines.len() as u64;
         let is_full = |open: &Open| open.bytes > 0 && open.bytes + more > settings.most_bytes;
         let mut open = match self.open.take() {
-            Some(open) => open,
-            None => Open::file(&settings.path)?,
+            Some(open) if open.is_at(&settings.path) => open,
+            _ => Open::file(&settings.path)?,
         };
         let rotates = is_full(&open);
         if rotates {
@@ -157,9 +190,18 @@ impl Auditor {
 
 impl Open {
     fn file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Self { file, bytes })
+        let file = open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self {
+            file,
+            identity: Identity::of(&metadata),
+            bytes: metadata.len(),
+        })
+    }
+
+    /// Whether nobody has renamed or removed it.
+    fn is_at(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == self.identity)
     }
 
     /// Appends whole lines, or leaves nothing of them.
@@ -252,7 +294,8 @@ mod tests {
         };
         let tally = Shared::default();
         let clock = Clock::Fixed("2026-01-05T10:00:00Z".parse().expect("a time"));
-        (Auditor::new(Some(file), clock, Arc::clone(&tally)), tally)
+        let auditor = Auditor::new(Some(file), clock, Arc::clone(&tally), Teller::default());
+        (auditor, tally)
     }
 
     fn lines(path: &Path) -> Vec<Value> {
@@ -326,6 +369,22 @@ mod tests {
         assert_eq!(lines(&path).len(), 3);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_renamed_or_removed_is_made_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, moved] = ["audit.ndjson", "moved"].map(|name| folder.path().join(name));
+        let (mut auditor, tally) = auditor(&path, 1 << 20, 1);
+        auditor.write(&mut [decided(1)]);
+        fs::rename(&path, &moved).expect("it is there");
+        auditor.write(&mut [decided(2)]);
+        assert_eq!((lines(&moved).len(), lines(&path).len()), (1, 1));
+        fs::remove_file(&path).expect("it is there");
+        auditor.write(&mut [decided(3)]);
+        assert_eq!(lines(&path)[0]["line"], 3);
+        assert_eq!(tally.lock().expect("nobody panics").audited, 3);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn what_cannot_be_written_is_denied_until_it_can() {
@@ -333,6 +392,14 @@ mod tests {
         let path = folder.path().join("audit.ndjson");
         std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
         let (mut auditor, tally) = auditor(&path, 1 << 20, 1);
+        let told = Arc::<Mutex<Vec<String>>>::default();
+        let lines_told = Arc::clone(&told);
+        auditor.teller = Teller::new(move |line| {
+            lines_told
+                .lock()
+                .expect("nobody panics")
+                .push(line.to_owned());
+        });
         let mut batch = [decided(1), decided(2)];
         batch[0].answer.allow = true;
         auditor.write(&mut batch);
@@ -349,5 +416,13 @@ mod tests {
         auditor.write(&mut [decided(3)]);
         assert_eq!(lines(&path).len(), 1);
         assert_eq!(tally.lock().expect("nobody panics").failing, None);
+        auditor.write(&mut [decided(4)]);
+        let told = told.lock().expect("nobody panics");
+        assert_eq!(
+            told.len(),
+            2,
+            "when it begins and when it is over: {told:?}"
+        );
+        assert!(told[0].contains("No space left") && told[1].ends_with("again"));
     }
 }

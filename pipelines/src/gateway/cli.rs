@@ -1,29 +1,31 @@
 //! The command lines: the gateway, and a policy server for it to ask.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
 
 use super::{
     audit::AuditFile,
     clock::{Clock, Time},
-    env::Config,
+    env::{Config, ConfigError, Teller},
     pdp,
-    policy::PolicySet,
+    policy::{Policies, PolicySet},
+    reload::Reloader,
     run::{self, Failure, Outcome, Paths, Settings},
+    types::Code,
 };
 use crate::{
     http::{CLIENT, Hosts, Limits, Server, bind},
     starting,
-    telling::{Out, Told, error, refuse, say},
+    telling::{Out, Told, error, fail_usage, refuse, say},
 };
 
 /// Decides who may do what: requests from a file or over HTTP, decided by policies in Rego, with a cache in front and an audit behind.
 ///
 /// A request is `{"tenant": .., "subject": .., "action": .., "resource": ..}`, perhaps with `id` and `context`. With `--requests`
 /// each line is one, and each gets a line; `--listen` answers `POST /v1/authorize`, `GET /v1/status` and `GET /healthz`. When it is
-/// asked to end (SIGTERM, SIGINT) it finishes what it has taken in, for at most 25 s. Exits with 1 if a request got no answer or the
-/// run failed, 2 if the policies or the command line are wrong, 4 if it was not over in time.
+/// asked to end (SIGTERM, SIGINT) it finishes what it has taken in, for at most 25 s. Exits with 1 if a request got no answer, an answer
+/// could not be written down or the run failed, 2 if the policies or the command line are wrong, 4 if it was not over in time.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("from").required(true).args(["requests", "listen"])))]
 pub struct Args {
@@ -77,6 +79,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=60_000), requires = "remote")]
     remote_ms: u64,
 
+    /// Do not hold tenants to the rates of their classes
+    #[arg(long)]
+    no_rate_limit: bool,
+
     /// Let policies see this time instead of the present one, as in `2026-01-05T10:00:00Z`
     #[arg(long, value_name = "TIME")]
     at: Option<Time>,
@@ -113,9 +119,10 @@ struct HttpArgs {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    /// Milliseconds that a client may take to send a head, to send a body, or to take a part of the answer; then it is let go
-    #[arg(long, value_name = "N", default_value_t = CLIENT.as_millis() as u64, value_parser = clap::value_parser!(u64).range(1..=600_000))]
-    client_ms: u64,
+    /// Milliseconds that a client may take to send a head, to send a body, or to take a part of the answer; then it is let go [default:
+    /// 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    client_ms: Option<u64>,
 }
 
 /// Answers questions about policies over HTTP, as `opa run --server` does: `POST /v1/data/gateway/decision`.
@@ -139,13 +146,24 @@ impl PolicyArgs {
 }
 
 impl HttpArgs {
+    /// What was said that only servers heed.
+    fn first(&self) -> Option<&'static str> {
+        let said = [
+            (self.public, "--public"),
+            (!self.allow_host.is_empty(), "--allow-host"),
+            (self.client_ms.is_some(), "--client-ms"),
+        ];
+        said.into_iter()
+            .find_map(|(is_said, option)| is_said.then_some(option))
+    }
+
     fn hosts(&self) -> Hosts {
         Hosts::allow(self.allow_host.iter().cloned())
     }
 
     fn limits(&self) -> Limits {
         Limits {
-            client: Duration::from_millis(self.client_ms),
+            client: self.client_ms.map_or(CLIENT, Duration::from_millis),
             ..Limits::default()
         }
     }
@@ -165,6 +183,7 @@ impl Args {
             cache_lasts: Duration::from_secs(self.cache_s),
             remote: self.remote.clone(),
             remote_limit: Duration::from_millis(self.remote_ms),
+            limits_rates: !self.no_rate_limit,
             audit,
             clock: self.at.map_or(Clock::System, Clock::Fixed),
         };
@@ -190,6 +209,9 @@ impl Args {
 
 /// Runs the gateway as the command line asks.
 pub fn run(args: &Args) -> ExitCode {
+    if let Some(option) = args.http.first().filter(|_| args.requests.is_some()) {
+        return fail_usage(&format!("`{option}` is for `--listen`: leave it out"));
+    }
     let settings = args.settings();
     let (to, mut out) = args.output();
     let tell = say;
@@ -225,9 +247,14 @@ fn report(json: bool, out: Out, outcome: &Outcome) -> ExitCode {
         false => summary.text(ending).to_string(),
     };
     let unanswered = unanswered(outcome);
-    let reason = unanswered
-        .as_ref()
-        .map(|_| "not all requests were answered");
+    let unaudited = summary.tally.of(Code::AuditUnavailable);
+    let reasons = [
+        unanswered
+            .as_ref()
+            .map(|_| "not all requests were answered".to_owned()),
+        (unaudited > 0)
+            .then(|| format!("denied because the audit could not be written: {unaudited}")),
+    ];
     let told = Told {
         ending,
         summary: text,
@@ -238,7 +265,7 @@ fn report(json: bool, out: Out, outcome: &Outcome) -> ExitCode {
             .chain(asked_to_end(outcome))
             .collect(),
         is_good: outcome.is_good(),
-        reasons: reason.into_iter().map(str::to_owned).collect(),
+        reasons: reasons.into_iter().flatten().collect(),
     };
     told.report()
 }
@@ -278,14 +305,28 @@ fn policy_server(args: &ServerArgs) -> Result<(), Failure> {
         policy: args.policy.policy.clone(),
         ..Config::default()
     };
-    let files = config.files().map_err(super::env::ConfigError::from)?;
-    let set = PolicySet::compile(&files, None).map_err(super::env::ConfigError::from)?;
+    let files = config.files().map_err(ConfigError::from)?;
+    let set = PolicySet::compile(&files, None).map_err(ConfigError::from)?;
+    let policies = Arc::new(Policies::new(set));
+    let _reloader = match config.policy {
+        None => None,
+        Some(folder) => {
+            let (policies, every) = (Arc::clone(&policies), Settings::default().reload);
+            Some(Reloader::start(
+                folder,
+                files,
+                policies,
+                every,
+                Teller::new(say),
+            )?)
+        }
+    };
     let listener = bind(args.listen, args.http.public)?;
     let signals = starting::signals()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let routes = pdp::routes(set, args.policy.limit());
+    let routes = pdp::routes(policies, args.policy.limit());
     let hosts = args.http.hosts();
     let limits = args.http.limits();
     let server = Server::start(listener, routes, hosts, limits, runtime.handle())?;

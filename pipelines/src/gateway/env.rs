@@ -1,13 +1,14 @@
 //! What the stages of a run share.
 
 use std::{
+    fmt, io,
     path::PathBuf,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use super::{
-    audit::{AuditFile, Auditor, Shared, Tally},
+    audit::{self, AuditFile, Auditor, Shared, Tally},
     cache::Cache,
     clock::Clock,
     policy::{Files, Policies, PolicyError, PolicySet},
@@ -27,10 +28,43 @@ pub struct Env {
     pub policy_limit: Duration,
     /// The time that policies see.
     pub clock: Clock,
+    /// Whether tenants are held to their rates.
+    pub limits_rates: bool,
     /// Where answers are written down.
     pub audit: Option<AuditFile>,
     /// What answers there were.
     pub tally: Shared,
+    /// What an operator has to know at once.
+    pub teller: Teller,
+}
+
+/// Is told lines, such as that policies were refused. Clones tell the same.
+#[derive(Clone)]
+pub struct Teller(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Teller {
+    /// Gives lines to a function, from any thread.
+    pub fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// Gives it a line.
+    pub fn tell(&self, line: &str) {
+        (self.0)(line);
+    }
+}
+
+impl Default for Teller {
+    /// Tells nobody.
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Teller")
+    }
 }
 
 /// How to decide.
@@ -48,6 +82,8 @@ pub struct Config {
     pub remote: Option<String>,
     /// How long that one may take: 250 ms.
     pub remote_limit: Duration,
+    /// Whether tenants are held to their rates: yes.
+    pub limits_rates: bool,
     /// Where answers are written down.
     pub audit: Option<AuditFile>,
     /// The time that policies see.
@@ -63,6 +99,7 @@ impl Default for Config {
             cache_lasts: Duration::from_secs(60),
             remote: None,
             remote_limit: Duration::from_millis(250),
+            limits_rates: true,
             audit: None,
             clock: Clock::System,
         }
@@ -79,6 +116,15 @@ pub enum ConfigError {
     /// The remote decision point has no URL.
     #[error(transparent)]
     Remote(#[from] UrlError),
+    /// Answers cannot be written down.
+    #[error("cannot open the audit {}: {why}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        why: io::Error,
+    },
 }
 
 impl Config {
@@ -98,21 +144,29 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If the policies or the URL are wrong.
+    /// If the policies or the URL are wrong, or the audit cannot be opened.
     pub fn env(&self) -> Result<Env, ConfigError> {
         let set = PolicySet::compile(&self.files()?, None)?;
         let remote = match &self.remote {
             Some(url) => Some(Remote::new(url, self.remote_limit)?),
             None => None,
         };
+        if let Some(AuditFile { path, .. }) = &self.audit {
+            audit::open(path).map_err(|why| ConfigError::Audit {
+                path: path.clone(),
+                why,
+            })?;
+        }
         Ok(Env {
             policies: Arc::new(Policies::new(set)),
             cache: Arc::new(Cache::new(self.cache_bytes, self.cache_lasts)),
             remote,
             policy_limit: self.policy_limit,
             clock: self.clock,
+            limits_rates: self.limits_rates,
             audit: self.audit.clone(),
             tally: Shared::default(),
+            teller: Teller::default(),
         })
     }
 }
@@ -126,6 +180,11 @@ impl Env {
 
     /// Who writes them down.
     pub(super) fn auditor(&self) -> Auditor {
-        Auditor::new(self.audit.clone(), self.clock, Arc::clone(&self.tally))
+        Auditor::new(
+            self.audit.clone(),
+            self.clock,
+            Arc::clone(&self.tally),
+            self.teller.clone(),
+        )
     }
 }

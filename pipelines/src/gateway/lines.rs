@@ -12,11 +12,12 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{CallError, Caller, Calling, Signals};
+use pipewright::{CallError, Calling, Signals};
 use tokio::{sync::mpsc, time};
 
 use super::{
     flow::gateway::Pipeline,
+    lanes::Lanes,
     request::{Incoming, MOST_ALL},
     types::Answer,
 };
@@ -73,7 +74,7 @@ pub struct Done {
 pub async fn ask_all(
     from: impl BufRead + Send + 'static,
     to: impl Write,
-    caller: &Caller<Pipeline>,
+    lanes: &Lanes,
     signals: &Signals,
 ) -> Result<Done, LinesError> {
     let mut requests = reading(from).map_err(LinesError::Thread)?;
@@ -96,7 +97,10 @@ pub async fn ask_all(
                 reads &= !asking.done.ended_early;
             }
             next = requests.recv(), if reads && asking.asked.len() < WINDOW => match next {
-                Some(Ok(incoming)) => asking.asked.push_back(caller.call_async(incoming)),
+                Some(Ok(incoming)) => {
+                    let caller = lanes.of(&incoming);
+                    asking.asked.push_back(caller.call_async(incoming));
+                }
                 Some(Err(why)) => (reads, read) = (false, Err(why)),
                 None => reads = false,
             },

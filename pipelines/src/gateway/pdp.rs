@@ -20,14 +20,14 @@ use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::policy::{PolicySet, RULE, STEPS};
+use super::policy::{Policies, RULE, STEPS};
 use crate::http::{json_response, problem};
 
-/// Engines that nobody uses at the moment.
+/// Engines that nobody uses at the moment, and the revision of the set that each has.
 struct Engines {
-    set: PolicySet,
+    policies: Arc<Policies>,
     limit: Duration,
-    idle: Mutex<Vec<Engine>>,
+    idle: Mutex<Vec<(u64, Engine)>>,
 }
 
 /// What is asked.
@@ -36,10 +36,10 @@ struct Question {
     input: Value,
 }
 
-/// The routes of a policy server. A policy may take so long.
-pub fn routes(set: PolicySet, limit: Duration) -> Router {
+/// The routes of a policy server, which answers by the policies of the moment. A policy may take so long.
+pub fn routes(policies: Arc<Policies>, limit: Duration) -> Router {
     let engines = Arc::new(Engines {
-        set,
+        policies,
         limit,
         idle: Mutex::default(),
     });
@@ -49,6 +49,10 @@ pub fn routes(set: PolicySet, limit: Duration) -> Router {
             "/health",
             get(async || json_response(StatusCode::OK, &json!({}))),
         )
+        .fallback(async || {
+            let message = "there is `POST /v1/data/gateway/decision` and `GET /health`";
+            problem(StatusCode::NOT_FOUND, "not_found", message)
+        })
         .layer(DefaultBodyLimit::disable())
         .with_state(engines)
 }
@@ -70,27 +74,32 @@ async fn decide(State(engines): State<Arc<Engines>>, body: Bytes) -> Response {
 
 impl Engines {
     fn decide(&self, input: Value) -> Result<Value, String> {
-        let mut engine = self.take();
+        let (revision, mut engine) = self.take();
         engine.set_input(input);
         let value = engine.eval_rule(RULE.to_owned());
         drop(engine.take_prints());
-        self.lock().push(engine);
+        self.lock().push((revision, engine));
         value.map_err(|error| error.to_string())
     }
 
-    fn take(&self) -> Engine {
-        let idle = self.lock().pop();
-        idle.unwrap_or_else(|| {
-            let mut engine = self.set.engine();
+    /// An engine of the set that decides now; those of another one go.
+    fn take(&self) -> (u64, Engine) {
+        let set = self.policies.current();
+        let mut idle = self.lock();
+        idle.retain(|(revision, _)| *revision == set.revision);
+        let known = idle.pop();
+        drop(idle);
+        known.unwrap_or_else(|| {
+            let mut engine = set.engine();
             engine.set_execution_timer_config(ExecutionTimerConfig {
                 limit: self.limit,
                 check_interval: STEPS,
             });
-            engine
+            (set.revision, engine)
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Engine>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Engine)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

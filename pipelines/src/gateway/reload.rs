@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::policy::{Files, Policies, PolicyError, PolicySet};
+use super::{
+    env::Teller,
+    policy::{Files, Policies, PolicyError, PolicySet},
+};
 
 /// What became of the policies' files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,11 +42,11 @@ struct Folder {
     last: Option<Files>,
     policies: Arc<Policies>,
     seen: Arc<Mutex<Reloads>>,
-    tell: Box<dyn Fn(&str) + Send>,
+    teller: Teller,
 }
 
 impl Reloader {
-    /// Reads the folder each time that `every` has passed. `tell` is given a line when policies were loaded or refused.
+    /// Reads the folder each time that `every` has passed. The teller is told when policies were loaded or refused.
     ///
     /// # Errors
     ///
@@ -53,7 +56,7 @@ impl Reloader {
         first: Files,
         policies: Arc<Policies>,
         every: Duration,
-        tell: impl Fn(&str) + Send + 'static,
+        teller: Teller,
     ) -> io::Result<Self> {
         let seen = Arc::<Mutex<Reloads>>::default();
         let mut folder = Folder {
@@ -61,7 +64,7 @@ impl Reloader {
             last: Some(first),
             policies,
             seen: Arc::clone(&seen),
-            tell: Box::new(tell),
+            teller,
         };
         let (end, ended) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
@@ -145,7 +148,8 @@ impl Folder {
             seen.loaded += 1;
             seen.wrong = None;
         }
-        (self.tell)(&format!("policies: set {revision} is loaded"));
+        self.teller
+            .tell(&format!("policies: set {revision} is loaded"));
     }
 
     fn refuse(&self, error: &PolicyError) {
@@ -158,7 +162,8 @@ impl Folder {
         seen.wrong = Some(error.clone());
         drop(seen);
         let revision = self.policies.current().revision;
-        (self.tell)(&format!("policies: set {revision} stays: {error}"));
+        self.teller
+            .tell(&format!("policies: set {revision} stays: {error}"));
     }
 }
 
@@ -182,7 +187,7 @@ mod tests {
             last: Some(files),
             policies: Arc::new(Policies::new(set)),
             seen: Arc::default(),
-            tell: Box::new(|_| ()),
+            teller: Teller::default(),
         }
     }
 

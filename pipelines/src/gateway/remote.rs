@@ -4,7 +4,11 @@
 //! is no answer, and the request goes to the engine in this process; when that happens too often, the breaker of the stage lets no
 //! more ask.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -34,6 +38,8 @@ pub struct Remote {
     url: Uri,
     client: Client<HttpConnector, Full<Bytes>>,
     limit: Duration,
+    /// Why there was no answer the last time that there was none.
+    missed: Arc<Mutex<Option<String>>>,
 }
 
 /// A URL that nothing can be asked of.
@@ -92,7 +98,19 @@ impl Remote {
             url: parsed,
             client,
             limit,
+            missed: Arc::default(),
         })
+    }
+
+    /// Why there was no answer the last time that there was none.
+    pub fn last_missed(&self) -> Option<String> {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.clone()
+    }
+
+    pub(super) fn missed(&self, why: String) {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        *missed = Some(why);
     }
 
     /// Asks about a request.
@@ -130,7 +148,7 @@ impl Remote {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| failed(error.to_string()))?;
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| failed(error.to_string()))?;
+        let response = response.map_err(|error| failed(whole(&error)))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -152,6 +170,17 @@ impl Remote {
             valid: said.valid_for_s.and_then(valid_for),
         })
     }
+}
+
+/// An error with what it came of.
+fn whole(error: &dyn Error) -> String {
+    let mut whole = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        whole += &format!(": {error}");
+        cause = error.source();
+    }
+    whole
 }
 
 #[cfg(test)]

@@ -13,12 +13,14 @@ use pipewright::{Health, Monitor, Running, Signals};
 use tokio::runtime::{self, Runtime};
 
 use super::{
-    env::{Config, ConfigError, Env},
+    env::{Config, ConfigError, Env, Teller},
     flow::gateway::{self, Pipeline},
+    lanes::Lanes,
     lines::{self, Done, LinesError},
     reload::{Reloader, Reloads},
     serve::{self, Door},
     summary::{self, Summary},
+    types::Code,
 };
 use crate::{
     ending::{DRAIN, Ended, Ending},
@@ -106,14 +108,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the run did its work, and everybody got an answer.
+    /// Whether the run did its work, everybody got an answer, and all answers stand in the audit.
     pub fn is_good(&self) -> bool {
         let answered = match &self.lines {
             None => true,
             Some(Ok(done)) => done.unanswered == 0 && !done.ended_early,
             Some(Err(_)) => false,
         };
-        self.ending.problems.is_empty() && answered
+        let unaudited = self.summary.tally.of(Code::AuditUnavailable);
+        self.ending.problems.is_empty() && answered && unaudited == 0
     }
 }
 
@@ -128,13 +131,14 @@ pub struct Gateway {
 }
 
 impl Settings {
-    /// Starts. `tell` is given a line when policies are loaded or refused later.
+    /// Starts. `tell` is given a line when policies are loaded or refused later, and when the audit fails and when it goes on.
     ///
     /// # Errors
     ///
     /// If the policies are wrong, or the pipeline does not start.
-    pub fn start(&self, tell: impl Fn(&str) + Send + 'static) -> Result<Gateway, Failure> {
-        let env = self.config.env()?;
+    pub fn start(&self, tell: impl Fn(&str) + Send + Sync + 'static) -> Result<Gateway, Failure> {
+        let mut env = self.config.env()?;
+        env.teller = Teller::new(tell);
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")
@@ -143,7 +147,7 @@ impl Settings {
         let pipeline = gateway::pipeline().tokio(runtime.handle().clone());
         let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), self.workers)?;
         let run = pipeline.start(env.clone()).map_err(Unstarted::from)?;
-        let reloader = self.reloader(&env, tell)?;
+        let reloader = self.reloader(&env)?;
         Ok(Gateway {
             env,
             run,
@@ -152,17 +156,13 @@ impl Settings {
         })
     }
 
-    fn reloader(
-        &self,
-        env: &Env,
-        tell: impl Fn(&str) + Send + 'static,
-    ) -> Result<Option<Reloader>, Failure> {
+    fn reloader(&self, env: &Env) -> Result<Option<Reloader>, Failure> {
         let Some(folder) = &self.config.policy else {
             return Ok(None);
         };
         let files = self.config.files().map_err(ConfigError::from)?;
-        let policies = Arc::clone(&env.policies);
-        let started = Reloader::start(folder.clone(), files, policies, self.reload, tell)?;
+        let (policies, teller) = (Arc::clone(&env.policies), env.teller.clone());
+        let started = Reloader::start(folder.clone(), files, policies, self.reload, teller)?;
         Ok(Some(started))
     }
 }
@@ -206,7 +206,8 @@ impl Gateway {
             let status = summary::status(&env, &monitor.metrics(), &health, &reloads);
             (goes_on, status)
         };
-        let door = Door::new(self.env.clone(), &self.run.caller(), Box::new(status));
+        let lanes = Lanes::new(&self.env, &self.run.caller());
+        let door = Door::new(lanes, Box::new(status));
         let routes = serve::routes(Arc::new(door));
         let handle = self.runtime.handle();
         Ok(Server::start(listener, routes, hosts, limits, handle)?)
@@ -219,8 +220,8 @@ impl Gateway {
         to: impl Write,
         signals: &Signals,
     ) -> Result<Done, LinesError> {
-        let caller = self.run.caller();
-        let asked = lines::ask_all(from, to, &caller, signals);
+        let lanes = Lanes::new(&self.env, &self.run.caller());
+        let asked = lines::ask_all(from, to, &lanes, signals);
         self.runtime.block_on(asked)
     }
 
@@ -233,10 +234,13 @@ impl Gateway {
             runtime,
         } = self;
         let ended = run.wait_for(signals, DRAIN);
+        let refusals = server.as_ref().map(Server::refusals);
         if let Some(server) = server {
             runtime.block_on(server.stop(CLOSE));
         }
-        outcome(&env, reloader, ended, None)
+        let mut outcome = outcome(&env, reloader, ended, None);
+        outcome.summary.http = refusals.unwrap_or_default().seen();
+        outcome
     }
 
     /// Finishes what was taken in, and ends.
@@ -263,7 +267,7 @@ fn outcome(
     let (ending, report) = Ending::of(ended);
     let reloads = reloader.as_ref().map(Reloader::seen).unwrap_or_default();
     Outcome {
-        summary: Summary::of(env.tally(), reloads, &report),
+        summary: Summary::of(env, reloads, &report),
         ending,
         lines,
     }
@@ -286,7 +290,7 @@ pub struct Paths {
 pub fn on_file(
     settings: &Settings,
     paths: &Paths,
-    tell: impl Fn(&str) + Send + 'static,
+    tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Outcome, Failure> {
     let signals = starting::signals()?;
     let from: Box<dyn io::BufRead + Send> = match paths.from.to_str() {
@@ -321,7 +325,7 @@ pub fn as_server(
     hosts: Hosts,
     limits: Limits,
     ready: impl FnOnce(SocketAddr),
-    tell: impl Fn(&str) + Send + 'static,
+    tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Outcome, Failure> {
     let signals = starting::signals()?;
     let gateway = settings.start(tell)?;

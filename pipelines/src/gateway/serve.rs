@@ -9,50 +9,36 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
     routing::{get, post},
 };
-use pipewright::{CallError, Caller, Priority};
-use serde_json::Value;
+use pipewright::CallError;
+use serde_json::{Value, json};
 
 use super::{
-    env::Env,
-    flow::gateway::Pipeline,
+    lanes::Lanes,
     request::Incoming,
     types::{Answer, Code},
 };
-use crate::http::{json_response, problem};
+use crate::http::{Refusals, json_response, problem};
 
 /// What a run tells of itself.
 pub type Status = Box<dyn Fn() -> (bool, Value) + Send + Sync>;
 
 /// Where requests go.
 pub struct Door {
-    env: Env,
-    /// One for each lane, the most urgent first.
-    callers: [Caller<Pipeline>; 4],
+    lanes: Lanes,
     status: Status,
 }
 
 impl Door {
     /// Sends requests to a run. `status` says whether it goes on, and how.
-    pub fn new(env: Env, caller: &Caller<Pipeline>, status: Status) -> Self {
-        let callers = [
-            Priority::Critical,
-            Priority::High,
-            Priority::Normal,
-            Priority::Low,
-        ]
-        .map(|priority| caller.at(priority));
-        Self {
-            env,
-            callers,
-            status,
-        }
+    pub fn new(lanes: Lanes, status: Status) -> Self {
+        Self { lanes, status }
     }
 
     /// Asks in the lane of the tenant. A full input refuses.
@@ -61,23 +47,14 @@ impl Door {
     ///
     /// If there is no answer.
     pub async fn ask(&self, incoming: Incoming) -> Result<Answer, CallError<Incoming, Infallible>> {
-        let classes = &self.env.policies.current().classes;
-        // What names no tenant is not worth hurrying for.
-        let lane = incoming.tenant().map(|tenant| classes.priority(tenant));
-        let caller = match lane {
-            Some(Priority::Critical) => &self.callers[0],
-            Some(Priority::High) => &self.callers[1],
-            Some(Priority::Normal) => &self.callers[2],
-            _ => &self.callers[3],
-        };
-        caller.call_async(incoming).await
+        self.lanes.of(&incoming).call_async(incoming).await
     }
 }
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Door")
-            .field("env", &self.env)
+            .field("lanes", &self.lanes)
             .finish_non_exhaustive()
     }
 }
@@ -152,8 +129,13 @@ fn retry_after(response: &mut Response, seconds: u64) {
         .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
 }
 
-async fn status(State(door): State<Arc<Door>>) -> Response {
-    json_response(StatusCode::OK, &(door.status)().1)
+async fn status(
+    State(door): State<Arc<Door>>,
+    Extension(refusals): Extension<Refusals>,
+) -> Response {
+    let mut status = (door.status)().1;
+    status["http"] = json!(refusals.seen());
+    json_response(StatusCode::OK, &status)
 }
 
 async fn healthz(State(door): State<Arc<Door>>) -> Response {

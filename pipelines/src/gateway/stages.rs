@@ -13,7 +13,10 @@ use super::{
 
 /// Holds each tenant to the rate of its class.
 #[stage]
-pub fn limit(asked: Asked) -> Result<Asked, Refused> {
+pub fn limit(asked: Asked, env: &Env) -> Result<Asked, Refused> {
+    if !env.limits_rates {
+        return Ok(asked);
+    }
     match asked.policies.classes.take(&asked.request.tenant) {
         Ok(()) => Ok(asked),
         Err(retry_after) => Err(Refused::asked(asked, Why::RateLimited { retry_after })),
@@ -49,7 +52,10 @@ pub async fn ask(asked: Asked, env: &Env) -> Result<Judged, Unanswered> {
 
 /// What got no answer there is decided here.
 #[stage]
-pub fn unanswered(unanswered: Unanswered) -> Asked {
+pub fn unanswered(unanswered: Unanswered, env: &Env) -> Asked {
+    if let Some(remote) = &env.remote {
+        remote.missed(unanswered.why);
+    }
     *unanswered.asked
 }
 

@@ -1,6 +1,6 @@
 //! What a run says: a table for people, one JSON object for programs, and how it is while it goes on.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use pipewright::{GuardMetrics, Health, Metrics, Report, StageMetrics};
 use serde_json::{Map, Value, json};
@@ -10,6 +10,7 @@ use super::{
     env::Env,
     flow::gateway::Pipeline,
     reload::Reloads,
+    remote::Remote,
     stages::{ask, lookup},
     types::By,
 };
@@ -22,21 +23,25 @@ pub struct Summary {
     pub tally: Tally,
     /// The policies' files.
     pub reloads: Reloads,
+    /// Requests that HTTP has refused before they got here, or that got no answer, by the code of what they were told.
+    pub http: BTreeMap<&'static str, u64>,
     /// What the remote decision point was asked.
     remote: Asked,
 }
 
 /// What became of questions to the remote decision point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Asked {
     sent: u64,
     failed: u64,
     diverted: u64,
     opened: u64,
+    /// Why there was no answer, the last time.
+    missed: Option<String>,
 }
 
 impl Asked {
-    fn of(metrics: &Metrics<Pipeline>) -> Self {
+    fn of(env: &Env, metrics: &Metrics<Pipeline>) -> Self {
         let stage: &StageMetrics = metrics.stage::<ask>();
         let guard: Option<&GuardMetrics> = stage.guard.as_ref();
         Self {
@@ -44,26 +49,29 @@ impl Asked {
             failed: stage.failed,
             diverted: guard.map_or(0, |guard| guard.diverted),
             opened: guard.map_or(0, |guard| guard.breaker.changes),
+            missed: env.remote.as_ref().and_then(Remote::last_missed),
         }
     }
 
-    fn to_json(self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "answered": self.sent,
             "failed": self.failed,
             "diverted": self.diverted,
             "breaker_changes": self.opened,
+            "last_failure": self.missed,
         })
     }
 }
 
 impl Summary {
     /// Of a run that has ended.
-    pub fn of(tally: Tally, reloads: Reloads, report: &Report<Pipeline>) -> Self {
+    pub fn of(env: &Env, reloads: Reloads, report: &Report<Pipeline>) -> Self {
         Self {
-            tally,
+            tally: env.tally(),
             reloads,
-            remote: Asked::of(report.metrics()),
+            http: BTreeMap::new(),
+            remote: Asked::of(env, report.metrics()),
         }
     }
 
@@ -72,6 +80,7 @@ impl Summary {
         let mut all = counts(&self.tally, &self.reloads);
         let rate = ending.rate(self.tally.answers);
         all.insert("answers_per_s".to_owned(), json!(rate));
+        all.insert("http".to_owned(), json!(self.http));
         all.insert("remote".to_owned(), self.remote.to_json());
         ending.add_to(Value::Object(all))
     }
@@ -96,6 +105,7 @@ impl fmt::Display for Text<'_> {
         let Summary {
             tally,
             reloads,
+            http,
             remote,
         } = summary;
         let answers = tally.answers;
@@ -120,11 +130,18 @@ impl fmt::Display for Text<'_> {
                 failed,
                 diverted,
                 opened,
+                missed,
             } = remote;
             writeln!(
                 f,
                 "  remote: {sent} answered, {failed} failed, {diverted} not asked, {opened} changes of the breaker"
             )?;
+            if let Some(why) = missed {
+                writeln!(f, "    the last failure: {why}")?;
+            }
+        }
+        for (code, count) in http {
+            writeln!(f, "  {:<20} {count:>12}", format!("http {code}"))?;
         }
         if reloads.loaded + reloads.refused > 0 {
             writeln!(
@@ -144,6 +161,16 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+/// How it is, also where the run knows of nothing.
+fn told(env: &Env, health: &Health) -> String {
+    match env.tally().failing {
+        Some(why) if *health == Health::Healthy => {
+            format!("degraded: the audit cannot be written, and everything is denied: {why}")
+        }
+        _ => health.to_string(),
+    }
+}
+
 /// How a run is while it goes on.
 pub fn status(env: &Env, metrics: &Metrics<Pipeline>, health: &Health, reloads: &Reloads) -> Value {
     let mut all = counts(&env.tally(), reloads);
@@ -154,10 +181,10 @@ pub fn status(env: &Env, metrics: &Metrics<Pipeline>, health: &Health, reloads: 
         "looked_up": found.received,
     });
     all.extend([
-        ("health".to_owned(), json!(health.to_string())),
+        ("health".to_owned(), json!(told(env, health))),
         ("policy".to_owned(), json!(env.policies.current().revision)),
         ("cache".to_owned(), cache),
-        ("remote".to_owned(), Asked::of(metrics).to_json()),
+        ("remote".to_owned(), Asked::of(env, metrics).to_json()),
     ]);
     Value::Object(all)
 }

@@ -5,47 +5,69 @@ use std::{error::Error, sync::Arc};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
 use http_body_util::LengthLimitError;
 use tokio::time::timeout;
 
-use super::{Hosts, Limits, problem};
+use super::{Hosts, Limits, Refusals, problem, refusals::Problem};
 
 /// What requests are looked at for.
 #[derive(Debug)]
 pub(super) struct Guard {
     pub(super) hosts: Hosts,
     pub(super) limits: Limits,
+    pub(super) refusals: Refusals,
 }
 
-/// Lets a request through with its whole body, or answers what is wrong with it.
+/// Lets a request through with its whole body, or answers what is wrong with it; counts what was wrong.
 pub(super) async fn guard(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    if let Err(stranger) = guard.hosts.check(&parts.uri, &parts.headers) {
-        let message = stranger.to_string();
-        return closing(problem(
-            StatusCode::MISDIRECTED_REQUEST,
-            "wrong_host",
-            &message,
-        ));
+    let answer = guard.answer(request, next).await;
+    if let Some(Problem(code)) = answer.extensions().get() {
+        guard.refusals.count(code);
     }
-    let body = match guard.limits.read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(refusal) => return closing(refusal),
-    };
-    let answer = next.run(Request::from_parts(parts, Body::from(body)));
-    let answer = timeout(guard.limits.answer, answer).await;
-    answer.unwrap_or_else(|_| {
-        let message = format!("there was no answer in {:?}", guard.limits.answer);
-        problem(StatusCode::GATEWAY_TIMEOUT, "no_answer_in_time", &message)
-    })
+    answer
+}
+
+/// A method that a path does not have.
+pub(super) async fn no_method(method: Method) -> Response {
+    let message = format!("this path has no `{method}`");
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        &message,
+    )
+}
+
+impl Guard {
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        let (mut parts, body) = request.into_parts();
+        if let Err(stranger) = self.hosts.check(&parts.uri, &parts.headers) {
+            let message = stranger.to_string();
+            return closing(problem(
+                StatusCode::MISDIRECTED_REQUEST,
+                "wrong_host",
+                &message,
+            ));
+        }
+        let body = match self.limits.read(&parts.headers, body).await {
+            Ok(body) => body,
+            Err(refusal) => return closing(refusal),
+        };
+        parts.extensions.insert(self.refusals.clone());
+        let answer = next.run(Request::from_parts(parts, Body::from(body)));
+        let answer = timeout(self.limits.answer, answer).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!("there was no answer in {:?}", self.limits.answer);
+            problem(StatusCode::GATEWAY_TIMEOUT, "no_answer_in_time", &message)
+        })
+    }
 }
 
 impl Limits {

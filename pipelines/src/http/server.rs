@@ -18,8 +18,8 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use super::{
-    Hosts, Limits,
-    body::{Guard, guard},
+    Hosts, Limits, Refusals,
+    body::{Guard, guard, no_method},
 };
 
 /// Accepting rests for so long when the system has no more files to open.
@@ -29,6 +29,7 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    refusals: Refusals,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -50,12 +51,25 @@ impl Server {
         let inside = runtime.enter();
         let listener = TcpListener::from_std(listener)?;
         drop(inside);
-        let guarded = Arc::new(Guard { hosts, limits });
+        let refusals = Refusals::default();
+        let guarded = Arc::new(Guard {
+            hosts,
+            limits,
+            refusals: refusals.clone(),
+        });
+        let router = router.method_not_allowed_fallback(no_method);
         let router = router.layer(middleware::from_fn_with_state(guarded, guard));
         let (stop, stopped) = watch::channel(false);
-        let accepting = runtime.spawn(accept(listener, router, limits, stopped));
+        let connections = Connections {
+            router,
+            limits,
+            stopped,
+            refusals: refusals.clone(),
+        };
+        let accepting = runtime.spawn(connections.accept(listener));
         Ok(Self {
             address,
+            refusals,
             stop,
             accepting,
         })
@@ -64,6 +78,11 @@ impl Server {
     /// Where it listens: with port 0, the system has chosen one.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it has refused, which also goes on being counted when the server has ended.
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 
     /// Takes no more connections, answers the requests that have come, and ends; after this time in the middle of them.
@@ -80,65 +99,74 @@ impl Drop for Server {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What all connections have in common.
+#[derive(Clone)]
+struct Connections {
     router: Router,
     limits: Limits,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let places = Arc::new(Semaphore::new(limits.connections.max(1)));
-    // Dropped with this future, it ends all of them.
-    let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            // Closed by nobody.
-            let place = Arc::clone(&places).acquire_owned().await.ok()?;
-            Some((listener.accept().await, place))
-        };
-        let next = tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => None,
-            next = next => next,
-        };
-        match next {
-            Some((Ok((stream, _)), place)) => {
-                let one = connection(stream, router.clone(), limits, stopped.clone(), place);
-                connections.spawn(one);
-            }
-            // Too many open files, or a client that has gone already: neither is a reason to end.
-            Some((Err(_), _)) => sleep(REST).await,
-            None => break,
-        }
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    stopped: watch::Receiver<bool>,
+    refusals: Refusals,
 }
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    limits: Limits,
-    mut stopped: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
-) {
-    // Answers are small; without it they may wait for an acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.client));
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.client)
-        .max_buf_size(limits.head_bytes.max(8 * 1024))
-        .serve_connection(
-            TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(router),
-        );
-    let mut served = pin!(served);
-    // An error is the client's: it has gone, or sent what is no HTTP, and was told.
-    tokio::select! {
-        _ = served.as_mut() => return,
-        _ = stopped.wait_for(|stop| *stop) => {}
+impl Connections {
+    async fn accept(mut self, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(self.limits.connections.max(1)));
+        // Dropped with this future, it ends all of them.
+        let mut connections = JoinSet::new();
+        loop {
+            let next = async {
+                // Closed by nobody.
+                let place = Arc::clone(&places).acquire_owned().await.ok()?;
+                Some((listener.accept().await, place))
+            };
+            let next = tokio::select! {
+                _ = self.stopped.wait_for(|stop| *stop) => None,
+                next = next => next,
+            };
+            match next {
+                Some((Ok((stream, _)), place)) => {
+                    connections.spawn(self.clone().serve(stream, place));
+                }
+                // Too many open files, or a client that has gone already: neither is a reason to end.
+                Some((Err(_), _)) => sleep(REST).await,
+                None => break,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
     }
-    served.as_mut().graceful_shutdown();
-    let _ = served.await;
+
+    async fn serve(mut self, stream: TcpStream, _place: OwnedSemaphorePermit) {
+        // Answers are small; without it they may wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.client));
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.client)
+            .max_buf_size(self.limits.head_bytes.max(8 * 1024))
+            .serve_connection(
+                TokioIo::new(Box::pin(stream)),
+                TowerToHyperService::new(self.router),
+            );
+        let mut served = pin!(served);
+        let ended = tokio::select! {
+            ended = served.as_mut() => Some(ended),
+            _ = self.stopped.wait_for(|stop| *stop) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        // Other errors are clients that have gone.
+        match ended {
+            Err(error) if error.is_parse_too_large() => self.refusals.count("head_too_large"),
+            Err(error) if error.is_parse() => self.refusals.count("no_http"),
+            _ => {}
+        }
+    }
 }

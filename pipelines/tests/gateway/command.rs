@@ -7,6 +7,7 @@ use std::{
     process::ChildStderr,
 };
 
+use pipewright_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::{
@@ -101,6 +102,7 @@ fn the_json_object_has_these_keys_and_answers_go_to_their_file() {
         "denied",
         "elapsed_s",
         "health",
+        "http",
         "ledger",
         "policies",
         "remote",
@@ -185,6 +187,16 @@ fn what_is_typed_wrongly_is_told_with_what_to_type() {
     );
     check(&["--listen", "localhost"], 2, "invalid value");
     check(
+        &["--requests", "-", "--audit", "no/such/folder/file"],
+        2,
+        "cannot open the audit no/such/folder/file: No such file",
+    );
+    check(
+        &["--requests", "-", "--client-ms", "5"],
+        2,
+        "`--client-ms` is for `--listen`",
+    );
+    check(
         &["--listen", "127.0.0.1:0", "--client-ms", "0"],
         2,
         "0 is not in 1..=600000",
@@ -212,6 +224,44 @@ fn answers_that_cannot_be_written_fail_the_run() {
         errors.contains("error: cannot write the answers: No space left"),
         "{errors}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_that_cannot_be_written_down_are_denied_and_fail_the_run() {
+    let input = asks("ann", "write", "doc:1");
+    let output = run(
+        &["gateway", "--requests", "-", "--audit", "/dev/full"],
+        input.as_bytes(),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output.stdout)[0]["code"], "audit_unavailable");
+    let errors = text(&output.stderr);
+    for told in [
+        "the audit /dev/full cannot be written, and everything is denied: No space left",
+        "the run failed: denied because the audit could not be written: 1",
+    ] {
+        assert!(errors.contains(told), "{errors}");
+    }
+}
+
+#[test]
+fn tenants_are_held_to_their_rates_unless_that_is_left_out() {
+    let data = r#"{"classes": {"default": {"rate_per_s": 1, "burst": 1}}}"#;
+    let folder = policy(&allows("here"), Some(data));
+    let dir = folder.path().to_str().expect("UTF-8");
+    let input = format!("{}\n", asks("ann", "read", "doc:1")).repeat(20);
+    let limited = |more: &[&str]| {
+        let args = [&["gateway", "--requests", "-", "--policy", dir], more].concat();
+        let output = run(&args, input.as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let answers = lines(&output.stdout).into_iter();
+        answers
+            .filter(|answer| answer["code"] == "rate_limited")
+            .count()
+    };
+    assert!(limited(&[]) > 0);
+    assert_eq!(limited(&["--no-rate-limit"]), 0);
 }
 
 /// A server, where it listens, and what it says.
@@ -299,22 +349,24 @@ fn a_gateway_asks_a_policy_server() {
         serving(&["policy-server", "--listen", "127.0.0.1:0", "--policy", dir]);
     let url = format!("http://{at}/v1/data/gateway/decision");
     let input = asks("ann", "read", "doc:1");
-    let output = run(
-        &[
-            "gateway",
-            "--requests",
-            "-",
-            "--remote",
-            &url,
-            "--remote-ms",
-            "30000",
-        ],
-        input.as_bytes(),
-    );
-    let answer = &lines(&output.stdout)[0];
-    assert_eq!(
-        (&answer["by"], &answer["reason"]),
-        (&json!("remote"), &json!("there"))
+    let ask = |url: &str| {
+        let remote = ["--remote", url, "--remote-ms", "30000"];
+        let args = [&["gateway", "--requests", "-"][..], &remote].concat();
+        let output = run(&args, input.as_bytes());
+        (lines(&output.stdout)[0].clone(), text(&output.stderr))
+    };
+    let reason = |answer: &Value| {
+        assert_eq!(answer["by"], "remote", "{answer}");
+        answer["reason"].as_str().map(str::to_owned)
+    };
+    assert_eq!(reason(&ask(&url).0).as_deref(), Some("there"));
+    fs::write(folder.path().join("policy.rego"), allows("elsewhere")).expect("it can be written");
+    eventually(|| reason(&ask(&url).0).as_deref() == Some("elsewhere"));
+    let (answer, told) = ask(&format!("http://{at}/v1/nothing"));
+    assert_eq!(answer["by"], "engine");
+    assert!(
+        told.contains("the last failure: it answered 404 Not Found"),
+        "{told}"
     );
     let output = server.end();
     assert_eq!(output.status.code(), Some(0));

@@ -1,13 +1,13 @@
 //! What the gateway does while others fail: the policy server, the disk, a policy itself.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use pipewright_pipelines::{
     gateway::{
         audit::AuditFile,
         env::Config,
         pdp,
-        policy::{Files, PolicySet},
+        policy::{Files, Policies, PolicySet},
         request::{Incoming, Request},
         run::Settings,
         types::{Answer, By, Code},
@@ -43,7 +43,7 @@ impl Remote {
             listener = bind(at, false).ok();
             listener.is_some()
         });
-        let routes = pdp::routes(set, Duration::from_secs(1));
+        let routes = pdp::routes(Arc::new(Policies::new(set)), Duration::from_secs(1));
         let listener = listener.expect("it is bound");
         let server = Server::start(
             listener,

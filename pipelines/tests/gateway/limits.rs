@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Bytes, routing::post};
 use pipewright_pipelines::http::{Hosts, Limits, Server, bind};
+use pipewright_tests::eventually;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::client::{Client, get, request};
@@ -106,7 +107,22 @@ fn what_is_no_good_request_is_refused_and_the_server_goes_on() {
         &request("POST", "/never", "localhost", b""),
         Some((504, "no_answer_in_time")),
     );
+    check(
+        at,
+        &request("GET", "/length", "localhost", b""),
+        Some((405, "method_not_allowed")),
+    );
     check(at, &host("localhost"), Some((200, "5")));
+    let counts = [
+        ("body_too_large", 2),
+        ("head_too_large", 1),
+        ("method_not_allowed", 1),
+        ("no_answer_in_time", 1),
+        ("no_http", 3),
+        ("wrong_host", 3),
+    ];
+    // A head is counted when its connection has ended.
+    eventually(|| server.refusals().seen() == counts.into());
 }
 
 #[test]

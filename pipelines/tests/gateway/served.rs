@@ -123,6 +123,11 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
         "policy_failed",
         "no rule of the policy decides",
     );
+    for _ in 0..2 {
+        assert_eq!(get(server.address(), "/v1/nothing").status, 404);
+    }
+    let status = get(server.address(), "/v1/status").json();
+    assert_eq!(status["http"], json!({"not_found": 2}));
     drop(server);
     let outcome = gateway.drain(None);
     assert!(outcome.is_good(), "{outcome:?}");
