@@ -120,7 +120,12 @@ fn measure(args: &Args) -> io::Result<ExitCode> {
         .map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
     let grown = memory::grown(scale.requests, soak)?;
     show(&[grown.table]);
-    let more = format!("{} KiB more", number(grown.grown as f64 / 1024.0));
+    let more = format!(
+        "{} KiB more, {:.2} bytes a request (p = {:.2})",
+        number(grown.grown as f64 / 1024.0),
+        grown.slope,
+        grown.p
+    );
     claims.push((
         "memory does not grow from request to request".to_owned(),
         more,

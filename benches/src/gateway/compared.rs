@@ -264,7 +264,12 @@ fn same(
             let own = decide(engine, asked, n);
             link.ask(|client| {
                 let answer: Value = serde_json::from_slice(client.ask(question)?)?;
-                assert_eq!(answer["result"]["allow"], own, "{question}: {answer}");
+                let result = &answer["result"];
+                assert_eq!(result["allow"], own.allow, "{question}: {answer}");
+                // Where a policy gives no reason, the gateway says that it is allowed or denied.
+                if let Some(reason) = result["reason"].as_str() {
+                    assert_eq!(reason, &*own.reason, "{question}");
+                }
                 Ok(())
             });
         }

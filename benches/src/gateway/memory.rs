@@ -7,6 +7,7 @@ use std::{
 
 use fastrand::Rng;
 use pipewright::Caller;
+use pipewright_bench::stats::{mann_kendall, theil_sen};
 use pipewright_pipelines::gateway::{
     env::Config,
     flow::gateway::Pipeline,
@@ -21,9 +22,14 @@ use crate::{
 };
 
 /// Looks at the memory in a run without a soak.
-const LOOKS: u64 = 10;
+const LOOKS: u64 = 50;
 /// What may be more at the end than when the cache was full: 2 MiB.
-const MAY_GROW: u64 = 2 << 20;
+const MAY_GROW: i64 = 2 << 20;
+/// What a request may leave behind, in bytes, where memory goes up all the time: what the system tells are whole pages, which come
+/// now and then for other reasons, too.
+const MAY_LEAVE: f64 = 1.0;
+/// How likely it may be that memory which does not go up looks as if it did.
+const UNLIKELY: f64 = 0.01;
 
 /// What became of the memory.
 #[derive(Debug)]
@@ -32,6 +38,10 @@ pub struct Grown {
     pub table: Table,
     /// How much more there was at the end, in bytes.
     pub grown: i64,
+    /// How many bytes each request left behind, by the line of Theil and Sen.
+    pub slope: f64,
+    /// How likely memory that does not grow is to look so, by the test of Mann and Kendall.
+    pub p: f64,
     /// Whether that is little enough.
     pub is_stable: bool,
     /// How many requests there were.
@@ -150,6 +160,14 @@ pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
     let from = seen.len().div_ceil(5).min(seen.len() - 1);
     let (first, last) = (seen[from], seen[seen.len() - 1]);
     let grown = last.1 as i64 - first.1 as i64;
+    let points: Vec<_> = seen[from..]
+        .iter()
+        .map(|(requests, bytes)| (*requests as f64, *bytes as f64))
+        .collect();
+    let slope = theil_sen(&points).unwrap_or_default();
+    let bytes: Vec<_> = points.iter().map(|(_, bytes)| *bytes).collect();
+    let p = mann_kendall(&bytes).p;
+    let leaks = p < UNLIKELY && slope > MAY_LEAVE;
     let mut table = Table::new(
         "Memory of a process with the whole gateway",
         &["requests", "resident, KiB"],
@@ -158,11 +176,15 @@ pub fn grown(requests: u64, soak: Option<Duration>) -> std::io::Result<Grown> {
     for (requests, bytes) in seen.iter().step_by(rows) {
         table.row([number(*requests as f64), number(*bytes as f64 / 1024.0)]);
     }
-    table.row([number(last.0 as f64), number(last.1 as f64 / 1024.0)]);
+    if (seen.len() - 1) % rows != 0 {
+        table.row([number(last.0 as f64), number(last.1 as f64 / 1024.0)]);
+    }
     Ok(Grown {
         table,
         grown,
-        is_stable: grown <= MAY_GROW as i64,
+        slope,
+        p,
+        is_stable: grown <= MAY_GROW && !leaks,
         requests: done,
         missed,
     })

@@ -6,6 +6,7 @@ use pipewright_pipelines::gateway::{
     clock::Time,
     policy::{Files, PolicySet, WorkerEngine},
     request::Request,
+    types::Decision,
 };
 use serde_json::json;
 
@@ -102,10 +103,10 @@ pub fn noon() -> Time {
 }
 
 /// Decides one of the requests.
-pub fn decide(engine: &mut WorkerEngine, asked: &Asked, n: usize) -> bool {
+pub fn decide(engine: &mut WorkerEngine, asked: &Asked, n: usize) -> Decision {
     let request = &asked.requests[n % asked.requests.len()];
     let decision = engine.decide(&asked.set, request, noon(), LIMIT);
-    decision.expect("the policies decide all of them").allow
+    decision.expect("the policies decide all of them")
 }
 
 /// Measures all of it.
