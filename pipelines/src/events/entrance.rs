@@ -5,6 +5,7 @@
 
 mod http;
 mod socket;
+mod unix;
 mod watch;
 
 use std::{
@@ -59,6 +60,9 @@ pub enum EntranceError {
     /// The address or path cannot be listened at.
     #[error("cannot listen at {0}: {1}")]
     Bind(String, io::Error),
+    /// Something else than a socket is where one is to be.
+    #[error("cannot listen at {0}: it is {1}\nhelp: move it away, or name another path")]
+    Occupied(PathBuf, &'static str),
     /// Nothing listens there for HTTP.
     #[error(transparent)]
     Http(#[from] BindError),

@@ -1,23 +1,21 @@
 //! Lines by TCP and Unix sockets.
 
 use std::{
-    io,
     net::SocketAddr,
-    os::unix::net::UnixStream as StdUnixStream,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    net::{TcpListener, UnixListener},
+    net::TcpListener,
     runtime::Runtime,
     sync::OwnedSemaphorePermit,
     time::timeout_at,
 };
 
-use super::{CLIENTS, Closed, EntranceError, Gate, name_of};
+use super::{CLIENTS, Closed, EntranceError, Gate, name_of, unix::Bound};
 use crate::events::{feed::raw, lines::Lines, reject::Fault};
 
 /// Bytes that are read at once.
@@ -29,7 +27,7 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(SocketAddr),
-    Unix(PathBuf),
+    Unix(Bound),
 }
 
 impl Socket {
@@ -43,15 +41,7 @@ impl Socket {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Tcp(_) => None,
-            Self::Unix(path) => Some(path),
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if let Self::Unix(path) = self {
-            drop(std::fs::remove_file(path));
+            Self::Unix(bound) => Some(bound.path()),
         }
     }
 }
@@ -78,19 +68,13 @@ pub(super) fn tcp(
     Ok(Socket::Tcp(bound))
 }
 
-/// Listens at a path. A socket that nobody listens at any more is removed first.
+/// Listens at a path.
 pub(super) fn unix(
     runtime: &Runtime,
     path: &Path,
     gate: Arc<Gate>,
 ) -> Result<Socket, EntranceError> {
-    let failed = |error| EntranceError::Bind(path.display().to_string(), error);
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if StdUnixStream::connect(path).is_err_and(refused) {
-        std::fs::remove_file(path).map_err(failed)?;
-    }
-    let bound = runtime.block_on(async { UnixListener::bind(path) });
-    let listener = bound.map_err(failed)?;
+    let (listener, bound) = runtime.block_on(Bound::listen(path))?;
     let name = name_of(path);
     runtime.spawn(async move {
         loop {
@@ -100,7 +84,7 @@ pub(super) fn unix(
             }
         }
     });
-    Ok(Socket::Unix(path.to_owned()))
+    Ok(Socket::Unix(bound))
 }
 
 /// Reads standard input, as if it were a client.
@@ -185,6 +169,7 @@ async fn cut_off(
 #[cfg(test)]
 mod tests {
     use std::{
+        io,
         pin::Pin,
         task::{Context, Poll},
     };
