@@ -4,11 +4,12 @@ mod process;
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Output,
+    time::Duration,
 };
 
 use pipewright_tests::eventually;
@@ -217,6 +218,10 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
     }
 }
 
+/// Long after any answer.
+#[cfg(target_os = "linux")]
+const HANG: Duration = Duration::from_secs(60);
+
 /// Starts a daemon and waits until it says that it is ready; what it said until then.
 #[cfg(target_os = "linux")]
 fn start(args: &[&str]) -> (Process, Vec<String>) {
@@ -401,5 +406,56 @@ fn positions_that_are_none_are_refused_with_their_place() {
     assert!(
         told.contains("positions.json:1:11: these are no positions"),
         "{told}"
+    );
+}
+
+/// Sends a request as it is, and gives the whole answer.
+#[cfg(target_os = "linux")]
+fn answer(address: &str, request: &[u8]) -> String {
+    let mut client = TcpStream::connect(address).expect("listens");
+    client.set_read_timeout(Some(HANG)).expect("a time");
+    client.write_all(request).expect("sends");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("answers");
+    answer
+}
+
+/// The most memory that a process ever had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") * 1024
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bodies_of_many_lines_take_no_more_memory_than_their_bytes_and_a_queue() {
+    let args = ["--http", "127.0.0.1:0", "--services", "1", "--json"];
+    let (daemon, told) = start(&args);
+    let address = told[0].strip_prefix("listening at ").expect("an address");
+    let head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let body = "\n".repeat(1 << 19);
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let before = peak(&daemon);
+    let accepted: u64 = std::thread::scope(|scope| {
+        let one = || {
+            let answer = answer(address, request.as_bytes());
+            let (_, counts) = answer.split_once("\r\n\r\n").expect("a body");
+            let counts: Value = serde_json::from_str(counts).expect("JSON");
+            assert_eq!(counts["of"], body.len());
+            counts["accepted"].as_u64().expect("a number")
+        };
+        let all = [(); 3].map(|()| scope.spawn(one));
+        all.map(|one| one.join().expect("is answered")).iter().sum()
+    });
+    let more = (peak(&daemon) - before) >> 20;
+    assert!(more < 64, "{more} MiB");
+    let object = json(&daemon.end());
+    assert_eq!(
+        (&object["lines"], &object["blank"]),
+        (&json!(accepted), &json!(accepted))
     );
 }
