@@ -4,6 +4,7 @@
 //! process is asked to end. While the input is full, nothing more is read from sockets, so that clients wait, each for itself.
 
 mod http;
+mod pages;
 mod socket;
 mod unix;
 mod watch;
@@ -21,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::{socket::Socket, watch::Watched};
 use super::{feed::raw, reject::Fault, types::Raw};
-use crate::http::{BindError, Hosts, Server};
+use crate::http::{BindError, Server};
 
 /// Clients that may be connected to all sockets together.
 pub const CLIENTS: usize = 256;
@@ -128,7 +129,6 @@ impl Entrances {
                     public,
                     hosts,
                 } => {
-                    let hosts = Hosts::allow(hosts.iter().cloned());
                     let server = http::begin(&runtime, *address, *public, hosts, gate)?;
                     all.servers.push(server);
                 }

@@ -61,6 +61,9 @@ pub enum Fault {
         /// How many there may be.
         most: usize,
     },
+    /// The client speaks HTTP at a port for lines, as web pages of anybody can.
+    #[error("speaks HTTP, which only `--http` takes: nothing of it is read")]
+    HttpRequest,
     /// What was watched is not there any more; it is watched again when it comes back.
     #[error("is not there any more, and is looked for until it comes back")]
     Gone,
@@ -117,6 +120,7 @@ impl Reason {
             Self::Fault(Fault::TooLong { .. }) => "too_long",
             Self::Fault(Fault::CutOff { .. }) => "cut_off",
             Self::Fault(Fault::TooManyClients { .. }) => "too_many_clients",
+            Self::Fault(Fault::HttpRequest) => "http_request",
             Self::Fault(Fault::Gone) => "gone",
             Self::Fault(Fault::Missed) => "missed",
             Self::NotUtf8(_) => "not_utf8",

@@ -15,6 +15,7 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -22,7 +23,10 @@ use memchr::memchr_iter;
 use serde_json::json;
 use tokio::{runtime::Runtime, time::timeout};
 
-use super::{Closed, EntranceError, Gate};
+use super::{
+    Closed, EntranceError, Gate,
+    pages::{self, Pages},
+};
 use crate::{
     events::{feed::raw, lines::Lines},
     http::{self, Hosts, Limits, Server},
@@ -46,7 +50,7 @@ pub(super) fn begin(
     runtime: &Runtime,
     address: SocketAddr,
     public: bool,
-    hosts: Hosts,
+    hosts: &[String],
     gate: Arc<Gate>,
 ) -> Result<Server, EntranceError> {
     let listener = http::bind(address, public)?;
@@ -56,10 +60,13 @@ pub(super) fn begin(
         ..Limits::default()
     };
     let source = format!("http {address}").into();
+    let pages = Arc::new(Pages::allow(hosts));
     let router = Router::new()
         .route("/v1/events", post(take))
         .route("/healthz", get(|| async { "ok\n" }))
-        .with_state(Taker { gate, source });
+        .with_state(Taker { gate, source })
+        .layer(middleware::from_fn_with_state(pages, pages::guard));
+    let hosts = Hosts::allow(hosts.iter().cloned());
     Server::start(listener, router, hosts, limits, runtime.handle())
         .map_err(|error| EntranceError::Bind(address.to_string(), error))
 }

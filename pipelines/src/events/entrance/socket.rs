@@ -15,7 +15,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{CLIENTS, Closed, EntranceError, Gate, name_of, unix::Bound};
+use super::{CLIENTS, Closed, EntranceError, Gate, name_of, pages, unix::Bound};
 use crate::events::{feed::raw, lines::Lines, reject::Fault};
 
 /// Bytes that are read at once.
@@ -87,9 +87,14 @@ pub(super) fn unix(
     Ok(Socket::Unix(bound))
 }
 
-/// Reads standard input, as if it were a client.
+/// Reads standard input, which is no client.
 pub(super) fn stdin(runtime: &Runtime, gate: Arc<Gate>) {
-    runtime.spawn(async move { serve(tokio::io::stdin(), "standard input".into(), &gate).await });
+    runtime.spawn(read(
+        tokio::io::stdin(),
+        "standard input".into(),
+        gate,
+        None,
+    ));
 }
 
 /// Reads a client in a task of its own, if there may be one more.
@@ -100,7 +105,7 @@ async fn serve(
 ) {
     match Arc::clone(&gate.clients).try_acquire_owned() {
         Ok(seat) => {
-            tokio::spawn(read(stream, source, Arc::clone(gate), seat));
+            tokio::spawn(read(stream, source, Arc::clone(gate), Some(seat)));
         }
         Err(_) => {
             let fault = Fault::TooManyClients { most: CLIENTS };
@@ -110,15 +115,15 @@ async fn serve(
     }
 }
 
-/// Reads a client to its end.
+/// Reads a client, or what has no seat among them, to its end.
 async fn read(
     mut stream: impl AsyncRead + Unpin,
     source: Arc<str>,
     gate: Arc<Gate>,
-    _seat: OwnedSemaphorePermit,
+    seat: Option<OwnedSemaphorePermit>,
 ) -> Result<(), Closed> {
     let mut lines = Lines::new(gate.most);
-    let mut chunk = vec![0; CHUNK];
+    let (mut chunk, mut head) = (vec![0; CHUNK], Vec::new());
     let mut begun = Instant::now();
     loop {
         let came = if lines.is_inside() {
@@ -139,8 +144,13 @@ async fn read(
             begun = received;
         }
         lines.push(&chunk[..length]);
+        let wanted = length.min(pages::HEAD - head.len());
+        head.extend_from_slice(&chunk[..wanted]);
         while let Some(line) = lines.next_line() {
             begun = received;
+            if seat.is_some() && lines.number() == 1 && pages::is_request(&head, &line) {
+                return gate.tell(&source, 1, Fault::HttpRequest).await;
+            }
             gate.send(raw(&source, lines.number(), received, line))
                 .await?;
         }
@@ -232,7 +242,7 @@ mod tests {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        let read = read(client, "client".into(), gate, seat.expect("a seat"));
+        let read = read(client, "client".into(), gate, Some(seat.expect("a seat")));
         assert_eq!(runtime.block_on(read), Ok(()));
         assert_eq!(told(run), expect);
     }
@@ -245,5 +255,16 @@ mod tests {
         check(Client(b"one\ntw", lost), &["one", told]);
         let told = "broke off after 2 bytes of a line: its end took too long";
         check(Client(b"one\ntw", None), &["one", told]);
+    }
+
+    #[test]
+    fn a_client_that_speaks_http_is_let_go_before_its_body() {
+        let lost = Some(io::ErrorKind::ConnectionReset);
+        let told = "speaks HTTP, which only `--http` takes: nothing of it is read";
+        check(Client(b"POST /x HTTP/1.1\r\n\r\none\n", lost), &[told]);
+        let long = format!("POST /{} HTTP/1.1\r\n\r\none\n", "x".repeat(200)).leak();
+        check(Client(long.as_bytes(), lost), &[told]);
+        let later = "POST /x HTTP/1.1";
+        check(Client(b"one\nPOST /x HTTP/1.1\n", lost), &["one", later]);
     }
 }

@@ -4,9 +4,12 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
+    time::Duration,
 };
+
+use pipewright_tests::eventually;
 
 use super::{accounted, generated, made, run, settings};
 use crate::events::{
@@ -30,7 +33,7 @@ fn rejected(outcome: &Outcome) -> Vec<(&'static str, u64)> {
 /// What a line is rejected for, among good ones, with so much in the message.
 fn check(line: &str, code: &'static str, message: &str) {
     let mut settings = settings(vec![made(&[GOOD, line, GOOD])], service::examples(1));
-    settings.window = std::time::Duration::ZERO;
+    settings.window = Duration::ZERO;
     let outcome = run(settings);
     assert_eq!(rejected(&outcome), [(code, 1)], "{line}");
     assert_eq!(outcome.summary.delivered(), 2, "{line}");
@@ -80,7 +83,7 @@ fn lines_that_are_no_text_or_too_long_are_counted() {
     text.extend(format!("\n\n  \r\n{GOOD}").into_bytes());
     fs::write(&path, text).expect("writes");
     let mut settings = settings(vec![Input::File(path)], service::examples(1));
-    settings.window = std::time::Duration::ZERO;
+    settings.window = Duration::ZERO;
     let outcome = run(settings);
     assert_eq!(rejected(&outcome), [("not_utf8", 1), ("too_long", 1)]);
     assert_eq!(outcome.summary.blank, 2);
@@ -155,7 +158,7 @@ fn a_service_that_cannot_open_its_file_starts_nothing() {
 fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
     let mut settings = settings(Vec::new(), service::examples(1));
     settings.entrances = entrances;
-    settings.window = std::time::Duration::ZERO;
+    settings.window = Duration::ZERO;
     settings.feed.most = 100;
     settings
         .start_live()
@@ -164,13 +167,10 @@ fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
 
 /// Waits until so many lines were delivered or rejected, and ends.
 fn after(started: Started<events_live::Pipeline>, lines: u64) -> Outcome {
-    loop {
+    eventually(|| {
         let rejected: u64 = started.tally().seen().by_reason.values().sum();
-        if started.outlets[0].seen.so_far().delivered + rejected >= lines {
-            break;
-        }
-        std::thread::yield_now();
-    }
+        started.outlets[0].seen.so_far().delivered + rejected >= lines
+    });
     let outcome = started.end(pipewright::Running::drain);
     accounted(&outcome);
     outcome
@@ -243,7 +243,7 @@ fn what_services_write_in_a_watched_directory_is_no_event() {
     settings.services[0].sink = Sink::File(folder.path().join("out.ndjson"));
     // Another way to say where that is.
     settings.entrances = vec![Entrance::Watch(folder.path().join("."))];
-    settings.window = std::time::Duration::ZERO;
+    settings.window = Duration::ZERO;
     let started = settings
         .start_live()
         .unwrap_or_else(|failure| panic!("{failure}"));
@@ -289,9 +289,17 @@ fn what_cannot_be_listened_to_starts_nothing() {
     );
 }
 
-/// Sends a request as it is, and tells the status line and the body of the answer.
-fn asked(address: std::net::SocketAddr, host: &str, body: &str) -> (String, String) {
-    let mut client = TcpStream::connect(address).expect("listens");
+/// A client that does not wait for ever.
+fn client(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).expect("listens");
+    let minute = Some(Duration::from_secs(60));
+    client.set_read_timeout(minute).expect("a time");
+    client
+}
+
+/// Sends events for a host, which may have further headers behind it, and tells the status line and the body of the answer.
+fn asked(address: SocketAddr, host: &str, body: &str) -> (String, String) {
+    let mut client = client(address);
     let length = body.len();
     let head = format!("POST /v1/events HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
     write!(client, "{head}Connection: close\r\n\r\n{body}").expect("sends");
@@ -323,4 +331,31 @@ fn lines_come_by_http_and_strangers_do_not() {
     let outcome = after(started, 4);
     assert_eq!(outcome.summary.delivered(), 3);
     assert_eq!(rejected(&outcome), [("unknown_format", 1)]);
+}
+
+#[test]
+fn web_pages_of_others_send_nothing() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let http = Entrance::Http {
+        address: any,
+        public: false,
+        hosts: vec!["events.example".to_owned()],
+    };
+    let started = listening(vec![Entrance::Tcp(any), http]);
+    let addresses = started.entrances.as_ref().expect("they listen").addresses();
+    for header in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site"] {
+        let (status, body) = asked(addresses[1], &format!("localhost\r\n{header}"), GOOD);
+        assert_eq!(status, "HTTP/1.1 403 Forbidden", "{header}");
+        assert!(body.starts_with(r#"{"error":{"#), "{body}");
+    }
+    let own = "localhost\r\nOrigin: http://events.example";
+    let (status, _) = asked(addresses[1], own, GOOD);
+    assert_eq!(status, "HTTP/1.1 202 Accepted");
+    // At the port for lines it is let go, with or without an answer of the system that there is more.
+    let mut client = client(addresses[0]);
+    write!(client, "POST / HTTP/1.1\r\n\r\n{GOOD}\n{GOOD}\n").expect("sends");
+    drop(client.read(&mut [0; 1]));
+    let outcome = after(started, 2);
+    assert_eq!(outcome.summary.delivered(), 1);
+    assert_eq!(rejected(&outcome), [("http_request", 1)]);
 }
