@@ -26,6 +26,7 @@ pub mod run;
 pub mod sequential;
 pub mod service;
 mod stamp;
+pub mod status;
 pub mod summary;
 pub mod tail;
 pub mod tally;

@@ -21,7 +21,7 @@ use pipewright::{Input, SendError};
 use tokio::runtime::{Builder, Runtime};
 
 use self::{socket::Socket, watch::Watched};
-use super::{feed::raw, reject::Fault, types::Raw};
+use super::{feed::raw, reject::Fault, status::Tell, types::Raw};
 use crate::http::{BindError, Server};
 
 /// Clients that may be connected to all sockets together.
@@ -85,7 +85,7 @@ pub struct Entrances {
 
 impl Entrances {
     /// Begins to listen; lines may have so many bytes, and clients so much time for each, or for the head or the body of a request.
-    /// Changes of what the services have `written` are no events.
+    /// Changes of what the services have `written` are no events. HTTP tells how the run is.
     ///
     /// # Errors
     ///
@@ -96,6 +96,7 @@ impl Entrances {
         client: Duration,
         written: &[PathBuf],
         input: &Input<Raw>,
+        tell: &Tell,
     ) -> Result<Self, EntranceError> {
         let mut all = Self {
             watched: Vec::new(),
@@ -129,7 +130,8 @@ impl Entrances {
                     public,
                     hosts,
                 } => {
-                    let server = http::begin(&runtime, *address, *public, hosts, gate)?;
+                    let tell = Arc::clone(tell);
+                    let server = http::begin(&runtime, *address, *public, hosts, gate, tell)?;
                     all.servers.push(server);
                 }
                 Entrance::Stdin => socket::stdin(&runtime, gate),

@@ -11,7 +11,9 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use pipewright::{Blueprint, Builder, Ledger, RunError, Running, StartError, TuningError, sink};
+use pipewright::{
+    Blueprint, Builder, Health, Ledger, Monitor, RunError, Running, StartError, TuningError, sink,
+};
 
 use super::{
     deliver::Inbox,
@@ -129,6 +131,9 @@ pub struct Outlet {
 
 /// The run of a service, whatever becomes of events when it is full.
 trait Run: Send {
+    /// A handle that looks at it.
+    fn look(&self) -> Box<dyn Look>;
+
     /// Takes no more.
     fn close(&self);
 
@@ -137,6 +142,10 @@ trait Run: Send {
 }
 
 impl<P: Blueprint> Run for Running<P> {
+    fn look(&self) -> Box<dyn Look> {
+        Box::new(self.monitor())
+    }
+
     fn close(&self) {
         Running::close(self);
     }
@@ -145,6 +154,59 @@ impl<P: Blueprint> Run for Running<P> {
         match self.drain_within(within) {
             Ok(report) => (report.ledger(), None),
             Err(failed) => (failed.report.ledger(), Some(failed.error)),
+        }
+    }
+}
+
+/// What there is to see of the run of a service while it goes on.
+trait Look: Send + Sync {
+    fn health(&self) -> Health;
+
+    /// Events that its queue dropped.
+    fn dropped(&self) -> u64;
+}
+
+impl<P: Blueprint> Look for Monitor<P> {
+    fn health(&self) -> Health {
+        Monitor::health(self)
+    }
+
+    fn dropped(&self) -> u64 {
+        let metrics = self.metrics();
+        metrics.stages().iter().map(|stage| stage.dropped).sum()
+    }
+}
+
+/// Looks at a service while it goes on.
+pub(super) struct Watch {
+    pub(super) name: Arc<str>,
+    seen: Arc<Seen>,
+    run: Box<dyn Look>,
+}
+
+/// What became of events for a service until now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SoFar {
+    pub(super) delivered: u64,
+    pub(super) digest: u64,
+    pub(super) missed: BTreeMap<&'static str, u64>,
+    pub(super) dropped: u64,
+}
+
+impl Watch {
+    pub(super) fn health(&self) -> Health {
+        self.run.health()
+    }
+
+    /// Without the latencies, which would hold up the service while they are copied.
+    pub(super) fn so_far(&self) -> SoFar {
+        let dropped = self.run.dropped();
+        let counts = self.seen.counts();
+        SoFar {
+            delivered: counts.delivered,
+            digest: counts.digest,
+            missed: counts.missed.clone(),
+            dropped,
         }
     }
 }
@@ -249,6 +311,15 @@ pub fn end(outlets: Vec<Outlet>, within: Duration) -> Vec<Ended> {
 }
 
 impl Outlet {
+    /// A handle that looks at it, also when it has ended.
+    pub(super) fn watch(&self) -> Watch {
+        Watch {
+            name: Arc::clone(&self.name),
+            seen: Arc::clone(&self.seen),
+            run: self.run.look(),
+        }
+    }
+
     fn end(self, within: Duration) -> Ended {
         let (ledger, error) = self.run.end(within);
         Ended {

@@ -19,6 +19,7 @@ use super::{
     positions::Positions,
     route::Routes,
     service::{self, Overflow, Service, Sink},
+    status::{Lines, Status, Tell},
     summary::Summary,
     tally::{Counts, Tally, count},
 };
@@ -153,7 +154,9 @@ impl Settings {
         let mut started = self.start(flow::events_live::pipeline())?;
         let written: Vec<PathBuf> = self.written().collect();
         let input = started.run.input();
-        let opened = Entrances::open(&entrances, most, client, &written, &input)?;
+        let status = started.status();
+        let tell: Tell = Arc::new(move || status.tell());
+        let opened = Entrances::open(&entrances, most, client, &written, &input, &tell)?;
         started.entrances = Some(opened);
         Ok(started)
     }
@@ -234,6 +237,10 @@ impl<P: Blueprint> Started<P> {
         &self.tally
     }
 
+    fn status(&self) -> Status<P> {
+        Status::new(self.run.monitor(), Arc::clone(&self.tally), &self.outlets)
+    }
+
     /// Says where it listens, and that it has begun. Standard error that is closed leaves nobody to tell.
     fn tell_ready(&self) {
         let mut out = io::stderr().lock();
@@ -280,16 +287,15 @@ fn summary<P: Blueprint>(
     tally: &Tally,
     services: Vec<Ended>,
 ) -> Summary {
-    let stage = |name: &str| report.metrics().get(name);
     let rejects = tally.seen();
-    let came = stage("parse").map_or(0, |parse| parse.received);
+    let lines = Lines::of(report.metrics(), &rejects);
     Summary {
-        lines: came.saturating_sub(rejects.unreadable),
-        blank: stage("parse").map_or(0, |parse| parse.filtered),
-        repeated: stage("dedup").map_or(0, |dedup| dedup.filtered),
+        lines: lines.all,
+        blank: lines.blank,
+        repeated: lines.repeated,
         counts,
         unrouted,
-        deliveries: stage("deliver").map_or(0, |deliver| deliver.received),
+        deliveries: lines.deliveries,
         rejects,
         services,
     }

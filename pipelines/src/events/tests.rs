@@ -1,6 +1,7 @@
 //! Whole runs: real logs, generated events, services that are slow, and bad input.
 
 mod bad;
+mod entrances;
 mod loghub;
 mod services;
 

@@ -1,8 +1,13 @@
-//! Lines by HTTP: `POST /v1/events` with as many lines in its body as it may have bytes.
+//! Events over HTTP.
 //!
-//! The answer is `202` and how many lines were accepted, all of them; or `503` and how many, if the pipeline had no room for the
-//! others in time, or takes no more. What was accepted gets to its services even if the process is asked to end. Whether a line
-//! is an event shows later; what was rejected is counted.
+//! | request | answer |
+//! |---|---|
+//! | `POST /v1/events`, lines | 202 and how many were accepted, all of them; or 503 and how many, if the pipeline has no room in time, or takes no more |
+//! | `GET /v1/status` | what came of all lines until now and how the run is, in JSON |
+//! | `GET /healthz` | 200 while it is healthy or degraded, 503 when it takes no more |
+//!
+//! What was accepted gets to its services even if the process is asked to end. Whether a line is an event shows later; what was
+//! rejected is counted.
 
 use std::{
     net::SocketAddr,
@@ -28,7 +33,7 @@ use super::{
     pages::{self, Pages},
 };
 use crate::{
-    events::{feed::raw, lines::Lines},
+    events::{feed::raw, lines::Lines, status::Tell},
     http::{self, Hosts, Limits, Server},
 };
 
@@ -52,6 +57,7 @@ pub(super) fn begin(
     public: bool,
     hosts: &[String],
     gate: Arc<Gate>,
+    tell: Tell,
 ) -> Result<Server, EntranceError> {
     let listener = http::bind(address, public)?;
     let limits = Limits {
@@ -61,10 +67,14 @@ pub(super) fn begin(
     };
     let source = format!("http {address}").into();
     let pages = Arc::new(Pages::allow(hosts));
+    let told = Router::new()
+        .route("/v1/status", get(status))
+        .route("/healthz", get(healthz))
+        .with_state(tell);
     let router = Router::new()
         .route("/v1/events", post(take))
-        .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Taker { gate, source })
+        .merge(told)
         .layer(middleware::from_fn_with_state(pages, pages::guard));
     let hosts = Hosts::allow(hosts.iter().cloned());
     Server::start(listener, router, hosts, limits, runtime.handle())
@@ -115,6 +125,19 @@ impl Taker {
         }
         Ok(())
     }
+}
+
+async fn status(State(tell): State<Tell>) -> Response {
+    http::json_response(StatusCode::OK, &tell().1)
+}
+
+async fn healthz(State(tell): State<Tell>) -> Response {
+    let (goes_on, status) = tell();
+    let code = match goes_on {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    http::json_response(code, &status["health"])
 }
 
 fn lines_in(body: &[u8]) -> usize {

@@ -17,10 +17,10 @@ use crate::events::{
     feed::Input,
     flow::events_live,
     run::{Outcome, Started},
-    service::{self, Sink},
+    service::{self, Service, Sink},
 };
 
-const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
+pub(super) const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
 
 fn rejected(outcome: &Outcome) -> Vec<(&'static str, u64)> {
     let by_reason = &outcome.summary.rejects.by_reason;
@@ -154,9 +154,12 @@ fn a_service_that_cannot_open_its_file_starts_nothing() {
     );
 }
 
-/// Starts what listens, with one service that gets everything.
-fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
-    let mut settings = settings(Vec::new(), service::examples(1));
+/// Starts what listens, with one service.
+pub(super) fn listening_for(
+    entrances: Vec<Entrance>,
+    service: Service,
+) -> Started<events_live::Pipeline> {
+    let mut settings = settings(Vec::new(), vec![service]);
     settings.entrances = entrances;
     settings.window = Duration::ZERO;
     settings.feed.most = 100;
@@ -165,8 +168,13 @@ fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
         .unwrap_or_else(|failure| panic!("{failure}"))
 }
 
+/// The same, with a service that gets everything.
+fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
+    listening_for(entrances, service::examples(1).remove(0))
+}
+
 /// Waits until so many lines were delivered or rejected, and ends.
-fn after(started: Started<events_live::Pipeline>, lines: u64) -> Outcome {
+pub(super) fn after(started: Started<events_live::Pipeline>, lines: u64) -> Outcome {
     eventually(|| {
         let rejected: u64 = started.tally().seen().by_reason.values().sum();
         started.outlets[0].seen.so_far().delivered + rejected >= lines
@@ -290,7 +298,7 @@ fn what_cannot_be_listened_to_starts_nothing() {
 }
 
 /// A client that does not wait for ever.
-fn client(address: SocketAddr) -> TcpStream {
+pub(super) fn client(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).expect("listens");
     let minute = Some(Duration::from_secs(60));
     client.set_read_timeout(minute).expect("a time");
