@@ -5,6 +5,7 @@
 
 mod http;
 mod pages;
+mod seats;
 mod socket;
 mod unix;
 mod watch;
@@ -20,11 +21,11 @@ use std::{
 use pipewright::{Input, SendError};
 use tokio::runtime::{Builder, Runtime};
 
-use self::{socket::Socket, watch::Watched};
+use self::{seats::Seats, socket::Socket, watch::Watched};
 use super::{feed::raw, reject::Fault, status::Tell, types::Raw};
 use crate::http::{BindError, Server};
 
-/// Clients that may be connected to all sockets together.
+/// Clients that may be connected to all sockets for lines together.
 pub const CLIENTS: usize = 256;
 /// Who finds the input full looks again after this time.
 const FULL: Duration = Duration::from_millis(1);
@@ -173,7 +174,7 @@ pub(super) struct Gate {
     most: usize,
     /// How long a client may take.
     client: Duration,
-    clients: Arc<tokio::sync::Semaphore>,
+    seats: Arc<Seats>,
 }
 
 /// The pipeline takes no more.
@@ -186,7 +187,7 @@ impl Gate {
             input,
             most,
             client,
-            clients: Arc::new(tokio::sync::Semaphore::new(CLIENTS)),
+            seats: Arc::new(Seats::new(CLIENTS, client)),
         }
     }
 

@@ -11,11 +11,10 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::TcpListener,
     runtime::Runtime,
-    sync::OwnedSemaphorePermit,
     time::timeout_at,
 };
 
-use super::{CLIENTS, Closed, EntranceError, Gate, name_of, pages, unix::Bound};
+use super::{CLIENTS, Closed, EntranceError, Gate, name_of, pages, seats::Place, unix::Bound};
 use crate::events::{feed::raw, lines::Lines, reject::Fault};
 
 /// Bytes that are read at once.
@@ -103,11 +102,11 @@ async fn serve(
     source: Arc<str>,
     gate: &Arc<Gate>,
 ) {
-    match Arc::clone(&gate.clients).try_acquire_owned() {
-        Ok(seat) => {
-            tokio::spawn(read(stream, source, Arc::clone(gate), Some(seat)));
+    match gate.seats.take(Instant::now()) {
+        Some(place) => {
+            tokio::spawn(read(stream, source, Arc::clone(gate), Some(place)));
         }
-        Err(_) => {
+        None => {
             let fault = Fault::TooManyClients { most: CLIENTS };
             // A pipeline that takes no more ends.
             let _: Result<(), Closed> = gate.tell(&source, 0, fault).await;
@@ -120,7 +119,7 @@ async fn read(
     mut stream: impl AsyncRead + Unpin,
     source: Arc<str>,
     gate: Arc<Gate>,
-    seat: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) -> Result<(), Closed> {
     let mut lines = Lines::new(gate.most);
     let (mut chunk, mut head) = (vec![0; CHUNK], Vec::new());
@@ -130,6 +129,11 @@ async fn read(
             match timeout_at((begun + gate.client).into(), stream.read(&mut chunk)).await {
                 Ok(came) => came,
                 Err(_) => return cut_off(&gate, &source, lines, "its end took too long").await,
+            }
+        } else if let Some(place) = &place {
+            match place.unless_given(stream.read(&mut chunk)).await {
+                Some(came) => came,
+                None => return Ok(()),
             }
         } else {
             stream.read(&mut chunk).await
@@ -148,7 +152,7 @@ async fn read(
         head.extend_from_slice(&chunk[..wanted]);
         while let Some(line) = lines.next_line() {
             begun = received;
-            if seat.is_some() && lines.number() == 1 && pages::is_request(&head, &line) {
+            if place.is_some() && lines.number() == 1 && pages::is_request(&head, &line) {
                 return gate.tell(&source, 1, Fault::HttpRequest).await;
             }
             gate.send(raw(&source, lines.number(), received, line))
@@ -185,10 +189,10 @@ mod tests {
     };
 
     use pipewright::{Running, pipeline};
-    use tokio::{io::ReadBuf, sync::Semaphore};
+    use tokio::{io::ReadBuf, time::timeout};
 
     use super::*;
-    use crate::events::types::Raw;
+    use crate::events::{entrance::seats::Seats, types::Raw};
 
     #[pipeline]
     #[allow(unreachable_pub, reason = "who reads `input` has to be public")]
@@ -232,19 +236,36 @@ mod tests {
         told.collect()
     }
 
-    /// What comes of a client; time passes as soon as everybody waits.
-    fn check(client: Client, expect: &[&str]) {
+    /// What comes of a client, behind which another one comes after a day if there `is_last_seat`; time passes as soon as everybody
+    /// waits.
+    fn check_at(is_last_seat: bool, client: Client, expect: &[&str]) {
         let run = kept::pipeline().workers(1).start(()).expect("starts");
-        let gate = Arc::new(Gate::new(run.input(), 100, crate::http::CLIENT));
-        let seat = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        let mut gate = Gate::new(run.input(), 100, crate::http::CLIENT);
+        if is_last_seat {
+            gate.seats = Arc::new(Seats::new(1, crate::http::CLIENT));
+        }
+        let seats = Arc::clone(&gate.seats);
+        let place = seats.take(Instant::now()).expect("a seat");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime");
-        let read = read(client, "client".into(), gate, Some(seat.expect("a seat")));
-        assert_eq!(runtime.block_on(read), Ok(()));
+        let read = read(client, "client".into(), Arc::new(gate), Some(place));
+        let other = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let tomorrow = Instant::now() + Duration::from_secs(24 * 60 * 60);
+            drop(seats.take(tomorrow));
+        };
+        let both = async { tokio::join!(read, other) };
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let ended = runtime.block_on(async { timeout(week, both).await });
+        assert_eq!(ended.expect("it is let go").0, Ok(()));
         assert_eq!(told(run), expect);
+    }
+
+    fn check(client: Client, expect: &[&str]) {
+        check_at(false, client, expect);
     }
 
     #[test]
@@ -266,5 +287,13 @@ mod tests {
         check(Client(long.as_bytes(), lost), &[told]);
         let later = "POST /x HTTP/1.1";
         check(Client(b"one\nPOST /x HTTP/1.1\n", lost), &["one", later]);
+    }
+
+    #[test]
+    fn a_silent_client_is_let_go_for_another_one_but_not_in_the_middle_of_a_line() {
+        check_at(true, Client(b"", None), &[]);
+        check_at(true, Client(b"one\n", None), &["one"]);
+        let told = "broke off after 2 bytes of a line: its end took too long";
+        check_at(true, Client(b"one\ntw", None), &["one", told]);
     }
 }
