@@ -5,7 +5,7 @@ mod process;
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Output,
@@ -175,7 +175,26 @@ fn a_mistake_on_the_command_line_is_told_apart() {
     check(&["--tcp", "nowhere"]);
     check(&["--client-ms", "0"]);
     check(&["--tcp", "0.0.0.0:0"]);
+    // Addresses for documentation, which no machine has.
+    check(&["--tcp", "192.0.2.1:0", "--public"]);
+    check(&["--http", "192.0.2.1:0", "--public"]);
+    check(&["--watch", "no/such/folder"]);
+    check(&["--unix", "no/such/folder/socket"]);
+    check(&["--unix", "Cargo.toml"]);
+    check(&["--unix", "Cargo.toml/socket"]);
     check(&["--nonsense"]);
+}
+
+#[test]
+fn an_address_in_use_is_no_mistake_on_the_command_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("an address").to_string();
+    for option in ["--tcp", "--http"] {
+        let output = events(&[option, &address], b"");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{option}: {told}");
+        assert!(told.contains(&address), "{told}");
+    }
 }
 
 #[test]

@@ -73,6 +73,28 @@ pub enum EntranceError {
     Watch(PathBuf, notify::Error),
 }
 
+impl EntranceError {
+    /// Whether what the command line names cannot be listened to here, whatever else runs.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Occupied(..) | Self::Http(BindError::Public(_)) => true,
+            Self::Bind(_, error) | Self::Http(BindError::Refused(_, error)) => is_nowhere(error),
+            Self::Watch(_, error) => match &error.kind {
+                notify::ErrorKind::Io(error) => is_nowhere(error),
+                notify::ErrorKind::PathNotFound => true,
+                _ => false,
+            },
+            Self::Runtime(_) => false,
+        }
+    }
+}
+
+/// Whether there is no such path, or no such address on this machine.
+fn is_nowhere(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, NotADirectory, NotFound};
+    matches!(error.kind(), AddrNotAvailable | NotADirectory | NotFound)
+}
+
 /// All that listens and watches; dropping it closes all connections.
 #[derive(Debug)]
 pub struct Entrances {

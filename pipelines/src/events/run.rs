@@ -90,7 +90,7 @@ impl Refusal for Failure {
         match self {
             Self::Unstarted(error) => error.is_usage(),
             Self::Outlet(error) => matches!(error, OutletError::Queue(..)),
-            Self::Entrance(_) => false,
+            Self::Entrance(error) => error.is_usage(),
         }
     }
 }
