@@ -12,6 +12,7 @@ pub mod enrich;
 pub mod entrance;
 pub mod env;
 pub mod feed;
+pub mod files;
 pub mod flow;
 pub mod generate;
 pub mod lines;

@@ -241,6 +241,42 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
 #[cfg(target_os = "linux")]
 const HANG: Duration = Duration::from_secs(60);
 
+#[test]
+fn a_service_that_would_write_what_is_read_or_what_another_writes_is_refused_and_nothing_is_touched()
+ {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (log, config, positions) = (at("log"), at("services.ron"), at("positions.json"));
+    std::fs::write(&log, "").expect("writes");
+    let sink = |name: &str, path: &str| format!(r#"(name: "{name}", sink: file("{path}"))"#);
+    let check = |services: &[String], args: &[&str], input: &str, expect: &str| {
+        let services = format!("(services: [{}])", services.join(", "));
+        std::fs::write(&config, services).expect("writes");
+        let input = ["--input", input, "--follow", "--config", &config];
+        let output = events(&[&input, args].concat(), b"");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(expect), "{told}");
+        assert_eq!(std::fs::read(&log).expect("it is there"), b"");
+        assert!(!std::fs::exists(&positions).expect("known"));
+    };
+    let again = at("./log");
+    let loops = format!("`--input` reads {log} and service `a` writes {again}, which is the same");
+    check(&[sink("a", &again)], &[], &log, &loops);
+    let (one, two) = (at("out"), at("./out"));
+    let twice = format!("service `a` writes {one} and service `b` writes {two}, which is the same");
+    check(&[sink("a", &one), sink("b", &two)], &[], &log, &twice);
+    let kept = format!("`--input` reads {log} and `--positions` writes {log}, which is the same");
+    check(&[sink("a", &one)], &["--positions", &log], &log, &kept);
+    let kept = format!("service `a` writes {positions} and `--positions` writes {positions}");
+    check(
+        &[sink("a", &positions)],
+        &["--positions", &positions],
+        &log,
+        &kept,
+    );
+}
+
 /// Starts a daemon and waits until it says that it is ready; what it said until then.
 #[cfg(target_os = "linux")]
 fn start(args: &[&str]) -> (Process, Vec<String>) {

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 use super::{
     entrance::Entrance,
     feed::{Feed, Input},
+    files,
     generate::{self, Generator},
     lines,
     positions::Positions,
@@ -142,16 +143,20 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn settings(args: &Args) -> Result<Settings, String> {
+    let (inputs, services) = (inputs(args), services(args)?);
+    // Before positions are kept, which writes their file.
+    files::check(&inputs, &services, args.positions.as_deref())
+        .map_err(|shared| shared.to_string())?;
     let mut settings = Settings {
         feed: Feed {
-            inputs: inputs(args),
+            inputs,
             follow: args.follow,
             positions: positions(args)?,
             most: args.max_line as usize,
         },
         entrances: entrances(args)?,
         client: Duration::from_millis(args.client_ms),
-        services: services(args)?,
+        services,
         overflow: Overflow::Block,
         queue: args.queue,
         window: Duration::from_secs_f64(args.window),

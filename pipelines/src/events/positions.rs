@@ -104,7 +104,7 @@ impl Positions {
 
     /// What is written: the file, and what becomes it.
     pub fn files(&self) -> [PathBuf; 2] {
-        [self.place.clone(), beside(&self.place)]
+        files(&self.place)
     }
 
     /// The marks that were saved last of files that are followed by this path, a [`key`](super::mark::key), the oldest first.
@@ -180,6 +180,11 @@ impl Positions {
     fn saved(&self) -> MutexGuard<'_, Saved> {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is written to keep positions there.
+pub(super) fn files(place: &Path) -> [PathBuf; 2] {
+    [place.to_owned(), beside(place)]
 }
 
 fn malformed(path: &Path, error: &serde_json::Error) -> PositionsError {
