@@ -18,6 +18,7 @@ pub mod generate;
 pub mod lines;
 pub mod mark;
 pub mod normalise;
+pub mod notices;
 pub mod outlet;
 pub mod parse;
 pub mod positions;

@@ -9,6 +9,8 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Output,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -285,6 +287,86 @@ fn start(args: &[&str]) -> (Process, Vec<String>) {
     let lines = lines.map(|line| line.expect("text"));
     let told = lines.take_while(|line| line != "ready").collect();
     (daemon, told)
+}
+
+/// What a daemon has told, the next line; it tells one.
+#[cfg(target_os = "linux")]
+fn next(told: &mpsc::Receiver<String>) -> String {
+    let next = told.recv_timeout(Duration::from_secs(60));
+    next.expect("it tells something")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_tells_what_goes_wrong_when_it_does_and_not_again_at_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("watched")).expect("makes");
+    std::fs::write(at("log"), format!("hello\n{GOOD}\n")).expect("writes");
+    let services = r#"(services: [(name: "full", sink: file("/dev/full"))])"#;
+    std::fs::write(at("services.ron"), services).expect("writes");
+    let [log, watched, config] = ["log", "watched", "services.ron"].map(&at);
+    let [log, watched, config] = [&log, &watched, &config].map(|path| path.to_string_lossy());
+    let args = [
+        "--input", &log, "--follow", "--watch", &watched, "--config", &config, "--json",
+    ];
+    let (tells, told) = mpsc::channel();
+    let output = thread::scope(|scope| {
+        let mut daemon = Process::start(&[&["events"], &args[..]].concat());
+        let lines = BufReader::new(daemon.stderr())
+            .lines()
+            .map_while(Result::ok);
+        scope.spawn(move || lines.for_each(|line| drop(tells.send(line))));
+        assert_eq!(next(&told), "ready");
+        let mut first = [next(&told), next(&told)];
+        first.sort();
+        let expect = [
+            format!("rejected: {log}:1: has none of the known formats: `hello`"),
+            "service `full` cannot write /dev/full: disk_full; it misses events until it can"
+                .to_owned(),
+        ];
+        assert_eq!(first, expect);
+        std::fs::remove_dir(at("watched")).expect("removes");
+        let gone = next(&told);
+        assert!(gone.starts_with(&format!("rejected: {watched}:")), "{gone}");
+        assert!(gone.contains(" is not there any more"), "{gone}");
+        daemon.end()
+    });
+    let rest: Vec<_> = told.into_iter().collect();
+    let [only] = &rest[..] else {
+        panic!("{rest:?}");
+    };
+    let failed = "error: the run failed: services could not take ";
+    assert!(only.starts_with(failed), "{only}");
+    let rejected = &json(&output)["rejected"];
+    assert_eq!(*rejected, json!({"gone": 1, "unknown_format": 1}));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_goes_on_when_nobody_reads_what_it_tells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    std::fs::write(&log, "").expect("writes");
+    let (path, out) = (log.to_string_lossy(), folder.path().to_string_lossy());
+    let args = [
+        "--input",
+        &path,
+        "--follow",
+        "--services",
+        "1",
+        "--out",
+        &out,
+        "--json",
+    ];
+    // Its standard error is closed from here on.
+    let (daemon, _) = start(&args);
+    let bad = "hello\n".repeat(100);
+    std::fs::write(&log, format!("{bad}{GOOD}\n")).expect("writes");
+    wait_for_lines(&folder.path().join("audit.ndjson"), 1);
+    let output = daemon.end();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(json(&output)["rejected"], json!({"unknown_format": 100}));
 }
 
 #[cfg(target_os = "linux")]

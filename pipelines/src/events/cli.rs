@@ -136,8 +136,9 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(settings) => settings,
         Err(message) => return fail_usage(&message),
     };
+    let is_live = settings.is_live();
     match settings.run() {
-        Ok(outcome) => report(args, &outcome),
+        Ok(outcome) => report(args, is_live, &outcome),
         Err(failure) => refuse(&failure),
     }
 }
@@ -251,7 +252,7 @@ fn services(args: &Args) -> Result<Vec<Service>, String> {
     Ok(services)
 }
 
-fn report(args: &Args, outcome: &Outcome) -> ExitCode {
+fn report(args: &Args, is_live: bool, outcome: &Outcome) -> ExitCode {
     let (summary, ending) = (&outcome.summary, &outcome.ending);
     let text = match args.json {
         true => summary.to_json(ending).to_string(),
@@ -261,7 +262,11 @@ fn report(args: &Args, outcome: &Outcome) -> ExitCode {
         ending,
         summary: text,
         out: Out::Stdout,
-        notes: rejects(summary),
+        // Who goes on until it is asked to end has told them already.
+        notes: match is_live {
+            true => Vec::new(),
+            false => rejects(summary),
+        },
         is_good: outcome.is_good(),
         reasons: reasons(summary),
     };

@@ -18,6 +18,7 @@ use pipewright::{
 use super::{
     deliver::Inbox,
     flow,
+    notices::{Notices, Topic},
     service::{Overflow, Service, Sink},
     target::{Missed, Target},
     types::Event,
@@ -26,8 +27,19 @@ use super::{
 /// What the stage of a service has.
 #[derive(Debug)]
 pub struct Desk {
+    name: Arc<str>,
     sink: Sink,
     seen: Arc<Seen>,
+    /// Where it is told that the service fails, and that it works again.
+    notices: Option<Arc<Notices>>,
+}
+
+/// The end of a service, and how it works.
+#[derive(Debug)]
+pub struct Bench {
+    target: Box<dyn Target>,
+    /// Events that it could not take since it last took all of a batch.
+    missed: u64,
 }
 
 /// What a service has seen.
@@ -106,18 +118,43 @@ impl Seen {
 
 /// Hands a batch to the service.
 #[sink(state = open)]
-pub fn store(
-    events: &[Arc<Event>],
-    desk: &Desk,
-    target: &mut Box<dyn Target>,
-) -> Vec<Result<(), Missed>> {
-    let results = target.take(events);
+pub fn store(events: &[Arc<Event>], desk: &Desk, bench: &mut Bench) -> Vec<Result<(), Missed>> {
+    let results = bench.target.take(events);
     desk.seen.add(events, &results);
+    if let Some(notices) = &desk.notices {
+        bench.tell_change(&results, desk, notices);
+    }
     results
 }
 
-fn open(desk: &Desk) -> io::Result<Box<dyn Target>> {
-    desk.sink.open()
+fn open(desk: &Desk) -> io::Result<Bench> {
+    Ok(Bench {
+        target: desk.sink.open()?,
+        missed: 0,
+    })
+}
+
+impl Bench {
+    /// Tells when the service begins to fail, and when that is over.
+    fn tell_change(&mut self, results: &[Result<(), Missed>], desk: &Desk, notices: &Notices) {
+        let mut missed = results.iter().filter_map(|result| result.as_ref().err());
+        let Desk { name, sink, .. } = desk;
+        let Some(Missed(why)) = missed.next() else {
+            let before = std::mem::take(&mut self.missed);
+            if before > 0 {
+                notices.tell(Topic::Service, || {
+                    format!("service `{name}` can {sink} again: it has missed {before} events")
+                });
+            }
+            return;
+        };
+        if self.missed == 0 {
+            notices.tell(Topic::Service, || {
+                format!("service `{name}` cannot {sink}: {why}; it misses events until it can")
+            });
+        }
+        self.missed += 1 + missed.count() as u64;
+    }
 }
 
 /// A service that takes events.
@@ -246,7 +283,7 @@ pub enum OutletError {
     Start(Arc<str>, StartError),
 }
 
-/// Begins a service, with what it does not say itself.
+/// Begins a service, with what it does not say itself; with `notices` it tells there when it fails.
 ///
 /// # Errors
 ///
@@ -255,20 +292,27 @@ pub fn start(
     service: &Service,
     overflow: Overflow,
     queue: u32,
+    notices: Option<&Arc<Notices>>,
 ) -> Result<(Outlet, Inbox), OutletError> {
     let overflow = service.overflow.unwrap_or(overflow);
     let queue = service.queue.unwrap_or(queue);
+    let desk = Desk {
+        name: service.name.as_str().into(),
+        sink: service.sink.clone(),
+        seen: Arc::new(Seen::new()),
+        notices: notices.cloned(),
+    };
     match overflow {
-        Overflow::Block => begin(service, queue, false, flow::block::pipeline()),
-        Overflow::Reject => begin(service, queue, false, flow::reject::pipeline()),
-        Overflow::DropNewest => begin(service, queue, false, flow::drop_newest::pipeline()),
-        Overflow::DropOldest => begin(service, queue, false, flow::drop_oldest::pipeline()),
-        Overflow::ShedLowest => begin(service, queue, true, flow::shed_lowest::pipeline()),
+        Overflow::Block => begin(desk, queue, false, flow::block::pipeline()),
+        Overflow::Reject => begin(desk, queue, false, flow::reject::pipeline()),
+        Overflow::DropNewest => begin(desk, queue, false, flow::drop_newest::pipeline()),
+        Overflow::DropOldest => begin(desk, queue, false, flow::drop_oldest::pipeline()),
+        Overflow::ShedLowest => begin(desk, queue, true, flow::shed_lowest::pipeline()),
     }
 }
 
 fn begin<P>(
-    service: &Service,
+    desk: Desk,
     queue: u32,
     by_severity: bool,
     pipeline: Builder<P>,
@@ -276,12 +320,7 @@ fn begin<P>(
 where
     P: Blueprint<Env = Desk, Input = Arc<Event>, Queued = Arc<Event>>,
 {
-    let name: Arc<str> = service.name.as_str().into();
-    let seen = Arc::new(Seen::new());
-    let desk = Desk {
-        sink: service.sink.clone(),
-        seen: Arc::clone(&seen),
-    };
+    let (name, seen) = (Arc::clone(&desk.name), Arc::clone(&desk.seen));
     let numbers = format!("(stages: {{\"store\": (queue: {queue})}})");
     let run = pipeline
         .workers(1)
@@ -329,5 +368,40 @@ impl Outlet {
             is_late: matches!(error, Some(RunError::Deadline { .. })),
             problem: error.map(|error| error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::notices::tests::waiting, *};
+
+    #[test]
+    fn a_service_that_fails_is_told_once_and_once_when_that_is_over() {
+        let notices = Arc::<Notices>::default();
+        let desk = Desk {
+            name: "audit".into(),
+            sink: Sink::File("all.ndjson".into()),
+            seen: Arc::new(Seen::new()),
+            notices: None,
+        };
+        let mut bench = Bench {
+            target: Box::new(super::super::target::Count),
+            missed: 0,
+        };
+        let (fine, full) = (Ok(()), Err(Missed("disk_full")));
+        let mut check = |results: &[Result<(), Missed>], expect: &str| {
+            bench.tell_change(results, &desk, &notices);
+            assert_eq!(waiting(&notices), expect, "{results:?}");
+        };
+        check(&[fine; 3], "");
+        let begins =
+            "service `audit` cannot write all.ndjson: disk_full; it misses events until it can\n";
+        check(&[fine, full, full], begins);
+        check(&[full; 3], "");
+        check(&[full, fine], "");
+        let over = "service `audit` can write all.ndjson again: it has missed 6 events\n";
+        check(&[fine], over);
+        check(&[fine], "");
+        check(&[full], begins);
     }
 }

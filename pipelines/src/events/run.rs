@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{Blueprint, Builder, Report, Running};
+use pipewright::{Blueprint, Builder, Report, Running, StartError};
 
 use super::{
     deliver::{Inbox, pace, unrouted},
@@ -15,6 +15,7 @@ use super::{
     env::Env,
     feed::{Feed, Input},
     flow, lines,
+    notices::Notices,
     outlet::{self, Ended, Outlet, OutletError},
     positions::Positions,
     route::Routes,
@@ -123,7 +124,8 @@ impl Settings {
         self.feed.follow || !self.entrances.is_empty()
     }
 
-    /// Runs to the end of the input, or until the process is asked to end.
+    /// Runs to the end of the input, or until the process is asked to end; until then it tells on standard error what it rejects, and
+    /// services that fail.
     ///
     /// # Errors
     ///
@@ -131,11 +133,15 @@ impl Settings {
     pub fn run(self) -> Result<Outcome, Failure> {
         let signals = starting::signals()?;
         if self.is_live() {
-            let started = self.start_live()?;
+            let notices = Arc::<Notices>::default();
+            let started = self.start_telling(Some(&notices))?;
             started.tell_ready();
-            return Ok(started.end(|run| run.wait_for(&signals, DRAIN)));
+            let writing = notices.write_to(io::stderr()).map_err(unstarted)?;
+            let outcome = started.end(|run| run.wait_for(&signals, DRAIN));
+            drop(writing);
+            return Ok(outcome);
         }
-        let started = self.start(flow::events::pipeline())?;
+        let started = self.start(flow::events::pipeline(), None)?;
         Ok(started.end(|run| run.wait_for(&signals, DRAIN)))
     }
 
@@ -144,14 +150,22 @@ impl Settings {
     /// # Errors
     ///
     /// If something cannot start; nothing is left running then.
-    pub fn start_live(mut self) -> Result<Started<flow::events_live::Pipeline>, Failure> {
+    pub fn start_live(self) -> Result<Started<flow::events_live::Pipeline>, Failure> {
+        self.start_telling(None)
+    }
+
+    /// As [`Self::start_live`]; what is rejected and what fails is told in `notices` as it comes.
+    fn start_telling(
+        mut self,
+        notices: Option<&Arc<Notices>>,
+    ) -> Result<Started<flow::events_live::Pipeline>, Failure> {
         let mut entrances = std::mem::take(&mut self.entrances);
         let inputs = std::mem::take(&mut self.feed.inputs).into_iter();
         let (stdin, inputs) = inputs.partition(|input| matches!(input, Input::Stdin));
         self.feed.inputs = inputs;
         entrances.extend(stdin.iter().map(|_: &Input| Entrance::Stdin));
         let (most, client) = (self.feed.most, self.client);
-        let mut started = self.start(flow::events_live::pipeline())?;
+        let mut started = self.start(flow::events_live::pipeline(), notices)?;
         let written: Vec<PathBuf> = self.written().collect();
         let input = started.run.input();
         let status = started.status();
@@ -187,6 +201,7 @@ impl Settings {
     fn start<P: Blueprint<Env = Env>>(
         &self,
         mut pipeline: Builder<P>,
+        notices: Option<&Arc<Notices>>,
     ) -> Result<Started<P>, Failure> {
         // Before the user's own numbers, so that those count.
         if let Some(numbers) = pace(self.services.len()) {
@@ -197,12 +212,15 @@ impl Settings {
         let pipeline = starting::tuned(pipeline, self.tuning.as_deref(), workers)?;
         let (mut outlets, mut inboxes) = (Vec::new(), Vec::new());
         for service in &self.services {
-            let (outlet, inbox) = outlet::start(service, self.overflow, self.queue)?;
+            let (outlet, inbox) = outlet::start(service, self.overflow, self.queue, notices)?;
             outlets.push(outlet);
             inboxes.push(inbox);
         }
-        let env = self.env(inboxes);
-        let tally = Arc::clone(&env.tally);
+        let tally = Arc::new(Tally::new(notices.cloned()));
+        let env = Env {
+            tally: Arc::clone(&tally),
+            ..self.env(inboxes)
+        };
         let run = pipeline.start(env).map_err(Unstarted::from)?;
         Ok(Started {
             run,
@@ -278,6 +296,10 @@ impl<P: Blueprint> Started<P> {
             ending,
         }
     }
+}
+
+fn unstarted(no_thread: io::Error) -> Unstarted {
+    StartError::Thread(no_thread).into()
 }
 
 fn summary<P: Blueprint>(

@@ -103,6 +103,16 @@ impl Sink {
     }
 }
 
+/// What a service does there.
+impl fmt::Display for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "write {}", path.display()),
+            Self::Count | Self::Own(_) => f.write_str("take its events"),
+        }
+    }
+}
+
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

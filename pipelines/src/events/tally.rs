@@ -8,16 +8,21 @@ use std::{
 use pipewright::{Merge, sink};
 
 use super::{
+    notices::{Notices, Topic},
     reject::{Fault, Reason, Reject},
     types::{Event, Format, Kind, Severity},
 };
 
-/// How many rejects are told one by one.
+/// How many rejects are kept to be told at the end.
 const TOLD: usize = 20;
 
 /// The rejects of a run.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Rejects>);
+pub struct Tally {
+    rejects: Mutex<Rejects>,
+    /// Where they are told as they come.
+    notices: Option<Arc<Notices>>,
+}
 
 /// What was rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,19 +31,29 @@ pub struct Rejects {
     pub by_reason: BTreeMap<&'static str, u64>,
     /// Inputs that could not be read, or not to their end, which fails the run. They are none of those.
     pub unreadable: u64,
-    /// The first of all these, as they came.
+    /// The first of all these, as they came; none where they are told at once.
     pub told: Vec<String>,
 }
 
 impl Tally {
+    /// Of a run that tells its rejects as they come, if it has where to.
+    pub(super) fn new(notices: Option<Arc<Notices>>) -> Self {
+        Self {
+            rejects: Mutex::default(),
+            notices,
+        }
+    }
+
     pub(super) fn reject(&self, reject: &Reject) {
         let mut rejects = self.rejects();
         match reject.reason {
             Reason::Fault(Fault::Unreadable(_)) => rejects.unreadable += 1,
             _ => *rejects.by_reason.entry(reject.reason.code()).or_default() += 1,
         }
-        if rejects.told.len() < TOLD {
-            rejects.told.push(reject.to_string());
+        match &self.notices {
+            Some(notices) => notices.tell(Topic::Rejected, || format!("rejected: {reject}")),
+            None if rejects.told.len() < TOLD => rejects.told.push(reject.to_string()),
+            None => {}
         }
     }
 
@@ -49,7 +64,7 @@ impl Tally {
 
     /// A panic elsewhere leaves counts that are still true.
     fn rejects(&self) -> MutexGuard<'_, Rejects> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
