@@ -11,7 +11,10 @@ use super::{
     types::{Event, Severity},
 };
 
-/// Puts events into the queues of their services, in the order of the source. What a full queue means says the service.
+/// Puts events into the queues of their services. What a full queue means says the service.
+///
+/// They are in no order: events with different keys overtake each other behind [`dedup`](super::dedup), and a queue keeps the order of
+/// what one worker puts into it, and not of what several do. Each event has its place in its source.
 ///
 /// What a batch has for a service goes into its queue at once, so that its thread is woken once for all of it.
 #[sink]

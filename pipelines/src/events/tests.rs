@@ -193,6 +193,33 @@ fn what_a_service_writes_can_be_read_again() {
 }
 
 #[test]
+fn what_a_service_writes_can_be_put_in_the_order_of_its_source() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("all.ndjson");
+    let mut services = service::examples(1);
+    services[0].sink = service::Sink::File(path.clone());
+    let message = |line: u64| format!("event {line}");
+    let lines: Vec<_> = (1..=2_000)
+        .map(|line| format!(r#"{{"kind":"mcp","message":"{}"}}"#, message(line)))
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut settings = settings(vec![made(&lines)], services);
+    settings.workers = Some(4);
+    run(settings);
+    let written = fs::read_to_string(path).expect("it is there");
+    let place = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(event["data"]["source"], "made");
+        let place = event["data"]["line"].as_u64().expect("a number");
+        assert_eq!(event["message"], message(place));
+        place
+    };
+    let mut places: Vec<_> = written.lines().map(place).collect();
+    places.sort_unstable();
+    assert_eq!(places, (1..=2_000).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_nobody_wants_is_counted() {
     let mut services = service::examples(1);
     services[0].filter.kinds.insert(Kind::Mcp);
