@@ -200,6 +200,33 @@ fn an_address_in_use_is_no_mistake_on_the_command_line() {
 }
 
 #[test]
+fn an_option_that_would_do_nothing_is_refused_with_what_it_needs() {
+    let check = |args: &[&str], expect: &str| {
+        let output = events(args, b"");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
+        assert!(told.contains(expect), "{args:?}: {told}");
+    };
+    let generated = "is for generated events, and there are none: add `--generate N`";
+    check(&["--input", "-", "--seed", "7"], generated);
+    check(&["--unix", "socket", "--bytes", "7"], generated);
+    check(
+        &["--public"],
+        "<--tcp <ADDRESS:PORT>...|--http <ADDRESS:PORT>...>",
+    );
+    check(&["--unix", "socket", "--public"], "<--tcp <ADDRESS:PORT>");
+    check(&["--input", "-", "--client-ms", "7"], "|--unix <PATH>...|");
+    // Here they do something.
+    for args in [
+        &["--generate", "9", "--input", "-", "--seed", "7"],
+        &["--generate", "9", "--workers", "1", "--bytes", "7"],
+    ] {
+        let output = events(args, b"");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn services_of_a_file_get_what_they_want_and_write_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("services.ron");

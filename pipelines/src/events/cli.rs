@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use clap::ArgGroup;
+
 use super::{
     entrance::Entrance,
     feed::{Feed, Input},
@@ -25,6 +27,8 @@ use crate::{
 /// what it has taken, for at most 25 s, and exits with 4 if that is not enough; at the second signal it drops what is left. Exits
 /// with 1 if an input could not be read or a service could not take its events; lines that are no events are counted.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("ports").multiple(true).args(["tcp", "http"])))]
+#[command(group(ArgGroup::new("clients").multiple(true).args(["tcp", "unix", "http"])))]
 pub struct Args {
     /// Files of events; `-` is standard input
     #[arg(long, num_args = 1.., value_name = "FILE")]
@@ -59,24 +63,24 @@ pub struct Args {
     allow_host: Vec<String>,
 
     /// Milliseconds that a client may take for a line, or for the head or the body of a request; then it is let go
-    #[arg(long, default_value_t = CLIENT.as_millis() as u64, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    #[arg(long, default_value_t = CLIENT.as_millis() as u64, value_name = "N", requires = "clients", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     client_ms: u64,
 
     /// Listen at addresses that other machines reach, too; who reaches them may send events
-    #[arg(long)]
+    #[arg(long, requires = "ports")]
     public: bool,
 
     /// Generate so many events
     #[arg(long, value_name = "N")]
     generate: Option<u64>,
 
-    /// Generate from this seed
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
+    /// Generate from this seed [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 
-    /// Generate events of at least so many bytes
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=generate::LONGEST as i64))]
-    bytes: u32,
+    /// Generate events of at least so many bytes [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=generate::LONGEST as i64))]
+    bytes: Option<u32>,
 
     /// Route to so many example services, which count; the first one, `audit`, gets everything
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=service::MOST as i64))]
@@ -144,7 +148,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn settings(args: &Args) -> Result<Settings, String> {
-    let (inputs, services) = (inputs(args), services(args)?);
+    let (inputs, services) = (inputs(args)?, services(args)?);
     // Before positions are kept, which writes their file.
     files::check(&inputs, &services, args.positions.as_deref())
         .map_err(|shared| shared.to_string())?;
@@ -189,7 +193,7 @@ fn this_year() -> i16 {
         .year()
 }
 
-fn inputs(args: &Args) -> Vec<Input> {
+fn inputs(args: &Args) -> Result<Vec<Input>, String> {
     let file = |path: &PathBuf| match path.as_os_str() == "-" {
         true => Input::Stdin,
         false => Input::File(path.clone()),
@@ -205,9 +209,21 @@ fn inputs(args: &Args) -> Vec<Input> {
         None if inputs.is_empty() && !listens => Some(100_000),
         other => other,
     };
-    let generator = lines.map(|lines| Generator::new(args.seed, lines, args.bytes as usize));
-    inputs.extend(generator.map(Input::Generated));
-    inputs
+    let Some(lines) = lines else {
+        let given = args
+            .seed
+            .map(|_| "--seed")
+            .or(args.bytes.map(|_| "--bytes"));
+        return given.map_or(Ok(inputs), |option| {
+            Err(format!(
+                "`{option}` is for generated events, and there are none: add `--generate N`, or leave it out"
+            ))
+        });
+    };
+    let (seed, bytes) = (args.seed.unwrap_or(1), args.bytes.unwrap_or(0));
+    let generator = Generator::new(seed, lines, bytes as usize);
+    inputs.push(Input::Generated(generator));
+    Ok(inputs)
 }
 
 fn entrances(args: &Args) -> Result<Vec<Entrance>, String> {
