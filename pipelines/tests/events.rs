@@ -147,86 +147,6 @@ fn a_file_that_is_not_there_fails_the_run_is_named_and_is_no_line() {
 }
 
 #[test]
-fn a_mistake_on_the_command_line_is_told_apart() {
-    let check = |args: &[&str]| {
-        let output = events(args, b"");
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
-    };
-    check(&["--services", "0"]);
-    check(&["--services", "1001"]);
-    check(&["--generate", "many"]);
-    check(&["--window", "-1"]);
-    check(&["--follow"]);
-    check(&["--input", "a.log", "--positions", "p.json"]);
-    check(&[
-        "--input",
-        "a.log",
-        "--follow",
-        "--positions",
-        "/no/such/folder/p.json",
-    ]);
-    check(&["--overflow", "wait"]);
-    check(&["--config", "no/such/file.ron"]);
-    check(&["--tuning", "no/such/file.ron", "--generate", "1"]);
-    check(&["--out", "/dev/null/folder", "--generate", "1"]);
-    check(&["--tcp", "nowhere"]);
-    check(&["--client-ms", "0"]);
-    check(&["--tcp", "0.0.0.0:0"]);
-    // Addresses for documentation, which no machine has.
-    check(&["--tcp", "192.0.2.1:0", "--public"]);
-    check(&["--http", "192.0.2.1:0", "--public"]);
-    check(&["--watch", "no/such/folder"]);
-    check(&["--unix", "no/such/folder/socket"]);
-    check(&["--unix", "Cargo.toml"]);
-    check(&["--unix", "Cargo.toml/socket"]);
-    check(&["--nonsense"]);
-}
-
-#[test]
-fn an_address_in_use_is_no_mistake_on_the_command_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
-    let address = taken.local_addr().expect("an address").to_string();
-    for option in ["--tcp", "--http"] {
-        let output = events(&[option, &address], b"");
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{option}: {told}");
-        assert!(told.contains(&address), "{told}");
-    }
-}
-
-#[test]
-fn an_option_that_would_do_nothing_is_refused_with_what_it_needs() {
-    let check = |args: &[&str], expect: &str| {
-        let output = events(args, b"");
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
-        assert!(told.contains(expect), "{args:?}: {told}");
-    };
-    let generated = "is for generated events, and there are none: add `--generate N`";
-    check(&["--input", "-", "--seed", "7"], generated);
-    check(&["--unix", "socket", "--bytes", "7"], generated);
-    check(
-        &["--public"],
-        "<--tcp <ADDRESS:PORT>...|--http <ADDRESS:PORT>...>",
-    );
-    check(&["--unix", "socket", "--public"], "<--tcp <ADDRESS:PORT>");
-    check(&["--input", "-", "--client-ms", "7"], "|--unix <PATH>...|");
-    // Here they do something.
-    for args in [
-        &["--generate", "9", "--input", "-", "--seed", "7"],
-        &["--generate", "9", "--workers", "1", "--bytes", "7"],
-    ] {
-        let output = events(args, b"");
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    }
-}
-
-#[test]
 fn services_of_a_file_get_what_they_want_and_write_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("services.ron");
@@ -269,42 +189,6 @@ fn services_of_a_file_get_what_they_want_and_write_it() {
 /// Long after any answer.
 #[cfg(target_os = "linux")]
 const HANG: Duration = Duration::from_secs(60);
-
-#[test]
-fn a_service_that_would_write_what_is_read_or_what_another_writes_is_refused_and_nothing_is_touched()
- {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let (log, config, positions) = (at("log"), at("services.ron"), at("positions.json"));
-    std::fs::write(&log, "").expect("writes");
-    let sink = |name: &str, path: &str| format!(r#"(name: "{name}", sink: file("{path}"))"#);
-    let check = |services: &[String], args: &[&str], input: &str, expect: &str| {
-        let services = format!("(services: [{}])", services.join(", "));
-        std::fs::write(&config, services).expect("writes");
-        let input = ["--input", input, "--follow", "--config", &config];
-        let output = events(&[&input, args].concat(), b"");
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains(expect), "{told}");
-        assert_eq!(std::fs::read(&log).expect("it is there"), b"");
-        assert!(!std::fs::exists(&positions).expect("known"));
-    };
-    let again = at("./log");
-    let loops = format!("`--input` reads {log} and service `a` writes {again}, which is the same");
-    check(&[sink("a", &again)], &[], &log, &loops);
-    let (one, two) = (at("out"), at("./out"));
-    let twice = format!("service `a` writes {one} and service `b` writes {two}, which is the same");
-    check(&[sink("a", &one), sink("b", &two)], &[], &log, &twice);
-    let kept = format!("`--input` reads {log} and `--positions` writes {log}, which is the same");
-    check(&[sink("a", &one)], &["--positions", &log], &log, &kept);
-    let kept = format!("service `a` writes {positions} and `--positions` writes {positions}");
-    check(
-        &[sink("a", &positions)],
-        &["--positions", &positions],
-        &log,
-        &kept,
-    );
-}
 
 /// Starts a daemon and waits until it says that it is ready; what it said until then.
 #[cfg(target_os = "linux")]
@@ -555,22 +439,6 @@ fn a_daemon_that_is_started_again_goes_on_where_it_was() {
     assert_eq!(logs.delivered(5).last().map(String::as_str), Some("five"));
     assert_eq!(daemon.end().status.code(), Some(0));
     assert_eq!(logs.delivered(5).len(), 5, "nothing came again");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn positions_that_are_none_are_refused_with_their_place() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("positions.json");
-    std::fs::write(&file, "{\"files\": 7}").expect("writes");
-    let path = file.to_string_lossy();
-    let output = events(&["--input", "a.log", "--follow", "--positions", &path], b"");
-    assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(
-        told.contains("positions.json:1:11: these are no positions"),
-        "{told}"
-    );
 }
 
 /// Sends a request as it is, and gives the whole answer.

@@ -99,7 +99,7 @@ pub struct Args {
     overflow: Option<Overflow>,
 
     /// Events that may wait for a service
-    #[arg(long, default_value_t = QUEUE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = QUEUE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=service::QUEUE_MOST as i64))]
     queue: u32,
 
     /// Leave an event out that repeats another one of the last so many seconds; 0 leaves none out

@@ -12,14 +12,14 @@ use std::{
 
 use hdrhistogram::Histogram;
 use pipewright::{
-    Blueprint, Builder, Health, Ledger, Monitor, RunError, Running, StartError, TuningError, sink,
+    Blueprint, Builder, Health, InitError, Ledger, Monitor, RunError, Running, StartError, sink,
 };
 
 use super::{
     deliver::Inbox,
     flow,
     notices::{Notices, Topic},
-    service::{Overflow, Service, Sink},
+    service::{Overflow, QUEUE_MOST, Service, Sink},
     target::{Missed, Target},
     types::Event,
 };
@@ -276,11 +276,25 @@ pub struct Ended {
 #[non_exhaustive]
 pub enum OutletError {
     /// Its queue has a size that it cannot have.
-    #[error("service `{0}`: {1}")]
-    Queue(Arc<str>, TuningError),
-    /// What it writes cannot be opened, or it cannot have a thread.
+    #[error("service `{0}`: a queue has room for 1 to {QUEUE_MOST} events, not for {1}")]
+    Queue(Arc<str>, u32),
+    /// What it writes cannot be opened.
+    #[error("service `{0}`: {why}", why = source_of(.1))]
+    Sink(Arc<str>, InitError),
+    /// It cannot have a thread.
     #[error("service `{0}`: {1}")]
     Start(Arc<str>, StartError),
+}
+
+/// What opening it says, without the names of our own stages.
+fn source_of(error: &InitError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// How many events may wait, as a tuning file says it.
+pub(super) fn room(queue: u32) -> String {
+    format!("(stages: {{\"store\": (queue: {queue})}})")
 }
 
 /// Begins a service, with what it does not say itself; with `notices` it tells there when it fails.
@@ -321,14 +335,16 @@ where
     P: Blueprint<Env = Desk, Input = Arc<Event>, Queued = Arc<Event>>,
 {
     let (name, seen) = (Arc::clone(&desk.name), Arc::clone(&desk.seen));
-    let numbers = format!("(stages: {{\"store\": (queue: {queue})}})");
     let run = pipeline
         .workers(1)
         .pin(false)
-        .tuning("the queue of a service", &numbers)
-        .map_err(|error| OutletError::Queue(Arc::clone(&name), error))?
+        .tuning("the queue of a service", &room(queue))
+        .map_err(|_| OutletError::Queue(Arc::clone(&name), queue))?
         .start(desk)
-        .map_err(|error| OutletError::Start(Arc::clone(&name), error))?;
+        .map_err(|error| match error {
+            StartError::State(error) => OutletError::Sink(Arc::clone(&name), error),
+            error => OutletError::Start(Arc::clone(&name), error),
+        })?;
     let input = run.input();
     let inbox = Inbox::new(
         Arc::clone(&name),

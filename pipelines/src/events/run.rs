@@ -90,7 +90,9 @@ impl Refusal for Failure {
     fn is_usage(&self) -> bool {
         match self {
             Self::Unstarted(error) => error.is_usage(),
-            Self::Outlet(error) => matches!(error, OutletError::Queue(..)),
+            Self::Outlet(error) => {
+                matches!(error, OutletError::Queue(..) | OutletError::Sink(..))
+            }
             Self::Entrance(error) => error.is_usage(),
         }
     }

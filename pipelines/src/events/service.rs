@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::{
     target::{Append, Count, Target},
@@ -11,6 +11,8 @@ use super::{
 
 /// Events that may wait for a service, if nothing else is said.
 pub const QUEUE: u32 = 4096;
+/// The most events that may wait for a service.
+pub const QUEUE_MOST: u32 = 16 << 20;
 /// The most services that there may be: each has a thread of its own.
 pub const MOST: usize = 1000;
 
@@ -136,7 +138,7 @@ pub struct Service {
     #[serde(default)]
     pub overflow: Option<Overflow>,
     /// How many events may wait; without it, what the command line says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "queue")]
     pub queue: Option<u32>,
     /// Where its events go.
     #[serde(default)]
@@ -170,9 +172,9 @@ pub enum ServicesError {
         "{0}: a service is called `{1}`; names have letters, digits, `-`, `_` and `.`, and do not begin with one of these"
     )]
     Name(PathBuf, String),
-    /// Nothing could ever wait.
-    #[error("{0}: the queue of `{1}` must have room for at least one event")]
-    NoQueue(PathBuf, String),
+    /// It is no text from this line and column on.
+    #[error("{0}:{1}:{2}: is not UTF-8 from here on")]
+    NotUtf8(PathBuf, usize, usize),
 }
 
 /// Reads a file of services.
@@ -181,13 +183,20 @@ pub enum ServicesError {
 ///
 /// If it cannot be read or does not say what services are; see [`ServicesError`].
 pub fn read(path: PathBuf) -> Result<Vec<Service>, ServicesError> {
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) => return Err(ServicesError::Unreadable(path, error)),
+    };
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let (line, column) = end_of(&bytes[..error.valid_up_to()]);
+            return Err(ServicesError::NotUtf8(path, line, column));
+        }
     };
     let options =
         ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
-    let services = match options.from_str::<File>(&text) {
+    let services = match options.from_str::<File>(text) {
         Ok(File { services }) => services,
         Err(error) => return Err(ServicesError::Wrong(path, error.into())),
     };
@@ -202,11 +211,30 @@ pub fn read(path: PathBuf) -> Result<Vec<Service>, ServicesError> {
         if !names.insert(&service.name) {
             return Err(ServicesError::Twice(path, service.name.clone()));
         }
-        if service.queue == Some(0) {
-            return Err(ServicesError::NoQueue(path, service.name.clone()));
-        }
     }
     Ok(services)
+}
+
+/// The line and the column behind a text, from 1.
+fn end_of(text: &[u8]) -> (usize, usize) {
+    let line = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let last = text.rsplit(|byte| *byte == b'\n').next();
+    let column = String::from_utf8_lossy(last.unwrap_or_default())
+        .chars()
+        .count()
+        + 1;
+    (line, column)
+}
+
+/// Here and not later, so that a mistake has its place in the file.
+fn queue<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let queue = Option::<u32>::deserialize(from)?;
+    match queue {
+        Some(queue) if !(1..=QUEUE_MOST).contains(&queue) => Err(de::Error::custom(format!(
+            "a queue has room for 1 to {QUEUE_MOST} events, not for {queue}"
+        ))),
+        queue => Ok(queue),
+    }
 }
 
 /// Names become names of files.
@@ -258,7 +286,7 @@ fn example(at: usize) -> Service {
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> Result<Vec<Service>, ServicesError> {
+    fn written(text: impl AsRef<[u8]>) -> Result<Vec<Service>, ServicesError> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("writes");
         read(file.path().to_owned())
@@ -306,8 +334,12 @@ mod tests {
             "a service is called `../a`",
         );
         refused(
-            "(services: [(name: \"a\", queue: 0)])",
-            "room for at least one",
+            "(services: [\n(name: \"a\", queue: 0)])",
+            ":2:20-2:21: a queue has room for 1 to 16777216 events, not for 0",
+        );
+        refused(
+            "(services: [(name: \"a\", queue: 99999999)])",
+            ":1:32-1:40: a queue has room for 1 to 16777216 events, not for 99999999",
         );
         refused("(services: [\n(name: \"a\", colour: 1)])", ":2:");
         refused("(services: [(name: \"a\", overflow: wait)])", "wait");
@@ -315,12 +347,27 @@ mod tests {
             "(services: [(name: \"a\", filter: (kinds: [toast]))])",
             "toast",
         );
+        let error = written(b"(services: [\n  (name: \"\xc3\xa4\xff").expect_err("it is no text");
+        let told = error.to_string();
+        assert!(told.ends_with(":2:12: is not UTF-8 from here on"), "{told}");
         let error = read("no/such/file.ron".into()).expect_err("no file");
         assert!(
             error
                 .to_string()
                 .contains("no/such/file.ron: cannot be read")
         );
+    }
+
+    #[test]
+    fn a_queue_is_as_long_as_the_pipeline_of_a_service_lets_it_be() {
+        let takes = |queue: u32| {
+            let pipeline = crate::events::flow::block::pipeline();
+            pipeline
+                .tuning("", &crate::events::outlet::room(queue))
+                .is_ok()
+        };
+        assert!(takes(1) && takes(QUEUE_MOST));
+        assert!(!takes(0) && !takes(QUEUE_MOST + 1));
     }
 
     #[test]
