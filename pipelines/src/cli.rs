@@ -1,6 +1,6 @@
 //! The command line: one subcommand for each pipeline.
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -29,5 +29,53 @@ pub fn main() -> ExitCode {
         Pipeline::Gateway(args) => gateway::cli::run(&args),
         Pipeline::PolicyServer(args) => gateway::cli::serve_policies(&args),
         Pipeline::Txpool(args) => txpool::cli::run(&args),
+    }
+}
+
+/// An address to listen at, as all pipelines take it.
+///
+/// # Errors
+///
+/// What to type instead.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = || {
+        let last = text.rsplit(':').next();
+        last.filter(|port| port.parse::<u16>().is_ok())
+    };
+    text.parse().map_err(|_| {
+        format!(
+            "must be an IP address and a port, such as `127.0.0.1:{}`; names are not looked up",
+            port().unwrap_or("5170")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_or_it_is_said_what_to_type() {
+        for fine in ["127.0.0.1:5170", "[::1]:0", "0.0.0.0:80"] {
+            assert_eq!(
+                address(fine).map(|found| found.to_string()),
+                Ok(fine.to_owned())
+            );
+        }
+        let check = |text: &str, expect: &str| {
+            let why = address(text).expect_err(text);
+            assert!(
+                why.contains(&format!("such as `{expect}`")),
+                "{text}: {why}"
+            );
+        };
+        check("localhost:5171", "127.0.0.1:5171");
+        check("5171", "127.0.0.1:5171");
+        check(":5171", "127.0.0.1:5171");
+        check("localhost", "127.0.0.1:5170");
+        check("127.0.0.1", "127.0.0.1:5170");
+        check("127.0.0.1:99999", "127.0.0.1:5170");
+        check("::1", "127.0.0.1:1");
+        check("", "127.0.0.1:5170");
     }
 }

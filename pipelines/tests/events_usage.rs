@@ -92,6 +92,16 @@ fn an_option_that_would_do_nothing_is_refused_with_what_it_needs() {
 }
 
 #[test]
+fn an_address_that_is_none_is_refused_with_what_to_type() {
+    for option in ["--tcp", "--http"] {
+        let output = events(&[option, "localhost:5180"], b"");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("such as `127.0.0.1:5180`"), "{told}");
+    }
+}
+
+#[test]
 fn a_file_of_services_that_cannot_be_used_is_a_mistake_of_the_command_line_and_told_in_its_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("services.ron");

@@ -16,6 +16,7 @@ use super::{
     summary::Summary,
 };
 use crate::{
+    cli::address,
     http::CLIENT,
     telling::{Out, Told, fail_usage, refuse},
 };
@@ -47,7 +48,7 @@ pub struct Args {
     watch: Vec<PathBuf>,
 
     /// Take lines by TCP at these addresses
-    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT")]
+    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT", value_parser = address)]
     tcp: Vec<SocketAddr>,
 
     /// Take lines by Unix sockets at these paths
@@ -55,7 +56,7 @@ pub struct Args {
     unix: Vec<PathBuf>,
 
     /// Take lines in the bodies of `POST /v1/events` at these addresses
-    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT")]
+    #[arg(long, num_args = 1.., value_name = "ADDRESS:PORT", value_parser = address)]
     http: Vec<SocketAddr>,
 
     /// A name by which HTTP requests may ask for this server, besides its address and `localhost`
