@@ -16,11 +16,11 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
+use regorus::{Engine, Value};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::policy::{Policies, RULE, STEPS};
+use super::policy::{Policies, Unasked, ask};
 use crate::http::{json_response, problem};
 
 /// Engines that nobody uses at the moment, and the revision of the set that each has.
@@ -75,11 +75,12 @@ async fn decide(State(engines): State<Arc<Engines>>, body: Bytes) -> Response {
 impl Engines {
     fn decide(&self, input: Value) -> Result<Value, String> {
         let (revision, mut engine) = self.take();
-        engine.set_input(input);
-        let value = engine.eval_rule(RULE.to_owned());
-        drop(engine.take_prints());
+        let value = ask(&mut engine, input, self.limit);
         self.lock().push((revision, engine));
-        value.map_err(|error| error.to_string())
+        value.map_err(|why| match why {
+            Unasked::Timeout => format!("the policy took longer than {:?}", self.limit),
+            Unasked::Failed(why) => why,
+        })
     }
 
     /// An engine of the set that decides now; those of another one go.
@@ -89,14 +90,7 @@ impl Engines {
         idle.retain(|(revision, _)| *revision == set.revision);
         let known = idle.pop();
         drop(idle);
-        known.unwrap_or_else(|| {
-            let mut engine = set.engine();
-            engine.set_execution_timer_config(ExecutionTimerConfig {
-                limit: self.limit,
-                check_interval: STEPS,
-            });
-            (set.revision, engine)
-        })
+        known.unwrap_or_else(|| (set.revision, set.engine()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Engine)>> {

@@ -7,19 +7,20 @@
 //! A set that is wrong in any part is refused as a whole, with the file and the place, when it is read: it is parsed, analysed,
 //! and asked once.
 
+mod ask;
 mod files;
 mod outline;
 mod set;
 
 use std::{
     fmt,
-    num::NonZeroU32,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
+use regorus::{Engine, Value};
 
+pub(super) use self::ask::{Unasked, ask};
 pub use self::{
     files::{Files, ReadError},
     set::{PolicyError, PolicySet},
@@ -29,11 +30,6 @@ use super::{
     request::Request,
     types::{Asked, By, Decision, Judged, Refused, Why},
 };
-
-/// What is asked of the policies.
-pub(super) const RULE: &str = "data.gateway.decision";
-/// Steps of an evaluation between two looks at the clock.
-pub(super) const STEPS: NonZeroU32 = NonZeroU32::new(64).expect("it is not zero");
 
 /// The policies that decide at this moment.
 #[derive(Debug)]
@@ -101,19 +97,10 @@ impl WorkerEngine {
         limit: Duration,
     ) -> Result<Decision, Why> {
         let input = input_value(request, now).map_err(|why| Why::PolicyFailed(why.to_string()))?;
-        let engine = self.of(set);
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit,
-            check_interval: STEPS,
-        });
-        engine.set_input(input);
-        let value = engine.eval_rule(RULE.to_owned());
-        // What policies print is kept, so that nothing writes to standard error; taken, so that it does not become more and more.
-        drop(engine.take_prints());
-        match value {
+        match ask(self.of(set), input, limit) {
             Ok(value) => read_decision(&value),
-            Err(error) if is_timeout(&error) => Err(Why::PolicyTimeout(limit)),
-            Err(error) => Err(Why::PolicyFailed(error.to_string())),
+            Err(Unasked::Timeout) => Err(Why::PolicyTimeout(limit)),
+            Err(Unasked::Failed(why)) => Err(Why::PolicyFailed(why)),
         }
     }
 
@@ -209,9 +196,4 @@ fn read_decision(value: &Value) -> Result<Decision, Why> {
 /// A time that policies give, as a decision keeps it.
 pub(super) fn valid_for(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Whether an evaluation ended because of its time limit. The engine's errors have a text and no type.
-fn is_timeout(error: &impl fmt::Display) -> bool {
-    error.to_string().contains("exceeded time limit")
 }

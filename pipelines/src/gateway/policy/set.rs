@@ -2,9 +2,14 @@
 
 use std::{fmt, time::Duration};
 
-use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
+use regorus::{Engine, Value};
 
-use super::{Files, RULE, ReadError, STEPS, input_value, outline::Outline};
+use super::{
+    Files, ReadError,
+    ask::{Unasked, ask},
+    input_value,
+    outline::Outline,
+};
 use crate::gateway::{
     classes::{Classes, ClassesError},
     clock::Time,
@@ -146,21 +151,12 @@ fn try_out(engine: &mut Engine) -> Result<(), PolicyError> {
         context: serde_json::Map::new(),
     };
     let input = input_value(&request, Time::default()).map_err(|why| wrong(&why))?;
-    engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: TRIAL,
-        check_interval: STEPS,
-    });
-    engine.set_input(input);
-    match engine.eval_rule(RULE.to_owned()) {
-        Ok(_) => Ok(()),
-        Err(error) if super::is_timeout(&error) => Ok(()),
-        Err(error) => {
-            let why = error.to_string();
-            match why.contains("not a valid rule path") {
-                true => Err(PolicyError::NoDecision),
-                false => Err(wrong(&error)),
-            }
+    match ask(engine, input, TRIAL) {
+        Ok(_) | Err(Unasked::Timeout) => Ok(()),
+        Err(Unasked::Failed(why)) if why.contains("not a valid rule path") => {
+            Err(PolicyError::NoDecision)
         }
+        Err(Unasked::Failed(why)) => Err(wrong(&why)),
     }
 }
 
