@@ -6,6 +6,7 @@ pub mod allocator;
 pub mod cli;
 pub mod ending;
 pub mod events;
+pub mod files;
 pub mod gateway;
 pub mod http;
 pub mod starting;

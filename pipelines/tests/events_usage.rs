@@ -2,7 +2,7 @@
 
 mod process;
 
-use std::process::Output;
+use std::{net::TcpListener, process::Output};
 
 use process::{run, text};
 

@@ -1,26 +1,13 @@
-//! The files that a run reads and writes, of which none may be two of them: who reads what it writes never ends, and who writes
-//! where somebody else does cuts lines of that one off when the disk is full.
+//! The files that a run reads and writes, of which none may be two of them.
 
-use std::{
-    fmt,
-    fs::{self, Metadata},
-    path::{self, Path, PathBuf},
-};
+use std::path::Path;
 
 use super::{
     feed::Input,
-    mark::Identity,
     positions,
     service::{Service, Sink},
 };
-
-/// Links that are followed to a file that is not there yet, as many as systems do.
-const LINKS: usize = 40;
-
-/// Two uses of one file.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} and {1}, which is the same file: name another one for one of them")]
-pub struct Shared(String, String);
+use crate::files::{self, Shared, Use};
 
 /// Sees to it that nothing is written that something else reads or writes, by whatever path.
 ///
@@ -32,127 +19,48 @@ pub fn check(
     services: &[Service],
     positions: Option<&Path>,
 ) -> Result<(), Shared> {
-    let mut uses: Vec<(Place, Use)> = Vec::new();
-    let read = inputs.iter().filter_map(Use::of_input);
-    let written = services.iter().filter_map(Use::of_service);
-    let kept = positions.into_iter().flat_map(Use::of_positions);
-    for one in read.chain(written).chain(kept) {
-        let Some(place) = Place::of(&one.path) else {
-            continue;
-        };
-        let other = uses
-            .iter()
-            .find(|(there, other)| *there == place && (one.writes || other.writes));
-        if let Some((_, other)) = other {
-            return Err(Shared(other.to_string(), one.to_string()));
-        }
-        uses.push((place, one));
-    }
-    Ok(())
+    let read = inputs.iter().filter_map(of_input);
+    let written = services.iter().filter_map(of_service);
+    let kept = positions.into_iter().flat_map(of_positions);
+    files::check(read.chain(written).chain(kept))
 }
 
-struct Use {
-    who: String,
-    path: PathBuf,
-    writes: bool,
-}
-
-impl Use {
-    fn of_input(input: &Input) -> Option<Self> {
-        let path = match input {
-            Input::File(path) => path.clone(),
-            Input::Stdin => "/dev/stdin".into(),
-            Input::Lines(..) | Input::Generated(_) => return None,
-        };
-        Some(Self {
-            who: "`--input` reads".to_owned(),
-            path,
-            writes: false,
-        })
-    }
-
-    fn of_service(service: &Service) -> Option<Self> {
-        let Sink::File(path) = &service.sink else {
-            return None;
-        };
-        Some(Self {
-            who: format!("service `{}` writes", service.name),
-            path: path.clone(),
-            writes: true,
-        })
-    }
-
-    fn of_positions(place: &Path) -> [Self; 2] {
-        positions::files(place).map(|path| Self {
-            who: "`--positions` writes".to_owned(),
-            path,
-            writes: true,
-        })
-    }
-}
-
-impl fmt::Display for Use {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.who, self.path.display())
-    }
-}
-
-/// What a path leads to, the same for all paths that lead there.
-#[derive(PartialEq, Eq)]
-enum Place {
-    /// A file, which may have several names.
-    File(Identity),
-    /// Nothing yet, or a file of a system without numbers of files.
-    Path(PathBuf),
-}
-
-impl Place {
-    /// None for a device, such as `/dev/null`, which keeps nothing.
-    fn of(path: &Path) -> Option<Self> {
-        match fs::metadata(path) {
-            Ok(metadata) if is_device(&metadata) => None,
-            Ok(metadata) if cfg!(unix) => Some(Self::File(Identity::of(&metadata))),
-            _ => Some(Self::Path(whole(path))),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_device(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    metadata.file_type().is_char_device()
-}
-
-#[cfg(not(unix))]
-fn is_device(_: &Metadata) -> bool {
-    false
-}
-
-/// Where a file is, or will be made.
-fn whole(path: &Path) -> PathBuf {
-    let mut path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    for _ in 0..LINKS {
-        let Ok(target) = fs::read_link(&path) else {
-            break;
-        };
-        // The target is as seen from the folder of the link.
-        path.pop();
-        path.push(target);
-    }
-    if let Ok(found) = fs::canonicalize(&path) {
-        return found;
-    }
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return path;
+fn of_input(input: &Input) -> Option<Use> {
+    let path = match input {
+        Input::File(path) => path.clone(),
+        Input::Stdin => "/dev/stdin".into(),
+        Input::Lines(..) | Input::Generated(_) => return None,
     };
-    match fs::canonicalize(folder) {
-        Ok(folder) => folder.join(name),
-        Err(_) => path,
-    }
+    Some(Use {
+        who: "`--input` reads".to_owned(),
+        path,
+        writes: false,
+    })
+}
+
+fn of_service(service: &Service) -> Option<Use> {
+    let Sink::File(path) = &service.sink else {
+        return None;
+    };
+    Some(Use {
+        who: format!("service `{}` writes", service.name),
+        path: path.clone(),
+        writes: true,
+    })
+}
+
+fn of_positions(place: &Path) -> [Use; 2] {
+    positions::files(place).map(|path| Use {
+        who: "`--positions` writes".to_owned(),
+        path,
+        writes: true,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::events::service;
 

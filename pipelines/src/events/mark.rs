@@ -10,7 +10,7 @@
 use std::{
     collections::VecDeque,
     ffi::OsStr,
-    fs::{self, File, Metadata},
+    fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     path::{self, Path},
     sync::Arc,
@@ -18,33 +18,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::Identity;
+
 /// Bytes by which a file is known at most.
 const HEAD: usize = 256;
-
-/// What a file is known by, whatever its name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    /// Of a file.
-    #[cfg(unix)]
-    pub fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-
-    /// Without a number only the first bytes tell files apart.
-    #[cfg(not(unix))]
-    pub fn of(_: &Metadata) -> Self {
-        Self::default()
-    }
-}
 
 /// A place in a file: so many bytes, and so many lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

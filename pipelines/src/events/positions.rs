@@ -237,7 +237,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::events::mark::{Head, Identity, tests::place};
+    use crate::{
+        events::mark::{Head, tests::place},
+        files::Identity,
+    };
 
     fn mark(path: &str, line: u64) -> Mark {
         Mark {

@@ -18,10 +18,11 @@ use pipewright::Emit;
 use super::{
     feed::raw,
     lines::Lines,
-    mark::{self, Course, Head, Identity, Mark, Place},
+    mark::{self, Course, Head, Mark, Place},
     reject::Fault,
     types::Raw,
 };
+use crate::files::Identity;
 
 /// A file that is followed.
 #[derive(Debug)]

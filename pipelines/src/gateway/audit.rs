@@ -18,7 +18,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::events::mark::Identity;
+use crate::files::Identity;
 
 use super::{
     clock::Clock,

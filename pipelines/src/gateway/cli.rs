@@ -15,6 +15,7 @@ use super::{
     types::Code,
 };
 use crate::{
+    cli::address,
     http::{CLIENT, Hosts, Limits, Server, bind},
     starting,
     telling::{Out, Told, error, fail_usage, refuse, say},
@@ -34,7 +35,7 @@ pub struct Args {
     requests: Option<PathBuf>,
 
     /// Answer requests over HTTP here
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
 
     /// Write the answers there, one JSON object a line; `-` is standard output [default: `-`, but nowhere with --json]
@@ -129,7 +130,7 @@ struct HttpArgs {
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
     /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8181")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8181", value_parser = address)]
     listen: SocketAddr,
 
     #[command(flatten)]

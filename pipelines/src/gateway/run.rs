@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     ending::{DRAIN, Ended, Ending},
+    files::{self, Shared, Use},
     http::{BindError, Hosts, Limits, Server},
     starting::{self, Refusal, Unstarted},
 };
@@ -74,6 +75,9 @@ pub enum Failure {
         #[source]
         why: io::Error,
     },
+    /// What is written is read as well, or written twice.
+    #[error(transparent)]
+    Shared(#[from] Shared),
     /// The system gives no thread or socket.
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
@@ -89,7 +93,7 @@ impl Refusal for Failure {
 
     fn is_usage(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Bind(_) => true,
+            Self::Config(_) | Self::Bind(_) | Self::Shared(_) => true,
             Self::Open { .. } | Self::System(_) => false,
             Self::Unstarted(error) => error.is_usage(),
         }
@@ -282,6 +286,26 @@ pub struct Paths {
     pub to: Option<PathBuf>,
 }
 
+impl Paths {
+    fn uses(&self, settings: &Settings) -> impl Iterator<Item = Use> {
+        let named = |path: &PathBuf, standard: &str| match path.as_os_str() == "-" {
+            true => standard.into(),
+            false => path.clone(),
+        };
+        let read = ("`--requests` reads", named(&self.from, "/dev/stdin"), false);
+        let answers = self.to.as_ref().map(|path| named(path, "/dev/stdout"));
+        let answers = answers.map(|path| ("`--output` writes", path, true));
+        let audit = settings.config.audit.as_ref();
+        let audit = audit.map(|audit| ("`--audit` writes", audit.path.clone(), true));
+        let all = [Some(read), answers, audit].into_iter().flatten();
+        all.map(|(who, path, writes)| Use {
+            who: who.to_owned(),
+            path,
+            writes,
+        })
+    }
+}
+
 /// Runs on a file of requests, until it ends or the process is asked to end.
 ///
 /// # Errors
@@ -292,6 +316,7 @@ pub fn on_file(
     paths: &Paths,
     tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Outcome, Failure> {
+    files::check(paths.uses(settings))?;
     let signals = starting::signals()?;
     let from: Box<dyn io::BufRead + Send> = match paths.from.to_str() {
         Some("-") => Box::new(BufReader::new(io::stdin())),

@@ -185,7 +185,17 @@ fn what_is_typed_wrongly_is_told_with_what_to_type() {
         2,
         "help: listen on 127.0.0.1, or add `--public`",
     );
-    check(&["--listen", "localhost"], 2, "invalid value");
+    check(&["--listen", "localhost"], 2, "such as `127.0.0.1:5170`");
+    check(
+        &["--requests", "Cargo.toml", "--output", "./Cargo.toml"],
+        2,
+        "`--requests` reads Cargo.toml and `--output` writes ./Cargo.toml, which is the same file",
+    );
+    check(
+        &["--requests", "-", "--output", "both", "--audit", "both"],
+        2,
+        "`--output` writes both and `--audit` writes both",
+    );
     check(
         &["--requests", "-", "--audit", "no/such/folder/file"],
         2,

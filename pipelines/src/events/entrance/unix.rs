@@ -12,7 +12,7 @@ use std::{
 use tokio::net::{UnixListener, UnixStream};
 
 use super::EntranceError;
-use crate::events::mark::Identity;
+use crate::files::Identity;
 
 /// A path that is listened at; dropping it removes the socket, unless something else has its place.
 #[derive(Debug)]

@@ -23,7 +23,10 @@ use serde_json::json;
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{EntranceError, name_of};
-use crate::events::{feed::raw, mark::Identity, reject::Fault, types::Raw};
+use crate::{
+    events::{feed::raw, reject::Fault, types::Raw},
+    files::Identity,
+};
 
 /// How often it is looked whether the directory is still the one that is watched.
 const LOOK: Duration = Duration::from_millis(200);
