@@ -52,6 +52,9 @@ pub(crate) enum Command {
         /// Another result
         b: PathBuf,
         /// Exit with 21 if something differs
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[arg(long)]
         strict: bool,
     },
@@ -198,7 +201,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Probe(flags) => probe::run(&flags),
         Command::Explain { id } => explain(&id),
         Command::Script { asked, only } => script(&asked, only),
-        Command::Diff { a, b, strict } => diff(&a, &b, strict),
+        Command::Diff { a, b, json, strict } => run_diff((&a, &b), json, strict),
     };
     let (why, code) = match ended {
         Ok(code) => return ExitCode::from(code),
@@ -288,10 +291,13 @@ fn script(asked: &Asked, only: Option<Which>) -> Ended {
     Ok(0)
 }
 
-fn diff(a: &Path, b: &Path, is_strict: bool) -> Ended {
+fn run_diff((a, b): (&Path, &Path), is_json: bool, is_strict: bool) -> Ended {
     let read = |path: &Path| Saved::read(path).map_err(|error| error.to_string());
     let diff = Diff::of(&read(a)?, &read(b)?);
-    print(&diff.text())?;
+    print(&match is_json {
+        true => diff.to_string(),
+        false => diff.text(),
+    })?;
     Ok(if is_strict && !diff.is_empty() {
         WARNED
     } else {

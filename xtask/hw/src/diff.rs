@@ -1,6 +1,11 @@
 //! What differs between two results: of two machines, or of one machine at two times.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Write as _},
+};
+
+use serde::Serialize;
 
 use crate::{
     check::Checked,
@@ -11,7 +16,7 @@ use crate::{
 pub const SAME_PCT: f64 = 5.0;
 
 /// What differs; empty if nothing does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
     /// What the machine is, and what it was checked for.
     pub machine: Vec<String>,
@@ -24,11 +29,7 @@ pub struct Diff {
 impl Diff {
     /// Of two results.
     pub fn of(a: &Saved, b: &Saved) -> Self {
-        let mut machine = Vec::new();
-        let names: BTreeSet<&String> = a.machine.keys().chain(b.machine.keys()).collect();
-        for name in names {
-            differs(&mut machine, name, a.machine.get(name), b.machine.get(name));
-        }
+        let mut machine = machines(&a.machine, &b.machine);
         let profile = |saved: &Saved| saved.profile.map(|profile| profile.to_string());
         differs(
             &mut machine,
@@ -68,6 +69,25 @@ impl Diff {
             false => text,
         }
     }
+}
+
+/// It as JSON.
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string_pretty(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)?;
+        f.write_str("\n")
+    }
+}
+
+/// What two machines differ in, such as `kernel: 6.1 -> 6.2`; what one of them does not tell differs too.
+pub fn machines(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let mut lines = Vec::new();
+    for name in names {
+        differs(&mut lines, name, a.get(name), b.get(name));
+    }
+    lines
 }
 
 /// `kernel: 6.1 -> 6.2`.
@@ -139,8 +159,6 @@ fn figure(name: &str, a: Option<&Figure>, b: Option<&Figure>) -> Option<String> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::saved::Kind;
 

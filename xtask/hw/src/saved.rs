@@ -13,8 +13,8 @@ use crate::{
     floor::Floor,
 };
 
-/// The form of the files. A field that is new or gone changes the number.
-pub const SCHEMA: &str = "pipewright.hw/1";
+/// The form of the files. A field that is new or gone changes the number, and so does a name of `machine`.
+pub const SCHEMA: &str = "pipewright.hw/2";
 
 /// No longer file is read, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -96,7 +96,7 @@ pub enum SavedError {
     },
     /// Another version made it.
     #[error(
-        "`{}` has the form `{found}`, and this version reads `{SCHEMA}`: make it again with this version",
+        "`{}` has the form `{found}`, and this version reads `{SCHEMA}`: make it again with `hw check --json` or `hw probe --json` of this version",
         path.display()
     )]
     Schema {
@@ -178,6 +178,8 @@ impl fmt::Display for Saved {
 
 #[cfg(test)]
 mod tests {
+    use pipewright_bench::fingerprint::HARDWARE;
+
     use super::*;
 
     fn one() -> Saved {
@@ -196,6 +198,19 @@ mod tests {
         let path = folder.path().join("hw.json");
         fs::write(&path, one().to_string()).expect("a file");
         assert_eq!(Saved::read(&path).expect("it is read"), one());
+    }
+
+    #[test]
+    fn another_name_of_a_machine_is_another_form() {
+        let names = [
+            "cpu_model",
+            "cpus_online",
+            "kernel",
+            "microcode",
+            "numa_nodes",
+        ];
+        let form = ("pipewright.hw/2", names);
+        assert_eq!((SCHEMA, HARDWARE), form, "another name is another number");
     }
 
     #[test]
@@ -219,8 +234,8 @@ mod tests {
             "`hw.json` is not a result of `hw`: EOF",
         );
         check(
-            &good.replace("hw/1", "hw/2"),
-            "`hw.json` has the form `pipewright.hw/2`, and this version reads `pipewright.hw/1`",
+            &good.replace("hw/2", "hw/1"),
+            "`hw.json` has the form `pipewright.hw/1`, and this version reads `pipewright.hw/2`: make it again with `hw check --json`",
         );
         check(
             &good.replace("\"kind\"", "\"kinds\""),

@@ -138,7 +138,7 @@ fn json_is_read_again_and_compared() {
         let run = folder.run(&["hw", "check", "--root", "m", "--json"]);
         assert!(
             run.out
-                .starts_with("{\n  \"schema\": \"pipewright.hw/1\",\n  \"kind\": \"check\",\n"),
+                .starts_with("{\n  \"schema\": \"pipewright.hw/2\",\n  \"kind\": \"check\",\n"),
             "{}",
             run.out
         );
@@ -159,11 +159,14 @@ fn json_is_read_again_and_compared() {
     diff(&["a.json", "b.json"], 0, expect);
     diff(&["a.json", "b.json", "--strict"], 21, expect);
     diff(&["a.json", "a.json", "--strict"], 0, "nothing differs\n");
-    folder.write("old.json", saved[0].replace("hw/1", "hw/0").as_bytes());
+    let json = "{\n  \"machine\": [],\n  \"checks\": [\n    \"C09 clocksource: warn -> pass: hpet -> tsc\"\n  ],\n  \"figures\": []\n}\n";
+    diff(&["a.json", "b.json", "--json"], 0, json);
+    diff(&["a.json", "b.json", "--json", "--strict"], 21, json);
+    folder.write("old.json", saved[0].replace("hw/2", "hw/1").as_bytes());
     folder.write("half.json", &saved[0].as_bytes()[..saved[0].len() / 2]);
     let err = diff(&["a.json", "old.json"], 2, "");
     assert!(
-        err.contains("has the form `pipewright.hw/0`, and this version reads `pipewright.hw/1`"),
+        err.contains("has the form `pipewright.hw/1`, and this version reads `pipewright.hw/2`: make it again"),
         "{err}"
     );
     let err = diff(&["half.json", "a.json"], 2, "");
