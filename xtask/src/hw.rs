@@ -3,6 +3,7 @@
 mod probe;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -12,7 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use pipewright_hw::{
     check::{self, Checkup, Profile, Selection, Status},
     declared::{Declaration, Declared, Demands},
-    diff::Diff,
+    diff::{self, Diff},
     floor::Floor,
     host::{Facts, Host},
     identity,
@@ -51,10 +52,10 @@ pub(crate) enum Command {
         a: PathBuf,
         /// Another result
         b: PathBuf,
-        /// Exit with 21 if something differs
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Exit with 21 if something differs
         #[arg(long)]
         strict: bool,
     },
@@ -228,8 +229,10 @@ fn run_check(flags: &CheckFlags) -> Ended {
         return Err(no_check(name).into());
     }
     let declared = flags.asked.declared()?;
-    let floor = flags.probe.as_deref().map(floor).transpose()?;
-    let (mut host, is_here) = flags.asked.host();
+    let (mut host, is_here) = flags.asked.host()?;
+    let machine = identity(host.files());
+    let probe = flags.probe.as_deref();
+    let floor = probe.map(|path| floor(path, &machine)).transpose()?;
     let usual = match selection.profile {
         Profile::Dev | Profile::Ci => 1,
         Profile::Bench | Profile::Prod | Profile::Realtime => 5,
@@ -241,7 +244,7 @@ fn run_check(flags: &CheckFlags) -> Ended {
     let checkup = check::check(&host, &declared, floor.as_ref(), &selection);
     let code = code(&checkup, flags.strict);
     match flags.json {
-        true => print(&Saved::of(checkup, identity(host.files())).to_string())?,
+        true => print(&Saved::of(checkup, machine).to_string())?,
         false => print(&text::checkup(&checkup, flags.verbose))?,
     }
     Ok(code)
@@ -256,9 +259,17 @@ fn code(checkup: &Checkup, is_strict: bool) -> u8 {
     }
 }
 
-/// What a probe measured.
-fn floor(path: &Path) -> Result<Floor, String> {
+/// What a probe measured on this machine.
+fn floor(path: &Path, machine: &BTreeMap<String, String>) -> Result<Floor, String> {
     let saved = Saved::read(path).map_err(|error| error.to_string())?;
+    let differs = diff::machines(&saved.machine, machine);
+    if !differs.is_empty() {
+        return Err(format!(
+            "`{}` was measured on another machine: {}\nhelp: measure this one with `hw probe --json`",
+            path.display(),
+            differs.join("; ")
+        ));
+    }
     let none = || {
         format!(
             "`{}` holds no measurements; write it with `hw probe --json`",
@@ -280,7 +291,7 @@ fn script(asked: &Asked, only: Option<Which>) -> Ended {
         ..Selection::default()
     };
     let declared = asked.declared()?;
-    let (host, _) = asked.host();
+    let (host, _) = asked.host()?;
     let checkup = check::check(&host, &declared, None, &selection);
     let script::Scripts { tune, untune } = script::scripts(&host, &checkup, &declared.hot());
     print(&match only {
@@ -352,18 +363,22 @@ impl Asked {
     }
 
     /// The machine, and whether it is this one.
-    fn host(&self) -> (Host, bool) {
+    fn host(&self) -> Result<(Host, bool), String> {
         let here = PathBuf::from(".");
-        match &self.root {
-            None => (Host::here(&here), true),
-            Some(root) => {
-                let facts = Facts {
-                    os: "linux".to_owned(),
-                    arch: std::env::consts::ARCH.to_owned(),
-                    ..Facts::default()
-                };
-                (Host::recorded(root, &here, facts, None), false)
-            }
+        let Some(root) = &self.root else {
+            return Ok((Host::here(&here), true));
+        };
+        if !["proc", "sys"].iter().any(|name| root.join(name).is_dir()) {
+            return Err(format!(
+                "`{}` is no machine: it holds neither a folder `proc` nor a folder `sys`\nhelp: give the folder that stands for `/`, in which they are",
+                root.display()
+            ));
         }
+        let facts = Facts {
+            os: "linux".to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            ..Facts::default()
+        };
+        Ok((Host::recorded(root, &here, facts, None), false))
     }
 }

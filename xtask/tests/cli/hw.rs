@@ -250,3 +250,52 @@ fn this_machine_is_checked() {
         run.out
     );
 }
+
+#[test]
+fn a_folder_that_is_no_machine_is_neither_checked_nor_tuned() {
+    let folder = Folder::new(&[("file", ""), ("empty/readme", "")]);
+    for root in ["gone", "file", "empty"] {
+        for args in [
+            &["check", "--root", root][..],
+            &["check", "--root", root, "--strict", "--json"],
+            &["script", "--root", root],
+        ] {
+            let run = folder.run(&[&["hw"], args].concat());
+            assert_eq!((run.code, run.out.as_str()), (2, ""), "{args:?}");
+            let expect = format!(
+                "error: `{root}` is no machine: it holds neither a folder `proc` nor a folder `sys`\nhelp: give the folder"
+            );
+            assert!(run.err.starts_with(&expect), "{args:?}: {}", run.err);
+        }
+    }
+    // One of the two is enough, as in a sandbox without `/sys`.
+    let folder = Folder::new(&[("m/proc/loadavg", "0 0 0 1/1 1\n")]);
+    let run = folder.run(&["hw", "check", "--root", "m"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+}
+
+#[test]
+fn a_probe_of_another_machine_is_refused_with_what_differs() {
+    let recorded = include_str!("../../hw/tests/probe/box.json");
+    let identity = [
+        (
+            "m/proc/cpuinfo",
+            "model name : AMD EPYC\nmicrocode : 0x1000065\n",
+        ),
+        ("m/proc/sys/kernel/osrelease", "6.18.44\n"),
+        ("m/sys/devices/system/node/online", "0\n"),
+        ("box.json", recorded),
+    ];
+    let probed = ["--only", "V08", "--probe", "box.json"];
+    let same = check(&identity, &probed);
+    assert_eq!(same.code, 0, "{}", same.err);
+    assert!(same.out.contains("0 unknown"), "{}", same.out);
+
+    let mut other = identity;
+    other[0].1 = "model name : Another One\nmicrocode : 0x1000065\n";
+    other[2].1 = "0-1\n";
+    let refused = check(&other, &probed);
+    assert_eq!((refused.code, refused.out.as_str()), (2, ""));
+    let expect = "error: `box.json` was measured on another machine: cpu_model: AMD EPYC -> Another One; numa_nodes: 0 -> 0-1\nhelp: ";
+    assert!(refused.err.starts_with(expect), "{}", refused.err);
+}
