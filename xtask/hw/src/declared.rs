@@ -98,6 +98,11 @@ impl Declaration {
         format!("{}.{}", self.model.name, stage.name.text)
     }
 
+    /// The bytes that its buffers may take.
+    fn memory(&self) -> Option<u64> {
+        Some(self.model.options.memory.as_ref()?.value)
+    }
+
     fn pinned(&self) -> impl Iterator<Item = (usize, Pinned)> + '_ {
         let segments = self.plan.segments.iter().enumerate();
         segments.filter_map(|(at, segment)| {
@@ -300,15 +305,17 @@ impl Declared {
         )
     }
 
-    /// The bytes that pipelines say their buffers may take; `None` if one does not say.
+    /// The bytes that pipelines say their buffers may take, and those that are to be locked; `None` if no pipeline says any.
     pub(crate) fn memory(&self) -> Option<u64> {
-        let said = |one: &Declaration| Some(one.model.options.memory.as_ref()?.value);
-        let all: Option<Vec<u64>> = self.pipelines.iter().map(said).collect();
-        let all = all.filter(|all| !all.is_empty())?;
-        Some(
-            all.into_iter()
-                .fold(self.demands.locked.unwrap_or(0), u64::saturating_add),
-        )
+        let said = self.pipelines.iter().filter_map(Declaration::memory);
+        let sum = said.reduce(u64::saturating_add)?;
+        Some(sum.saturating_add(self.demands.locked.unwrap_or(0)))
+    }
+
+    /// The names of pipelines that do not say how much memory they take.
+    pub(crate) fn without_memory(&self) -> Vec<String> {
+        let silent = self.pipelines.iter().filter(|one| one.memory().is_none());
+        silent.map(|one| one.model.name.clone()).collect()
     }
 
     /// The threads that run at once: pinned ones, and the workers that are asked for or that fit.

@@ -13,12 +13,12 @@ use std::{fmt::Write as _, fs};
 
 use pipewright_hw::{
     check::{Checked, Checkup, Profile, Selection, Status, check},
-    declared::{Declared, Demands},
+    declared::{Declaration, Declared, Demands},
     floor::{Floor, Handoff, Percentiles},
     host::Host,
 };
 use pipewright_spec::units::Rate;
-use recording::{folder, machine, pipeline};
+use recording::{declaration, folder, machine, pipeline};
 
 /// What a machine is asked for, and what was measured on it.
 type Asked = (Declared, Floor);
@@ -289,4 +289,43 @@ fn every_check_passes_and_does_not_pass_on_some_machine() {
         .filter(|id| !recorded.contains(id))
         .collect();
     assert_eq!(never_bad, [""; 0], "never bad");
+}
+
+/// The check with this id, of a machine that is asked for these pipelines.
+fn one(host: &Host, id: &str, profile: Profile, pipelines: Vec<Declaration>) -> Checked {
+    let demands = Demands::default();
+    let declared = Declared { pipelines, demands };
+    let selection = Selection {
+        profile,
+        only: vec![id.to_owned()],
+        ..Selection::default()
+    };
+    let found = check(host, &declared, None, &selection).checked;
+    let mut found = found.into_iter().filter(|one| one.id == id);
+    found.next().expect("a check of this id")
+}
+
+#[test]
+fn a_pipeline_that_says_no_memory_hides_none_that_another_one_says() {
+    let plain = || declaration("plain", "(stages: { \"a\": (), \"b\": (from: \"a\") })");
+    let large = || {
+        let text = "(memory: \"900Gi\", stages: { \"a\": (), \"b\": (from: \"a\") })";
+        declaration("large", text)
+    };
+    let machine = machine("docker_v1");
+    let check = |pipelines, id: &str| one(&machine.host, id, Profile::Dev, pipelines);
+    for id in ["M01", "P11", "L09"] {
+        assert_eq!(check(vec![large()], id).details, [""; 0], "{id}");
+        for pipelines in [vec![large(), plain()], vec![plain(), large()]] {
+            let found = check(pipelines, id);
+            assert_eq!(found.status, Status::Fail, "{id}: {found:?}");
+            assert!(found.current.contains("900.0 GiB"), "{id}: {found:?}");
+            let expect = "plain says no `memory`, and comes on top";
+            assert_eq!(found.details, [expect], "{id}");
+        }
+    }
+    for id in ["M01", "P11"] {
+        let found = check(vec![plain()], id);
+        assert_eq!(found.status, Status::Skip, "{id}: {found:?}");
+    }
 }

@@ -269,9 +269,9 @@ fn memory_limit(look: &Look<'_>) -> Found {
         );
     }
     let footprint = look.declared.memory();
-    match (limit.into_iter().chain(slowed).min(), footprint) {
-        (None, _) => met(text),
-        (Some(_), None) => noted(text),
+    let found = match (limit.into_iter().chain(slowed).min(), footprint) {
+        (None, _) => return met(text),
+        (Some(_), None) => return noted(text),
         (Some(least), Some(wanted)) if least < wanted => {
             impossible(format!("{text}, for {}", bytes(wanted)))
         }
@@ -279,7 +279,8 @@ fn memory_limit(look: &Look<'_>) -> Found {
             let enough = least as f64 >= look.thresholds.footprint_of_limit * wanted as f64;
             test(enough, format!("{text}, for {}", bytes(wanted)))
         }
-    }
+    };
+    Ok(memory::besides(look, found?))
 }
 
 fn weight(look: &Look<'_>) -> Found {

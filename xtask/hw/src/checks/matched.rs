@@ -30,7 +30,8 @@ fn footprint(look: &Look<'_>) -> Found {
     match pct {
         pct if pct > look.thresholds.footprint_fail_pct => impossible(text),
         pct => test(pct <= look.thresholds.footprint_warn_pct, text),
-    }
+    };
+    Ok(memory::besides(look, found?))
 }
 
 fn huge_pages(look: &Look<'_>) -> Found {

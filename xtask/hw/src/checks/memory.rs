@@ -5,7 +5,9 @@ use super::{
     groups::{levels, some_levels},
 };
 use crate::{
-    check::{Found, Look, Profile, Reason, Without, impossible, met, noted, skip, test, unknown},
+    check::{
+        Finding, Found, Look, Profile, Reason, Without, impossible, met, noted, skip, test, unknown,
+    },
     parse,
 };
 
@@ -65,17 +67,30 @@ pub(super) fn footprint(look: &Look<'_>) -> Result<u64, Without> {
     }
 }
 
+/// Tells of the pipelines that are not in the footprint because they say no `memory`.
+pub(super) fn besides(look: &Look<'_>, found: Finding) -> Finding {
+    match look.declared.without_memory().as_slice() {
+        [] => found,
+        [one] => found.detail(format!("{one} says no `memory`, and comes on top")),
+        many => found.detail(format!(
+            "{} say no `memory`, and come on top",
+            many.join(", ")
+        )),
+    }
+}
+
 fn available(look: &Look<'_>) -> Found {
     let footprint = footprint(look)?;
     let available = meminfo(look, "MemAvailable")?;
     let text = format!("{} for {}", bytes(available), bytes(footprint));
-    match look.short_memory(footprint) {
+    let found = match look.short_memory(footprint) {
         Some(room) => impossible(format!("{} for {}", bytes(room), bytes(footprint))),
         None => test(
             available as f64 >= look.thresholds.footprint_of_memory * footprint as f64,
             text,
         ),
-    }
+    };
+    Ok(besides(look, found?))
 }
 
 fn swap(look: &Look<'_>) -> Found {
@@ -190,7 +205,7 @@ fn overcommit(look: &Look<'_>) -> Found {
     let left = limit.saturating_sub(meminfo(look, "Committed_AS")?);
     let text = format!("strict, {} left", bytes(left));
     match look.declared.memory() {
-        Some(footprint) => test(left > footprint, text),
+        Some(footprint) => Ok(besides(look, test(left > footprint, text)?)),
         None => test(false, text),
     }
 }

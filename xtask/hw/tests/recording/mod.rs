@@ -46,9 +46,15 @@ pub(crate) fn folder() -> PathBuf {
 
 /// The pipeline in `machines/{name}.ron`.
 pub(crate) fn pipeline(name: &str) -> Declaration {
-    let text = fs::read_to_string(folder().join(format!("{name}.ron"))).expect("a pipeline");
+    let path = folder().join(format!("{name}.ron"));
+    let text = fs::read_to_string(path).expect("a pipeline");
+    declaration(name, &text)
+}
+
+/// The pipeline in the text of a file.
+pub(crate) fn declaration(name: &str, text: &str) -> Declaration {
     let file = format!("{name}.ron");
-    let model = match topology(&Source::new(file.clone(), text)) {
+    let model = match topology(&Source::new(file.clone(), text.to_owned())) {
         Ok(model) => model.map_place(&mut |_| ()),
         Err(problems) => panic!("{problems:?}"),
     };
