@@ -329,3 +329,25 @@ fn a_pipeline_that_says_no_memory_hides_none_that_another_one_says() {
         assert_eq!(found.status, Status::Skip, "{id}: {found:?}");
     }
 }
+
+#[test]
+fn who_works_without_being_seen_is_counted_as_a_neighbour() {
+    let check = |name: &str| one(&machine(name).host, "V04", Profile::Bench, Vec::new());
+    let pod = check("kubernetes");
+    let expect = "others take 49 % of the cpus, at most 2 %";
+    assert_eq!((pod.status, pod.current.as_str()), (Status::Fail, expect));
+    // What a container shows of itself only says nothing about the machine.
+    assert_eq!(check("docker_v1").status, Status::Unknown);
+}
+
+#[test]
+fn a_stage_that_spins_in_a_guest_never_passes() {
+    for name in ["firecracker", "kubernetes", "neglected", "wsl2"] {
+        let machine = machine(name);
+        for profile in Profile::ALL {
+            let found = one(&machine.host, "P20", profile, vec![pipeline("feed")]);
+            let bad = matches!(found.status, Status::Info | Status::Warn);
+            assert!(bad && found.fix.is_some(), "{name}, {profile}: {found:?}");
+        }
+    }
+}

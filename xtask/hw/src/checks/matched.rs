@@ -5,7 +5,7 @@ use pipewright_spec::options::Wait;
 
 use super::{Run, bytes, count, limits, memory, neighbours};
 use crate::{
-    check::{Found, Look, Profile, Reason, impossible, met, skip, test, unknown},
+    check::{Found, Look, Reason, impossible, met, skip, test, unknown},
     parse,
 };
 
@@ -174,6 +174,5 @@ fn spinning_guest(look: &Look<'_>) -> Found {
         }
         _ => format!("guest of {guest}, which may run other guests on the same cpus"),
     };
-    let is_met = look.profile == Profile::Dev;
-    Ok(test(is_met, text)?.affects(spinning))
+    Ok(test(false, text)?.affects(spinning))
 }

@@ -17,9 +17,6 @@ pub(super) const ALL: [(&str, Run); 8] = [
     ("V08", clock_skew),
 ];
 
-/// The ticks of a second in `/proc/stat`: `USER_HZ`, which is the same on all of Linux.
-const TICKS: f64 = 100.0;
-
 /// Without the processor's word, nothing tells a guest from a machine.
 pub(super) fn known_place(look: &Look<'_>) -> Result<(), Without> {
     if look.place.guest.is_some() {
@@ -40,30 +37,43 @@ fn hypervisor(look: &Look<'_>) -> Found {
     test(look.place.guest.is_none(), look.place.to_string())
 }
 
-/// The ticks of all cpus: stolen, and all together.
-fn ticks(text: &str) -> Option<(u64, u64)> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let numbers: Option<Vec<u64>> = line
-        .split_whitespace()
-        .map(|word| word.parse().ok())
-        .collect();
-    let numbers = numbers?;
-    // The time of guests is in that of users already.
-    Some((*numbers.get(7)?, numbers.iter().take(8).sum()))
+/// The ticks of all cpus, as `/proc/stat` counts them.
+struct Ticks {
+    /// In which something ran.
+    busy: u64,
+    stolen: u64,
+    all: u64,
+}
+
+impl Ticks {
+    fn of(text: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let numbers: Option<Vec<u64>> = line
+            .split_whitespace()
+            .map(|word| word.parse().ok())
+            .collect();
+        // The time of guests, which follows, is in that of users already.
+        let [user, nice, system, idle, waiting, irq, softirq, stolen] =
+            *numbers?.first_chunk::<8>()?;
+        let busy = user + nice + system + irq + softirq;
+        Some(Self {
+            busy,
+            stolen,
+            all: busy + idle + waiting + stolen,
+        })
+    }
 }
 
 /// Per cent of the time of all cpus that the hypervisor gave to others.
 pub(super) fn stolen(look: &Look<'_>) -> Result<(f64, f64), Without> {
     let now = look.text("proc/stat")?;
     let (before, seconds) = look.before("proc/stat")?;
-    let (Some(now), Some(before)) = (ticks(&now), ticks(&before)) else {
+    let (Some(now), Some(before)) = (Ticks::of(&now), Ticks::of(&before)) else {
         return unknown("`/proc/stat` has another form");
     };
-    let all = now.1.saturating_sub(before.1).max(1);
-    Ok((
-        now.0.saturating_sub(before.0) as f64 * 100.0 / all as f64,
-        seconds,
-    ))
+    let all = now.all.saturating_sub(before.all).max(1);
+    let stolen = now.stolen.saturating_sub(before.stolen);
+    Ok((stolen as f64 * 100.0 / all as f64, seconds))
 }
 
 fn steal(look: &Look<'_>) -> Found {
@@ -96,11 +106,53 @@ fn ran(text: &str) -> Option<(String, u64)> {
     Some((name, field(14)? + field(15)?))
 }
 
-/// What other processes took, in per cent of all cpus, and who took most.
+/// Are the counts of `/proc/stat` those of the whole machine? Some containers show their own instead.
+fn counts_all(look: &Look<'_>) -> Result<bool, Without> {
+    match look.place.container.as_deref() {
+        None => Ok(true),
+        Some("gvisor") => Ok(false),
+        Some(_) => {
+            let mounts = look.peek("proc/self/mountinfo")?;
+            let replaced = |line: &str| line.split(' ').nth(4) == Some("/proc/stat");
+            Ok(!mounts.lines().any(replaced))
+        }
+    }
+}
+
+/// What others than this process took, in per cent of all cpus, and who of those that are seen took most. It is what the cpus
+/// worked without what this process did: who takes it may end meanwhile, or be in another container.
 fn foreign(look: &Look<'_>) -> Result<(f64, Vec<String>), Without> {
-    let mut taken = Vec::new();
-    let mut seconds = 0.0;
+    let (now, own) = (look.text("proc/stat")?, look.peek("proc/self/stat")?);
+    let ((before, _), (own_before, _)) =
+        (look.before("proc/stat")?, look.before("proc/self/stat")?);
+    if !counts_all(look)? {
+        return unknown("this container shows the counts of its own processes only");
+    }
+    let (Some(now), Some(before)) = (Ticks::of(&now), Ticks::of(&before)) else {
+        return unknown("`/proc/stat` has another form");
+    };
+    let (Some((_, own)), Some((_, own_before))) = (ran(&own), ran(&own_before)) else {
+        return unknown("`/proc/self/stat` has another form");
+    };
+    let all = now.all.saturating_sub(before.all);
+    if all == 0 {
+        return unknown("`/proc/stat` does not count");
+    }
+    let part = |ticks: u64| ticks as f64 * 100.0 / all as f64;
+    let own = own.saturating_sub(own_before);
+    let busy = now.busy.saturating_sub(before.busy);
+    let seen = seen(look);
+    let names = seen.iter().take(3).filter(|(ticks, _)| *ticks > 0);
+    let names = names
+        .map(|(ticks, name)| format!("{name} {:.0} %", part(*ticks)))
+        .collect();
+    Ok((part(busy.saturating_sub(own)), names))
+}
+
+/// The ticks that other processes ran, of those that are seen from their begin to their end, and their names, the busiest first.
+fn seen(look: &Look<'_>) -> Vec<(u64, String)> {
     let me = look.facts().pid.map(|pid| format!("proc/{pid}/stat"));
+    let mut seen = Vec::new();
     for path in look.paths("proc/*/stat") {
         let is_process = path
             .split('/')
@@ -109,39 +161,18 @@ fn foreign(look: &Look<'_>) -> Result<(f64, Vec<String>), Without> {
         if !is_process || me.as_ref() == Some(&path) {
             continue;
         }
-        // Processes come and go meanwhile.
-        let (Ok(now), Ok((before, ago))) = (look.peek(&path), look.before(&path)) else {
+        let (Ok(now), Ok((before, _))) = (look.peek(&path), look.before(&path)) else {
             continue;
         };
-        seconds = ago;
         if let (Some((name, now)), Some((_, before))) = (ran(&now), ran(&before)) {
-            taken.push((now.saturating_sub(before), name));
+            seen.push((now.saturating_sub(before), name));
         }
     }
-    if seconds == 0.0 {
-        return match look.before("proc/stat") {
-            Ok(_) => skip(Reason::NotPresent, "no other process is seen"),
-            Err(why) => Err(why),
-        };
-    }
-    taken.sort_unstable_by(|a, b| b.cmp(a));
-    let cpus = look
-        .machine
-        .cpus()
-        .iter()
-        .filter(|cpu| cpu.online)
-        .count()
-        .max(1) as f64;
-    let part = |ticks: u64| ticks as f64 / TICKS / seconds / cpus * 100.0;
-    let names = taken.iter().take(3).filter(|(ticks, _)| *ticks > 0);
-    let names = names
-        .map(|(ticks, name)| format!("{name} {:.0} %", part(*ticks)))
-        .collect();
-    Ok((part(taken.iter().map(|(ticks, _)| ticks).sum()), names))
+    seen.sort_unstable_by(|a, b| b.cmp(a));
+    seen
 }
 
 fn load(look: &Look<'_>) -> Found {
-    look.text("proc/loadavg")?;
     let (pct, names) = foreign(look)?;
     let most = match look.profile {
         Profile::Bench => look.thresholds.foreign_bench_pct,
