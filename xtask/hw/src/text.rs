@@ -142,11 +142,15 @@ pub fn explain(check: &Check) -> String {
             if n == 0 { "reads" } else { "" }
         );
     }
-    let grades: Vec<String> = Profile::ALL
-        .iter()
-        .map(|profile| format!("{profile} {}", grade(check.grade(*profile))))
-        .collect();
-    let _ = writeln!(text, "else     {}", grades.join(", "));
+    let usual = grades(|profile| check.grade(profile));
+    let worst = grades(|profile| check.worst(profile));
+    let _ = writeln!(text, "else     {usual}");
+    if worst != usual {
+        let _ = writeln!(
+            text,
+            "at worst {worst}, where what is asked for cannot be had at all"
+        );
+    }
     if check.hidden {
         text.push_str("guests   hypervisors hide it\n");
     }
@@ -164,6 +168,12 @@ pub fn explain(check: &Check) -> String {
         let _ = writeln!(text, "risk     {}", fix.risk);
     }
     text
+}
+
+/// `dev info, ci warn`, and so on.
+fn grades(of: impl Fn(Profile) -> Grade) -> String {
+    let each = Profile::ALL.map(|profile| format!("{profile} {}", grade(of(profile))));
+    each.join(", ")
 }
 
 fn grade(grade: Grade) -> &'static str {

@@ -351,3 +351,60 @@ fn a_stage_that_spins_in_a_guest_never_passes() {
         }
     }
 }
+
+/// The worst that `explain` tells of a check, for each profile.
+fn explained(check: &pipewright_hw::check::Check) -> Vec<String> {
+    let coloured = pipewright_hw::text::explain(check);
+    let text = anstream::adapter::strip_str(&coloured).to_string();
+    let line = |name| text.lines().find_map(|line| line.strip_prefix(name));
+    let told = line("at worst ").or_else(|| line("else     "));
+    let words = told.expect("explain tells the grades").split(", ");
+    words
+        .take(Profile::ALL.len())
+        .map(|word| {
+            word.split_once(' ')
+                .expect("a profile and a grade")
+                .1
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_is_graded_above_what_explain_tells_and_what_it_tells_at_worst_comes_about() {
+    let checks = pipewright_hw::check::checks();
+    let told: Vec<Vec<String>> = checks.iter().map(explained).collect();
+    let mut failed = vec![false; checks.len()];
+    let mut too_much = much();
+    too_much.0.demands.p99 = Some(10_000);
+    too_much.0.demands.service = Some(1_000_000);
+    let asked = [None, Some(much()), Some(little()), Some(too_much)];
+    for name in names() {
+        let machine = machine(&name);
+        for (n, profile) in Profile::ALL.into_iter().enumerate() {
+            for asked in &asked {
+                let found = checkup(&machine.host, profile, asked.as_ref()).checked;
+                for (at, one) in found.iter().enumerate() {
+                    let worst = told[at][n].as_str();
+                    let fits = match one.status {
+                        Status::Fail => worst == "fail",
+                        Status::Warn => ["warn", "fail"].contains(&worst),
+                        _ => true,
+                    };
+                    let id = &one.id;
+                    assert!(
+                        fits,
+                        "{name}: {id} is {} for {profile}, and explain tells {worst}",
+                        one.status
+                    );
+                    failed[at] |= one.status == Status::Fail;
+                }
+            }
+        }
+    }
+    let never: Vec<&str> = (0..checks.len())
+        .filter(|at| told[*at].iter().any(|worst| worst == "fail") && !failed[*at])
+        .map(|at| checks[at].id.as_str())
+        .collect();
+    assert_eq!(never, [""; 0], "told to fail, and fails on no machine");
+}

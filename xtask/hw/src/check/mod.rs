@@ -1,6 +1,6 @@
 //! What a check is, and what comes of it.
 //!
-//! The table (`checks.ron`) says of each check what it reads, when it passes, how much it matters, why, and what to do; the
+//! The tables (`table/*.ron`) say of each check what it reads, when it passes, how much it matters, why, and what to do; the
 //! functions in `checks/` look. A function answers with a `Finding` or with why there is none, and knows nothing of grades:
 //! how bad it is depends on the profile, and is looked up in the table.
 //!
@@ -180,7 +180,7 @@ pub(crate) enum Verdict {
     Noted,
     /// No, and the table says how much that matters.
     Unmet,
-    /// No, and what is asked for cannot be had, whatever the table says.
+    /// No, and what is asked for cannot be had at all, for which the table may have other grades.
     Impossible,
 }
 

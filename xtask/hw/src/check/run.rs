@@ -118,7 +118,7 @@ fn judged(check: &Check, profile: Profile, found: Found, look: Look<'_>) -> Chec
     };
     match found {
         Ok(finding) => {
-            checked.status = status(finding.verdict, check.grade(profile));
+            checked.status = status(finding.verdict, check, profile);
             checked.current = finding.current;
             checked.details = finding.details;
             checked.affects = finding.affects;
@@ -140,13 +140,17 @@ fn judged(check: &Check, profile: Profile, found: Found, look: Look<'_>) -> Chec
     checked
 }
 
-fn status(verdict: Verdict, grade: Grade) -> Status {
-    match (verdict, grade) {
-        (Verdict::Met, _) => Status::Pass,
-        (Verdict::Noted, _) => Status::Info,
-        (Verdict::Impossible, _) | (_, Grade::Fail) => Status::Fail,
-        (_, Grade::Warn) => Status::Warn,
-        (_, Grade::Info | Grade::Off) => Status::Info,
+fn status(verdict: Verdict, check: &Check, profile: Profile) -> Status {
+    let grade = match verdict {
+        Verdict::Met => return Status::Pass,
+        Verdict::Noted => return Status::Info,
+        Verdict::Unmet => check.grade(profile),
+        Verdict::Impossible => check.worst(profile),
+    };
+    match grade {
+        Grade::Fail => Status::Fail,
+        Grade::Warn => Status::Warn,
+        Grade::Info | Grade::Off => Status::Info,
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Check {
     pub pass: String,
     /// How much it matters when it does not, for each profile: `iiwwF`.
     grades: String,
+    /// How much it matters when what is asked for cannot be had at all, if that is another matter.
+    #[serde(default)]
+    impossible: String,
     /// Why it matters.
     pub why: String,
     /// What to do.
@@ -102,12 +105,16 @@ pub struct Write {
 impl Check {
     /// How bad it is for a profile that it does not pass.
     pub fn grade(&self, profile: Profile) -> Grade {
-        match self.grades.as_bytes()[profile as usize] {
-            b'F' => Grade::Fail,
-            b'w' => Grade::Warn,
-            b'i' => Grade::Info,
-            _ => Grade::Off,
-        }
+        graded(&self.grades, profile)
+    }
+
+    /// How bad it is for a profile that what is asked for cannot be had at all: the worst that the check finds.
+    pub fn worst(&self, profile: Profile) -> Grade {
+        let grades = match self.impossible.as_str() {
+            "" => &self.grades,
+            other => other,
+        };
+        graded(grades, profile)
     }
 
     /// The name of its group.
@@ -128,6 +135,16 @@ impl Check {
     pub(super) fn run(&self) -> Run {
         self.run
             .expect("a test sees that each check has a function")
+    }
+}
+
+/// What stands for a profile in `iiwwF`.
+fn graded(grades: &str, profile: Profile) -> Grade {
+    match grades.as_bytes()[profile as usize] {
+        b'F' => Grade::Fail,
+        b'w' => Grade::Warn,
+        b'i' => Grade::Info,
+        _ => Grade::Off,
     }
 }
 
@@ -203,10 +220,25 @@ mod tests {
     fn every_line_of_the_table_is_whole() {
         for check in checks() {
             let Check {
-                id, grades, fix, ..
+                id,
+                grades,
+                impossible,
+                fix,
+                ..
             } = check;
-            let known = grades.len() == 5 && grades.bytes().all(|grade| b"-iwF".contains(&grade));
-            assert!(known, "{id}: {grades}");
+            let known = |grades: &str| {
+                grades.len() == 5 && grades.bytes().all(|grade| b"-iwF".contains(&grade))
+            };
+            assert!(known(grades), "{id}: {grades}");
+            assert!(
+                impossible.is_empty() || known(impossible),
+                "{id}: {impossible}"
+            );
+            for profile in Profile::ALL {
+                let (grade, worst) = (check.grade(profile), check.worst(profile));
+                let looks = (grade == Grade::Off) == (worst == Grade::Off);
+                assert!(grade <= worst && looks, "{id}: {profile}");
+            }
             assert!(
                 grades.bytes().any(|grade| grade != b'-'),
                 "{id} is never looked at"

@@ -102,11 +102,11 @@ fn hybrid(look: &Look<'_>) -> Found {
     let pinned = within(&hot, &slow);
     match (hot.is_empty(), pinned.is_empty()) {
         (false, true) => met(format!("{text}, and no stage is pinned to one")),
-        (_, false) if look.profile == Profile::Realtime => {
+        (_, false) => {
             let text = format!("{text}, and stages are pinned to {}", cpus(&pinned));
             Ok(impossible(text)?.affects(look.declared.on(&pinned)))
         }
-        _ => Ok(test(false, text)?.affects(look.declared.on(&pinned))),
+        (true, true) => test(false, text),
     }
 }
 

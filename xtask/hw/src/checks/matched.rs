@@ -27,7 +27,7 @@ fn footprint(look: &Look<'_>) -> Found {
     let room = limit.map_or(available, |limit| limit.min(available)).max(1);
     let pct = footprint as f64 * 100.0 / room as f64;
     let text = format!("{} of {}, {pct:.0} %", bytes(footprint), bytes(room));
-    match pct {
+    let found = match pct {
         pct if pct > look.thresholds.footprint_fail_pct => impossible(text),
         pct => test(pct <= look.thresholds.footprint_warn_pct, text),
     };

@@ -103,16 +103,10 @@ fn swap(look: &Look<'_>) -> Found {
         .count();
     let swapped = look.field("proc/self/status", "VmSwap")?;
     if swapped > 0 {
-        return match look.profile {
-            Profile::Realtime => impossible(format!(
-                "{} of this process are swapped out",
-                bytes(swapped * 1024)
-            )),
-            _ => test(
-                false,
-                format!("{} of this process are swapped out", bytes(swapped * 1024)),
-            ),
-        };
+        return impossible(format!(
+            "{} of this process are swapped out",
+            bytes(swapped * 1024)
+        ));
     }
     if devices == 0 {
         return met(format!("no swap; swappiness {swappiness}"));

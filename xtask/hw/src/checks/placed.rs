@@ -7,10 +7,7 @@ use pipewright_spec::options::Wait;
 
 use super::{Run, count, cpus, interrupts, within, without};
 use crate::{
-    check::{
-        Finding, Found, Look, Profile, Reason, Verdict, Without, impossible, met, skip, test,
-        unknown,
-    },
+    check::{Finding, Found, Look, Reason, Verdict, Without, impossible, met, skip, test, unknown},
     declared::Pinned,
     parse::listed,
 };
@@ -360,11 +357,7 @@ fn isolation(look: &Look<'_>) -> Found {
                 one.name,
                 cpus(&missing)
             );
-            let verdict = match look.profile {
-                Profile::Realtime => Verdict::Impossible,
-                _ => Verdict::Unmet,
-            };
-            wrong.add(verdict, &one.name, line);
+            wrong.add(Verdict::Unmet, &one.name, line);
         }
     }
     Ok(wrong.found("no thread that spins is beside others"))
