@@ -16,7 +16,7 @@ use super::{
 };
 use crate::probe::{
     clock::Ticks,
-    plateaus::plateaus,
+    plateaus::{Plateau, plateaus},
     result::{Curve, Detail, Measurement, Unit},
     seat,
     stats::Summary,
@@ -73,17 +73,22 @@ pub(super) fn take(context: &Context, about: Duration, out: &mut Measurement) ->
         .map(|curve| plateaus(&curve.points))
         .unwrap_or_default();
     for (level, plateau) in found.iter().enumerate() {
-        let name = format!(
-            "level {}, {} to {}",
-            level + 1,
-            size(plateau.from as usize),
-            size(plateau.to as usize)
-        );
+        let name = named(level, plateau, pages::largest_cache(cpu));
         out.row(name, Unit::Nanoseconds, [plateau.ns]);
     }
     out.details.push(Detail::Latency(curves));
     out.details.push(Detail::Plateaus(found));
     nodes(context, most, about, out)
+}
+
+/// What is larger than the largest cache is memory.
+fn named(level: usize, plateau: &Plateau, cache: u64) -> String {
+    let what = match plateau.to <= cache as f64 {
+        true => format!("level {}", level + 1),
+        false => "memory".to_owned(),
+    };
+    let (from, to) = (size(plateau.from as usize), size(plateau.to as usize));
+    format!("{what}, {from} to {to}")
 }
 
 fn got_huge(before: Option<u64>, bytes: usize) -> bool {
@@ -199,6 +204,17 @@ fn nodes(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_cache_holds_is_called_memory() {
+        let check = |from: f64, to: f64, expect: &str| {
+            let ns = 1.0;
+            assert_eq!(named(2, &Plateau { from, to, ns }, 32 << 20), expect);
+        };
+        let mib = f64::from(1 << 20);
+        check(2.0 * mib, 32.0 * mib, "level 3, 2 MiB to 32 MiB");
+        check(8.0 * mib, 64.0 * mib, "memory, 8 MiB to 64 MiB");
+    }
 
     #[test]
     fn the_circle_leads_through_every_line_and_back() {
