@@ -255,14 +255,10 @@ fn features(look: &Look<'_>) -> Found {
     if users == 0 {
         return skip(Reason::NotPresent, "no package here depends on pipewright");
     }
-    test(
-        on.is_empty(),
-        if on.is_empty() {
-            "none of those for tests".to_owned()
-        } else {
-            on.join(", ")
-        },
-    )
+    match on.is_empty() {
+        true => noted("none of those for tests"),
+        false => noted(on.join(", ")),
+    }
 }
 
 fn frames(look: &Look<'_>) -> Found {
