@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    check::{Check, Checkup, FixKind, Status, Write, find},
+    check::{Check, Checkup, FixKind, Status, Write, find, usual_fix},
     host::{Host, expand},
     parse::{chosen, listed, to_mask},
 };
@@ -30,10 +30,17 @@ struct Change {
 
 /// The scripts for what a check of this machine found wanting. `hot` are the cpus that are to be kept free, if any.
 pub fn scripts(host: &Host, checkup: &Checkup, hot: &[u32]) -> Scripts {
+    let container = host.place().container;
+    let within = container.as_ref().map_or(String::new(), |container| {
+        format!(
+            "# It was made in a container ({}), and what it writes is the host's: run it there.\n",
+            one_line(container)
+        )
+    });
     let head = |what: &str, set: &str| {
         let profile = checkup.profile;
         format!(
-            "#!/bin/sh\n# {what}, for the profile {profile}. Read it before you run it, as root.\nset {set}\n"
+            "#!/bin/sh\n# {what}, for the profile {profile}. Read it before you run it, as root.\n{within}set {set}\n"
         )
     };
     let mut tune = head("Tunes this machine", "-eu");
@@ -51,14 +58,13 @@ pub fn scripts(host: &Host, checkup: &Checkup, hot: &[u32]) -> Scripts {
         let Some(check) = find(&checked.id).filter(|_| checked.status != Status::Pass) else {
             continue;
         };
-        let changes: Vec<Change> = check
-            .fix
-            .writes
-            .iter()
-            .flat_map(|write| changes(host, write, hot))
-            .collect();
+        // What the check itself says to do is done instead of what the table says.
+        let is_usual = checked.fix == usual_fix(check, container.is_some());
+        let writes = check.fix.writes.iter().filter(|_| is_usual);
+        let changes: Vec<Change> = writes.flat_map(|write| changes(host, write, hot)).collect();
         if changes.is_empty() {
-            manual(&mut by_hand, check, &checked.current);
+            let own = checked.fix.clone().filter(|_| !is_usual);
+            manual(&mut by_hand, check, &checked.current, own);
             continue;
         }
         let _ = writeln!(
@@ -162,10 +168,16 @@ fn keep(tune: &mut String, check: &Check) {
     }
 }
 
-fn manual(by_hand: &mut String, check: &Check, current: &str) {
-    if check.fix.kind == FixKind::None || check.fix.say.is_empty() {
+/// What is to be done by hand: what the check itself says, else what the table says.
+fn manual(by_hand: &mut String, check: &Check, current: &str, own: Option<String>) {
+    let Check { fix, .. } = check;
+    let usual = || {
+        let says = fix.kind != FixKind::None && !fix.say.is_empty();
+        says.then(|| format!("{}: {}", fix.kind.name(), fix.say))
+    };
+    let Some(what) = own.or_else(usual) else {
         return;
-    }
+    };
     let _ = writeln!(
         by_hand,
         "# {} {}: {}",
@@ -173,12 +185,10 @@ fn manual(by_hand: &mut String, check: &Check, current: &str) {
         check.title,
         one_line(current)
     );
-    let _ = writeln!(
-        by_hand,
-        "#     {}: {}",
-        check.fix.kind.name(),
-        check.fix.say
-    );
+    let _ = writeln!(by_hand, "#     {}", one_line(&what));
+    if !fix.risk.is_empty() {
+        let _ = writeln!(by_hand, "#     risk: {}", fix.risk);
+    }
 }
 
 /// A comment ends with its line, whatever a file of the machine says.

@@ -154,3 +154,42 @@ fn a_machine_in_order_is_left_alone() {
     let made = scripts(&machine.host, &checkup, &declared.hot());
     assert_eq!(writes(&made.tune), []);
 }
+
+#[test]
+fn only_what_is_wanting_is_written() {
+    let machine = machine("firecracker");
+    let made = made(&machine, Profile::Bench);
+    let paths: Vec<String> = writes(&made.tune)
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    let paranoid = "proc/sys/kernel/perf_event_paranoid".to_owned();
+    assert!(
+        !paths.contains(&paranoid),
+        "only the unit is missing: {}",
+        made.tune
+    );
+    let by_hand = "# L12 perf: no counting unit, paranoid 2\n#     host: let the hypervisor show";
+    assert!(made.tune.contains(by_hand), "{}", made.tune);
+    let neglected = self::made(&recording::machine("neglected"), Profile::Bench);
+    let write = (paranoid, "2".to_owned());
+    assert!(
+        writes(&neglected.tune).contains(&write),
+        "{}",
+        neglected.tune
+    );
+}
+
+#[test]
+fn a_script_that_was_made_in_a_container_says_where_it_belongs() {
+    let note =
+        "made in a container (kubernetes), and what it writes is the host's: run it there.\n";
+    let inside = made(&machine("kubernetes"), Profile::Prod);
+    assert!(
+        inside.tune.contains(note) && inside.untune.contains(note),
+        "{}",
+        inside.tune
+    );
+    let outside = made(&machine("laptop"), Profile::Prod);
+    assert!(!outside.tune.contains("in a container"), "{}", outside.tune);
+}

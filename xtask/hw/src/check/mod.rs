@@ -16,6 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use look::Look;
+pub(crate) use run::usual_fix;
 pub use run::{Selection, check};
 pub use table::{Check, Fix, FixKind, Write, checks, find};
 

@@ -123,8 +123,8 @@ fn judged(check: &Check, profile: Profile, found: Found, look: Look<'_>) -> Chec
             checked.details = finding.details;
             checked.affects = finding.affects;
             let bad = matches!(finding.verdict, Verdict::Unmet | Verdict::Impossible);
-            let fix = || fix(check, in_container);
-            checked.fix = finding.help.or_else(fix).filter(|_| bad);
+            let usual = || usual_fix(check, in_container);
+            checked.fix = finding.help.or_else(usual).filter(|_| bad);
         }
         Err(Without::Skip(reason, why)) => {
             checked.status = Status::Skip;
@@ -154,8 +154,8 @@ fn status(verdict: Verdict, check: &Check, profile: Profile) -> Status {
     }
 }
 
-/// What to do, in one line: where, and what to type.
-fn fix(check: &Check, in_container: bool) -> Option<String> {
+/// What the table says is to be done, in one line: where, and what to type.
+pub(crate) fn usual_fix(check: &Check, in_container: bool) -> Option<String> {
     let fix = &check.fix;
     let writes: Vec<String> = fix
         .writes

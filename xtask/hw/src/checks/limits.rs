@@ -325,13 +325,12 @@ fn counters(look: &Look<'_>) -> Found {
     let has_unit = devices
         .iter()
         .any(|name| name.starts_with("cpu") || name.starts_with("armv8"));
+    if !has_unit {
+        let found = test(false, format!("no counting unit, paranoid {level}"))?;
+        return Ok(found.help("host: let the hypervisor show its guest the counting unit"));
+    }
     let may = level <= look.thresholds.perf_paranoid || look.place.may(PERFMON);
-    let unit = if has_unit {
-        "a counting unit"
-    } else {
-        "no counting unit"
-    };
-    test(may && has_unit, format!("{unit}, paranoid {level}"))
+    test(may, format!("a counting unit, paranoid {level}"))
 }
 
 fn oom_score(look: &Look<'_>) -> Found {

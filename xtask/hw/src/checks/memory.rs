@@ -103,10 +103,15 @@ fn swap(look: &Look<'_>) -> Found {
         .count();
     let swapped = look.field("proc/self/status", "VmSwap")?;
     if swapped > 0 {
-        return impossible(format!(
-            "{} of this process are swapped out",
+        let text = format!(
+            "{} of this process are swapped out; swappiness {swappiness}",
             bytes(swapped * 1024)
-        ));
+        );
+        let found = impossible(text)?;
+        return Ok(match swappiness <= look.thresholds.swappiness {
+            true => found.help("host: swapoff -a brings it back, if there is room; then swapon -a"),
+            false => found,
+        });
     }
     if devices == 0 {
         return met(format!("no swap; swappiness {swappiness}"));
