@@ -17,6 +17,7 @@ use pipewright_hw::{
     floor::Floor,
     host::{Facts, Host},
     identity,
+    probe::Kind,
     saved::Saved,
     script, text,
     thresholds::Thresholds,
@@ -61,9 +62,9 @@ pub(crate) enum Command {
     },
     /// Measure what the machine does: clocks, jitter, wake-ups, memory, cpu to cpu
     Probe(probe::ProbeFlags),
-    /// Tell what a check is for, what it reads, and what to do
+    /// Tell what a check is for, what it reads, what to do, and what that costs
     Explain {
-        /// Such as `C09`
+        /// Such as `C09`, or `A7` of the probe, or the letter of a group
         id: String,
     },
 }
@@ -279,9 +280,11 @@ fn floor(path: &Path, machine: &BTreeMap<String, String>) -> Result<Floor, Strin
     saved.floor.ok_or_else(none)
 }
 
-fn explain(id: &str) -> Ended {
-    let check = check::find(id).ok_or_else(|| no_check(id))?;
-    print(&text::explain(check))?;
+fn explain(name: &str) -> Ended {
+    let check = check::find(name).map(text::explain);
+    let measured = || Kind::named(name).map(text::measurement);
+    let text = check.or_else(measured).or_else(|| text::group(name));
+    print(&text.ok_or_else(|| no_check_of(name, &pipewright_hw::probe::ALL))?)?;
     Ok(0)
 }
 
@@ -322,7 +325,13 @@ fn print(text: &str) -> Result<(), Problem> {
 }
 
 fn no_check(name: &str) -> String {
+    no_check_of(name, &[])
+}
+
+/// There is no check of this name, and none of these measurements.
+fn no_check_of(name: &str, measured: &[Kind]) -> String {
     let ids = check::checks().iter().map(|check| check.id.as_str());
+    let ids = ids.chain(measured.iter().map(|kind| kind.id()));
     let near = pipewright_spec::suggest::nearest(&name.to_uppercase(), ids);
     let help = near.map_or_else(
         || {

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::check::{Check, Checked, Checkup, Grade, Profile, Reason, Status};
+use crate::{
+    check::{Check, Checked, Checkup, Grade, Profile, Reason, Status, checks},
+    probe::{self, Kind},
+};
 
 /// The columns of the id and the title.
 const TITLE: usize = 18;
@@ -168,6 +171,35 @@ pub fn explain(check: &Check) -> String {
         let _ = writeln!(text, "risk     {}", fix.risk);
     }
     text
+}
+
+/// What a measurement of `hw probe` is.
+pub fn measurement(kind: Kind) -> String {
+    let bold = Style::new().bold();
+    let (id, title) = (kind.id(), kind.title());
+    format!(
+        "{bold}{id} {title}{bold:#} (measured by `hw probe`)\n\nhow      {}\n",
+        kind.how()
+    )
+}
+
+/// A line for each check of the group with this letter, or for each measurement if it is `A`; `None` if there is no such group.
+pub fn group(letter: &str) -> Option<String> {
+    let bold = Style::new().bold();
+    if letter.eq_ignore_ascii_case("A") {
+        let mut text = format!("{bold}measured by `hw probe`{bold:#}\n\n");
+        for kind in probe::ALL {
+            let _ = writeln!(text, "{:4} {}", kind.id(), kind.title());
+        }
+        return Some(text);
+    }
+    let is_in = |check: &&Check| check.id[..1].eq_ignore_ascii_case(letter);
+    let mut all = checks().iter().filter(is_in).peekable();
+    let mut text = format!("{bold}{}{bold:#}\n\n", all.peek()?.group());
+    for check in all {
+        let _ = writeln!(text, "{:4} {:TITLE$} {}", check.id, check.title, check.pass);
+    }
+    Some(text)
 }
 
 /// `dev info, ci warn`, and so on.

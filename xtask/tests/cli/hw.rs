@@ -195,6 +195,18 @@ fix      for good: tsc=reliable on the kernel's command line, only where C08 pas
 risk     a counter that the kernel found unstable may run backwards
 ";
     assert_eq!((run.code, run.out.as_str()), (0, expect));
+    let run = Folder::new(&[]).run(&["hw", "explain", "L06"]);
+    let grades = "\
+else     dev warn, ci warn, bench warn, prod warn, realtime warn
+at worst dev fail, ci fail, bench fail, prod fail, realtime fail, where what is asked for cannot be had at all
+";
+    assert!(run.out.contains(grades), "{}", run.out);
+    let run = Folder::new(&[]).run(&["hw", "explain", "F05"]);
+    assert!(
+        run.out.contains("\nrisk     cpus that do not sleep"),
+        "{}",
+        run.out
+    );
     let run = Folder::new(&[]).run(&["hw", "explain", "Q1"]);
     assert_eq!(run.code, 2);
     assert!(
@@ -298,4 +310,46 @@ fn a_probe_of_another_machine_is_refused_with_what_differs() {
     assert_eq!((refused.code, refused.out.as_str()), (2, ""));
     let expect = "error: `box.json` was measured on another machine: cpu_model: AMD EPYC -> Another One; numa_nodes: 0 -> 0-1\nhelp: ";
     assert!(refused.err.starts_with(expect), "{}", refused.err);
+}
+
+#[test]
+fn a_group_and_what_the_probe_measures_are_explained_too() {
+    let explain = |name: &str| Folder::new(&[]).run(&["hw", "explain", name]);
+    for (letter, first, lines) in [
+        ("P", "P01  core-exists", 27),
+        ("c", "C01  cpu-identity", 13),
+        ("A", "A1   reading a clock", 17),
+    ] {
+        let run = explain(letter);
+        assert_eq!(
+            (run.code, run.out.lines().count()),
+            (0, lines),
+            "{}",
+            run.out
+        );
+        assert!(
+            run.out
+                .lines()
+                .nth(2)
+                .is_some_and(|line| line.starts_with(first)),
+            "{}",
+            run.out
+        );
+    }
+    for n in 1..=15 {
+        let run = explain(&format!("a{n}"));
+        assert!(
+            run.out.starts_with(&format!("A{n} ")) && run.out.contains("\nhow      "),
+            "{}",
+            run.out
+        );
+    }
+    let run = explain("A16");
+    assert_eq!(run.code, 2);
+    assert!(
+        run.err
+            .starts_with("error: there is no check `A16`; did you mean `A"),
+        "{}",
+        run.err
+    );
 }

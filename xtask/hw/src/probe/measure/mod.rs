@@ -102,6 +102,55 @@ impl Kind {
         self.entry().title
     }
 
+    /// What is measured, and how, in a sentence.
+    pub fn how(self) -> &'static str {
+        match self {
+            Kind::Timer => {
+                "what a call of each clock takes, in batches of 1,000, and the smallest step between two readings"
+            }
+            Kind::Skew => {
+                "two pinned threads send each other stamps of their counters: the shortest ways are alike, so what is left is the difference"
+            }
+            Kind::Jitter => {
+                "a pinned thread reads the counter in a loop, alone and with all cpus busy: where two readings are more than 500 ns apart, something else ran"
+            }
+            Kind::Sleep => {
+                "how late a thread wakes that sleeps until a time, each 200 us and each millisecond, with the timer slack as it is and with the least"
+            }
+            Kind::Wake => {
+                "two threads wake each other in turn by futex, park and eventfd, near, far and on one cpu: half a round"
+            }
+            Kind::Syscalls => {
+                "the cheapest calls, in batches of 100: the way in and out, a yield, a wake of nobody, a barrier on all cpus"
+            }
+            Kind::Handoff => {
+                "two pinned threads change one word in turn, alone in its 128 bytes: the least of many round trips, one way"
+            }
+            Kind::Latency => {
+                "each 64 bytes tell where the next are, in random order: what a step takes, by how much memory is used and with which pages"
+            }
+            Kind::Bandwidth => {
+                "the triad and a copy of STREAM in memory larger than all caches, by one cpu and by all at once"
+            }
+            Kind::Frequency => {
+                "a chain of steps of two cycles each, against the counter, by one cpu and by all at once"
+            }
+            Kind::Smt => {
+                "chains that fill a core, on one cpu of a pair and then on both: threads of one core slow each other by more than a quarter"
+            }
+            Kind::Allocator => {
+                "memory by size, taken and given back at once, and given back by another cpu"
+            }
+            Kind::Faults => {
+                "a byte of each page of fresh memory is written, in pages of 4 KiB and 2 MiB"
+            }
+            Kind::Canary => {
+                "the same work again and again: by how much it varies and drifts, and the smallest difference that comparisons show"
+            }
+            Kind::Spawn => "from starting a thread until it runs, is pinned, and was joined",
+        }
+    }
+
     /// The kind of this id, in any case.
     pub fn named(id: &str) -> Option<Kind> {
         ALL.into_iter()
