@@ -330,8 +330,8 @@ fn no_check(name: &str) -> String {
 
 /// There is no check of this name, and none of these measurements.
 fn no_check_of(name: &str, measured: &[Kind]) -> String {
-    let ids = check::checks().iter().map(|check| check.id.as_str());
-    let ids = ids.chain(measured.iter().map(|kind| kind.id()));
+    let checks = check::checks().iter().map(|check| check.id.as_str());
+    let ids = measured.iter().map(|kind| kind.id()).chain(checks);
     let near = pipewright_spec::suggest::nearest(&name.to_uppercase(), ids);
     let help = near.map_or_else(
         || {
