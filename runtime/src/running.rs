@@ -420,7 +420,7 @@ impl<P: Blueprint> Running<P> {
         let ended = if bell.wait(u32::MAX, Instant::now().checked_add(GRACE)).over {
             self.end()
         } else {
-            drop(self.watching.take());
+            self.watching = None;
             // It holds what it uses, and ends when the function returns.
             drop(self.main.take());
             ended(&self.shared, &self.input, Ok(States::default()))
@@ -438,7 +438,7 @@ impl<P: Blueprint> Running<P> {
             Some(main) => main.join(),
             None => Ok(States::default()),
         };
-        drop(self.watching.take());
+        self.watching = None;
         ended(&self.shared, &self.input, ran)
     }
 }
