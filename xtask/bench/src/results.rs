@@ -21,7 +21,7 @@ use crate::{
     process::canary,
     session::{Session, Side},
     stats::{Interval, median, median_deviation},
-    targets::Found,
+    targets::{Found, Unknown},
     verdict::{CONFIDENCE, Differences, Judged, Verdict},
 };
 
@@ -83,6 +83,9 @@ pub(crate) struct SavedScenario {
     pub(crate) latencies: BTreeMap<Side, Vec<(u64, u64)>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<Found>,
+    /// Targets that could not be judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unknown_targets: Vec<Unknown>,
     /// What reports show besides.
     #[serde(default)]
     pub(crate) details: Details,
@@ -230,6 +233,7 @@ impl SavedScenario {
                 .filter(|(_, all)| !all.is_empty())
                 .collect(),
             targets: Vec::new(),
+            unknown_targets: Vec::new(),
             details: Details::of(&answers),
             findings: Findings::default(),
         }

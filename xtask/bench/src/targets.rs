@@ -1,7 +1,7 @@
 //! Targets, bands and guards, in RON (`benches/targets.ron`).
 //!
 //! A target is passed only if the bad end of the interval passes it, *marginal* if only the estimate does, and *infeasible* if this
-//! machine's own floor is above it.
+//! machine's own floor is above it. It is *unknown*, with the reason, where its scenario was measured and has no value of its metric.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -11,7 +11,9 @@ use crate::{
     error::Error,
     guards::Guards,
     metrics::{self, Better},
+    protocol::Scenario,
     stats::{hodges_lehmann, interval},
+    trial::latencies,
     verdict::CONFIDENCE,
 };
 
@@ -27,7 +29,7 @@ pub(crate) struct Targets {
     pub(crate) targets: Vec<Target>,
 }
 
-/// What is wanted of a scenario.
+/// What is wanted of a scenario, whatever is asked of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
@@ -59,6 +61,37 @@ pub(crate) struct Found {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) floor: Option<f64>,
     pub(crate) result: Met,
+}
+
+/// A target that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Unknown {
+    /// As it is written.
+    pub(crate) target: String,
+    pub(crate) why: String,
+    /// Why it could not be judged, and what to do about it.
+    pub(crate) reason: String,
+}
+
+/// What came of the targets of a scenario.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Judged {
+    pub(crate) found: Vec<Found>,
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+/// What a run knows of a scenario.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ran<'a> {
+    /// Its name, without what was asked of it.
+    pub(crate) scenario: &'a str,
+    /// Of the trials that count, by the metric.
+    pub(crate) values: BTreeMap<String, Vec<f64>>,
+    /// How many latencies such a trial has in the mean; none if there was no such trial.
+    pub(crate) latencies: Option<f64>,
+    /// How long each counted.
+    pub(crate) measure_ms: u64,
 }
 
 /// Is it met?
@@ -142,21 +175,60 @@ impl Targets {
         Ok(found)
     }
 
+    /// Whether each target is of a scenario that there is: what is spelt wrongly would never be judged.
+    pub(crate) fn check(&self, all: &[Scenario]) -> Result<(), String> {
+        let is_there = |target: &Target| all.iter().any(|one| target.is_for(&one.id));
+        let Some(target) = self.targets.iter().find(|target| !is_there(target)) else {
+            return Ok(());
+        };
+        let ids: Vec<String> = all.iter().map(|one| format!("`{}`", one.id)).collect();
+        Err(format!(
+            "a target is of `{}`, and there is no such scenario; there are {}",
+            target.of,
+            ids.join(", ")
+        ))
+    }
+
     /// Judges the targets of a scenario by the values of its trials. `floor` measures the machine's floor of this name.
-    pub(crate) fn judge(
-        &self,
-        scenario: &str,
-        values: &BTreeMap<String, Vec<f64>>,
-        mut floor: impl FnMut(&str) -> f64,
-    ) -> Vec<Found> {
-        let meant = self.targets.iter().filter(|target| target.is_for(scenario));
-        meant
-            .filter_map(|target| {
-                let values = values.get(&target.metric)?;
+    pub(crate) fn judge(&self, ran: &Ran<'_>, mut floor: impl FnMut(&str) -> f64) -> Judged {
+        let mut judged = Judged::default();
+        let meant = |target: &&Target| target.is_for(ran.scenario);
+        for target in self.targets.iter().filter(meant) {
+            let values = ran.values.get(&target.metric);
+            let values = values.filter(|values| !values.is_empty());
+            let found = values.and_then(|values| {
                 let floor = target.floor.as_deref().map(&mut floor);
                 target.judge(values, floor)
-            })
-            .collect()
+            });
+            match found {
+                Some(found) => judged.found.push(found),
+                None => judged.unknown.push(Unknown {
+                    target: target.written(),
+                    why: target.why.clone(),
+                    reason: ran.lacks(&target.metric),
+                }),
+            }
+        }
+        judged
+    }
+}
+
+impl Ran<'_> {
+    /// Why it has no value of a metric.
+    fn lacks(&self, metric: &str) -> String {
+        let Some(there) = self.latencies else {
+            return "none of its trials count".to_owned();
+        };
+        let needed = latencies::needed(metric).filter(|_| there >= 1.0);
+        let Some(needed) = needed else {
+            return format!("its trials do not tell `{metric}`");
+        };
+        // A fifth more than in proportion, because arrivals are drawn.
+        let seconds = 1.2 * self.measure_ms as f64 / 1e3 * needed / there;
+        format!(
+            "`{metric}` needs {needed:.0} items in each trial, and there were about {there:.0}: `--during {:.0}s`",
+            seconds.ceil()
+        )
     }
 }
 
@@ -171,6 +243,17 @@ impl Target {
         }
     }
 
+    /// Such as `latency_p99 <= 1.00 ms`.
+    fn written(&self) -> String {
+        let (sign, bound) = match (self.at_most, self.at_least) {
+            (Some(most), _) => ("<=", most),
+            (_, least) => (">=", least.unwrap_or_default()),
+        };
+        let metric = metrics::find(&self.metric);
+        let bound = metric.map_or_else(|| bound.to_string(), |metric| metric.value(bound));
+        format!("{} {sign} {bound}", self.metric)
+    }
+
     fn judge(&self, values: &[f64], floor: Option<f64>) -> Option<Found> {
         let estimate = hodges_lehmann(values)?;
         let found = interval(values, CONFIDENCE);
@@ -178,9 +261,9 @@ impl Target {
             (Some(most), _) => value <= most,
             (_, least) => least.is_some_and(|least| value >= least),
         };
-        let (sign, bound, bad) = match (self.at_most, self.at_least) {
-            (Some(most), _) => ("<=", most, found.map(|found| found.high)),
-            (_, least) => (">=", least?, found.map(|found| found.low)),
+        let (bound, bad) = match (self.at_most, self.at_least) {
+            (Some(most), _) => (most, found.map(|found| found.high)),
+            (_, least) => (least?, found.map(|found| found.low)),
         };
         let metric = metrics::find(&self.metric)?;
         let infeasible = floor.is_some_and(|floor| match metric.better {
@@ -194,7 +277,7 @@ impl Target {
             (false, _) => Met::Failed,
         };
         Some(Found {
-            target: format!("{} {sign} {}", self.metric, metric.value(bound)),
+            target: self.written(),
             why: self.why.clone(),
             estimate,
             interval: found.map(|found| [found.low, found.high]),
@@ -220,9 +303,13 @@ mod tests {
 
     fn judged(scenario: &str, metric: &str, values: &[f64], floor: f64) -> Vec<Met> {
         let targets = Targets::parse(FILE).expect("it can be read");
-        let values = BTreeMap::from([(metric.to_owned(), values.to_vec())]);
-        let found = targets.judge(scenario, &values, |_| floor);
-        found.into_iter().map(|found| found.result).collect()
+        let ran = Ran {
+            scenario,
+            values: BTreeMap::from([(metric.to_owned(), values.to_vec())]),
+            ..Ran::default()
+        };
+        let judged = targets.judge(&ran, |_| floor);
+        judged.found.into_iter().map(|found| found.result).collect()
     }
 
     #[test]
@@ -258,6 +345,53 @@ mod tests {
     fn targets_of_other_scenarios_are_left_alone() {
         assert!(judged("throughput/keyed", "throughput", &[1.0; 8], 0.0).is_empty());
         assert!(judged("latency/events", "throughput", &[1.0; 8], 0.0).is_empty());
+    }
+
+    #[test]
+    fn a_scenario_without_a_value_leaves_its_target_unknown() {
+        let targets = Targets::parse(FILE).expect("it can be read");
+        let check = |scenario: &str, latencies: Option<f64>, expect: &str| {
+            let ran = Ran {
+                scenario,
+                latencies,
+                measure_ms: 600,
+                ..Ran::default()
+            };
+            let judged = targets.judge(&ran, |_| 0.0);
+            assert_eq!(judged.found, []);
+            let reasons: Vec<&str> = judged.unknown.iter().map(|one| &one.reason[..]).collect();
+            assert_eq!(reasons, [expect]);
+        };
+        check(
+            "latency/events",
+            Some(1_500.0),
+            "`latency_p99` needs 10000 items in each trial, and there were about 1500: `--during 5s`",
+        );
+        check("latency/events", None, "none of its trials count");
+        let untold = "its trials do not tell `latency_p99`";
+        check("latency/events", Some(0.0), untold);
+        let untold = "its trials do not tell `throughput`";
+        check("throughput/fused", Some(0.0), untold);
+    }
+
+    #[test]
+    fn a_target_of_no_scenario_names_those_that_there_are() {
+        let targets = Targets::parse(FILE).expect("it can be read");
+        let scenario = |id: &str| Scenario {
+            id: id.to_owned(),
+            about: String::new(),
+            open_loop: false,
+            metrics: vec![],
+            interface: None,
+            counts: false,
+            allocates: false,
+            levels: false,
+        };
+        let both = ["latency/x", "throughput/fused"].map(scenario);
+        assert_eq!(targets.check(&both), Ok(()));
+        let error = targets.check(&both[..1]).expect_err("one is missing");
+        let expect = "a target is of `throughput/fused`, and there is no such scenario; there are `latency/x`";
+        assert_eq!(error, expect);
     }
 
     #[test]

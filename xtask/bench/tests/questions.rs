@@ -393,6 +393,45 @@ fn each_of_several_levels_is_measured_in_each_of_several_phases() {
 }
 
 #[test]
+fn targets_are_judged_whatever_else_is_asked_and_none_vanishes() {
+    let answer = Answer {
+        metrics: [("latency_p50".to_owned(), 1e6)].into(),
+        latencies: vec![(1_000_000, 1_200)],
+        ..Answer::default()
+    };
+    let trials = Trials::new(
+        &[
+            (scenario("latency/x"), answer),
+            (scenario("throughput/x"), throughput(1e3)),
+        ],
+        "",
+    );
+    let check = |targets: &str, args: &[&str], code: i32, expect: &str| {
+        trials.write("targets.ron", &format!("(targets: [{targets}])"));
+        let fixed = ["run", "--no-guards", "--targets", "targets.ron"];
+        let run = trials.bench(&[&fixed[..], args].concat());
+        assert_eq!(run.code, code, "{}{}", run.out, run.err);
+        let said = format!("{}{}", run.out, run.err);
+        assert!(said.contains(expect), "{expect}\n{said}");
+    };
+    let p50 = "(of: \"latency/x\", metric: \"latency_p50\", at_most: 1e5),";
+    let p99 = "(of: \"latency/x\", metric: \"latency_p99\", at_most: 1e6),";
+    let levels = ["latency", "--level", "light,medium"];
+    check(p50, &levels, 11, "verdict: a target is missed");
+    for one in trials.saved()["scenarios"].as_array().expect("scenarios") {
+        assert_eq!(one["targets"][0]["result"], "failed", "{one}");
+    }
+    check(p99, &["latency"], 0, "verdict: a target is unknown");
+    let few = "unknown: `latency_p99` needs 10000 items in each trial, and there were about 1200: `--during 6s`";
+    check(p99, &["latency"], 0, few);
+    check(p99, &["throughput"], 0, "verdict: measured");
+    check("", &[], 0, "verdict: measured");
+    let other = p50.replace("latency/x", "latency/y");
+    let expect = "a target is of `latency/y`, and there is no such scenario; there are `latency/x`, `throughput/x`";
+    check(&other, &[], 2, expect);
+}
+
+#[test]
 fn a_level_is_for_scenarios_that_know_levels() {
     let plain = |id: &str| Scenario {
         levels: false,

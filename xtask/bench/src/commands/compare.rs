@@ -125,6 +125,7 @@ fn scenario(a: &SavedScenario, b: &SavedScenario) -> SavedScenario {
         metrics: metrics.collect(),
         blocks: 0,
         targets: Vec::new(),
+        unknown_targets: Vec::new(),
         details: crate::details::Details::default(),
         ..b.clone()
     }

@@ -99,6 +99,11 @@ impl Source {
         }
     }
 
+    /// Is it the repository's own binary?
+    fn is_own(&self) -> bool {
+        self.bin.is_none() && self.trials.is_none()
+    }
+
     /// What is built.
     pub(crate) fn package(&self, usual: &str) -> Result<Package, Error> {
         match &self.trials {
@@ -170,10 +175,27 @@ impl Common {
     }
 
     pub(crate) fn targets(&self) -> Result<Targets, Error> {
-        match &self.targets {
-            Some(path) => Targets::read(path, true),
-            None => Targets::read(&super::build::root().join("benches/targets.ron"), false),
+        Targets::read(&self.place(), self.targets.is_some())
+    }
+
+    /// Where the targets lie.
+    fn place(&self) -> PathBuf {
+        let usual = || super::build::root().join("benches/targets.ron");
+        self.targets.clone().unwrap_or_else(usual)
+    }
+
+    /// Whether the targets are of scenarios that there are. Those of the repository say nothing of the binary of somebody else.
+    pub(crate) fn check(
+        &self,
+        targets: &Targets,
+        source: &Source,
+        all: &[Scenario],
+    ) -> Result<(), Error> {
+        if self.targets.is_none() && !source.is_own() {
+            return Ok(());
         }
+        let checked = targets.check(all);
+        checked.map_err(|why| Error::Usage(format!("`{}`: {why}", self.place().display())))
     }
 
     pub(crate) fn watched(&self, targets: &Targets) -> Watched {

@@ -25,7 +25,7 @@ use crate::{
     results::{Saved, SavedMetric, SavedScenario, Values, merged},
     session::Side,
     stats::{mann_kendall, median, theil_sen},
-    targets::{Met, Targets},
+    targets::{Met, Ran, Targets},
 };
 
 /// `bench list`.
@@ -79,6 +79,7 @@ pub(crate) fn run(
     let asked = load.asked(measure_ms)?;
     let subject = source.subject("trial")?;
     let listing = subject.binary()?.list()?;
+    common.check(&targets, source, &listing.scenarios)?;
     let chosen = common.choose(&listing.scenarios)?;
     let folder = tempfile::tempdir_in(machine::scratch())
         .map_err(|error| Error::file("make a folder in", &machine::scratch(), &error))?;
@@ -116,7 +117,7 @@ pub(crate) fn run(
             scenario.findings.trends = trends(&course.trials);
         }
     }
-    let verdict = judge(&mut keeper.saved, &targets);
+    let verdict = judge(&mut keeper.saved, &courses, &targets);
     keeper.end(ended, &verdict, saving::text)?;
     let mut found = keeper.saved.scenarios.iter().flat_map(|one| &one.targets);
     Ok(match found.any(|found| found.result == Met::Failed) {
@@ -224,11 +225,29 @@ impl Course {
                 .filter(|(_, all)| !all.is_empty())
                 .collect(),
             targets: Vec::new(),
+            unknown_targets: Vec::new(),
             details,
             findings: Findings {
                 limit: self.limit(),
                 ..Findings::default()
             },
+        }
+    }
+
+    /// What its targets are judged by.
+    fn ran<'a>(&'a self, saved: &SavedScenario) -> Ran<'a> {
+        let values = saved.metrics.iter().filter_map(|metric| {
+            let values = metric.sides.get(&Side::A)?;
+            Some((metric.name.clone(), values.values.clone()))
+        });
+        let latencies = saved.latencies.values().flatten();
+        let latencies: u64 = latencies.map(|(_, count)| count).sum();
+        let trials = self.trials.len();
+        Ran {
+            scenario: &self.request.scenario,
+            values: values.collect(),
+            latencies: (trials > 0).then(|| latencies as f64 / trials as f64),
+            measure_ms: self.request.measure_ms,
         }
     }
 
@@ -266,35 +285,30 @@ fn trends(trials: &[Trial]) -> Vec<Drift> {
 }
 
 /// Judges the targets; what is said of all of them.
-fn judge(saved: &mut Saved, targets: &Targets) -> String {
+fn judge(saved: &mut Saved, courses: &[Course], targets: &Targets) -> String {
     let mut wake = None;
-    for scenario in &mut saved.scenarios {
-        let values = scenario.metrics.iter().filter_map(|metric| {
-            let values = metric.sides.get(&Side::A)?;
-            Some((metric.name.clone(), values.values.clone()))
-        });
-        let values: BTreeMap<String, Vec<f64>> = values.collect();
-        scenario.targets =
-            targets.judge(&scenario.id, &values, |_| *wake.get_or_insert_with(wake_up));
+    for (scenario, course) in saved.scenarios.iter_mut().zip(courses) {
+        let judged = targets.judge(&course.ran(scenario), |_| *wake.get_or_insert_with(wake_up));
+        (scenario.targets, scenario.unknown_targets) = (judged.found, judged.unknown);
     }
-    let found: Vec<Met> = saved
-        .scenarios
-        .iter()
-        .flat_map(|one| &one.targets)
-        .map(|found| found.result)
-        .collect();
-    let refused = saved
-        .scenarios
-        .iter()
-        .any(|scenario| scenario.refused.is_some());
-    match (found.contains(&Met::Failed), refused) {
-        (true, _) => "a target is missed",
-        (_, true) => "refused",
-        _ if found.contains(&Met::Infeasible) => "a target is infeasible on this machine",
-        _ if found.contains(&Met::Marginal) => "a target is marginal",
-        _ => "pass",
+    verdict(&saved.scenarios).to_owned()
+}
+
+/// What is said of the targets of all scenarios, the worst first.
+fn verdict(scenarios: &[SavedScenario]) -> &'static str {
+    let all = || scenarios.iter().flat_map(|one| &one.targets);
+    let has = |result: Met| all().any(|found| found.result == result);
+    let any = |is: fn(&SavedScenario) -> bool| scenarios.iter().any(is);
+    match () {
+        () if has(Met::Failed) => "a target is missed",
+        () if any(|one| one.refused.is_some()) => "refused",
+        () if any(|one| !one.unknown_targets.is_empty()) => "a target is unknown",
+        () if has(Met::Infeasible) => "a target is infeasible on this machine",
+        () if has(Met::Marginal) => "a target is marginal",
+        () if has(Met::Pass) => "pass",
+        // Nothing was wanted of what was measured.
+        () => "measured",
     }
-    .to_owned()
 }
 
 /// How late a thread that sleeps for a while wakes up, in nanoseconds: the middle of many.

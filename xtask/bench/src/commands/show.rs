@@ -30,6 +30,12 @@ pub(crate) fn text(saved: &Saved) -> String {
                 found.result.word()
             ));
         }
+        for unknown in &scenario.unknown_targets {
+            lines.push(format!(
+                "  target {:<34} unknown: {}",
+                unknown.target, unknown.reason
+            ));
+        }
         if let Some(limit) = &scenario.findings.limit {
             lines.extend(limit.lines().iter().map(|line| format!("  {line}")));
         }

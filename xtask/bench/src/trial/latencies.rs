@@ -87,16 +87,25 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MOST, 2).expect("the bounds are in order")
 }
 
+/// The metrics that are quantiles.
+const QUANTILES: [(&str, f64); 4] = [
+    ("latency_p50", 0.5),
+    ("latency_p95", 0.95),
+    ("latency_p99", 0.99),
+    ("latency_p999", 0.999),
+];
+
+/// How many values it takes until a quantile is told.
+#[cfg(feature = "tool")]
+pub(crate) fn needed(metric: &str) -> Option<f64> {
+    let (_, share) = QUANTILES.iter().find(|(name, _)| *name == metric)?;
+    Some((100.0 / (1.0 - share)).round())
+}
+
 /// The metrics of latencies. A quantile is there only where at least a hundred values lie beyond it.
 pub(super) fn quantiles(latencies: &Histogram<u64>) -> Vec<(String, f64)> {
-    let quantiles = [
-        ("latency_p50", 0.5),
-        ("latency_p95", 0.95),
-        ("latency_p99", 0.99),
-        ("latency_p999", 0.999),
-    ];
     let known = |share: f64| latencies.len() as f64 * (1.0 - share) >= 99.5;
-    let mut found: Vec<(String, f64)> = quantiles
+    let mut found: Vec<(String, f64)> = QUANTILES
         .into_iter()
         .filter(|(_, share)| known(*share))
         .map(|(name, share)| (name.to_owned(), latencies.value_at_quantile(share) as f64))

@@ -64,7 +64,7 @@ mod apart;
 mod closed;
 mod counted;
 mod entries;
-mod latencies;
+pub(crate) mod latencies;
 mod open;
 mod probe;
 mod process;

@@ -168,6 +168,7 @@ fn latency() -> SavedScenario {
                 result: Met::Infeasible,
             },
         ],
+        unknown_targets: Vec::new(),
         details: Details {
             asked: Some(Request {
                 load: Some(Load::steady(2e4, 1000)),

@@ -17,7 +17,16 @@ pub(super) fn targets(page: &mut Page, saved: &Saved) {
         .iter()
         .flat_map(|scenario| scenario.targets.iter().map(move |found| (scenario, found)))
         .collect();
-    if found.is_empty() {
+    let unknown = || {
+        let all = saved.scenarios.iter();
+        all.flat_map(|scenario| {
+            scenario
+                .unknown_targets
+                .iter()
+                .map(move |one| (scenario, one))
+        })
+    };
+    if found.is_empty() && unknown().next().is_none() {
         return;
     }
     page.section("Targets");
@@ -37,6 +46,16 @@ pub(super) fn targets(page: &mut Page, saved: &Saved) {
                 Met::Marginal | Met::Infeasible => Colour::Warn,
             },
         );
+    }
+    for (scenario, one) in unknown() {
+        let result = format!("unknown: {}", one.reason);
+        table.row([
+            scenario.id.as_str(),
+            one.target.as_str(),
+            one.why.as_str(),
+            result.as_str(),
+        ]);
+        table.colour(3, Colour::Warn);
     }
     page.table(&table);
 }
