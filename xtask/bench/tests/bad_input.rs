@@ -31,6 +31,7 @@ fn an_interrupted_run_keeps_what_is_finished() {
         (&saved["partial"], &saved["scenarios"][0]["blocks"]),
         (&true.into(), &3.into())
     );
+    assert_eq!(saved["verdict"], "unfinished");
 }
 
 #[test]
@@ -45,7 +46,10 @@ fn an_interrupted_run_of_one_binary_keeps_what_is_finished_too() {
     let run = folder.shell("$BENCH run --bin stops --no-guards --quiet --out out");
     assert_eq!(run.code, 130, "{}", run.err);
     let saved = json(&folder.path("out/run.json"));
-    assert_eq!(saved["partial"], true);
+    assert_eq!(
+        (&saved["partial"], &saved["verdict"]),
+        (&true.into(), &"unfinished".into())
+    );
     let values = &saved["scenarios"][0]["metrics"][0]["sides"]["A"]["values"];
     assert_eq!(values.as_array().map(Vec::len), Some(3), "{saved}");
     assert_eq!(folder.names("out"), ["run.json"], "and nothing else");

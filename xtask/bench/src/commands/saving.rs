@@ -18,6 +18,9 @@ use crate::{
     session::Side,
 };
 
+/// The verdict on what was interrupted, or still goes on.
+const UNFINISHED: &str = "unfinished";
+
 /// A result while it is made: every step that is finished is written, and what is interrupted stays marked as partial.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -77,7 +80,11 @@ impl Keeper {
         text: impl FnOnce(&Saved) -> String,
     ) -> Result<T, Error> {
         self.saved.partial = ended.is_err();
-        self.saved.verdict = verdict.to_owned();
+        // What was found of a part of it is no verdict on the whole.
+        self.saved.verdict = match ended {
+            Ok(_) => verdict.to_owned(),
+            Err(_) => UNFINISHED.to_owned(),
+        };
         self.saved.limits.extend(generators(&self.saved.scenarios));
         let written = self.save();
         match (self.json, self.quiet) {
@@ -134,7 +141,7 @@ pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)
         env: Machine::read(Path::new("/")),
         limits: Vec::new(),
         scenarios: Vec::new(),
-        verdict: "unfinished".to_owned(),
+        verdict: UNFINISHED.to_owned(),
     }
 }
 
