@@ -45,8 +45,8 @@ impl Step {
             .unwrap_or_default()
     }
 
-    fn run(self) -> Outcome {
-        match self {
+    fn run(self) -> Result<Went, String> {
+        let passed = match self {
             Step::Fmt => format(),
             Step::Tidy => tidy::run(None),
             Step::Clippy => cargo(&[
@@ -72,36 +72,82 @@ impl Step {
             ]),
             Step::Loom => loom::run(),
             Step::Shuttle => shuttle::run("", shuttle::QUICK, None),
-            Step::Bench => bench::passes(&["ci".into()]),
+            Step::Bench => return gates(),
+        };
+        passed.map(Went::of)
+    }
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Went {
+    Passed,
+    Failed,
+    /// Nothing failed of what could be looked at, and not everything could.
+    InPart,
+    /// It was left out.
+    Skipped,
+}
+
+impl Went {
+    fn of(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::InPart => "IN PART",
+            Self::Skipped => "skipped",
         }
     }
 }
 
-/// Runs the steps that are not left out; `true` if all of them passed.
-pub(crate) fn run(skip: &[Step]) -> Outcome {
+/// Runs the steps that are not left out; `true` if all of them passed, and with `deny_skipped` if they looked at everything.
+pub(crate) fn run(skip: &[Step], deny_skipped: bool) -> Outcome {
     let mut rows = Vec::new();
     for step in Step::value_variants() {
         if skip.contains(step) {
-            rows.push((step.name(), "skipped", 0.0));
+            rows.push((step.name(), Went::Skipped, 0.0));
             continue;
         }
         say::line(format!("\n=== {} ===", step.name()))?;
         let start = Instant::now();
-        let passed = step.run().unwrap_or_else(|why| {
+        let went = step.run().unwrap_or_else(|why| {
             eprintln!("error: {why}");
-            false
+            Went::Failed
         });
-        let result = if passed { "passed" } else { "FAILED" };
-        rows.push((step.name(), result, start.elapsed().as_secs_f64()));
+        rows.push((step.name(), went, start.elapsed().as_secs_f64()));
     }
     say::line(format!("\n{}", table(&rows)))?;
-    Ok(rows.iter().all(|(_, result, _)| *result != "FAILED"))
+    Ok(rows.iter().all(|(_, went, _)| is_good(*went, deny_skipped)))
 }
 
-fn table(rows: &[(String, &str, f64)]) -> String {
+fn is_good(went: Went, deny_skipped: bool) -> bool {
+    match went {
+        Went::Passed | Went::Skipped => true,
+        Went::InPart => !deny_skipped,
+        Went::Failed => false,
+    }
+}
+
+/// The gates of `bench`, some of which need valgrind and all of which need the toolchain of the references.
+fn gates() -> Result<Went, String> {
+    let code = bench::code(&["ci".into(), "--deny-skipped".into()])?;
+    Ok(match code {
+        bench::SKIPPED => Went::InPart,
+        code => Went::of(code == 0),
+    })
+}
+
+fn table(rows: &[(String, Went, f64)]) -> String {
     let mut text = format!("{:10} {:8} {:>8}", "step", "result", "seconds");
-    for (name, result, seconds) in rows {
-        text.push_str(&format!("\n{name:10} {result:8} {seconds:8.1}"));
+    for (name, went, seconds) in rows {
+        text.push_str(&format!("\n{name:10} {:8} {seconds:8.1}", went.word()));
+    }
+    if rows.iter().any(|(_, went, _)| *went == Went::InPart) {
+        text.push_str("\nIN PART: this machine could not look at everything; what it needs stands above as SKIPPED");
     }
     text
 }
@@ -216,12 +262,27 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each_step() {
         let rows = [
-            ("fmt".to_owned(), "passed", 1.25),
-            ("test".to_owned(), "skipped", 0.0),
+            ("fmt".to_owned(), Went::Passed, 1.25),
+            ("test".to_owned(), Went::Skipped, 0.0),
+            ("bench".to_owned(), Went::InPart, 2.0),
         ];
         let expect = "step       result    seconds\n\
                       fmt        passed        1.2\n\
-                      test       skipped       0.0";
+                      test       skipped       0.0\n\
+                      bench      IN PART       2.0\n\
+                      IN PART: this machine could not look at everything; what it needs stands above as SKIPPED";
         assert_eq!(table(&rows), expect);
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_fails_where_that_is_denied() {
+        let check = |went: Went, deny_skipped: bool, expect: bool| {
+            assert_eq!(is_good(went, deny_skipped), expect, "{went:?}");
+        };
+        check(Went::Passed, true, true);
+        check(Went::Skipped, true, true);
+        check(Went::InPart, false, true);
+        check(Went::InPart, true, false);
+        check(Went::Failed, false, false);
     }
 }

@@ -44,6 +44,9 @@ pub(crate) enum Command {
         /// Leave out a step; can be given several times
         #[arg(long, value_name = "STEP")]
         skip: Vec<Step>,
+        /// Fail if a step could not look at everything on this machine, because it has no valgrind or another toolchain
+        #[arg(long)]
+        deny_skipped: bool,
     },
     /// Check the house rules that a program can check
     Tidy {

@@ -72,7 +72,7 @@ fn run(flags: Flags) -> Result<ExitCode, String> {
         Command::Graph { file, format } => graph::run(&file, format.get()),
         Command::Expand { file } => expand::run(&file),
         Command::DeadLetters { command } => dead_letters::run(command),
-        Command::Ci { skip } => ci::run(&skip),
+        Command::Ci { skip, deny_skipped } => ci::run(&skip, deny_skipped),
         Command::Tidy { folder } => tidy::run(folder.as_deref()),
         Command::Loom => loom::run(),
         Command::Look { pages, out } => look::run(&pages, &out),

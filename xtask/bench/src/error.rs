@@ -47,7 +47,8 @@ pub(crate) mod code {
     pub(crate) const BUDGET: u8 = 12;
     /// A metric that gates is inconclusive, and `--deny-inconclusive` was given.
     pub(crate) const INCONCLUSIVE: u8 = 13;
-    /// A metric that gates is refused, and `--deny-refused` was given; or two results are from different machines.
+    /// A metric that gates is refused, and `--deny-refused` was given; something could not be compared on this machine, and
+    /// `--deny-skipped` was given; or two results are not of the same.
     pub(crate) const REFUSED: u8 = 14;
     /// There is no baseline to compare with.
     pub(crate) const BASELINE: u8 = 15;

@@ -54,7 +54,8 @@ mod verdict;
 
 /// Runs the command that was typed, and says how it ended: 0 if everything is as it should be, 1 if a tool failed, 2 for what was
 /// typed wrongly, 10 for a regression, 11 for a missed target, 12 for more allocations, instructions or code than there may be, 13
-/// and 14 for what is inconclusive or refused where that is denied, 15 without a baseline, 30 for a selftest that failed, 130 if it was interrupted.
+/// and 14 for what is inconclusive, or refused or skipped, where that is denied, 14 also for what cannot be compared at all, 15 without a
+/// baseline, 30 for a selftest that failed, 130 if it was interrupted.
 #[cfg(feature = "tool")]
 pub fn main() -> std::process::ExitCode {
     commands::main()

@@ -198,6 +198,55 @@ fn instructions_of_two_are_compared() {
     check([100, 50], 0, "-50.00 %");
 }
 
+/// A compiler that no references are of.
+const COMPILER: &str = "#!/bin/sh\necho 'release: 0.1'\necho 'host: nowhere'\n";
+
+#[test]
+fn what_cannot_be_counted_or_compared_is_skipped_and_may_be_denied() {
+    let check = |has_valgrind: bool, args: &[&str], code: i32, expect: &str| {
+        let trials = Trials::new(&[(scenario("throughput/mine"), throughput(1.0))], "");
+        trials.write("each", "100");
+        trials.program("rustc", COMPILER);
+        // Nothing but what the trial itself needs.
+        std::os::unix::fs::symlink("/bin/cat", trials.path("cat")).expect("a link");
+        if has_valgrind {
+            std::os::unix::fs::symlink("/usr/bin/dirname", trials.path("dirname")).expect("a link");
+            trials.program("valgrind", VALGRIND);
+        }
+        let run = trials.alone(&[args, &["--bin", "trial", "--out", "out"]].concat());
+        assert_eq!(run.code, code, "{}{}", run.out, run.err);
+        let said = format!("SKIPPED: {expect}");
+        assert!(run.out.contains(&said), "{}", run.out);
+        assert!(run.out.contains("verdict: skipped"), "{}", run.out);
+        let saved = trials.saved();
+        assert_eq!(saved["verdict"], "skipped");
+        let limit = saved["limits"][0].as_str().unwrap_or_default();
+        assert!(limit.contains(expect), "{saved}");
+    };
+    let none = "valgrind is not installed";
+    check(false, &["insn"], 0, none);
+    check(false, &["insn", "--deny-skipped"], 14, none);
+    let foreign = "the references are of `";
+    check(true, &["insn"], 0, foreign);
+    check(true, &["insn", "--deny-skipped"], 14, foreign);
+}
+
+#[test]
+fn gates_of_another_compiler_are_skipped_and_may_be_denied() {
+    let trials = Trials::new(&[], "");
+    trials.program("rustc", COMPILER);
+    for (args, code) in [(&["ci"][..], 0), (&["ci", "--deny-skipped"], 14)] {
+        let run = trials.alone(args);
+        assert_eq!(run.code, code, "{}{}", run.out, run.err);
+        assert!(
+            run.out.contains("SKIPPED: the references are of `"),
+            "{}",
+            run.out
+        );
+        assert!(run.out.contains("verdict: skipped: "), "{}", run.out);
+    }
+}
+
 #[test]
 fn memory_that_stays_behind_fails() {
     let stage = |allocations: u64| StageShare {

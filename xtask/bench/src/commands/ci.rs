@@ -32,7 +32,7 @@ const COUNTED: [&str; 3] = ["fused", "keyed", "in-order"];
 pub(super) const ITEMS: [u64; 2] = [50_000, 450_000];
 
 /// `bench ci`.
-pub(crate) fn run(bless: bool) -> Result<u8, Error> {
+pub(crate) fn run(bless: bool, deny_skipped: bool) -> Result<u8, Error> {
     let path = place();
     if bless {
         let found = measure(None)?;
@@ -55,24 +55,22 @@ pub(crate) fn run(bless: bool) -> Result<u8, Error> {
     }
     let gates = gates()?;
     show::print(&gates.text)?;
-    match gates.failed {
-        0 => Ok(code::PASS),
-        _ => {
-            show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
-            Ok(code::BUDGET)
-        }
+    if gates.failed > 0 {
+        show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
     }
+    show::print(&format!("verdict: {}", gates.verdict()))?;
+    Ok(match (gates.failed, gates.skipped) {
+        (1.., _) => code::BUDGET,
+        (_, 1..) if deny_skipped => code::REFUSED,
+        _ => code::PASS,
+    })
 }
 
 /// Measures, and compares with the references.
 pub(crate) fn gates() -> Result<Gates, Error> {
     let references = read(&place())?;
-    let toolchain = toolchain()?;
-    if references.toolchain != toolchain {
-        let text = format!(
-            "SKIPPED: the references are of `{}`, and this is `{toolchain}`; `cargo xtask bench ci --bless` writes new ones",
-            references.toolchain
-        );
+    if let Some(why) = foreign(&references)? {
+        let text = format!("SKIPPED: {why}");
         return Ok(Gates {
             others: vec![text.clone()],
             text,
@@ -94,18 +92,28 @@ fn read(path: &Path) -> Result<References, Error> {
         .map_err(|error| Error::Usage(format!("`{}` has no references: {error}", path.display())))
 }
 
-/// The references of instructions and the most that pass, by the name of what is counted; none with another compiler.
-pub(super) fn bounds() -> Result<BTreeMap<String, [f64; 2]>, Error> {
+/// Why nothing that is measured here can be compared with the references, if they are of another compiler.
+fn foreign(references: &References) -> Result<Option<String>, Error> {
+    let (theirs, ours) = (&references.toolchain, toolchain()?);
+    Ok((*theirs != ours).then(|| {
+        format!(
+            "the references are of `{theirs}`, and this is `{ours}`; `cargo xtask bench ci --bless` writes new ones"
+        )
+    }))
+}
+
+/// The references of instructions and the most that pass, by the name of what is counted; or why they hold for nothing here.
+pub(super) fn bounds() -> Result<Result<BTreeMap<String, [f64; 2]>, String>, Error> {
     let references = read(&place())?;
-    if references.toolchain != toolchain()? {
-        return Ok(BTreeMap::new());
+    if let Some(why) = foreign(&references)? {
+        return Ok(Err(why));
     }
     let gates = references.gates.into_iter();
     let of = |(name, reference): (String, Reference)| {
         let name = name.strip_prefix("instructions/")?.to_owned();
         Some((name, [reference.value, reference.most]))
     };
-    Ok(gates.filter_map(of).collect())
+    Ok(Ok(gates.filter_map(of).collect()))
 }
 
 /// Measures everything; with references, until it is known that they are kept.

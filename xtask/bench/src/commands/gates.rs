@@ -38,6 +38,17 @@ pub(crate) struct Gates {
     pub(crate) skipped: usize,
 }
 
+impl Gates {
+    /// What is said of all of them.
+    pub(super) fn verdict(&self) -> String {
+        match (self.failed, self.skipped) {
+            (0, 0) => "pass".to_owned(),
+            (0, n) => format!("skipped: {n} of {} gates", n + self.passed),
+            (n, _) => format!("{n} gates failed"),
+        }
+    }
+}
+
 /// A line for each gate.
 pub(super) fn table(references: &References, found: &Found) -> Gates {
     let mut names: Vec<&String> = references.gates.keys().chain(found.keys()).collect();

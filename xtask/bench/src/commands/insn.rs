@@ -1,6 +1,6 @@
 //! `bench insn`: instructions an item, which no other load on the machine changes; against references, or of two revisions.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     build::{Package, Subject},
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// How many times each is counted; the least counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
+    /// Exit with 14 if nothing could be counted on this machine, or compared with the references
+    #[arg(long)]
+    deny_skipped: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -53,10 +56,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let mut keeper = Keeper::new(&args.output, words.collect(), "insn", &subjects);
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(names.len() * subjects.len(), args.output.quiet);
-    let references = ci::bounds()?;
+    let (references, mut skipped) = match ci::bounds()? {
+        Ok(references) => (references, None),
+        // Two revisions are compared with each other.
+        Err(why) => (BTreeMap::new(), Some(why).filter(|_| a.is_none())),
+    };
     let mut lines = Vec::new();
-    let mut failed = 0;
-    let mut skipped = None;
+    let (mut compared, mut failed) = (0, 0);
     let mut measure = || -> Result<(), Error> {
         for name in &names {
             let mut values = Vec::new();
@@ -71,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
                 progress.step(name);
             }
             let numbers: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
+            compared += usize::from(a.is_some() || references.contains_key(name));
             let (line, is_good) = judged(name, &numbers, references.get(name).copied());
             failed += usize::from(!is_good);
             lines.push(line);
@@ -80,17 +87,26 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     };
     let ended = measure();
     progress.end();
-    if let Some(why) = skipped {
+    if let Some(why) = &skipped {
         lines.push(format!("SKIPPED: {why}"));
+        keeper.saved.limits.push(format!("skipped: {why}"));
     }
-    let verdict = if failed > 0 {
-        "more instructions"
-    } else {
-        "pass"
+    let verdict = match (failed, &skipped, compared) {
+        (1.., ..) => "more instructions",
+        (_, Some(_), _) => "skipped",
+        // There is no reference for the trials of somebody else.
+        (_, None, 0) => "measured",
+        _ => "pass",
     };
-    lines.push(format!("verdict: {verdict}"));
-    keeper.end(ended, verdict, |_| lines.join("\n"))?;
-    Ok(if failed > 0 { code::BUDGET } else { code::PASS })
+    keeper.end(ended, verdict, |saved| {
+        lines.push(format!("verdict: {}", saved.verdict));
+        lines.join("\n")
+    })?;
+    Ok(match verdict {
+        "more instructions" => code::BUDGET,
+        "skipped" if args.deny_skipped => code::REFUSED,
+        _ => code::PASS,
+    })
 }
 
 fn base(args: &Args, package: &Package) -> Result<Option<Subject>, Error> {
@@ -110,7 +126,7 @@ fn names(args: &Args, binary: &Binary) -> Result<Vec<String>, Error> {
     let meant = match args.patterns.is_empty() {
         false => matching(&args.patterns, &all)?,
         true => {
-            let references = ci::bounds()?;
+            let references = ci::bounds()?.unwrap_or_default();
             let known = |scenario: &&Scenario| references.contains_key(name(scenario));
             let known: Vec<Scenario> = all.iter().filter(known).cloned().collect();
             // The trials of somebody else have other names.

@@ -114,8 +114,11 @@ enum Command {
     /// The gates that noise cannot touch: instructions, allocations, size of the code
     Ci {
         /// Write what was found as the new references
-        #[arg(long)]
+        #[arg(long, conflicts_with = "deny_skipped")]
         bless: bool,
+        /// Exit with 14 if a gate could not be compared on this machine
+        #[arg(long)]
+        deny_skipped: bool,
     },
 }
 
@@ -148,7 +151,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Alloc(args) => memory::alloc(&args),
         Command::Mem(args) => memory::mem(&args),
         Command::Selftest(args) => selftest::run(&args),
-        Command::Ci { bless } => ci::run(bless),
+        Command::Ci {
+            bless,
+            deny_skipped,
+        } => ci::run(bless, deny_skipped),
     };
     let code = done.unwrap_or_else(|error: Error| {
         eprintln!("error: {error}");

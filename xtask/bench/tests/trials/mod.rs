@@ -110,6 +110,15 @@ impl Trials {
         run(self.command(args).stdout(full))
     }
 
+    /// Runs a command that finds no other programs than those of the folder.
+    pub(crate) fn alone(&self, args: &[&str]) -> Run {
+        let home = self.0.path();
+        run(self
+            .command(args)
+            .env("PATH", home)
+            .env("RUSTC", home.join("rustc")))
+    }
+
     /// The command in the folder, whose programs come before all others.
     fn command(&self, args: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
