@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
-    load::{Arrivals, Phase},
+    load::{Arrivals, Load, Phase},
     metrics,
     protocol::Request,
     results::{Saved, SavedScenario},
@@ -192,8 +192,9 @@ fn lines(saved: &Saved) -> Vec<Line> {
 pub(crate) fn setup(mode: &str, scenario: &SavedScenario) -> String {
     let mut words = vec![mode.to_owned()];
     let Some(Request {
+        measure_ms,
         workers,
-        load,
+        load: asked,
         level,
         mix,
         ..
@@ -201,22 +202,39 @@ pub(crate) fn setup(mode: &str, scenario: &SavedScenario) -> String {
     else {
         return words.remove(0);
     };
+    // Lines that were written before they told it were of the usual length.
+    if *measure_ms != usual_ms(mode) {
+        words.push(format!("trials of {measure_ms} ms"));
+    }
     if let Some(workers) = workers {
         words.push(format!("{workers} workers"));
     }
-    if let Some(load) = load {
-        let arrivals = match &load.arrivals {
-            Arrivals::Constant => "constant".to_owned(),
-            Arrivals::Poisson => "poisson".to_owned(),
-            Arrivals::Bursty(group) => format!("bursts of {group}"),
-            Arrivals::Trace(times) => format!("a trace of {} items", times.len()),
-        };
-        words.push(arrivals);
-        words.extend(load.phases.iter().map(phase));
-    }
+    words.extend(asked.iter().flat_map(load));
     words.extend(level.map(|level| level.name().to_owned()));
     words.extend(mix.map(|mix| format!("mix {:?}", <[u16; 6]>::from(mix))));
     words.join(", ")
+}
+
+/// A load in words: how items follow each other, and each phase.
+pub(crate) fn load(load: &Load) -> Vec<String> {
+    let arrivals = match &load.arrivals {
+        Arrivals::Constant => "constant".to_owned(),
+        Arrivals::Poisson => "poisson".to_owned(),
+        Arrivals::Bursty(group) => format!("bursts of {group}"),
+        Arrivals::Trace(times) => format!("a trace of {} items", times.len()),
+    };
+    let phases = load.phases.iter().map(phase);
+    std::iter::once(arrivals).chain(phases).collect()
+}
+
+/// How long a trial of a short run counts, in milliseconds, if nothing else is said.
+pub(crate) const SHORT_MS: u64 = 600;
+
+/// Trials that are long enough for the percentiles that few items reach.
+pub(crate) const LONG_MS: u64 = 5_000;
+
+fn usual_ms(mode: &str) -> u64 {
+    if mode == "quick" { SHORT_MS } else { LONG_MS }
 }
 
 fn phase(phase: &Phase) -> String {
@@ -416,11 +434,14 @@ pub(crate) mod tests {
             workers: Some(2),
             load: Some(crate::load::Load::steady(4e4, 100)),
             level: Some(crate::load::Level::Heavy),
-            ..Request::new("latency/events", 1, [1, 1])
+            ..Request::new("latency/events", 1, [1, 5_000])
         });
         assert_eq!(
             setup("full", &scenario),
             "full, 2 workers, poisson, steady at 40000/s, heavy"
         );
+        scenario.details.asked = Some(Request::new("latency/events", 1, [1, 600]));
+        assert_eq!(setup("quick", &scenario), "quick");
+        assert_eq!(setup("full", &scenario), "full, trials of 600 ms");
     }
 }
