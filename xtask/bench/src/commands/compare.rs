@@ -5,10 +5,13 @@
 
 use std::path::Path;
 
-use super::{history, promote, show};
+use super::{history::home, promote, show};
 use crate::{
     error::{Error, code},
+    history,
+    load::Level,
     metrics,
+    protocol::Request,
     results::{Change, METHOD, Saved, SavedMetric, SavedScenario},
     session::Side,
     verdict::{Differences, judge},
@@ -17,7 +20,7 @@ use crate::{
 /// `bench compare`, where the base may be the baseline below this folder.
 pub(crate) fn with(a: &Path, b: &Path, folder: Option<&Path>, json: bool) -> Result<u8, Error> {
     let head = Saved::load(b)?;
-    let baseline = promote::named(a, &head.env.class, &history::home(folder));
+    let baseline = promote::named(a, &head.env.class, &home(folder));
     if let Some(place) = baseline.as_deref().filter(|place| !place.exists()) {
         eprintln!(
             "error: there is no baseline of the class `{}` at `{}`; `cargo xtask bench promote RESULT` makes one",
@@ -40,11 +43,22 @@ pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
         }
         return Ok(code::REFUSED);
     }
+    for (path, saved) in [(a, &base), (b, &head)] {
+        has_trials(path, saved)?;
+    }
+    let unlike = unlike(&base, &head);
     let compared = compare(&base, head);
     if compared.scenarios.is_empty() {
-        return Err(Error::Usage(
-            "the two results have no scenario in common".to_owned(),
-        ));
+        if unlike.is_empty() {
+            return Err(Error::Usage(
+                "the two results have no scenario in common".to_owned(),
+            ));
+        }
+        eprintln!("error: the trials were asked for different things, so they cannot be compared");
+        for line in unlike {
+            eprintln!("  {line}");
+        }
+        return Ok(code::REFUSED);
     }
     let text = match json {
         true => serde_json::to_string_pretty(&compared)
@@ -68,15 +82,45 @@ fn newer(metric: &SavedMetric) -> Option<&crate::results::Values> {
         .or_else(|| metric.sides.get(&Side::A))
 }
 
+/// Whether a result has values of trials, as those of `run` and `ab` have.
+fn has_trials(path: &Path, saved: &Saved) -> Result<(), Error> {
+    let scenarios = &saved.scenarios;
+    if scenarios.is_empty() || scenarios.iter().any(|one| !one.metrics.is_empty()) {
+        return Ok(());
+    }
+    let command = saved.command.first().map_or("another command", |word| word);
+    Err(Error::Usage(format!(
+        "`{}` is a result of `bench {command}`, which has no trials that can be compared; compare results of `bench run`, \
+         or both sides at once with `bench ab`",
+        path.display()
+    )))
+}
+
+/// The scenarios of both results.
+fn pairs<'a>(base: &'a Saved, head: &'a Saved) -> Vec<[&'a SavedScenario; 2]> {
+    let pair = |b: &'a SavedScenario| {
+        let a = base.scenarios.iter().find(|a| a.id == b.id)?;
+        Some([a, b])
+    };
+    head.scenarios.iter().filter_map(pair).collect()
+}
+
+/// How the scenarios of both differ in what was asked of their trials, a line for each that does.
+fn unlike(base: &Saved, head: &Saved) -> Vec<String> {
+    let line = |[a, b]: [&SavedScenario; 2]| {
+        let mut fields = asked(a, b);
+        if base.mode != head.mode {
+            fields.insert(0, format!("mode {} and {}", base.mode, head.mode));
+        }
+        (!fields.is_empty()).then(|| format!("{}: {}", a.id, fields.join(", ")))
+    };
+    pairs(base, head).into_iter().filter_map(line).collect()
+}
+
 fn compare(base: &Saved, head: Saved) -> Saved {
-    let scenarios = head.scenarios.iter().filter_map(|b| {
-        let a = base
-            .scenarios
-            .iter()
-            .find(|a| a.id == b.id && a.seed == b.seed && same(a, b))?;
-        Some(scenario(a, b))
-    });
-    let scenarios: Vec<SavedScenario> = scenarios.collect();
+    let alike = |[a, b]: &[&SavedScenario; 2]| base.mode == head.mode && asked(a, b).is_empty();
+    let both = pairs(base, &head).into_iter().filter(alike);
+    let scenarios: Vec<SavedScenario> = both.map(|[a, b]| scenario(a, b)).collect();
     let mut limits = vec![
         "the results were measured one after the other: this is a hint, and gates nothing"
             .to_owned(),
@@ -84,6 +128,10 @@ fn compare(base: &Saved, head: Saved) -> Saved {
     if base.partial || head.partial {
         limits.push("a result is partial".to_owned());
     }
+    let unlike = unlike(base, &head).into_iter();
+    limits.extend(
+        unlike.map(|line| format!("not compared, because it was asked differently: {line}")),
+    );
     Saved {
         command: vec!["compare".to_owned()],
         scenarios,
@@ -94,12 +142,34 @@ fn compare(base: &Saved, head: Saved) -> Saved {
     }
 }
 
-/// Were the trials asked for the same? Results that do not tell are taken at their word.
-fn same(a: &SavedScenario, b: &SavedScenario) -> bool {
-    match (&a.details.asked, &b.details.asked) {
-        (Some(a), Some(b)) => (&a.load, a.workers) == (&b.load, b.workers),
-        _ => true,
+/// What was asked differently of the trials of two scenarios. Results that do not tell are taken at their word.
+fn asked(a: &SavedScenario, b: &SavedScenario) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut differ = |name: &str, values: [String; 2]| {
+        if values[0] != values[1] {
+            fields.push(format!("{name} {} and {}", values[0], values[1]));
+        }
+    };
+    // Trials of one seed are compared with each other.
+    differ("seed", [a.seed, b.seed].map(|seed| seed.to_string()));
+    let (Some(a), Some(b)) = (&a.details.asked, &b.details.asked) else {
+        return fields;
+    };
+    let both = [a, b];
+    differ("workers", both.map(|one| one.workers().to_string()));
+    let level = |one: &Request| one.level.unwrap_or(Level::Medium).name().to_owned();
+    differ("level", both.map(level));
+    let mix = |one: &Request| <[u16; 6]>::from(one.mix.unwrap_or_default());
+    differ("mix", both.map(|one| format!("{:?}", mix(one))));
+    differ("during", both.map(|one| format!("{} ms", one.measure_ms)));
+    if a.load != b.load {
+        let words = |one: &Request| match &one.load {
+            None => "the scenario's own".to_owned(),
+            Some(load) => history::load(load).join(", "),
+        };
+        fields.push(format!("load {} and {}", words(a), words(b)));
     }
+    fields
 }
 
 fn scenario(a: &SavedScenario, b: &SavedScenario) -> SavedScenario {
@@ -153,6 +223,7 @@ fn metric(a: &SavedScenario, b: &SavedMetric) -> Option<(Differences, SavedMetri
 mod tests {
     use super::*;
     use crate::{
+        load::{Load, Shares},
         machine::Machine,
         results::{SCHEMA, Values},
     };
@@ -200,9 +271,62 @@ mod tests {
     }
 
     #[test]
-    fn another_seed_is_another_scenario() {
-        let mut other = saved(1000.0);
-        other.scenarios[0].seed = 2;
-        assert!(compare(&saved(1000.0), other).scenarios.is_empty());
+    fn what_was_asked_differently_is_named_and_not_compared() {
+        let with = |change: &dyn Fn(&mut Saved, &mut Request)| {
+            let mut saved = saved(1000.0);
+            let mut request = Request::new("throughput/fused", 1, [100, 600]);
+            change(&mut saved, &mut request);
+            saved.scenarios[0].details.asked = Some(request);
+            saved
+        };
+        let base = with(&|_, _| ());
+        let check = |change: &dyn Fn(&mut Saved, &mut Request), expect: &[&str]| {
+            let other = with(change);
+            let expect: Vec<String> = expect
+                .iter()
+                .map(|field| format!("throughput/fused: {field}"))
+                .collect();
+            assert_eq!(unlike(&base, &other), expect);
+            assert_eq!(
+                compare(&base, other).scenarios.is_empty(),
+                !expect.is_empty()
+            );
+        };
+        check(&|_, _| (), &[]);
+        check(&|_, asked| asked.workers = Some(1), &[]);
+        check(&|_, asked| asked.level = Some(Level::Medium), &[]);
+        check(&|saved, _| saved.scenarios[0].seed = 2, &["seed 1 and 2"]);
+        check(
+            &|saved, _| saved.mode = "full".to_owned(),
+            &["mode quick and full"],
+        );
+        check(&|_, asked| asked.workers = Some(4), &["workers 1 and 4"]);
+        check(
+            &|_, asked| asked.level = Some(Level::Heavy),
+            &["level medium and heavy"],
+        );
+        check(
+            &|_, asked| asked.measure_ms = 5_000,
+            &["during 600 ms and 5000 ms"],
+        );
+        check(
+            &|_, asked| asked.mix = Shares::try_from([1; 6]).ok(),
+            &["mix [6, 5, 4, 2, 2, 1] and [1, 1, 1, 1, 1, 1]"],
+        );
+        check(
+            &|_, asked| asked.load = Some(Load::steady(4e4, 600)),
+            &["load the scenario's own and poisson, steady at 40000/s"],
+        );
+    }
+
+    #[test]
+    fn a_result_without_trials_says_what_to_compare() {
+        let mut scaled = saved(1.0);
+        scaled.command = vec!["scale".to_owned()];
+        scaled.scenarios[0].metrics.clear();
+        let error = has_trials(Path::new("a.json"), &scaled).expect_err("it has none");
+        let expect = "`a.json` is a result of `bench scale`, which has no trials that can be compared; compare results of `bench run`";
+        assert!(error.to_string().starts_with(expect), "{error}");
+        assert!(has_trials(Path::new("a.json"), &saved(1.0)).is_ok());
     }
 }
