@@ -40,6 +40,7 @@ pub(crate) struct Saved {
     pub(crate) started: String,
     /// `quick`, `full` or `soak`.
     pub(crate) mode: String,
+    /// What was typed after `bench`.
     pub(crate) command: Vec<String>,
     /// It was interrupted, or still goes on.
     pub(crate) partial: bool,

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             interface: None,
         }));
     }
-    let keeper = compare(common, "ab", [&a, &b], &pairs, summary)?;
+    let keeper = compare(common, [&a, &b], &pairs, summary)?;
     Ok(exit(&keeper.saved, args.deny))
 }
 
@@ -92,7 +92,6 @@ pub(crate) struct Pair {
 /// Compares all pairs, block by block; the result, which was saved and printed.
 pub(crate) fn compare(
     common: &Common,
-    command: &str,
     [a, b]: [&Subject; 2],
     pairs: &[Pair],
     summary: fn(&Saved) -> String,
@@ -105,7 +104,7 @@ pub(crate) fn compare(
         b.binary()?.copied(folder.path(), "B")?,
     ];
     let subjects = [(Side::A, a), (Side::B, b)];
-    let mut keeper = common.keeper(command, common.mode().name, &subjects);
+    let mut keeper = common.keeper(common.mode().name, &subjects);
     let plan = common.plan(&targets, pairs.len());
     let (watched, rules) = (common.watched(&targets), common.rules(&targets));
     let interrupt = Interrupt::watch()?;

@@ -143,8 +143,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         memory: memory_limit(),
         calm_ms: (times.watch as f64 / 4.0).min(2_000.0),
     };
-    let words = vec!["break".to_owned(), args.scenario.clone()];
-    let mut keeper = Keeper::new(&args.output, words, "break", &[(Side::A, &subject)]);
+    let mut keeper = Keeper::new(&args.output, "break", &[(Side::A, &subject)]);
     let mut ended = Ok(());
     let mut recovered = None;
     for trial in 0..TRIALS {

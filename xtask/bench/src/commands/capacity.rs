@@ -98,8 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     asked.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
     let watched = Watched::new(Some(Guards::default()));
-    let words = vec!["capacity".to_owned(), args.scenario.clone()];
-    let keeper = Keeper::new(&args.output, words, "capacity", &[(Side::A, &subject)]);
+    let keeper = Keeper::new(&args.output, "capacity", &[(Side::A, &subject)]);
     let search_of = RefCell::new(Search {
         args,
         keeper,

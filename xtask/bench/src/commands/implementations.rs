@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             "nothing is left to compare: a load is for open loops".to_owned(),
         ));
     }
-    let keeper = compare(common, "impl", [&subject, &subject], &pairs, summary)?;
+    let keeper = compare(common, [&subject, &subject], &pairs, summary)?;
     Ok(denied(&keeper.saved, args.deny))
 }
 

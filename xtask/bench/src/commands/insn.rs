@@ -52,8 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         Some(a) => vec![(Side::A, a), (Side::B, &b)],
         None => vec![(Side::A, &b)],
     };
-    let words = std::iter::once("insn".to_owned()).chain(args.patterns.iter().cloned());
-    let mut keeper = Keeper::new(&args.output, words.collect(), "insn", &subjects);
+    let mut keeper = Keeper::new(&args.output, "insn", &subjects);
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(names.len() * subjects.len(), args.output.quiet);
     let (references, mut skipped) = match ci::bounds()? {

@@ -68,9 +68,8 @@ pub(crate) fn alloc(args: &AllocArgs) -> Result<u8, Error> {
     let subject = args.source.subject("trial-memory")?;
     let binary = subject.binary()?;
     let scenarios = meant(&binary, &args.patterns, "memory/")?;
-    let words = std::iter::once("alloc".to_owned()).chain(args.patterns.iter().cloned());
     let subjects = [(Side::A, &subject)];
-    let mut keeper = Keeper::new(&args.output, words.collect(), "alloc", &subjects);
+    let mut keeper = Keeper::new(&args.output, "alloc", &subjects);
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(scenarios.len(), args.output.quiet);
     let mut lines = Vec::new();
@@ -149,9 +148,8 @@ pub(crate) fn mem(args: &MemArgs) -> Result<u8, Error> {
     let binary = subject.binary()?;
     let scenarios = meant(&binary, &args.patterns, "memory/")?;
     let drains = binary.list()?.scenarios;
-    let words = std::iter::once("mem".to_owned()).chain(args.patterns.iter().cloned());
     let subjects = [(Side::A, &subject)];
-    let mut keeper = Keeper::new(&args.output, words.collect(), "mem", &subjects);
+    let mut keeper = Keeper::new(&args.output, "mem", &subjects);
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(2 * scenarios.len(), args.output.quiet);
     let mut lines = Vec::new();

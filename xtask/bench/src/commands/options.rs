@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    history::{LONG_MS, SHORT_MS},
     process::Watched,
     protocol::{Request, Scenario},
     session::{Plan, Rules, Side},
@@ -135,14 +136,11 @@ pub(crate) struct Mode {
     scenarios: &'static [&'static str],
 }
 
-/// Trials that are long enough for the percentiles that few items reach.
-pub(crate) const LONG_MS: u64 = 5_000;
-
 const QUICK: Mode = Mode {
     name: "quick",
     warmup_ms: 100,
     measure_ms: 600,
-    run_ms: 600,
+    run_ms: SHORT_MS,
     blocks: [7, 8],
     trials: 8,
     budget: Duration::from_secs(30),
@@ -222,15 +220,9 @@ impl Common {
         }
     }
 
-    /// A result of a command, in its mode.
-    pub(crate) fn keeper(
-        &self,
-        command: &str,
-        mode: &str,
-        subjects: &[(Side, &Subject)],
-    ) -> Keeper {
-        let words = std::iter::once(command.to_owned()).chain(self.patterns.iter().cloned());
-        let mut keeper = Keeper::new(&self.output, words.collect(), mode, subjects);
+    /// A result, in its mode.
+    pub(crate) fn keeper(&self, mode: &str, subjects: &[(Side, &Subject)]) -> Keeper {
+        let mut keeper = Keeper::new(&self.output, mode, subjects);
         if self.no_guards {
             let limit = format!("{} were counted", promote::UNGUARDED);
             keeper.saved.limits.push(limit);

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     load::LoadArgs,
-    options::{Common, Interrupt, LONG_MS, Source, time},
+    options::{Common, Interrupt, Source, time},
     progress::Progress,
     saving, show,
 };
@@ -16,6 +16,7 @@ use crate::{
     details::Details,
     error::{Error, code},
     findings::{Drift, Findings},
+    history::LONG_MS,
     limit::{Limit, limit},
     machine,
     metrics::{METRICS, Metric},
@@ -100,7 +101,7 @@ pub(crate) fn run(
         }));
     }
     let name = soak.map_or(mode.name, |_| "soak");
-    let mut keeper = common.keeper("run", name, &[(Side::A, &subject)]);
+    let mut keeper = common.keeper(name, &[(Side::A, &subject)]);
     let rounds = match soak {
         None => mode.trials,
         Some(time) => {

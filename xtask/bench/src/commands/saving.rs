@@ -33,14 +33,9 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Of what was typed after `bench`.
-    pub(crate) fn new(
-        output: &Output,
-        words: Vec<String>,
-        mode: &str,
-        subjects: &[(Side, &Subject)],
-    ) -> Self {
-        let saved = begin(words, mode, subjects);
+    /// Of the command that was typed.
+    pub(crate) fn new(output: &Output, mode: &str, subjects: &[(Side, &Subject)]) -> Self {
+        let saved = begin(mode, subjects);
         let folder = output.out.clone();
         let place = folder
             .unwrap_or_else(|| build::home().join(&saved.run_id))
@@ -115,7 +110,7 @@ impl Keeper {
 }
 
 /// A result without scenarios.
-pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)]) -> Saved {
+fn begin(mode: &str, subjects: &[(Side, &Subject)]) -> Saved {
     let now = jiff::Timestamp::now();
     let code: BTreeMap<_, _> = subjects
         .iter()
@@ -135,7 +130,10 @@ pub(crate) fn begin(words: Vec<String>, mode: &str, subjects: &[(Side, &Subject)
         run_id: format!("{}-{short}", now.strftime("%Y%m%dT%H%M%SZ")),
         started: now.to_string(),
         mode: mode.to_owned(),
-        command: words,
+        command: std::env::args_os()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
         partial: true,
         code,
         env: Machine::read(Path::new("/")),

@@ -63,9 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         [] => (1..=cpus).collect(),
         given => given.to_vec(),
     };
-    let words = std::iter::once("scale".to_owned()).chain(args.patterns.iter().cloned());
     let subjects = [(Side::A, &subject)];
-    let mut keeper = Keeper::new(&args.output, words.collect(), "scale", &subjects);
+    let mut keeper = Keeper::new(&args.output, "scale", &subjects);
     let interrupt = Interrupt::watch()?;
     let steps = scenarios.len() * ROUNDS * workers.len();
     let progress = Progress::new(steps, args.output.quiet);

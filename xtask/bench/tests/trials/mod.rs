@@ -101,6 +101,13 @@ impl Trials {
         run(self.command(args).args(["--bin", "trial", "--out", "out"]))
     }
 
+    /// The report of what was saved, in Markdown.
+    pub(crate) fn report(&self) -> String {
+        let run = run(&mut self.command(&["report", "out/run.json"]));
+        assert_eq!(run.code, 0, "{}", run.err);
+        fs::read_to_string(self.path("out/report.md")).expect("it was written")
+    }
+
     /// Runs a command where nothing can be printed any more.
     pub(crate) fn unheard(&self, args: &[&str]) -> Run {
         let full = fs::File::options()

@@ -14,6 +14,7 @@ use crate::{
     metrics,
     protocol::Request,
     results::{Change, Code, METHOD, SCHEMA, SavedMetric, Values},
+    session::Side,
     targets::{Found, Met},
     verdict::Verdict,
 };
@@ -217,7 +218,7 @@ pub(super) fn saved() -> Saved {
         run_id: "20260101T000000Z-abc".to_owned(),
         started: "2026-01-01T00:00:00Z".to_owned(),
         mode: "quick".to_owned(),
-        command: vec!["ab".to_owned()],
+        command: ["ab", "--base", "f00dface"].map(str::to_owned).to_vec(),
         partial: true,
         code: [
             (Side::A, code("f00dface", false)),

@@ -28,7 +28,6 @@ use crate::{
     error::{Error, code},
     history::History,
     results::{Saved, SavedScenario, replace},
-    session::Side,
 };
 
 /// `bench report`: writes `report.html` and `report.md` beside the result, or where it is told to.
@@ -55,15 +54,17 @@ pub(crate) fn run(
 
 /// What to type to measure it again.
 fn again(saved: &Saved) -> String {
-    let mode = match saved.mode.as_str() {
-        "full" => " --full",
-        _ => "",
-    };
-    let base = match saved.code.get(&Side::A) {
-        Some(code) if saved.code.len() > 1 => format!(" --base {}", code.revision),
-        _ => String::new(),
-    };
-    format!("cargo xtask bench {}{base}{mode}", saved.command.join(" "))
+    let words: Vec<String> = saved.command.iter().map(|word| quoted(word)).collect();
+    format!("cargo xtask bench {}", words.join(" "))
+}
+
+/// A word as shells take it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+=.,:/@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 fn page(saved: &Saved, history: &History, path: &Path, raw: &str) -> Result<Page, DrawError> {
