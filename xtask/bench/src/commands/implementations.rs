@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
     /// How many items the results are compared of
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     items: u64,
     #[command(flatten)]
     deny: Deny,
@@ -110,6 +110,13 @@ fn pairs<'a>(a: &str, b: &str, all: &'a [Scenario]) -> Result<Vec<[&'a Scenario;
         if let Some(other) = other {
             pairs.push([*one, *other]);
         }
+    }
+    if let Some([one, _]) = pairs.iter().find(|[one, other]| one.id == other.id) {
+        return Err(Error::Usage(format!(
+            "`{a}` and `{b}` are the same, `{}`: name two; there are {}",
+            one.id,
+            known(all)
+        )));
     }
     match pairs.is_empty() {
         false => Ok(pairs),
@@ -252,6 +259,12 @@ mod tests {
         };
         check("x", "nothing", "no implementation is called `nothing`");
         check("x", "z", "do not implement one interface");
+        check(
+            "x",
+            "x",
+            "`x` and `x` are the same, `throughput/x`: name two",
+        );
+        check("x", "latency/x", "are the same, `latency/x`");
         check("alone", "alone", "do not implement one interface");
         check(
             "throughput/x",
