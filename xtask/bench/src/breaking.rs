@@ -39,7 +39,7 @@ pub(crate) struct Broken {
     /// What gave out first; none if nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gave_out: Option<GaveOut>,
-    /// The 99th percentile of its latency before, in nanoseconds.
+    /// The 99th percentile of its latency before, in nanoseconds; 0 if too few items came for one.
     pub(crate) usual_p99_ns: f64,
     /// How long it took until its latency was as before, in milliseconds from when the load went back; none if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ impl Resource {
     }
 }
 
-/// Goodput below this share of the most that there was is a collapse.
+/// Goodput below this share of the most that there was, and of what comes, is a collapse.
 const COLLAPSE: f64 = 0.9;
 /// Latency may be so much above what it was before.
 const AS_BEFORE: f64 = 1.5;
@@ -263,7 +263,8 @@ impl Ordeal {
             ),
         );
         sign(
-            peak.is_some_and(|peak| part.done < COLLAPSE * peak),
+            // Who does all that comes does not collapse, however little that is.
+            peak.is_some_and(|peak| part.done < COLLAPSE * peak) && !part.does_all(),
             What::ThroughputCollapse,
             format!("{:.0} a second of {:.0}", part.done, peak.unwrap_or(0.0)),
         );
@@ -273,7 +274,8 @@ impl Ordeal {
     /// How long after the load went back everything was as before, and stayed so.
     fn recovered(&self, seen: &[Seen], after: f64, most_p99: f64) -> Option<f64> {
         let calm = |part: &Seen| {
-            part.p99_ns.is_none_or(|p99| p99 <= most_p99)
+            part.p99_ns.is_some_and(|p99| p99 <= most_p99)
+                && part.does_all()
                 && part.refused == 0
                 && part.shed + part.failed == 0
         };
@@ -370,6 +372,15 @@ struct Seen {
     held_back: u64,
 }
 
+impl Seen {
+    /// Is about as much done as comes?
+    fn does_all(&self) -> bool {
+        let offered =
+            self.offered as f64 * 1e3 / (self.end_ms - self.from_ms).max(f64::MIN_POSITIVE);
+        self.done >= COLLAPSE * offered
+    }
+}
+
 fn seen(parts: &[Part]) -> Vec<Seen> {
     let mut before = &Part::default();
     let mut all = Vec::new();
@@ -396,6 +407,9 @@ fn seen(parts: &[Part]) -> Vec<Seen> {
     all
 }
 
+/// Items that a part of the time needs for a 99th percentile.
+pub(crate) const FEWEST: u64 = 100;
+
 /// A percentile of lengths and their counts, in order; none if there are fewer than a hundred.
 fn quantile(counts: &[(u64, u64)], share: f64) -> Option<f64> {
     let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -404,7 +418,7 @@ fn quantile(counts: &[(u64, u64)], share: f64) -> Option<f64> {
         below += count;
         below as f64 >= total as f64 * share
     };
-    let found = counts.iter().find(reached).filter(|_| total >= 100)?;
+    let found = counts.iter().find(reached).filter(|_| total >= FEWEST)?;
     Some(found.0 as f64)
 }
 

@@ -42,7 +42,8 @@ fn implementations_are_compared_if_their_results_are_the_same() {
     let same = [Some(7), Some(7)];
     check(same, &["old", "new"], 0, "B is better");
     check(same, &["throughput/new", "throughput/old"], 0, "B is worse");
-    check(same, &["old", "old"], 0, "equivalent");
+    check(same, &["old", "old"], 2, "are the same");
+    check(same, &["old", "new", "--items", "0"], 2, "'--items <N>'");
     check(
         [Some(7), Some(8)],
         &["old", "new"],
@@ -150,6 +151,21 @@ fn the_order_of_events_is_printed_with_the_steps() {
         "{}",
         run.err
     );
+}
+
+#[test]
+fn a_latency_that_nobody_knows_is_not_as_before() {
+    let mut unknown = course(0.0);
+    for part in &mut unknown.timeline {
+        part.latencies.clear();
+    }
+    let trials = Trials::new(&[(scenario("latency/x"), unknown)], "");
+    let run = trials.bench(&BREAK);
+    let expect = "unknown: too few items for a p99; give it longer steps (`--step`)";
+    assert_eq!((run.code, run.out.trim()), (0, expect), "{}", run.err);
+    let run = trials.bench(&["break", "latency/x", "--spike", "--steps", "3"]);
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("cannot be used with"), "{}", run.err);
 }
 
 #[test]
@@ -348,6 +364,10 @@ fn more_workers_are_saved_and_printed_as_asked() {
     assert_eq!(rounds[1][1].as_array().map(Vec::len), Some(7));
     let run = trials.bench(&[&args[..], &["--quiet"]].concat());
     assert_eq!((run.out.trim(), run.err.as_str()), ("measured", ""));
+    let report = trials.report();
+    let again =
+        "`cargo xtask bench scale --workers 1,2 --during 1ms --quiet --bin trial --out out`";
+    assert!(report.contains(again), "{report}");
 }
 
 #[test]
@@ -489,6 +509,7 @@ fn a_level_is_for_scenarios_that_know_levels() {
     let trials = Trials::new(
         &[
             (plain("latency/x"), throughput(1e3)),
+            (plain("latency/y"), throughput(1e3)),
             (plain("throughput/x"), throughput(1e3)),
         ],
         "",
@@ -505,5 +526,5 @@ fn a_level_is_for_scenarios_that_know_levels() {
     check(&["capacity", "latency/x"], "latency/x");
     check(&["break", "latency/x"], "latency/x");
     check(&["scale", "throughput/x"], "throughput/x");
-    check(&["impl", "latency/x", "latency/x"], "latency/x");
+    check(&["impl", "latency/x", "latency/y"], "latency/x");
 }

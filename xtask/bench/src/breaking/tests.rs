@@ -170,3 +170,27 @@ fn what_still_loses_items_has_not_recovered() {
     check(&|part| part.refused = 1);
     check(&|part| part.signs.shed = part.end_ms as u64);
 }
+
+#[test]
+fn what_nobody_knows_or_is_not_done_has_not_recovered() {
+    let check = |change: &dyn Fn(&mut Part)| {
+        let parts = course(|from, part| {
+            if from >= 4000.0 {
+                change(part);
+            }
+        });
+        assert_eq!(ordeal().judge(&parts, None).recovered_ms, None);
+    };
+    check(&|part| part.latencies.clear());
+    check(&|part| part.done /= 2);
+}
+
+#[test]
+fn what_does_all_that_comes_does_not_collapse() {
+    let parts = course(|from, part| {
+        if from == 3500.0 {
+            (part.offered, part.done) = (250, 250);
+        }
+    });
+    assert_eq!(whats(&ordeal().judge(&parts, None)), []);
+}
