@@ -45,6 +45,27 @@ impl Default for Guards {
     }
 }
 
+impl Guards {
+    /// The first limit that is no share, if there is one.
+    pub(crate) fn wrong(&self) -> Option<String> {
+        let all = [
+            ("steal", self.steal),
+            ("foreign_cpu", self.foreign_cpu),
+            ("canary_drift", self.canary_drift),
+            ("generator_late", self.generator_late),
+            ("unoffered", self.unoffered),
+            ("little", self.little),
+            ("trend", self.trend),
+        ];
+        let (name, limit) = all
+            .into_iter()
+            .find(|(_, limit)| !limit.is_finite() || *limit < 0.0)?;
+        Some(format!(
+            "`guards`: `{name}` is {limit}; give a share such as 0.05"
+        ))
+    }
+}
+
 /// Why a trial does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -113,7 +113,8 @@ pub(crate) fn limit(
         by_workers: by.is_none(),
         bound,
         throughput,
-        busy: throughput * in_stages / running,
+        // Work is measured of single items, and may come to a little more than all of the time.
+        busy: (throughput * in_stages / running).min(1.0),
         between_ns: between.map(|seconds| seconds * 1e9),
         rows: passages.iter().enumerate().map(row).collect(),
     })

@@ -94,6 +94,23 @@ pub(crate) struct Ran<'a> {
     pub(crate) measure_ms: u64,
 }
 
+impl Found {
+    /// What was found, with its interval, and the machine's floor where there is one.
+    pub(crate) fn measured(&self) -> String {
+        let metric = self.target.split(' ').next().and_then(metrics::find);
+        let shown = |value: f64| metric.map_or_else(|| value.to_string(), |of| of.value(value));
+        let mut text = shown(self.estimate);
+        match self.interval {
+            Some([low, high]) => text.push_str(&format!(" [{}, {}]", shown(low), shown(high))),
+            None => text.push_str(" [too few trials]"),
+        }
+        if let Some(floor) = self.floor {
+            text.push_str(&format!(", floor {}", shown(floor)));
+        }
+        text
+    }
+}
+
 /// Is it met?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +178,17 @@ impl Targets {
                 "the band of `{name}` is {band}; give a share such as 0.03"
             ));
         }
+        if let Some(why) = found.guards.wrong() {
+            return Err(why);
+        }
         for target in &found.targets {
+            let bounds = [target.at_most, target.at_least].into_iter().flatten();
+            if let Some(bound) = bounds.into_iter().find(|bound| !bound.is_finite()) {
+                return Err(format!(
+                    "the target of `{}` for `{}` is {bound}; give a number",
+                    target.metric, target.of
+                ));
+            }
             if target.at_most.is_some() == target.at_least.is_some() {
                 return Err(format!(
                     "a target of `{}` needs either `at_most` or `at_least`",
@@ -416,6 +443,12 @@ mod tests {
         check(
             "(targets: [(of: \"*\", metric: \"loss\", at_most: 0, floor: \"sky\")])",
             "no floor is called `sky`",
+        );
+        check("(guards: (steal: -1.0))", "`guards`: `steal` is -1; give");
+        check("(guards: (canary_drift: NaN))", "`canary_drift` is NaN");
+        check(
+            "(targets: [(of: \"x\", metric: \"loss\", at_most: inf)])",
+            "the target of `loss` for `x` is inf",
         );
         check("(goals: [])", "Unexpected field named `goals`");
         check("(", "");

@@ -14,6 +14,11 @@ use crate::{
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    // Whoever reads the first lines only, as `head` does, has what it wants.
+    let written = match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    };
     written.map_err(|error| Error::Tool(format!("cannot write to standard output: {error}")))
 }
 
@@ -25,9 +30,10 @@ pub(crate) fn text(saved: &Saved) -> String {
         lines.extend(scenario.metrics.iter().map(metric));
         for found in &scenario.targets {
             lines.push(format!(
-                "  target {:<34} {}",
+                "  target {:<34} {:<10} {}",
                 found.target,
-                found.result.word()
+                found.result.word(),
+                found.measured()
             ));
         }
         for unknown in &scenario.unknown_targets {

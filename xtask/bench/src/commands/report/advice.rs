@@ -19,6 +19,8 @@ pub(super) struct Advice {
 type Rule = fn(&SavedScenario) -> Option<Advice>;
 
 const RULES: &[Rule] = &[
+    rules::regressed,
+    rules::missed,
     rules::disturbed,
     rules::inconclusive,
     rules::infeasible,
@@ -115,8 +117,8 @@ mod tests {
         check(
             |one| {
                 let stages = vec![
-                    stage("parse", 0.0, 200.0, 0.1),
-                    stage("price", 0.0, 800.0, 0.4),
+                    stage("parse", 0.0, 200.0, 0.18),
+                    stage("price", 0.0, 800.0, 0.72),
                 ];
                 one.details.stages.insert(Side::A, stages);
             },
@@ -145,6 +147,35 @@ mod tests {
         // The queue follows the load, and goes back.
         check(with(|at| (1e3 * (1.0 + at as f64), 10 + 50 * at, 0)), &[]);
         check(with(|at| (1e3, 10 + at % 3, 0)), &[]);
+        let busy = |of: fn(u64) -> (f64, u64, u64)| {
+            move |one: &mut SavedScenario| {
+                one.details.timeline.insert(Side::A, moments(of));
+                let stages = vec![stage("parse", 0.0, 200.0, 1.04)];
+                one.details.stages.insert(Side::A, stages);
+            }
+        };
+        let all = "keep the workers busy for 100 %";
+        check(busy(|_| (1e3, 0, 0)), &[("bench capacity` finds", all)]);
+        // A closed loop gives it all that it can do.
+        check(busy(|_| (0.0, 0, 0)), &[("bench scale` tells", all)]);
+    }
+
+    #[test]
+    fn what_is_worse_and_what_is_missed_come_first() {
+        check(
+            |one| {
+                *one = super::super::golden::saved().scenarios[0].clone();
+                one.details = crate::details::Details::default();
+                one.findings = crate::findings::Findings::default();
+            },
+            &[
+                (
+                    "it is worse than its base",
+                    "throughput: -10.0 % [-12.0 %, -8.0 %], and 3.0 % does not matter",
+                ),
+                ("a target is missed", "throughput >= 1.00 M/s: 900.0 k/s"),
+            ],
+        );
     }
 
     #[test]
@@ -157,10 +188,7 @@ mod tests {
                 ];
                 one.details.stages.insert(Side::A, stages);
             },
-            &[
-                ("the bottleneck", ""),
-                ("although the workers have time", "before `parse`, 90 us"),
-            ],
+            &[("although the workers have time", "before `parse`, 90 us")],
         );
     }
 
@@ -185,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn disturbed_trials_come_before_everything_else() {
+    fn disturbed_trials_come_before_what_was_measured() {
         check(
             |one| {
                 one.disturbed.insert("steal".to_owned(), 9);

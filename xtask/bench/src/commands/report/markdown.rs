@@ -6,8 +6,9 @@ use crate::{
     results::{Saved, SavedMetric, SavedScenario},
 };
 
-/// Bytes of the table, and of what is folded: comments of GitHub have 65,536 characters at most.
-const TABLE: usize = 30_000;
+/// Bytes of the tables, and of what is folded: comments of GitHub have 65,536 characters at most.
+const TABLE: usize = 20_000;
+const TARGETS: usize = 8_000;
 const FOLDED: usize = 20_000;
 
 /// The result for a comment on a change.
@@ -22,6 +23,16 @@ pub(super) fn markdown(saved: &Saved) -> String {
     let all = saved.scenarios.iter();
     let rows = all.flat_map(|scenario| scenario.metrics.iter().map(move |one| row(scenario, one)));
     text.push_str(&fitting(rows, TABLE, "more rows are in the result"));
+    let all = saved.scenarios.iter();
+    let targets = fitting(
+        all.flat_map(targets),
+        TARGETS,
+        "more targets are in the result",
+    );
+    if !targets.is_empty() {
+        text.push_str("\n| scenario | target | measured | result |\n|---|---|---|---|\n");
+        text.push_str(&targets);
+    }
     let advice = advice::all(saved);
     let advice = advice
         .iter()
@@ -51,6 +62,18 @@ fn row(scenario: &SavedScenario, saved: &SavedMetric) -> String {
         false => [cell(0), cell(1), "", "", ""],
     };
     format!("| {} | {} |\n", scenario.id, row.join(" | "))
+}
+
+/// A row for each target.
+fn targets(scenario: &SavedScenario) -> Vec<String> {
+    let row = |target: &str, measured: &str, result: &str| {
+        format!("| {} | {target} | {measured} | {result} |\n", scenario.id)
+    };
+    let found = scenario.targets.iter();
+    let found = found.map(|one| row(&one.target, &one.measured(), one.result.word()));
+    let unknown = scenario.unknown_targets.iter();
+    let unknown = unknown.map(|one| row(&one.target, "", &format!("unknown: {}", one.reason)));
+    found.chain(unknown).collect()
 }
 
 /// The lines that fit into so many bytes, and how many do not.

@@ -5,6 +5,7 @@ use pipewright_draw::format;
 use super::{advice::Advice, stages::BUSY};
 use crate::{
     details::{Details, Moment, Stage},
+    metrics,
     results::{SavedMetric, SavedScenario},
     session::Side,
     stats::{mann_kendall, theil_sen},
@@ -50,9 +51,53 @@ fn value(scenario: &SavedScenario, name: &str) -> Option<f64> {
 /// How busy all stages together keep the workers.
 fn utilisation(stages: &[Stage]) -> Option<f64> {
     let shares: Option<Vec<f64>> = stages.iter().map(|stage| stage.utilisation).collect();
+    // Work is measured of single items, and its sum may be a little more than all of the time.
     shares
         .filter(|shares| !shares.is_empty())
-        .map(|shares| shares.iter().sum())
+        .map(|shares| shares.iter().sum::<f64>().min(1.0))
+}
+
+pub(super) fn regressed(scenario: &SavedScenario) -> Option<Advice> {
+    let worse = |saved: &SavedMetric| {
+        let change = saved.change.as_ref()?;
+        let metric = metrics::find(&saved.name)?;
+        let [low, high] = change.interval?.map(|end| metric.shown(end));
+        (change.verdict == Verdict::Regressed).then(|| {
+            format!(
+                "{}: {} [{low}, {high}], and {} does not matter",
+                saved.name,
+                metric.shown(change.estimate),
+                metric.shown(change.band).trim_start_matches('+')
+            )
+        })
+    };
+    let evidence: Vec<String> = scenario.metrics.iter().filter_map(worse).collect();
+    if evidence.is_empty() || scenario.refused.is_some() {
+        return None;
+    }
+    say(
+        scenario,
+        "it is worse than its base: `cargo xtask bench profile` with the same `--base` draws where the time went",
+        evidence,
+    )
+}
+
+pub(super) fn missed(scenario: &SavedScenario) -> Option<Advice> {
+    let missed = scenario
+        .targets
+        .iter()
+        .filter(|found| found.result == Met::Failed);
+    let evidence: Vec<String> = missed
+        .map(|found| format!("{}: {}", found.target, found.measured()))
+        .collect();
+    if evidence.is_empty() {
+        return None;
+    }
+    say(
+        scenario,
+        "a target is missed: `cargo xtask bench profile` draws where the time goes",
+        evidence,
+    )
 }
 
 pub(super) fn disturbed(scenario: &SavedScenario) -> Option<Advice> {
@@ -156,11 +201,16 @@ pub(super) fn overload(scenario: &SavedScenario) -> Option<Advice> {
     if evidence.is_empty() {
         return None;
     }
-    say(
-        scenario,
-        "it is offered more than it can do: give it more workers, or a lower rate; `cargo xtask bench capacity` finds how much it takes",
-        evidence,
-    )
+    let is_open = timeline.iter().any(|moment| moment.offered > 0.0);
+    let text = match is_open {
+        true => {
+            "it is offered more than it can do: give it more workers, or a lower rate; `cargo xtask bench capacity` finds how much it takes"
+        }
+        false => {
+            "it does all that its workers can: give it more of them, or make a stage faster; `cargo xtask bench scale` tells what workers bring"
+        }
+    };
+    say(scenario, text, evidence)
 }
 
 /// A stage that has more than so much of the work is worth a look.
@@ -173,7 +223,9 @@ pub(super) fn bottleneck(scenario: &SavedScenario) -> Option<Advice> {
         .iter()
         .max_by(|one, other| one.work_ns.total_cmp(&other.work_ns))?;
     let share = longest.work_ns / all;
-    if share.is_nan() || share <= MOST_OF_IT || stages.len() < 2 {
+    // Where the workers have time left, nothing is in the way of more items.
+    let is_full = utilisation(stages).is_some_and(|busy| busy > BUSY);
+    if share.is_nan() || share <= MOST_OF_IT || stages.len() < 2 || !is_full {
         return None;
     }
     say(

@@ -30,16 +30,17 @@ pub(super) fn targets(page: &mut Page, saved: &Saved) {
         return;
     }
     page.section("Targets");
-    let mut table = Table::new(["scenario", "target", "why", "result"]);
+    let mut table = Table::new(["scenario", "target", "measured", "why", "result"]);
     for (scenario, found) in found {
         table.row([
             scenario.id.as_str(),
             found.target.as_str(),
+            found.measured().as_str(),
             found.why.as_str(),
             found.result.word(),
         ]);
         table.colour(
-            3,
+            4,
             match found.result {
                 Met::Pass => Colour::Good,
                 Met::Failed => Colour::Bad,
@@ -52,10 +53,11 @@ pub(super) fn targets(page: &mut Page, saved: &Saved) {
         table.row([
             scenario.id.as_str(),
             one.target.as_str(),
+            "",
             one.why.as_str(),
             result.as_str(),
         ]);
-        table.colour(3, Colour::Warn);
+        table.colour(4, Colour::Warn);
     }
     page.table(&table);
 }
