@@ -271,6 +271,9 @@ impl Saved {
         let name = path.display();
         let text = fs::read_to_string(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::Usage(format!("there is no result `{name}`")),
+            io::ErrorKind::InvalidData => Error::Usage(format!(
+                "`{name}` is no text, so it is no result of `bench`"
+            )),
             _ => Error::file("read", path, &error),
         })?;
         let broken = |error: serde_json::Error| {
@@ -279,6 +282,11 @@ impl Saved {
             ))
         };
         let head: Head = serde_json::from_str(&text).map_err(broken)?;
+        if head.schema.starts_with("pipewright.hw/") {
+            return Err(Error::Usage(format!(
+                "`{name}` is a result of `cargo xtask hw`, and not of `bench`"
+            )));
+        }
         if head.schema != SCHEMA {
             return Err(Error::Usage(format!(
                 "`{name}` has the schema `{}`, and this reads `{SCHEMA}`; measure again, or use the version that wrote it",
@@ -332,10 +340,17 @@ pub(crate) mod tests {
             assert!(error.to_string().contains(expect), "{error}");
             assert_eq!(error.code(), 2);
         };
+        fs::write(&path, [0xff, 0xfe]).expect("a file");
+        check(None, "is no text");
+        fs::remove_file(&path).expect("it was there");
         check(None, "there is no result");
         check(Some("{\"schema\": \"pipewri"), "is damaged");
         check(Some("{}"), "is no result");
         check(Some("{\"schema\":\"pipewright.bench/1\"}"), "missing field");
+        check(
+            Some("{\"schema\":\"pipewright.hw/1\"}"),
+            "is a result of `cargo xtask hw`",
+        );
         check(
             Some("{\"schema\":\"pipewright.bench/7\",\"news\":1}"),
             "has the schema `pipewright.bench/7`",

@@ -144,6 +144,20 @@ fn a_report_is_written_beside_its_result() {
         md.contains("| throughput/fused | throughput (gates) |"),
         "{md}"
     );
+    let run = folder.shell("$BENCH report out/run.json --html x --md x");
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("give two files"), "{}", run.err);
+    assert!(!folder.path("x").exists());
+}
+
+#[test]
+fn who_reads_the_first_line_only_is_no_error() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    folder.ab(&trial, &trial, &[]);
+    // The pipe is closed before anything is written.
+    let line = "{ $BENCH compare out/run.json out/run.json; echo $? > code; } | true; cat code";
+    assert_eq!(folder.shell(&format!("set -e; {line}")).out.trim(), "0");
 }
 
 #[test]
@@ -164,7 +178,22 @@ fn what_is_typed_wrongly_says_what_there_is() {
         &["run", "--bin", trial, "--rate", "10k/s"],
         "a load is for open loops",
     );
-    check(&["run", "--bin", trial, "--rate", "fast"], "`--rate`");
+    check(
+        &["run", "--bin", trial, "--rate", "fast"],
+        "like \"500/s\" or \"10k/s\"",
+    );
+    for command in ["mem", "scale", "capacity", "alloc"] {
+        let args = [command, "--bin", trial, "--during", "0s"];
+        check(&args, "`--during`: `0s` is too short");
+    }
+    check(
+        &["mem", "--bin", trial, "--during", "1ms"],
+        "at least 1000ms",
+    );
+    check(
+        &["mem", "--bin", trial, "--cycles", "4"],
+        "4 is not in 12..=10000",
+    );
     check(&["run", "--bin", trial, "--soak", "30"], "`--soak`");
     check(&["run", "--bin", "nothing"], "there is no binary `nothing`");
     check(

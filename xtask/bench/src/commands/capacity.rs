@@ -6,12 +6,12 @@
 
 mod slo;
 
-use std::{cell::RefCell, thread};
+use std::{cell::RefCell, thread, time::Duration};
 
 use self::slo::{Kept, Slo};
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, open_loop, rate, time},
+    options::{Interrupt, Output, Source, during_ms, open_loop, rate},
     saving::Keeper,
 };
 use crate::{
@@ -88,7 +88,7 @@ const MOST: f64 = 1e7;
 /// `bench capacity`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let slo = Slo::typed(&args.slo)?;
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let measure_ms = during_ms(&args.during, Duration::from_millis(1))?;
     let from = rate("--from", &args.from)?;
     let asked = args.items.asked()?;
     let subject = args.source.subject("trial")?;

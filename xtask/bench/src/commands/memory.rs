@@ -1,7 +1,9 @@
 //! `bench alloc` and `bench mem`: what is allocated, and whether anything stays behind.
 
+use std::time::Duration;
+
 use super::{
-    options::{Interrupt, Output, Source, matching, time},
+    options::{Interrupt, Output, Source, during_ms, matching},
     progress::Progress,
     saving::Keeper,
 };
@@ -37,17 +39,21 @@ pub(crate) struct MemArgs {
     /// Only scenarios that have one of these in their name
     #[arg(value_name = "PATTERN")]
     patterns: Vec<String>,
-    /// How long the live bytes of each are watched
+    /// How long the live bytes of each are watched, at least 1s
     #[arg(long, value_name = "TIME", default_value = "5s")]
     during: String,
     /// How often each is started and ended
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=10_000))]
+    // The second half counts; in fewer times before it not everything is made that a process makes once and keeps.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(12..=10_000))]
     cycles: u32,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     source: Source,
 }
+
+/// In less time too few items come to tell a leak from memory that goes up and down.
+const WATCHED: Duration = Duration::from_secs(1);
 
 /// The scenarios that begin with this, and are meant.
 fn meant(binary: &Binary, patterns: &[String], kind: &str) -> Result<Vec<Scenario>, Error> {
@@ -64,7 +70,7 @@ fn meant(binary: &Binary, patterns: &[String], kind: &str) -> Result<Vec<Scenari
 
 /// `bench alloc`: allocations of each stage, and how long it works.
 pub(crate) fn alloc(args: &AllocArgs) -> Result<u8, Error> {
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let measure_ms = during_ms(&args.during, Duration::from_millis(1))?;
     let subject = args.source.subject("trial-memory")?;
     let binary = subject.binary()?;
     let scenarios = meant(&binary, &args.patterns, "memory/")?;
@@ -143,7 +149,7 @@ fn allocations(scenario: &Scenario, answer: &Answer) -> (Vec<String>, usize) {
 
 /// `bench mem`: the live bytes while items go through, and after it has ended.
 pub(crate) fn mem(args: &MemArgs) -> Result<u8, Error> {
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let measure_ms = during_ms(&args.during, WATCHED)?;
     let subject = args.source.subject("trial-memory")?;
     let binary = subject.binary()?;
     let scenarios = meant(&binary, &args.patterns, "memory/")?;

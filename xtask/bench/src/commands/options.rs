@@ -328,14 +328,26 @@ fn millis(time: Duration) -> u64 {
 pub(crate) fn rate(name: &str, text: &str) -> Result<f64, Error> {
     units::Rate::parse(text)
         .map(|rate| rate.count as f64 * 1e9 / rate.per.ns() as f64)
-        .map_err(|error| Error::Usage(format!("`{name}`: {error}")))
+        .map_err(|error| Error::Usage(format!("`{name}`: {error}; {}", error.help())))
+}
+
+/// How long trials count, in milliseconds.
+pub(crate) fn during_ms(text: &str, least: Duration) -> Result<u64, Error> {
+    let during = time("--during", text)?;
+    if during < least {
+        return Err(Error::Usage(format!(
+            "`--during`: `{text}` is too short; give at least {}ms",
+            least.as_millis()
+        )));
+    }
+    Ok(millis(during))
 }
 
 /// A time such as `30min`.
 pub(crate) fn time(name: &str, text: &str) -> Result<Duration, Error> {
     units::Duration::parse(text)
         .map(|time| time.to_std())
-        .map_err(|error| Error::Usage(format!("`{name}`: {error}")))
+        .map_err(|error| Error::Usage(format!("`{name}`: {error}; {}", error.help())))
 }
 
 /// Whether somebody pressed Ctrl-C.

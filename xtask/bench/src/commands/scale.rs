@@ -1,8 +1,10 @@
 //! `bench scale`: throughput by the number of workers, in interleaved rounds.
 
+use std::time::Duration;
+
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, matching, time},
+    options::{Interrupt, Output, Source, during_ms, matching},
     progress::Progress,
     saving::Keeper,
 };
@@ -46,7 +48,7 @@ pub(crate) struct Args {
 
 /// `bench scale`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let measure_ms = during_ms(&args.during, Duration::from_millis(1))?;
     let asked = args.items.asked()?;
     let subject = args.source.subject("trial")?;
     let binary = subject.binary()?;

@@ -9,12 +9,13 @@ mod record;
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
     build::{self, How, Package, Subject},
     load::ItemArgs,
-    options::{named, time},
+    options::{during_ms, named},
     show,
 };
 use crate::{
@@ -57,7 +58,7 @@ pub(crate) struct Args {
 
 /// `bench profile`.
 pub(crate) fn run(args: &Args) -> Result<u8, Error> {
-    let measure_ms = time("--during", &args.during)?.as_millis() as u64;
+    let measure_ms = during_ms(&args.during, Duration::from_millis(1))?;
     let asked = args.items.asked()?;
     let recorder = match Recorder::find(args.tool, args.hertz)? {
         Ok(recorder) => recorder,

@@ -44,6 +44,12 @@ pub(crate) fn run(
         .map_err(|error| Error::Tool(format!("the report cannot be drawn: {error}")))?;
     let html = html.unwrap_or_else(|| path.with_file_name("report.html"));
     let md = md.unwrap_or_else(|| path.with_file_name("report.md"));
+    if html == md {
+        return Err(Error::Usage(format!(
+            "`--html` and `--md` are both `{}`: give two files",
+            html.display()
+        )));
+    }
     for (place, text) in [(&html, page.html()), (&md, markdown::markdown(&saved))] {
         replace(place, |file| file.write_all(text.as_bytes()))
             .map_err(|error| Error::file("write", place, &error))?;
