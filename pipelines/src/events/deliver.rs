@@ -32,13 +32,14 @@ pub fn deliver(deliveries: &[Delivery], env: &Env, piles: &mut Piles) -> Vec<Res
 /// the topology's numbers are for.
 ///
 /// What a batch has for a service wakes the service's thread once, and a line is for a share of the services: the more there are,
-/// the larger a batch has to be for each of them to have some of it. So both numbers grow with the services, to where it was not
-/// faster any more. A batch is that large only when so much waits.
+/// the larger a batch has to be for each of them to have some of it. So with more than a hundred both numbers grow with the services.
+/// Not with fewer: near the most that the processors can do an event waits for a whole batch. A batch is that large only when so
+/// much waits.
 pub(super) fn pace(services: usize) -> Option<String> {
-    if services <= 25 {
+    if services <= 100 {
         return None;
     }
-    let (quantum_us, batch) = ((services * 200).min(100_000), (services * 328).min(65_536));
+    let (quantum_us, batch) = (services * 50, (services * 82).min(65_536));
     Some(format!(
         r#"(quantum: "{quantum_us}us", stages: {{"deliver": (batch: {batch})}})"#
     ))
@@ -165,25 +166,22 @@ pub fn reject(reject: Reject, env: &Env) {
 #[cfg(test)]
 mod tests {
     use super::pace;
+    use crate::events::service;
 
     #[test]
-    fn batches_grow_with_the_services_from_what_the_topology_says_to_a_bound() {
+    fn batches_grow_with_the_services_beyond_a_hundred_of_them() {
         let check = |services, expect: Option<&str>| {
             assert_eq!(pace(services).as_deref(), expect, "{services}");
         };
         check(0, None);
-        check(25, None);
+        check(100, None);
         check(
-            26,
-            Some(r#"(quantum: "5200us", stages: {"deliver": (batch: 8528)})"#),
+            101,
+            Some(r#"(quantum: "5050us", stages: {"deliver": (batch: 8282)})"#),
         );
         check(
-            100,
-            Some(r#"(quantum: "20000us", stages: {"deliver": (batch: 32800)})"#),
-        );
-        check(
-            5_000,
-            Some(r#"(quantum: "100000us", stages: {"deliver": (batch: 65536)})"#),
+            service::MOST,
+            Some(r#"(quantum: "50000us", stages: {"deliver": (batch: 65536)})"#),
         );
     }
 }
