@@ -4,6 +4,7 @@
 use std::{
     fmt,
     fs::{self, Metadata},
+    io,
     path::{self, Path, PathBuf},
 };
 
@@ -20,6 +21,15 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Of the file that a path leads to.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or the system does not tell.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(&fs::metadata(path)?))
+    }
+
     /// Of a file.
     #[cfg(unix)]
     pub fn of(metadata: &Metadata) -> Self {
@@ -96,13 +106,17 @@ impl Place {
         match fs::metadata(path) {
             Ok(metadata) if !metadata.is_file() => None,
             Ok(metadata) if cfg!(unix) => Some(Self::File(Identity::of(&metadata))),
-            _ => Some(Self::Path(whole(path))),
+            _ => Some(Self::Path(whole(path).unwrap_or_else(|path| path))),
         }
     }
 }
 
-/// Where a file is, or will be made.
-fn whole(path: &Path) -> PathBuf {
+/// Where a file is, or will be made, with all links resolved.
+///
+/// # Errors
+///
+/// With the path as far as it is known, if its folder is not there.
+pub fn whole(path: &Path) -> Result<PathBuf, PathBuf> {
     let mut path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for _ in 0..LINKS {
         let Ok(target) = fs::read_link(&path) else {
@@ -113,13 +127,13 @@ fn whole(path: &Path) -> PathBuf {
         path.push(target);
     }
     if let Ok(found) = fs::canonicalize(&path) {
-        return found;
+        return Ok(found);
     }
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return path;
+        return Err(path);
     };
     match fs::canonicalize(folder) {
-        Ok(folder) => folder.join(name),
-        Err(_) => path,
+        Ok(folder) => Ok(folder.join(name)),
+        Err(_) => Err(path),
     }
 }

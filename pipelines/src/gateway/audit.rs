@@ -201,7 +201,7 @@ impl Open {
 
     /// Whether nobody has renamed or removed it.
     fn is_at(&self, path: &Path) -> bool {
-        fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == self.identity)
+        Identity::at(path).is_ok_and(|found| found == self.identity)
     }
 
     /// Appends whole lines, or leaves nothing of them.

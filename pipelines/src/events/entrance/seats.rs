@@ -58,7 +58,7 @@ impl Seats {
             self.give_away_one(&mut taken, now)?;
         }
         let seat = Arc::new(Seat {
-            silent: BUSY.into(),
+            silent: AtomicU64::new(BUSY),
             given: Notify::new(),
         });
         taken.push(Arc::clone(&seat));
@@ -76,10 +76,10 @@ impl Seats {
             }
             // It may have said something meanwhile.
             let order = Ordering::Relaxed;
-            let silent = &taken[at]
+            let given = taken[at]
                 .silent
                 .compare_exchange(silent, GIVEN, order, order);
-            if silent.is_ok() {
+            if given.is_ok() {
                 taken.swap_remove(at).given.notify_one();
                 return Some(());
             }

@@ -5,8 +5,8 @@
 //! itself are no events: each would make the next one.
 
 use std::{
-    fs, io,
-    path::{self, Path, PathBuf},
+    fs,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,7 +25,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use super::{EntranceError, name_of};
 use crate::{
     events::{feed::raw, reject::Fault, types::Raw},
-    files::Identity,
+    files::{self, Identity},
 };
 
 /// How often it is looked whether the directory is still the one that is watched.
@@ -87,7 +87,7 @@ impl Guard {
     }
 
     fn watch(&mut self) -> notify::Result<()> {
-        let identity = identity(&self.path).map_err(notify::Error::io)?;
+        let identity = Identity::at(&self.path).map_err(notify::Error::io)?;
         let teller = self.teller.clone();
         let mut watcher = notify::recommended_watcher(move |change| teller.tell(change))?;
         watcher.watch(&self.path, RecursiveMode::Recursive)?;
@@ -96,7 +96,7 @@ impl Guard {
     }
 
     fn look(mut self) -> Self {
-        let found = identity(&self.path).ok();
+        let found = Identity::at(&self.path).ok();
         let watched = self.watcher.as_ref().map(|(_, identity)| *identity);
         if watched.is_some() && watched != found {
             self.watcher = None;
@@ -110,24 +110,9 @@ impl Guard {
 
 /// What a file below the watched directory is called in what the system tells; nothing for one that lies elsewhere.
 fn told_as(watched: &Path, file: &Path) -> Option<PathBuf> {
-    let below = fs::canonicalize(file)
-        .or_else(|_| not_there_yet(file))
-        .ok()?;
+    let below = files::whole(file).ok()?;
     let below = below.strip_prefix(fs::canonicalize(watched).ok()?).ok()?;
     Some(watched.join(below))
-}
-
-/// What a file will be called that its folder does not have now.
-fn not_there_yet(file: &Path) -> io::Result<PathBuf> {
-    let whole = path::absolute(file)?;
-    match (whole.parent(), whole.file_name()) {
-        (Some(folder), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
-        _ => Ok(whole),
-    }
-}
-
-fn identity(path: &Path) -> io::Result<Identity> {
-    Ok(Identity::of(&fs::metadata(path)?))
 }
 
 /// Sends what is told into the pipeline. It may wait there: then the system keeps what comes, and says so when that is too much.
