@@ -30,8 +30,9 @@ const ITEMS: u64 = 1_200_000;
 const EACH: u64 = 100_000;
 /// Every so manieth item fails at the first try.
 const OF: u64 = 40;
-/// Allocations for all batches that wait at once, of which there are few: each has some boxes, and vectors that grow by doubling.
-const FOR_BUFFERS: usize = 256;
+/// Allocations for all batches that can wait at once, which are as many as a run with one worker has tickets, 8: each has some boxes,
+/// and vectors that grow by doubling. When that happens is up to how long the pauses are on the machine of the day.
+const FOR_BUFFERS: usize = 8 * 32;
 
 #[derive(Debug)]
 pub struct Env {
@@ -160,10 +161,9 @@ where
     let seen = env.seen.lock().unwrap();
     let windows: Vec<usize> = seen.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // There are thousands of tries in each. When more batches wait at once than ever before, each has its buffers from then on.
+    assert_eq!(windows.len() as u64, ITEMS / EACH - 1);
     let made: usize = windows.iter().sum();
     assert!(made <= FOR_BUFFERS, "{windows:?} {report}");
-    let without = windows.iter().filter(|made| **made == 0).count();
-    assert!(without > windows.len() / 2, "{windows:?} {report}");
 }
 
 #[test]

@@ -82,6 +82,14 @@ fn start<P: Blueprint<Env = Env>>(builder: Builder<P>, wait: &str, env: &Env) ->
     placed(builder).start(env.clone()).unwrap()
 }
 
+/// Sends twenty items, of which five fail, however they go in batches: the others are behind them.
+fn break_with_five(run: &Running<broken::Pipeline>) {
+    run.send_all(0..5).unwrap();
+    eventually(|| guard(run).state == Some(State::Open));
+    run.send_all(5..20).unwrap();
+    eventually(|| guard(run).waiting > 0);
+}
+
 const WAITS: [&str; 2] = ["park", "spin"];
 
 #[track_caller]
@@ -95,9 +103,7 @@ fn other_numbers_reach_a_thread_that_waits() {
     for wait in WAITS {
         let env = Env::failing(0, 5);
         let run = start(broken::pipeline(), wait, &env);
-        run.send_all(0..20).unwrap();
-        eventually(|| guard(&run).waiting > 0);
-        assert_eq!(guard(&run).state, Some(State::Open));
+        break_with_five(&run);
         let told = run.health().to_string();
         assert!(told.contains("the breaker of `guarded` is open"), "{told}");
         retune(&run, r#"breaker: (open: "10ms", probes: 1)"#);
@@ -157,8 +163,7 @@ fn a_stop_wakes_who_waits_and_what_it_held_is_counted() {
     for wait in WAITS {
         let env = Env::failing(0, u64::MAX / 2);
         let run = start(broken::pipeline(), wait, &env);
-        run.send_all(0..20).unwrap();
-        eventually(|| guard(&run).waiting > 0);
+        break_with_five(&run);
         let report = run.stop().unwrap();
         let ledger = report.ledger();
         assert!(ledger.is_balanced(), "{report}");
