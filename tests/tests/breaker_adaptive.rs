@@ -295,6 +295,22 @@ fn a_window_of_time_can_become_one_of_calls_and_back() {
 }
 
 #[test]
+fn calls_of_a_thread_that_does_not_come_back_are_counted_when_the_state_has_changed() {
+    let breaker = Breaker::builder().build().unwrap();
+    for calls in [1, 2, 3, 50, 1_000] {
+        let before = breaker.metrics();
+        std::thread::scope(|scope| {
+            let calls = || (0..calls).filter(|_| breaker.call(|| Ok::<(), ()>(())).is_ok());
+            scope.spawn(move || calls().count());
+        });
+        breaker.retune(&Breaker::builder()).unwrap();
+        let seen = breaker.metrics();
+        let counted = seen.passed + seen.late - before.passed - before.late;
+        assert_eq!(counted, calls, "{seen:?}");
+    }
+}
+
+#[test]
 fn while_numbers_change_nothing_is_admitted_that_should_not_be() {
     let numbers = |probes| {
         Breaker::builder()

@@ -61,6 +61,13 @@ impl Cells {
         let cells = self.0.iter().filter(|cell| cell.is_of(word));
         cells.map(|cell| cell.passed_within(now, window)).sum()
     }
+
+    /// Calls of all threads that passed under other control words than this one, and are not folded: they are late, and their
+    /// threads have not come back to find that out.
+    pub(super) fn outdated(&self, word: u64) -> u64 {
+        let cells = self.0.iter().filter(|cell| !cell.is_of(word));
+        cells.map(|cell| cell.passed()).sum()
+    }
 }
 
 impl Cell {

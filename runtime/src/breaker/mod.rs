@@ -315,7 +315,7 @@ impl Breaker {
             failed: of(&self.totals.failed),
             slow: of(&self.totals.slow),
             refused: of(&self.totals.refused),
-            late: of(&self.totals.late),
+            late: of(&self.totals.late) + self.cells.outdated(word),
             probes: of(&self.totals.probes),
             overdue: self.overdue(Word(word), self.clock.ns()),
             slow_after: self
