@@ -82,17 +82,21 @@ fn retune<P: Blueprint>(run: &Running<P>, numbers: &str) -> Vec<String> {
     changes.iter().map(ToString::to_string).collect()
 }
 
+/// Sends twenty items, of which five open the breaker, however they go in batches: the others are behind them.
+fn break_with_five<P: Blueprint<Env = Env, Input = u64>>(run: &Running<P>) {
+    run.send_all(0..5).unwrap();
+    eventually(|| guard(run).state == Some(State::Open));
+    run.send_all(5..20).unwrap();
+    eventually(|| guard(run).waiting > 0);
+}
+
 #[test]
 fn what_a_breaker_holds_goes_on_when_it_is_told_to_open_for_less() {
     let env = Env::failing(0, 5);
     // Calls fail by their number. With one worker those are the first five items, one behind the other; of two, one could
     // call with a later item, and tell of its success between the others' failures.
     let run = broken::pipeline().workers(1).start(env.clone()).unwrap();
-    for n in 0..20 {
-        run.send(n).unwrap();
-    }
-    eventually(|| guard(&run).waiting > 0);
-    assert_eq!(guard(&run).state, Some(State::Open));
+    break_with_five(&run);
     let changes = retune(&run, r#"breaker: (open: "10ms", probes: 1)"#);
     assert_eq!(
         changes,
@@ -150,10 +154,7 @@ fn items_that_wait_leave_when_they_may_wait_for_less() {
         .workers(2)
         .start(Env::failing(0, u64::MAX))
         .unwrap();
-    for n in 0..20 {
-        run.send(n).unwrap();
-    }
-    eventually(|| guard(&run).waiting > 0);
+    break_with_five(&run);
     retune(&run, r#"breaker: (hold: "1ms", counts: [timeout])"#);
     eventually(|| guard(&run).refused > 0);
     let report = run.drain().expect("nothing stops it");
