@@ -423,8 +423,13 @@ impl<T> Laps for Guarding<'_, T> {
         }
         let now = self.w.shared.now();
         let failures = self.failures.get();
-        let awake = || self.guard.looks.awake_for(now);
-        let is_over = timeout.is_over(self.began.replace(now), now, awake);
+        let began = self.began.replace(now);
+        // Of a call that was seen to hang it is known, whatever has happened to the process since.
+        let awake = || match self.guard.was_seen_to_hang(self.w.id, began) {
+            true => u64::MAX,
+            false => self.guard.looks.awake_for(now),
+        };
+        let is_over = timeout.is_over(began, now, awake);
         if is_over && self.guard.is_failure(ErrorClass::Timeout) {
             self.failures.set(match self.batch {
                 // One call, and its items share what came of it.

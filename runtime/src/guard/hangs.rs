@@ -9,7 +9,8 @@
 //! is told until it returns. A pinned thread that hangs is counted and told, and nobody stands in for it: its core, its states and its
 //! place in the order are its own.
 //!
-//! If the process was stopped, or its machine was (see [`crate::looks`]), the time until then is not a call's.
+//! If the process was stopped, or its machine was (see [`crate::looks`]), the time until then is not a call's. One that was seen to
+//! hang before is too late all the same when it returns.
 
 use std::time::Duration;
 
@@ -89,6 +90,11 @@ impl Guard {
         timeout
             .flat_map(move |timeout| timeout.hanging(now, awake))
             .chain(slices.flat_map(move |slices| slices.hanging(now, awake, slow)))
+    }
+
+    /// Was the call of this worker that began then counted as one that hangs?
+    pub(super) fn was_seen_to_hang(&self, worker: usize, began: u64) -> bool {
+        self.hung[worker].load(Ordering::Relaxed) == began + 1
     }
 
     /// When the call that a worker makes began, as it is written down; 0 if it makes none.

@@ -1,7 +1,14 @@
-//! A process that is stopped and goes on, for the test that stops it: its breaker opens if one of ten calls is slow or too late. It ends when its input is closed, and prints what the breaker has seen,
-//! and whether a stage without one has seen calls that were too late.
+//! A process that is stopped and goes on, for the tests that stop it. It ends when its input is closed.
+//!
+//! Its breaker opens if one of ten calls is slow or too late; it prints what that has seen, and whether a stage without one has seen
+//! calls that were too late. With the argument `hangs` it makes one call, which lasts as long as the process; it prints a line when that
+//! is seen to hang, and how many calls took too long.
 
 #![forbid(unsafe_code)]
+#![allow(
+    unreachable_pub,
+    reason = "pipelines of a test are written as users write theirs"
+)]
 
 use std::{
     io::{self, Read},
@@ -59,7 +66,46 @@ mod calls {
     fn never(_: Never) {}
 }
 
+#[pipeline]
+mod hangs {
+    use super::{Never, Read, io};
+
+    #[stage(from = input, timeout = "50ms")]
+    pub fn call(n: u64) -> Result<u64, Never> {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        Ok(n)
+    }
+
+    #[sink(from = call)]
+    fn end(_: u64) {}
+
+    #[sink(from = call::Err)]
+    fn never(_: Never) {}
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match std::env::args().nth(1).as_deref() {
+        None => stopped_between_calls(),
+        Some("hangs") => stopped_in_a_call(),
+        Some(other) => Err(format!("`{other}` is nothing that it does").into()),
+    }
+}
+
+fn stopped_in_a_call() -> Result<(), Box<dyn std::error::Error>> {
+    let run = hangs::pipeline().workers(1).start(())?;
+    run.send(0)?;
+    pipewright_tests::eventually(|| {
+        let guard = run.metrics().stage::<hangs::call>().guard.clone();
+        guard.is_some_and(|guard| guard.hung == 1)
+    });
+    println!("it hangs");
+    let report = run.drain()?;
+    let guard = report.metrics().stage::<hangs::call>().guard.clone();
+    println!("{}", guard.ok_or("it is guarded")?.timed_out);
+    Ok(())
+}
+
+fn stopped_between_calls() -> Result<(), Box<dyn std::error::Error>> {
     thread::scope(|scope| {
         scope.spawn(|| {
             let _ = io::stdin().read_to_end(&mut Vec::new());
