@@ -46,7 +46,7 @@ mod calls {
         (0..).take_while(|_| !OVER.load(Ordering::Relaxed))
     }
 
-    #[stage(from = numbers, timeout = "400ms", breaker(window = 10, min_items = 10, slow = "400ms", slow_pct = 10, failure_pct = 10))]
+    #[stage(from = numbers, timeout = "800ms", breaker(window = 10, min_items = 10, slow = "800ms", slow_pct = 10, failure_pct = 10))]
     pub(crate) fn call(n: u64) -> Result<u64, Never> {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_micros(20) {}
@@ -54,7 +54,7 @@ mod calls {
     }
 
     /// Without a breaker.
-    #[stage(from = call, timeout = "400ms")]
+    #[stage(from = call, timeout = "800ms")]
     pub(crate) fn again(n: u64) -> Result<u64, Never> {
         call(n)
     }
