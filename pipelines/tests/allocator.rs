@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod process;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -13,10 +15,9 @@ fn allocator(environment: Option<&str>) -> Value {
     if let Some(options) = environment {
         command.env("_RJEM_MALLOC_CONF", options);
     }
-    let output = command.output().expect("starts");
+    let output = process::output(&mut command);
     assert!(output.status.success());
-    let object: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-    object["allocator"].clone()
+    process::json(&output)["allocator"].clone()
 }
 
 #[cfg(feature = "jemalloc")]

@@ -1,15 +1,15 @@
 //! The trials of the txpool pipeline and of its stages one after the other, in their shortest form.
 
+mod process;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 fn trial(request: &Value) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_txpool-trial"))
-        .args(["run", &request.to_string()])
-        .output()
-        .expect("starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_txpool-trial"));
+    let output = process::output(command.args(["run", &request.to_string()]));
+    let errors = process::text(&output.stderr);
     assert!(output.status.success(), "{request}: {errors}");
     serde_json::from_slice(&output.stdout).expect("one answer")
 }

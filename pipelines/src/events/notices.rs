@@ -219,6 +219,12 @@ pub(super) mod tests {
         }
     }
 
+    /// Ends what writes, and waits until it has: on a busy machine that may take longer than dropping it waits.
+    fn end(notices: &Arc<Notices>, writing: Writing) {
+        drop(writing);
+        eventually(|| Arc::strong_count(notices) == 1);
+    }
+
     fn tell(notices: &Notices, lines: usize) {
         (0..lines).for_each(|n| notices.tell(Topic::Rejected, || format!("rejected: {n}")));
     }
@@ -231,7 +237,7 @@ pub(super) mod tests {
             tell(&notices, 1);
             eventually(|| paper.lines().len() == n);
         }
-        drop(writing);
+        end(&notices, writing);
         assert_eq!(paper.lines(), ["rejected: 0"; 3]);
     }
 
@@ -240,7 +246,7 @@ pub(super) mod tests {
         let (notices, paper) = (Arc::<Notices>::default(), Paper::default());
         tell(&notices, 1_000);
         notices.tell(Topic::Service, || "service `a` fails".to_owned());
-        drop(notices.write_to(paper.clone()).expect("starts"));
+        end(&notices, notices.write_to(paper.clone()).expect("starts"));
         let mut expect: Vec<_> = (0..MOST).map(|n| format!("rejected: {n}")).collect();
         expect.push("rejected: and 980 more, not told one by one".to_owned());
         expect.push("service `a` fails".to_owned());
@@ -258,7 +264,7 @@ pub(super) mod tests {
         let more = || paper.lines().iter().any(|line| line.contains("and 1 more"));
         eventually(more);
         tell(&notices, MOST);
-        drop(writing);
+        end(&notices, writing);
         assert_eq!(paper.lines().len(), MOST + 1 + MOST);
     }
 
@@ -296,7 +302,6 @@ pub(super) mod tests {
             tell(&notices, 1);
             eventually(|| notices.heard().is_quiet());
         }
-        drop(writing);
-        assert_eq!(Arc::strong_count(&notices), 1, "the thread has ended");
+        end(&notices, writing);
     }
 }

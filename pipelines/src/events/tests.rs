@@ -9,21 +9,57 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use pipewright::Blueprint;
 
 use super::{
     baseline::{self, System},
     feed::{Feed, Input, raw},
     generate::{Generator, SHARES},
     lines,
-    run::{Outcome, Settings},
+    run::{Outcome, Settings, Started},
     sequential::{self, Results},
     service::{self, Overflow, Service},
     types::Kind,
 };
+
+/// No test waits for longer, and no client is let go before, however busy the machine is.
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// Waits for something.
+///
+/// # Panics
+///
+/// With what it was, if it does not come within a minute.
+#[track_caller]
+pub(super) fn wait_for(what: &str, mut has_come: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !has_come() {
+        assert!(begun.elapsed() < MINUTE, "waited a minute for {what}");
+        thread::yield_now();
+    }
+}
+
+/// What comes of work on a thread of its own, which is left behind if that takes longer than a minute.
+#[track_caller]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a scope would wait for the thread without a bound"
+)]
+fn within_a_minute<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || drop(done.send(work())));
+    match result.recv_timeout(MINUTE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("waited a minute for {what}"),
+        Err(RecvTimeoutError::Disconnected) => panic!("{what}: its thread panicked"),
+    }
+}
 
 /// Everything by default, without an input.
 pub(super) fn settings(inputs: Vec<Input>, services: Vec<Service>) -> Settings {
@@ -35,7 +71,7 @@ pub(super) fn settings(inputs: Vec<Input>, services: Vec<Service>) -> Settings {
             most: lines::MOST,
         },
         entrances: Vec::new(),
-        client: crate::http::CLIENT,
+        client: MINUTE,
         services,
         overflow: Overflow::Block,
         queue: 256,
@@ -55,8 +91,16 @@ pub(super) fn made(lines: &[&str]) -> Input {
 
 /// Runs and accounts for everything.
 pub(super) fn run(settings: Settings) -> Outcome {
-    let outcome = settings.run().unwrap_or_else(|failure| panic!("{failure}"));
+    let ran = within_a_minute("the end of a run", || settings.run());
+    let outcome = ran.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(outcome.ending.problems, Vec::<String>::new());
+    accounted(&outcome);
+    outcome
+}
+
+/// Ends what goes on, and accounts for everything.
+pub(super) fn end<P: Blueprint>(started: Started<P>) -> Outcome {
+    let outcome = started.end(|run| run.drain_within(MINUTE));
     accounted(&outcome);
     outcome
 }
@@ -231,12 +275,17 @@ fn what_nobody_wants_is_counted() {
 
 /// What a system makes of generated lines.
 fn made_of(system: Box<dyn System>, inputs: &[Input]) -> Results {
+    let inputs = inputs.to_vec();
+    within_a_minute("the end of a system", || made_by(system, inputs))
+}
+
+fn made_by(system: Box<dyn System>, inputs: Vec<Input>) -> Results {
     for input in inputs {
         let Input::Generated(lines) = input else {
             continue;
         };
         let source = "generator".into();
-        for (at, line) in lines.clone().enumerate() {
+        for (at, line) in lines.enumerate() {
             let sent = system.send(raw(&source, at as u64 + 1, Instant::now(), Ok(line)));
             assert!(sent, "it takes everything");
         }

@@ -260,6 +260,10 @@ fn shape(path: &[&str], why: &dyn std::fmt::Display) -> ClassesError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use pipewright_tests::eventually;
+
     use super::*;
 
     fn read(text: &str, before: Option<&Classes>) -> Result<Classes, ClassesError> {
@@ -283,20 +287,25 @@ mod tests {
             (classes.take("tiny"), classes.take("tiny")),
             (Ok(()), Ok(()))
         );
-        assert!(
-            classes
-                .take("tiny")
-                .is_err_and(|wait| wait <= Duration::from_secs(1))
-        );
+        // A busy machine may give it time for another one.
+        eventually(|| {
+            let taken = classes.take("tiny");
+            taken.is_err_and(|wait| wait <= Duration::from_secs(1))
+        });
     }
 
     #[test]
     fn tenants_that_nobody_knows_share_one_rate() {
         let text =
             r#"{"classes": {"default": {"rate_per_s": 1, "burst": 3}}, "tenants": {"acme": {}}}"#;
+        let begun = Instant::now();
         let classes = read(text, None).expect("it fits");
         let taken = (0..100).filter(|n| classes.take(&format!("made-up-{n}")).is_ok());
-        assert_eq!(taken.count(), 3);
+        let taken = taken.count() as u64;
+        assert!(
+            (3..=3 + begun.elapsed().as_secs()).contains(&taken),
+            "{taken}"
+        );
         assert!(
             classes.take("acme").is_ok(),
             "a tenant has a rate of its own"
@@ -307,9 +316,12 @@ mod tests {
     fn a_class_that_stays_as_it_is_keeps_what_was_taken() {
         let text = r#"{"classes": {"trial": {"rate_per_s": 1, "burst": 1}}, "tenants": {"tiny": {"class": "trial"}}}"#;
         let first = read(text, None).expect("it fits");
-        assert!(first.take("tiny").is_ok());
-        let again = read(text, Some(&first)).expect("it fits");
-        assert!(again.take("tiny").is_err());
+        // A busy machine may give it time for another one.
+        eventually(|| {
+            let taken = first.take("tiny");
+            let again = read(text, Some(&first)).expect("it fits");
+            taken.is_ok() && again.take("tiny").is_err()
+        });
         let more = read(&text.replace("\"burst\": 1", "\"burst\": 5"), Some(&first));
         assert!(more.expect("it fits").take("tiny").is_ok());
     }

@@ -14,7 +14,8 @@ use crate::{
     allows, asks,
     client::{get, post},
     policy,
-    process::{Process, run, text},
+    process::{Process, run, text, within_a_minute},
+    replace,
 };
 
 fn lines(bytes: &[u8]) -> Vec<Value> {
@@ -274,12 +275,20 @@ fn tenants_are_held_to_their_rates_unless_that_is_left_out() {
     assert_eq!(limited(&["--no-rate-limit"]), 0);
 }
 
+/// The next line of a command, and what is read of it then.
+fn next_line<R: BufRead + Send + 'static>(what: &str, mut from: R) -> (String, R) {
+    within_a_minute(what, || {
+        let mut line = String::new();
+        from.read_line(&mut line).expect("a line");
+        (line, from)
+    })
+}
+
 /// A server, where it listens, and what it says.
 fn serving(args: &[&str]) -> (Process, SocketAddr, BufReader<ChildStderr>) {
     let mut server = Process::start(args);
-    let mut errors = BufReader::new(server.stderr());
-    let mut line = String::new();
-    errors.read_line(&mut line).expect("it tells where");
+    let errors = BufReader::new(server.stderr());
+    let (line, errors) = next_line("where it listens", errors);
     let address = line
         .strip_prefix("listening on http://")
         .and_then(|rest| rest.split_once('/'));
@@ -331,8 +340,8 @@ fn who_asks_line_by_line_is_answered_line_by_line_until_the_gateway_is_asked_to_
     let mut answers = BufReader::new(gateway.stdout());
     for line in 1..=3 {
         writeln!(asking, "{}", asks("ann", "write", "doc:1")).expect("it reads");
-        let mut answer = String::new();
-        answers.read_line(&mut answer).expect("it answers");
+        let answer;
+        (answer, answers) = next_line("an answer", answers);
         let answer: Value = serde_json::from_str(&answer).expect("a JSON object");
         assert_eq!(
             (&answer["line"], &answer["allow"]),
@@ -370,7 +379,7 @@ fn a_gateway_asks_a_policy_server() {
         answer["reason"].as_str().map(str::to_owned)
     };
     assert_eq!(reason(&ask(&url).0).as_deref(), Some("there"));
-    fs::write(folder.path().join("policy.rego"), allows("elsewhere")).expect("it can be written");
+    replace(folder.path(), &allows("elsewhere"));
     eventually(|| reason(&ask(&url).0).as_deref() == Some("elsewhere"));
     let (answer, told) = ask(&format!("http://{at}/v1/nothing"));
     assert_eq!(answer["by"], "engine");

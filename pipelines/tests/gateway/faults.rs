@@ -2,10 +2,12 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use pipewright::Caller;
 use pipewright_pipelines::{
     gateway::{
         audit::AuditFile,
         env::Config,
+        flow::gateway::Pipeline,
         pdp,
         policy::{Files, Policies, PolicySet},
         request::{Incoming, Request},
@@ -17,7 +19,7 @@ use pipewright_pipelines::{
 use pipewright_tests::eventually;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{allows, asks, policy, start, with};
+use crate::{allows, asks, client::HANG, policy, start, with};
 
 /// A policy server in this process, with a runtime of its own.
 struct Remote {
@@ -75,6 +77,12 @@ fn request(n: u64) -> Incoming {
     request.into()
 }
 
+/// The answer to a request.
+fn ask(caller: &Caller<Pipeline>, n: u64) -> Answer {
+    let answer = caller.call_within(request(n), HANG);
+    answer.expect("everybody is answered")
+}
+
 #[test]
 fn a_policy_server_that_is_killed_is_stood_in_for_and_asked_again_when_it_is_back() {
     let folder = policy(&allows("here"), None);
@@ -90,9 +98,9 @@ fn a_policy_server_that_is_killed_is_stood_in_for_and_asked_again_when_it_is_bac
     let (gateway, _) = start(&settings);
     let caller = gateway.caller();
     let mut asked = 0;
-    let mut ask = || -> Answer {
+    let mut ask = || {
         asked += 1;
-        caller.call(request(asked)).expect("everybody is answered")
+        ask(&caller, asked)
     };
     let check = |answer: &Answer| {
         let reason = match answer.by {
@@ -137,7 +145,7 @@ fn answers_of_a_policy_server_that_are_none_go_to_the_engine_here() {
             settings.config.remote = Some(format!("http://{at}{path}"));
             settings.config.remote_limit = Duration::from_secs(10);
             let (gateway, _) = start(&settings);
-            let answer = gateway.caller().call(request(1)).expect("it is answered");
+            let answer = ask(&gateway.caller(), 1);
             assert_eq!((answer.by, &*answer.reason), (By::Engine, "here"));
             assert!(gateway.drain(None).is_good());
         }
@@ -154,7 +162,7 @@ fn a_policy_server_that_says_nothing_is_not_waited_for() {
     settings.config.remote_limit = Duration::from_millis(20);
     let (gateway, _) = start(&settings);
     for n in 0..10 {
-        let answer = gateway.caller().call(request(n)).expect("it is answered");
+        let answer = ask(&gateway.caller(), n);
         assert_eq!(answer.by, By::Engine);
     }
     assert!(gateway.drain(None).is_good());
@@ -182,7 +190,7 @@ decision := {\"allow\": true, \"reason\": \"at last\"} if {
     let (gateway, _) = start(&settings);
     let caller = gateway.caller();
     for _ in 0..3 {
-        let answer = caller.call(request(0)).expect("it is answered");
+        let answer = ask(&caller, 0);
         assert_eq!(
             (answer.allow, answer.code),
             (false, Code::PolicyTimeout),
@@ -190,7 +198,7 @@ decision := {\"allow\": true, \"reason\": \"at last\"} if {
         );
         // On a machine that is busy one of these may be late, too.
         eventually(|| {
-            let answer = caller.call(request(1)).expect("it is answered");
+            let answer = ask(&caller, 1);
             (answer.code, &*answer.reason) == (Code::Decided, "no")
         });
     }
@@ -218,7 +226,7 @@ fn with_a_full_disk_nothing_is_allowed_and_with_room_again_all_goes_on() {
     let (gateway, _) = start(&settings);
     let caller = gateway.caller();
     for n in 0..5 {
-        let answer = caller.call(request(n)).expect("it is answered");
+        let answer = ask(&caller, n);
         assert_eq!(
             (answer.allow, answer.code),
             (false, Code::AuditUnavailable),
@@ -228,7 +236,7 @@ fn with_a_full_disk_nothing_is_allowed_and_with_room_again_all_goes_on() {
     }
     fs::remove_file(&path).expect("it is there");
     for n in 0..5 {
-        let answer = caller.call(request(n)).expect("it is answered");
+        let answer = ask(&caller, n);
         assert_eq!(
             (answer.allow, answer.code),
             (true, Code::Decided),
@@ -262,10 +270,7 @@ fn each_answer_stands_in_the_audit_once_however_many_ask() {
             let caller = gateway.caller();
             scope.spawn(move || {
                 for n in 0..250 {
-                    let answer = caller
-                        .call(request(thread * 250 + n))
-                        .expect("it is answered");
-                    assert!(answer.allow);
+                    assert!(ask(&caller, thread * 250 + n).allow);
                 }
             });
         }

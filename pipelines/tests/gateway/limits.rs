@@ -7,7 +7,7 @@ use pipewright_pipelines::http::{Hosts, Limits, Server, bind};
 use pipewright_tests::eventually;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::client::{Client, get, request};
+use crate::client::{Answer, Client, HANG, get, request};
 
 fn serve(limits: Limits) -> (Runtime, Server) {
     let runtime = Builder::new_multi_thread()
@@ -64,7 +64,11 @@ fn check(address: SocketAddr, bytes: &[u8], expect: Option<(u16, &str)>) {
 
 #[test]
 fn what_is_no_good_request_is_refused_and_the_server_goes_on() {
-    let (_runtime, server) = serve(short());
+    // A client is not slow because the machine is busy.
+    let (_runtime, server) = serve(Limits {
+        client: HANG,
+        ..short()
+    });
     let at = server.address();
     let host = |host: &str| request("POST", "/length", host, b"12345");
     check(at, &host("localhost"), Some((200, "5")));
@@ -125,6 +129,16 @@ fn what_is_no_good_request_is_refused_and_the_server_goes_on() {
     eventually(|| server.refusals().seen() == counts.into());
 }
 
+/// The first answer that there is: on a busy machine a client may be let go before it has sent anything.
+fn answered(mut ask: impl FnMut() -> Option<Answer>) -> Answer {
+    let mut answer = None;
+    eventually(|| {
+        answer = ask();
+        answer.is_some()
+    });
+    answer.expect("it has come")
+}
+
 #[test]
 fn slow_clients_are_let_go() {
     let (_runtime, server) = serve(short());
@@ -136,13 +150,17 @@ fn slow_clients_are_let_go() {
     assert!(slow(b"").is_closed(), "nothing comes");
     assert!(slow(b"POST /length HT").is_closed(), "half a head comes");
     let body = b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1234";
-    let answer = slow(body).answer().expect("it is told");
+    let answer = answered(|| slow(body).answer());
     assert_eq!(answer.status, 408);
     assert_eq!(answer.json()["error"]["code"], "body_too_slow");
     assert_eq!(answer.header("connection"), Some("close"));
     // Kept alive, and then silent.
-    let mut client = slow(&request("POST", "/length", "localhost", b"1"));
-    assert_eq!(client.answer().map(|answer| answer.status), Some(200));
+    let mut client = slow(b"");
+    let answer = answered(|| {
+        client = slow(&request("POST", "/length", "localhost", b"1"));
+        client.answer()
+    });
+    assert_eq!(answer.status, 200);
     assert!(client.is_closed());
 }
 
@@ -150,7 +168,7 @@ fn slow_clients_are_let_go() {
 fn more_connections_than_there_may_be_wait_until_one_ends() {
     let limits = Limits {
         connections: 2,
-        client: Duration::from_secs(30),
+        client: HANG,
         ..Limits::default()
     };
     let (_runtime, server) = serve(limits);

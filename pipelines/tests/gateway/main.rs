@@ -40,6 +40,13 @@ fn policy(text: &str, data: Option<&str>) -> tempfile::TempDir {
     folder
 }
 
+/// Another text in the place of a policy's, at once: what is there in between may be read, too.
+fn replace(folder: &Path, text: &str) {
+    let (next, file) = (folder.join("next"), folder.join("policy.rego"));
+    fs::write(&next, text).expect("it can be written");
+    fs::rename(next, file).expect("it is there");
+}
+
 /// Settings with policies from a folder.
 fn with(folder: &Path) -> Settings {
     Settings {

@@ -1,6 +1,6 @@
 //! The gateway over HTTP.
 
-use std::{fs, thread};
+use std::thread;
 
 use pipewright_pipelines::{gateway::run::Settings, http::Limits};
 use pipewright_tests::eventually;
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::{
     allows, asks,
-    client::{Client, get, post, request},
-    policy, serve, start, with,
+    client::{Answer, Client, get, post, request},
+    policy, replace, serve, start, with,
 };
 
 #[test]
@@ -71,8 +71,8 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
     let folder = policy(text, Some(data));
     let (gateway, _) = start(&with(folder.path()));
     let server = serve(&gateway, Limits::default());
-    let check = |body: &[u8], status: u16, code: &str, reason: &str| {
-        let answer = post(server.address(), "/v1/authorize", body);
+    let post = |body: &[u8]| post(server.address(), "/v1/authorize", body);
+    let is = |answer: &Answer, status: u16, code: &str, reason: &str| {
         let found = answer.json();
         assert_eq!(
             (answer.status, &found["code"]),
@@ -82,8 +82,8 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
         assert_eq!(found["allow"], status == 200, "{found}");
         let said = found["reason"].as_str().expect("a reason");
         assert!(said.contains(reason), "{said}");
-        answer
     };
+    let check = |body: &[u8], status, code, reason| is(&post(body), status, code, reason);
     check(b"", 400, "malformed", "is empty");
     check(
         b"{",
@@ -106,12 +106,17 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
     );
     let may = asks("ann", "read", "doc").replace('}', r#","context":{"may":true}}"#);
     check(may.as_bytes(), 200, "decided", "told");
-    let answer = check(
-        may.as_bytes(),
-        429,
-        "rate_limited",
-        "the tenant's rate is reached",
-    );
+    // A busy machine may give it time for another one.
+    let (mut allowed, mut answer) = (1, post(may.as_bytes()));
+    eventually(|| {
+        let is_late = answer.status == 429;
+        if !is_late {
+            allowed += 1;
+            answer = post(may.as_bytes());
+        }
+        is_late
+    });
+    is(&answer, 429, "rate_limited", "the tenant's rate is reached");
     assert_eq!(answer.header("retry-after"), Some("1"));
     let of = |tenant: &str, action: &str| {
         let text = asks("ann", action, "doc").replace("acme", tenant);
@@ -134,10 +139,10 @@ fn what_cannot_be_decided_is_denied_with_its_reason_and_counted() {
     let ledger = outcome.ending.ledger;
     assert_eq!(
         (ledger.received, ledger.failed, ledger.dropped),
-        (8, 7, 0),
+        (7 + allowed, 7, 0),
         "{ledger:?}"
     );
-    assert_eq!(outcome.summary.tally.answers, 8);
+    assert_eq!(outcome.summary.tally.answers, 7 + allowed);
 }
 
 #[test]
@@ -239,7 +244,7 @@ fn policies_that_change_decide_from_the_next_request_on_and_wrong_ones_do_not() 
     settings.reload = std::time::Duration::from_millis(5);
     let (gateway, told) = start(&settings);
     let server = serve(&gateway, Limits::default());
-    let file = folder.path().join("policy.rego");
+    let replace = |text: &str| replace(folder.path(), text);
     let ask = || {
         let answer = post(
             server.address(),
@@ -253,19 +258,17 @@ fn policies_that_change_decide_from_the_next_request_on_and_wrong_ones_do_not() 
             .to_owned()
     };
     assert_eq!(ask(), "first");
-    fs::write(&file, allows("second")).expect("it can be written");
+    replace(&allows("second"));
     eventually(|| ask() == "second");
-    fs::write(&file, "package gateway\n\ndecision := {\"allow\": tru\n")
-        .expect("it can be written");
+    replace("package gateway\n\ndecision := {\"allow\": tru\n");
     eventually(|| gateway.reloads().refused > 0);
     assert_eq!(ask(), "second");
     let wrong = gateway.reloads().wrong.expect("it is wrong");
     assert!(wrong.contains("policy.rego:"), "{wrong}");
     let status = get(server.address(), "/v1/status").json();
     assert_eq!(status["policies"]["wrong"], json!(wrong));
-    fs::write(&file, allows("fourth")).expect("it can be written");
-    eventually(|| ask() == "fourth");
-    assert_eq!(gateway.reloads().wrong, None);
+    replace(&allows("fourth"));
+    eventually(|| ask() == "fourth" && gateway.reloads().wrong.is_none());
     let told = told.lock().expect("nobody panics").join("\n");
     assert!(told.contains("stays: "), "{told}");
     drop(server);

@@ -1,11 +1,11 @@
-//! The `pipewright` command, as tests run it: none of them waits for it without a bound, or leaves it running.
+//! Commands as tests run them: none of them waits for one without a bound, or leaves it running.
 
 #![allow(dead_code, reason = "tests of each command use what they need")]
 
 use std::{
     io::Write,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -15,12 +15,44 @@ use serde_json::Value;
 /// Long after any command that works.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Runs it with this on its standard input, until it ends by itself.
+/// Runs `pipewright` with this on its standard input, until it ends by itself.
 pub(crate) fn run(args: &[&str], input: &[u8]) -> Output {
     let mut process = Process::start(args);
-    // A command that does not read its input may be gone already.
-    drop(process.stdin().write_all(input));
-    process.wait()
+    let mut stdin = process.stdin();
+    thread::scope(|scope| {
+        // A command that does not read its input may be gone already, or never go on to read it.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        process.wait()
+    })
+}
+
+/// Runs a command without anything to read, until it ends by itself.
+pub(crate) fn output(command: &mut Command) -> Output {
+    Process::spawn(command.stdin(Stdio::null())).wait()
+}
+
+/// What `read` gives, which may have to wait for a command.
+///
+/// # Panics
+///
+/// With what was waited for, if there is nothing within a minute.
+#[track_caller]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a scope would wait for the thread without a bound"
+)]
+pub(crate) fn within_a_minute<T: Send + 'static>(
+    what: &str,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (done, result) = mpsc::channel();
+    // It ends with the command that it reads from.
+    thread::spawn(move || drop(done.send(read())));
+    match result.recv_timeout(HANG) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("waited a minute for {what}"),
+        Err(RecvTimeoutError::Disconnected) => panic!("{what}: who reads it panicked"),
+    }
 }
 
 /// The one object that it has written.
@@ -36,15 +68,15 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) struct Process(Option<Child>);
 
 impl Process {
-    /// Starts it, with pipes for all that it reads and writes.
+    /// Starts `pipewright`, with pipes for all that it reads and writes.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        Self(Some(child.expect("it starts")))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        Self::spawn(command.args(args).stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(child.spawn().expect("it starts")))
     }
 
     pub(crate) fn id(&self) -> u32 {

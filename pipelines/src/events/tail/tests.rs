@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::events::tests::wait_for;
 
 struct Log {
     folder: tempfile::TempDir,
@@ -174,7 +175,7 @@ fn lines_that_have_not_ended_come_again() {
     let mut log = Log::new();
     log.write("log", "one\n");
     let mut out = Emit::new();
-    while !log.tail.poll(&mut log.chunk, &mut out) {}
+    wait_for("the first line", || log.tail.poll(&mut log.chunk, &mut out));
     log.write("log", "two\n");
     assert_eq!(log.told(), ["2:two"]);
     log.begin_again();
@@ -192,9 +193,10 @@ fn a_renamed_file_with_much_in_it_is_read_to_its_end_whatever_is_renamed_meanwhi
     log.write("log", "new\n");
     log.begin_again();
     let mut out = Emit::new();
-    while out.len() < 3 {
+    wait_for("three lines", || {
         log.tail.poll(&mut log.chunk, &mut out);
-    }
+        out.len() >= 3
+    });
     log.rename("log.1", "log.2");
     log.rename("log", "log.1");
     log.write("log", "newest\n");

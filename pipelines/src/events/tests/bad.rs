@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use pipewright_tests::eventually;
-
-use super::{accounted, generated, made, run, settings};
+use super::{MINUTE, end, generated, made, run, settings, wait_for};
 use crate::events::{
     entrance::Entrance,
     feed::Input,
@@ -172,13 +170,11 @@ fn listening(entrances: Vec<Entrance>) -> Started<events_live::Pipeline> {
 
 /// Waits until so many lines were delivered or rejected, and ends.
 pub(super) fn after(started: Started<events_live::Pipeline>, lines: u64) -> Outcome {
-    eventually(|| {
+    wait_for(&format!("what becomes of {lines} lines"), || {
         let rejected: u64 = started.tally().seen().by_reason.values().sum();
         started.outlets[0].seen.so_far().delivered + rejected >= lines
     });
-    let outcome = started.end(pipewright::Running::drain);
-    accounted(&outcome);
-    outcome
+    end(started)
 }
 
 #[test]
@@ -216,29 +212,28 @@ fn a_watched_directory_tells_changes_disappears_and_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let watched = folder.path().join("watched");
     fs::create_dir(&watched).expect("makes");
-    let started = listening(vec![Entrance::Watch(watched.clone())]);
-    let delivered = || started.outlets[0].seen.so_far().delivered;
-    fs::write(watched.join("one"), "1").expect("writes");
-    while delivered() == 0 {
-        std::thread::yield_now();
-    }
+    let mut service = service::examples(1).remove(0);
+    let out = folder.path().join("out.ndjson");
+    service.sink = Sink::File(out.clone());
+    let started = listening_for(vec![Entrance::Watch(watched.clone())], service);
+    // By what is told and not by how much: what is told of one change may come in several pieces.
+    let wait_until_told = |what: String| {
+        let told = || fs::read_to_string(&out).expect("it is there");
+        wait_for(&what, || told().contains(&what));
+    };
+    let written = |name: &str| {
+        fs::write(watched.join(name), name).expect("writes");
+        wait_until_told(format!("written {}", watched.join(name).display()));
+    };
+    written("one");
     fs::rename(&watched, folder.path().join("away")).expect("renames");
-    while !started.tally().seen().by_reason.contains_key("gone") {
-        std::thread::yield_now();
-    }
-    let before = delivered();
+    wait_for("the reject of a directory that is gone", || {
+        started.tally().seen().by_reason.contains_key("gone")
+    });
     fs::create_dir(&watched).expect("makes");
-    while delivered() == before {
-        std::thread::yield_now();
-    }
-    let before = delivered();
-    fs::write(watched.join("two"), "2").expect("writes");
-    while delivered() == before {
-        std::thread::yield_now();
-    }
-    let outcome = started.end(pipewright::Running::drain);
-    accounted(&outcome);
-    assert_eq!(rejected(&outcome), [("gone", 1)]);
+    wait_until_told(format!("watched again {}", watched.display()));
+    written("two");
+    assert_eq!(rejected(&end(started)), [("gone", 1)]);
 }
 
 #[test]
@@ -256,15 +251,10 @@ fn what_services_write_in_a_watched_directory_is_no_event() {
     for name in ["one", "two", "last"] {
         fs::write(folder.path().join(name), name).expect("writes");
         // What is told of one file may come in several pieces.
-        while !written().contains(&format!(
-            "written {}",
-            folder.path().join(".").join(name).display()
-        )) {
-            std::thread::yield_now();
-        }
+        let last = format!("written {}", folder.path().join(".").join(name).display());
+        wait_for(&last, || written().contains(&last));
     }
-    let outcome = started.end(pipewright::Running::drain);
-    accounted(&outcome);
+    end(started);
     let written = written();
     assert!(written.contains("last"), "{written}");
     assert!(!written.contains("out.ndjson"), "{written}");
@@ -297,24 +287,34 @@ fn what_cannot_be_listened_to_starts_nothing() {
 /// A client that does not wait for ever.
 pub(super) fn client(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).expect("listens");
-    let minute = Some(Duration::from_secs(60));
-    client.set_read_timeout(minute).expect("a time");
+    client.set_read_timeout(Some(MINUTE)).expect("a time");
+    client.set_write_timeout(Some(MINUTE)).expect("a time");
     client
 }
 
 /// Sends events for a host, which may have further headers behind it, and tells the status line and the body of the answer.
 fn asked(address: SocketAddr, host: &str, body: &str) -> (String, String) {
+    let (head, body) = exchanged(
+        address,
+        &format!("POST /v1/events HTTP/1.1\r\nHost: {host}"),
+        body,
+    );
+    (head.lines().next().expect("a status").to_owned(), body)
+}
+
+/// Sends a request that begins so, and tells the head and the body of the answer.
+///
+/// All of it at once: who is refused is answered before the end, and what is sent after that breaks the connection.
+pub(super) fn exchanged(address: SocketAddr, begin: &str, body: &str) -> (String, String) {
     let mut client = client(address);
     let length = body.len();
-    let head = format!("POST /v1/events HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
-    write!(client, "{head}Connection: close\r\n\r\n{body}").expect("sends");
+    let rest = format!("Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let request = format!("{begin}\r\n{rest}");
+    client.write_all(request.as_bytes()).expect("sends");
     let mut answer = String::new();
     client.read_to_string(&mut answer).expect("answers");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    (
-        head.lines().next().expect("a status").to_owned(),
-        body.to_owned(),
-    )
+    (head.to_owned(), body.to_owned())
 }
 
 #[test]
@@ -358,7 +358,9 @@ fn web_pages_of_others_send_nothing() {
     assert_eq!(status, "HTTP/1.1 202 Accepted");
     // At the port for lines it is let go, with or without an answer of the system that there is more.
     let mut client = client(addresses[0]);
-    write!(client, "POST / HTTP/1.1\r\n\r\n{GOOD}\n{GOOD}\n").expect("sends");
+    // At once: what is sent later finds nobody.
+    let request = format!("POST / HTTP/1.1\r\n\r\n{GOOD}\n{GOOD}\n");
+    client.write_all(request.as_bytes()).expect("sends");
     drop(client.read(&mut [0; 1]));
     let outcome = after(started, 2);
     assert_eq!(outcome.summary.delivered(), 1);

@@ -1,14 +1,13 @@
 //! What who sends events by a socket can see and rely on while a run goes on.
 
-use std::{
-    io::{Read, Write},
-    net::SocketAddr,
-};
+use std::net::SocketAddr;
 
-use pipewright_tests::eventually;
 use serde_json::{Value, json};
 
-use super::bad::{GOOD, after, client, listening_for};
+use super::{
+    bad::{GOOD, after, exchanged, listening_for},
+    wait_for,
+};
 use crate::events::{
     entrance::Entrance,
     flow::events_live,
@@ -31,15 +30,13 @@ fn by_http(service: Service) -> (Daemon, SocketAddr) {
 
 /// The status and the JSON of an answer.
 fn asked(address: SocketAddr, what: &str, body: &str) -> (u16, Value) {
-    let mut client = client(address);
-    let length = body.len();
-    let head = format!("{what} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n");
-    write!(client, "{head}Connection: close\r\n\r\n{body}").expect("sends");
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).expect("answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let (head, body) = exchanged(
+        address,
+        &format!("{what} HTTP/1.1\r\nHost: localhost"),
+        body,
+    );
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let body = serde_json::from_str(body).expect("JSON");
+    let body = serde_json::from_str(&body).expect("JSON");
     (status.expect("a status"), body)
 }
 
@@ -49,7 +46,7 @@ fn what_came_of_all_lines_is_told_while_the_run_goes_on_as_at_its_end() {
     let lines = format!("{GOOD}\n\nhello\n{GOOD}\n");
     assert_eq!(asked(address, "POST /v1/events", &lines).0, 202);
     let mut told = Value::Null;
-    eventually(|| {
+    wait_for("a status that counts all lines", || {
         let (status, object) = asked(address, "GET /v1/status", "");
         told = object;
         status == 200
@@ -75,8 +72,10 @@ fn health_says_what_is_not_as_it_should_be_and_whether_more_is_taken() {
     let healthy = (200, json!("healthy"));
     assert_eq!(asked(address, "GET /healthz", ""), healthy);
     let lines = format!("{GOOD}\n").repeat(1_000);
-    eventually(|| {
-        assert_eq!(asked(address, "POST /v1/events", &lines).0, 202);
+    wait_for("a service that has dropped events", || {
+        // On a busy machine there may be no room for all of them in time.
+        let (status, _) = asked(address, "POST /v1/events", &lines);
+        assert!([202, 503].contains(&status), "{status}");
         let (status, health) = asked(address, "GET /healthz", "");
         let text = health.as_str().expect("a text");
         let is_degraded = "degraded: service `audit` is degraded: before `store` items are dropped";
