@@ -91,7 +91,9 @@ fn thread_time() -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, time::Instant};
+
+    use pipewright_tests::eventually;
 
     use super::*;
 
@@ -125,9 +127,12 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_thread_that_sleeps_has_no_time() {
-        let before = thread_time().expect("unix has it");
-        std::thread::park_timeout(Duration::from_millis(20));
-        let spent = thread_time().expect("unix has it") - before;
-        assert!(spent < Duration::from_millis(10), "{spent:?}");
+        let time = || thread_time().expect("unix has it");
+        // Waking up takes time of its own, on a busy machine perhaps much; the clock on the wall would never show less than all of it.
+        eventually(|| {
+            let (begun, before) = (Instant::now(), time());
+            std::thread::park_timeout(Duration::from_millis(20));
+            time() - before < begun.elapsed() / 2
+        });
     }
 }
