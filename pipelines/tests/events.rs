@@ -8,7 +8,6 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::Output,
     sync::mpsc,
     thread,
     time::Duration,
@@ -17,11 +16,7 @@ use std::{
 use pipewright_tests::eventually;
 use serde_json::{Value, json};
 
-use process::{Process, json, run, text, within_a_minute};
-
-fn events(args: &[&str], input: &[u8]) -> Output {
-    run(&[&["events"], args].concat(), input)
-}
+use process::{Process, events, json, text, within_a_minute};
 
 const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
 

@@ -2,13 +2,9 @@
 
 mod process;
 
-use std::{net::TcpListener, process::Output};
+use std::net::TcpListener;
 
-use process::{run, text};
-
-fn events(args: &[&str], input: &[u8]) -> Output {
-    run(&[&["events"], args].concat(), input)
-}
+use process::{events, text};
 
 #[test]
 fn a_mistake_on_the_command_line_is_told_apart() {

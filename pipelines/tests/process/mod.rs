@@ -26,6 +26,11 @@ pub(crate) fn run(args: &[&str], input: &[u8]) -> Output {
     })
 }
 
+/// Runs `pipewright events`, as [`run`] does.
+pub(crate) fn events(args: &[&str], input: &[u8]) -> Output {
+    run(&[&["events"], args].concat(), input)
+}
+
 /// Runs a command without anything to read, until it ends by itself.
 pub(crate) fn output(command: &mut Command) -> Output {
     Process::spawn(command.stdin(Stdio::null())).wait()
