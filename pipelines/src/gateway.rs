@@ -14,6 +14,7 @@ pub mod flow;
 pub mod lanes;
 pub mod lines;
 pub mod pdp;
+mod place;
 pub mod policy;
 pub mod reload;
 pub mod remote;

@@ -15,8 +15,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use pipewright::{Priority, rate::KeyedRateLimiter};
-use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use super::place::place;
 
 /// The class of whoever has none.
 const DEFAULT: &str = "default";
@@ -40,66 +41,42 @@ pub struct Classes {
 struct Class {
     name: String,
     spec: Spec,
-    priority: Priority,
     /// A rate for each of its tenants, if there is a limit.
     limiter: Option<Arc<KeyedRateLimiter<str>>>,
 }
 
 /// A class as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Spec {
-    #[serde(default)]
-    priority: Option<String>,
-    #[serde(default)]
+    priority: Option<Priority>,
     rate_per_s: Option<u32>,
-    #[serde(default)]
     burst: Option<u32>,
 }
 
 /// What the data says about tenants that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClassesError {
-    /// Something has another form.
-    #[error("`{at}`: {why}")]
-    Shape {
-        /// Where, as a path of keys.
-        at: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A lane that there is not.
-    #[error(
-        "`classes.{class}.priority` is `{found}`\nhelp: write `critical`, `high`, `normal` or `low`"
-    )]
-    Priority {
-        /// The class.
-        class: String,
-        /// What stands there.
-        found: String,
-    },
-    /// A rate that lets nobody through.
-    #[error("`classes.{class}.{field}` must be at least 1")]
-    Zero {
-        /// The class.
-        class: String,
-        /// The number.
-        field: &'static str,
-    },
-    /// A burst of a rate that there is not.
-    #[error(
-        "`classes.{0}` has a `burst` and no `rate_per_s`\nhelp: write both, or neither for no limit"
-    )]
-    NoRate(String),
-    /// A class that is not there.
-    #[error("tenant `{tenant}` has the class `{class}`, which is not among `classes`")]
-    NoClass {
-        /// The tenant.
-        tenant: String,
-        /// Its class.
-        class: String,
-    },
+#[error("`{}` {why}", at.join("."))]
+pub struct ClassesError {
+    /// Where, as a path of keys.
+    at: Vec<String>,
+    why: Wrong,
+}
+
+/// What is wrong there, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Wrong {
+    #[error("is not an object\nhelp: write {0}")]
+    Object(&'static str),
+    #[error("is no field of a class\nhelp: write `priority`, `rate_per_s` or `burst`")]
+    Field,
+    #[error("is `{0}`\nhelp: write `\"critical\"`, `\"high\"`, `\"normal\"` or `\"low\"`")]
+    Priority(String),
+    #[error("is `{0}`\nhelp: write a whole number from 1 to {max}, such as `100`", max = u32::MAX)]
+    Number(String),
+    #[error("stands without a `rate_per_s`\nhelp: write both, or neither for no limit")]
+    Burst,
+    #[error("is `{0}`, which is not among `classes`\nhelp: write the name of one, or add it there")]
+    Class(String),
 }
 
 impl Default for Classes {
@@ -126,23 +103,22 @@ impl Classes {
             default: 0,
         };
         for (name, value) in object(data, "classes")? {
-            let spec = Spec::deserialize(value).map_err(|why| shape(&["classes", name], &why))?;
+            let spec = Spec::read(name, value)?;
             places.insert(name.clone(), found.classes.len());
-            found.classes.push(Class::new(name, spec, before)?);
+            found.classes.push(Class::new(name, spec, before));
         }
         found.default = *places.entry(DEFAULT.to_owned()).or_insert_with(|| {
             found.classes.push(Class::unlimited());
             found.classes.len() - 1
         });
         for (tenant, value) in object(data, "tenants")? {
-            let class = match value.get("class") {
-                None => DEFAULT,
-                Some(Value::String(class)) => class,
-                Some(_) => return Err(shape(&["tenants", tenant, "class"], &"is not a string")),
+            let place = match value.get("class") {
+                None => Some(&found.default),
+                Some(class) => class.as_str().and_then(|class| places.get(class)),
             };
-            let place = places.get(class).ok_or_else(|| ClassesError::NoClass {
-                tenant: tenant.clone(),
-                class: class.to_owned(),
+            let place = place.ok_or_else(|| {
+                let why = Wrong::Class(shown(&value["class"]));
+                wrong(&["tenants", tenant, "class"], why)
             })?;
             found.tenants.insert(tenant.clone(), *place);
         }
@@ -151,7 +127,8 @@ impl Classes {
 
     /// In which lane a tenant's requests go.
     pub fn priority(&self, tenant: &str) -> Priority {
-        self.class(tenant).0.priority
+        let spec = &self.class(tenant).0.spec;
+        spec.priority.unwrap_or(Priority::Normal)
     }
 
     /// Takes a request of a tenant, or tells when there may be one.
@@ -186,33 +163,11 @@ impl Class {
         Self {
             name: DEFAULT.to_owned(),
             spec: Spec::default(),
-            priority: Priority::Normal,
             limiter: None,
         }
     }
 
-    fn new(name: &str, spec: Spec, before: Option<&Classes>) -> Result<Self, ClassesError> {
-        let priority = match spec.priority.as_deref() {
-            Some("critical") => Priority::Critical,
-            Some("high") => Priority::High,
-            None | Some("normal") => Priority::Normal,
-            Some("low") => Priority::Low,
-            Some(found) => {
-                return Err(ClassesError::Priority {
-                    class: name.to_owned(),
-                    found: found.to_owned(),
-                });
-            }
-        };
-        for (field, number) in [("rate_per_s", spec.rate_per_s), ("burst", spec.burst)] {
-            if number == Some(0) {
-                let class = name.to_owned();
-                return Err(ClassesError::Zero { class, field });
-            }
-        }
-        if spec.burst.is_some() && spec.rate_per_s.is_none() {
-            return Err(ClassesError::NoRate(name.to_owned()));
-        }
+    fn new(name: &str, spec: Spec, before: Option<&Classes>) -> Self {
         let mut others = before.into_iter().flat_map(|before| &before.classes);
         let same = others.find(|other| other.name == name && other.spec == spec);
         let limiter = match same {
@@ -221,13 +176,64 @@ impl Class {
                 .rate_per_s
                 .map(|rate| Arc::new(limiter(rate, spec.burst))),
         };
-        Ok(Self {
+        Self {
             name: name.to_owned(),
             spec,
-            priority,
             limiter,
-        })
+        }
     }
+}
+
+impl Spec {
+    /// By hand and not by serde, so that what is wrong is told with its field.
+    fn read(class: &str, value: &Value) -> Result<Self, ClassesError> {
+        let Value::Object(fields) = value else {
+            let fields = "such as `{\"priority\": \"high\", \"rate_per_s\": 5000, \"burst\": 500}`";
+            return Err(wrong(&["classes", class], Wrong::Object(fields)));
+        };
+        let mut spec = Self::default();
+        for (field, value) in fields {
+            let read = match field.as_str() {
+                "priority" => priority(value).map(|priority| spec.priority = priority),
+                "rate_per_s" => number(value).map(|number| spec.rate_per_s = number),
+                "burst" => number(value).map(|number| spec.burst = number),
+                _ => Err(Wrong::Field),
+            };
+            read.map_err(|why| wrong(&["classes", class, field], why))?;
+        }
+        match spec {
+            Self {
+                rate_per_s: None,
+                burst: Some(_),
+                ..
+            } => Err(wrong(&["classes", class, "burst"], Wrong::Burst)),
+            spec => Ok(spec),
+        }
+    }
+}
+
+/// A lane; `null` is as good as nothing.
+fn priority(value: &Value) -> Result<Option<Priority>, Wrong> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let found = value.as_str().and_then(Priority::from_name);
+    found.map(Some).ok_or_else(|| Wrong::Priority(shown(value)))
+}
+
+/// A number that lets somebody through; `null` is as good as nothing.
+fn number(value: &Value) -> Result<Option<u32>, Wrong> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    match number {
+        None if value.is_null() => Ok(None),
+        None | Some(0) => Err(Wrong::Number(shown(value))),
+        number => Ok(number),
+    }
+}
+
+/// A value as it is written; of a long one its beginning.
+fn shown(value: &Value) -> String {
+    value.to_string().chars().take(100).collect()
 }
 
 /// Without a burst, as much as comes in 10 ms may come at once.
@@ -247,14 +253,24 @@ fn object<'d>(
     match data.get(name) {
         None => Ok(None.into_iter().flatten()),
         Some(Value::Object(object)) => Ok(Some(object).into_iter().flatten()),
-        Some(_) => Err(shape(&[name], &"is not an object")),
+        Some(_) => {
+            let entries = "`{\"NAME\": {..}, ..}`, or leave it out";
+            Err(wrong(&[name], Wrong::Object(entries)))
+        }
     }
 }
 
-fn shape(path: &[&str], why: &dyn std::fmt::Display) -> ClassesError {
-    ClassesError::Shape {
-        at: path.join("."),
-        why: why.to_string(),
+fn wrong(at: &[&str], why: Wrong) -> ClassesError {
+    ClassesError {
+        at: at.iter().map(|key| (*key).to_owned()).collect(),
+        why,
+    }
+}
+
+impl ClassesError {
+    /// The line and the column, from 1, in the text that the data was read from.
+    pub fn place(&self, text: &str) -> (usize, usize) {
+        place(text, &self.at)
     }
 }
 
@@ -332,31 +348,48 @@ mod tests {
             let error = read(text, None).expect_err(expect).to_string();
             assert!(error.contains(expect), "{error}");
         };
-        check(r#"{"classes": []}"#, "`classes`: is not an object");
-        check(r#"{"tenants": 7}"#, "`tenants`: is not an object");
+        let object = "is not an object\nhelp: write ";
+        check(r#"{"classes": []}"#, &format!("`classes` {object}`{{"));
+        check(r#"{"tenants": 7}"#, &format!("`tenants` {object}`{{"));
+        check(
+            r#"{"classes": {"a": 7}}"#,
+            &format!("`classes.a` {object}such as `{{\"priority\":"),
+        );
         check(
             r#"{"classes": {"a": {"rate": 7}}}"#,
-            "`classes.a`: unknown field `rate`",
+            "`classes.a.rate` is no field of a class\nhelp: write `priority`, `rate_per_s` or",
         );
+        for field in ["rate_per_s", "burst"] {
+            for value in ["-1", "0", "1.5", "4294967296", "\"7\"", "[]"] {
+                let text = format!(r#"{{"classes": {{"a": {{"{field}": {value}}}}}}}"#);
+                let expect =
+                    format!("`classes.a.{field}` is `{value}`\nhelp: write a whole number from 1");
+                check(&text, &expect);
+            }
+        }
+        for value in ["\"top\"", "7"] {
+            let text = format!(r#"{{"classes": {{"a": {{"priority": {value}}}}}}}"#);
+            let expect = "help: write `\"critical\"`, `\"high\"`, ";
+            check(
+                &text,
+                &format!("`classes.a.priority` is `{value}`\n{expect}"),
+            );
+        }
         check(
-            r#"{"classes": {"a": {"rate_per_s": -1}}}"#,
-            "`classes.a`: invalid value",
+            r#"{"classes": {"a": {"burst": 7}}}"#,
+            "`classes.a.burst` stands without a `rate_per_s`",
         );
-        check(
-            r#"{"classes": {"a": {"rate_per_s": 0}}}"#,
-            "`classes.a.rate_per_s` must be at least 1",
-        );
-        check(
-            r#"{"classes": {"a": {"priority": "top"}}}"#,
-            "write `critical`, `high`",
-        );
-        check(
-            r#"{"tenants": {"t": {"class": "gold"}}}"#,
-            "tenant `t` has the class `gold`",
-        );
-        check(
-            r#"{"tenants": {"t": {"class": 7}}}"#,
-            "`tenants.t.class`: is not a string",
+        for class in ["\"gold\"", "7"] {
+            let text = format!(r#"{{"tenants": {{"t": {{"class": {class}}}}}}}"#);
+            let expect = format!("`tenants.t.class` is `{class}`, which is not among `classes`");
+            check(&text, &expect);
+        }
+        assert!(
+            read(
+                r#"{"classes": {"a": {"priority": null, "burst": null}}}"#,
+                None
+            )
+            .is_ok()
         );
     }
 }

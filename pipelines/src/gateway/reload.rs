@@ -223,7 +223,7 @@ mod tests {
         check(3, 2, 3, Some("`package gateway`"));
         write(POLICY);
         fs::write(at.path().join("data.json"), "{\"tenants\": 7}").expect("it can be written");
-        check(3, 2, 4, Some("`tenants`: is not an object"));
+        check(3, 2, 4, Some("data.json:1:13: `tenants` is not an object"));
         fs::write(at.path().join("data.json"), "{}").expect("it can be written");
         check(4, 3, 4, None);
     }

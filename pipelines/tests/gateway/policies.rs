@@ -244,13 +244,13 @@ fn wrong_policies_are_refused_with_their_place() {
     check(
         good,
         Some("{\"classes\": {\"gold\": {\"burst\": 5}}}"),
-        "data.json: `classes.gold` has a `burst` and no `rate_per_s`",
+        "data.json:1:32: `classes.gold.burst` stands without a `rate_per_s`",
     );
     check(good, Some("[]"), "data.json: is not an object");
     check(
         good,
         Some("{\"tenants\": {\"t\": {\"class\": \"gold\"}}}"),
-        "data.json: tenant `t` has the class `gold`",
+        "data.json:1:29: `tenants.t.class` is `\"gold\"`, which is not among `classes`",
     );
     let files = Files {
         policies: vec![("a.rego".to_owned(), good.to_owned())],

@@ -48,10 +48,14 @@ pub enum PolicyError {
         why: String,
     },
     /// The data says something about tenants that cannot be.
-    #[error("{file}: {why}")]
+    #[error("{file}:{line}:{column}: {why}")]
     Classes {
         /// The file.
         file: String,
+        /// The line there, from 1.
+        line: usize,
+        /// The column there, from 1.
+        column: usize,
         /// What is wrong.
         #[source]
         why: ClassesError,
@@ -98,9 +102,14 @@ impl PolicySet {
                 });
             }
             let found = Classes::read(&data, before.map(|set| &set.classes));
-            classes = found.map_err(|why| PolicyError::Classes {
-                file: file.clone(),
-                why,
+            classes = found.map_err(|why| {
+                let (line, column) = why.place(text);
+                PolicyError::Classes {
+                    file: file.clone(),
+                    line,
+                    column,
+                    why,
+                }
             })?;
             let added = Value::from_json_str(text).and_then(|data| engine.add_data(data));
             added.map_err(|error| PolicyError::Data {
