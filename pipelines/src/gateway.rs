@@ -10,6 +10,7 @@ pub mod classes;
 pub mod cli;
 pub mod clock;
 pub mod env;
+mod files;
 pub mod flow;
 pub mod lanes;
 pub mod lines;

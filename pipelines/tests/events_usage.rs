@@ -146,6 +146,8 @@ fn a_service_that_would_write_what_is_read_or_what_another_writes_is_refused_and
     let (one, two) = (at("out"), at("./out"));
     let twice = format!("service `a` writes {one} and service `b` writes {two}, which is the same");
     check(&[sink("a", &one), sink("b", &two)], &[], &log, &twice);
+    let own = format!("`--config` reads {config} and service `a` writes {config}");
+    check(&[sink("a", &config)], &[], &log, &own);
     let kept = format!("`--input` reads {log} and `--positions` writes {log}, which is the same");
     check(&[sink("a", &one)], &["--positions", &log], &log, &kept);
     let kept = format!("service `a` writes {positions} and `--positions` writes {positions}");

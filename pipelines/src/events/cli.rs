@@ -151,7 +151,11 @@ pub fn run(args: &Args) -> ExitCode {
 fn settings(args: &Args) -> Result<Settings, String> {
     let (inputs, services) = (inputs(args)?, services(args)?);
     // Before positions are kept, which writes their file.
-    files::check(&inputs, &services, args.positions.as_deref())
+    let options = [
+        ("--config", args.config.as_deref()),
+        ("--tuning", args.tuning.as_deref()),
+    ];
+    files::check(&options, &inputs, &services, args.positions.as_deref())
         .map_err(|shared| shared.to_string())?;
     let mut settings = Settings {
         feed: Feed {

@@ -9,20 +9,30 @@ use super::{
 };
 use crate::files::{self, Shared, Use};
 
-/// Sees to it that nothing is written that something else reads or writes, by whatever path.
+/// Sees to it that nothing is written that something else reads or writes, by whatever path; `options` name files that are read, too.
 ///
 /// # Errors
 ///
 /// With the first two uses that do not go together.
 pub fn check(
+    options: &[(&str, Option<&Path>)],
     inputs: &[Input],
     services: &[Service],
     positions: Option<&Path>,
 ) -> Result<(), Shared> {
+    let said = options.iter().filter_map(of_option);
     let read = inputs.iter().filter_map(of_input);
     let written = services.iter().filter_map(of_service);
     let kept = positions.into_iter().flat_map(of_positions);
-    files::check(read.chain(written).chain(kept))
+    files::check(said.chain(read).chain(written).chain(kept))
+}
+
+fn of_option((option, path): &(&str, Option<&Path>)) -> Option<Use> {
+    Some(Use {
+        who: format!("`{option}` reads"),
+        path: path.as_ref()?.to_path_buf(),
+        writes: false,
+    })
 }
 
 fn of_input(input: &Input) -> Option<Use> {
@@ -82,7 +92,9 @@ mod tests {
             service.sink = Sink::File(at(sink));
         }
         let positions = positions.map(at);
-        let checked = check(&inputs, &services, positions.as_deref());
+        let (config, tuning) = (at("config"), at("tuning"));
+        let options = [("--config", Some(&*config)), ("--tuning", Some(&*tuning))];
+        let checked = check(&options, &inputs, &services, positions.as_deref());
         let shared = checked.err()?.to_string();
         Some(shared.replace(&format!("{}/", folder.path().display()), ""))
     }
@@ -94,6 +106,7 @@ mod tests {
         };
         check(&["there", "there", "soft"], &["also"], None);
         check(&["later"], &["latest", "sub/later"], Some("p"));
+        check(&["config", "tuning"], &["sub/config"], None);
         check(&["no/such/folder"], &["no/such/file"], None);
         // Devices keep nothing.
         check(&["/dev/null"], &["/dev/null", "/dev/null"], None);
@@ -120,6 +133,10 @@ mod tests {
         check(&[], &["folder/early", "later"], None, early);
         let kept = "`--input` reads there and `--positions` writes hard";
         check(&["there"], &[], Some("hard"), kept);
+        let config = "`--config` reads config and service `audit` writes folder/config";
+        check(&[], &["folder/config"], None, config);
+        let tuning = "`--tuning` reads tuning and `--positions` writes tuning";
+        check(&[], &[], Some("tuning"), tuning);
         let beside = "service `audit` writes p.tmp and `--positions` writes p.tmp";
         check(&[], &["p.tmp"], Some("p"), beside);
     }

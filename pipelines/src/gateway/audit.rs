@@ -37,6 +37,21 @@ pub struct AuditFile {
     pub keep: u32,
 }
 
+impl AuditFile {
+    /// All files that it writes: the one that it has, and the older ones.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let older = (1..=self.keep).map(|n| self.older(n));
+        [self.path.clone()].into_iter().chain(older)
+    }
+
+    /// The name of an older one, of which the youngest is the first.
+    fn older(&self, n: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{n}"));
+        name.into()
+    }
+}
+
 /// What answers there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -234,21 +249,16 @@ fn line<'a>(time: &'a str, decided: &'a Decided) -> Line<'a> {
 
 /// `NAME` becomes `NAME.1`, `NAME.1` becomes `NAME.2`, and the last one goes.
 fn rotate(settings: &AuditFile) -> io::Result<()> {
-    let numbered = |n: u32| {
-        let mut name = settings.path.clone().into_os_string();
-        name.push(format!(".{n}"));
-        PathBuf::from(name)
-    };
     if settings.keep == 0 {
         return fs::remove_file(&settings.path);
     }
     for n in (1..settings.keep).rev() {
-        match fs::rename(numbered(n), numbered(n + 1)) {
+        match fs::rename(settings.older(n), settings.older(n + 1)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    fs::rename(&settings.path, numbered(1))
+    fs::rename(&settings.path, settings.older(1))
 }
 
 impl Answer {

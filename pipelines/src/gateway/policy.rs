@@ -21,6 +21,7 @@ use std::{
 use regorus::{Engine, Value};
 
 pub(super) use self::ask::{Unasked, ask};
+pub(super) use self::files::paths;
 pub use self::{
     files::{Files, ReadError},
     set::{PolicyError, PolicySet},

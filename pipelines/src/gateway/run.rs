@@ -14,6 +14,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::{
     env::{Config, ConfigError, Env, Teller},
+    files,
     flow::gateway::{self, Pipeline},
     lanes::Lanes,
     lines::{self, Done, LinesError},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     ending::{DRAIN, Ended, Ending},
-    files::{self, Shared, Use},
+    files::Shared,
     http::{BindError, Hosts, Limits, Server},
     starting::{self, Refusal, Unstarted},
 };
@@ -286,26 +287,6 @@ pub struct Paths {
     pub to: Option<PathBuf>,
 }
 
-impl Paths {
-    fn uses(&self, settings: &Settings) -> impl Iterator<Item = Use> {
-        let named = |path: &PathBuf, standard: &str| match path.as_os_str() == "-" {
-            true => standard.into(),
-            false => path.clone(),
-        };
-        let read = ("`--requests` reads", named(&self.from, "/dev/stdin"), false);
-        let answers = self.to.as_ref().map(|path| named(path, "/dev/stdout"));
-        let answers = answers.map(|path| ("`--output` writes", path, true));
-        let audit = settings.config.audit.as_ref();
-        let audit = audit.map(|audit| ("`--audit` writes", audit.path.clone(), true));
-        let all = [Some(read), answers, audit].into_iter().flatten();
-        all.map(|(who, path, writes)| Use {
-            who: who.to_owned(),
-            path,
-            writes,
-        })
-    }
-}
-
 /// Runs on a file of requests, until it ends or the process is asked to end.
 ///
 /// # Errors
@@ -316,7 +297,7 @@ pub fn on_file(
     paths: &Paths,
     tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Outcome, Failure> {
-    files::check(paths.uses(settings))?;
+    files::check(settings, Some(paths))?;
     let signals = starting::signals()?;
     let from: Box<dyn io::BufRead + Send> = match paths.from.to_str() {
         Some("-") => Box::new(BufReader::new(io::stdin())),
@@ -352,6 +333,7 @@ pub fn as_server(
     ready: impl FnOnce(SocketAddr),
     tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Outcome, Failure> {
+    files::check(settings, None)?;
     let signals = starting::signals()?;
     let gateway = settings.start(tell)?;
     let server = gateway.serve(listener, hosts, limits)?;

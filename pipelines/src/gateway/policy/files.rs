@@ -10,6 +10,9 @@ const MOST_BYTES: u64 = 8 << 20;
 /// The most files of a folder.
 const MOST_FILES: usize = 1_000;
 
+/// The name of the data.
+const DATA: &str = "data.json";
+
 /// The files of a set: policies, and data for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -80,9 +83,9 @@ impl Files {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if name == "data.json" {
+            if name == DATA {
                 found.data = Some(read(&path)?);
-            } else if name.ends_with(".rego") && !name.ends_with("_test.rego") {
+            } else if is_policy(name) {
                 found.policies.push(read(&path)?);
             }
         }
@@ -91,6 +94,18 @@ impl Files {
         }
         Ok(found)
     }
+}
+
+fn is_policy(name: &str) -> bool {
+    name.ends_with(".rego") && !name.ends_with("_test.rego")
+}
+
+/// What is read of a folder, with the data also before it is there. What cannot be read is told by who reads it.
+pub(in crate::gateway) fn paths(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let policies = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_policy));
+    let policies = policies.map(|entry| entry.path()).take(MOST_FILES);
+    policies.chain([folder.join(DATA)])
 }
 
 fn read(path: &Path) -> Result<(String, String), ReadError> {
