@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod cli;
 pub mod dedup;
 pub mod deliver;
+mod drops;
 pub mod enrich;
 pub mod entrance;
 pub mod env;

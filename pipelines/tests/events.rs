@@ -251,6 +251,31 @@ fn a_daemon_tells_what_goes_wrong_when_it_does_and_not_again_at_its_end() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_daemon_tells_which_service_drops_events_while_it_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("services.ron");
+    let services = r#"(services: [(name: "small", queue: 1, overflow: drop_newest)])"#;
+    std::fs::write(&config, services).expect("writes");
+    let config = config.to_string_lossy();
+    let args = ["--tcp", "127.0.0.1:0", "--window", "0", "--config", &config];
+    let (tells, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut daemon = Process::start(&[&["events", "--input", "-"], &args[..]].concat());
+        let lines = BufReader::new(daemon.stderr()).lines();
+        let lines = lines.map_while(Result::ok);
+        scope.spawn(move || lines.for_each(|line| drop(tells.send(line))));
+        let (mut stdin, many) = (daemon.stdin(), format!("{GOOD}\n").repeat(1_000));
+        // Until it reads no more.
+        scope.spawn(move || while stdin.write_all(many.as_bytes()).is_ok() {});
+        let drops = |line: String| line.starts_with("service `small` has dropped ");
+        eventually(|| told.try_iter().any(drops));
+        let output = daemon.end();
+        assert_eq!(output.status.code(), Some(0));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_daemon_goes_on_when_nobody_reads_what_it_tells() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");

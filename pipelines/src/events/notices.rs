@@ -1,4 +1,4 @@
-//! What a run that goes on tells meanwhile: what it rejects, and services that cannot take their events.
+//! What a run that goes on tells meanwhile: what it rejects, services that cannot take their events, and those that drop some.
 //!
 //! Who has something to tell leaves it here and never waits; a thread writes it. Of each topic some lines are told in a second, and of
 //! the others how many there were.
@@ -24,15 +24,18 @@ pub enum Topic {
     Rejected,
     /// A service fails, or works again.
     Service,
+    /// A service drops events.
+    Dropped,
 }
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::Rejected, Self::Service];
+    const ALL: [Self; 3] = [Self::Rejected, Self::Service, Self::Dropped];
 
     fn name(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
             Self::Service => "services",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -47,7 +50,7 @@ pub struct Notices {
 #[derive(Debug, Default)]
 struct Heard {
     /// By topic, in the order of [`Topic::ALL`].
-    topics: [About; 2],
+    topics: [About; 3],
     is_over: bool,
 }
 
@@ -103,16 +106,21 @@ impl Notices {
         self.changed.notify_one();
     }
 
-    /// Begins to write, until what is returned is dropped. What cannot be written is dropped: nobody is there to read it.
+    /// Begins to write, until what is returned is dropped. What cannot be written is dropped: nobody is there to read it. Each second
+    /// `look` tells what there is that tells nothing itself.
     ///
     /// # Errors
     ///
     /// If there is no thread for it.
-    pub fn write_to(self: &Arc<Self>, out: impl Write + Send + 'static) -> io::Result<Writing> {
+    pub fn write_to(
+        self: &Arc<Self>,
+        out: impl Write + Send + 'static,
+        look: impl FnMut(&Self) + Send + 'static,
+    ) -> io::Result<Writing> {
         let (sender, ended) = mpsc::channel();
         let notices = Arc::clone(self);
         let write = move || {
-            notices.write_until_over(out);
+            notices.write_until_over(out, look);
             drop(notices);
             drop(sender);
         };
@@ -125,13 +133,12 @@ impl Notices {
         })
     }
 
-    fn write_until_over(&self, mut out: impl Write) {
+    fn write_until_over(&self, mut out: impl Write, mut look: impl FnMut(&Self)) {
         loop {
-            drop(
-                self.changed
-                    .wait_while(self.heard(), |heard| heard.is_quiet() && !heard.is_over),
-            );
             self.write_a_second(&mut out);
+            if !self.heard().is_over {
+                look(self);
+            }
             let (text, is_over) = {
                 let mut heard = self.heard();
                 (heard.turn(), heard.is_over)
@@ -232,7 +239,7 @@ pub(super) mod tests {
     #[test]
     fn what_is_told_is_written_as_it_comes() {
         let (notices, paper) = (Arc::<Notices>::default(), Paper::default());
-        let writing = notices.write_to(paper.clone()).expect("starts");
+        let writing = notices.write_to(paper.clone(), |_| ()).expect("starts");
         for n in 1..=3 {
             tell(&notices, 1);
             eventually(|| paper.lines().len() == n);
@@ -246,7 +253,10 @@ pub(super) mod tests {
         let (notices, paper) = (Arc::<Notices>::default(), Paper::default());
         tell(&notices, 1_000);
         notices.tell(Topic::Service, || "service `a` fails".to_owned());
-        end(&notices, notices.write_to(paper.clone()).expect("starts"));
+        end(
+            &notices,
+            notices.write_to(paper.clone(), |_| ()).expect("starts"),
+        );
         let mut expect: Vec<_> = (0..MOST).map(|n| format!("rejected: {n}")).collect();
         expect.push("rejected: and 980 more, not told one by one".to_owned());
         expect.push("service `a` fails".to_owned());
@@ -260,12 +270,26 @@ pub(super) mod tests {
     fn in_the_next_second_as_many_are_told_again() {
         let (notices, paper) = (Arc::<Notices>::default(), Paper::default());
         tell(&notices, MOST + 1);
-        let writing = notices.write_to(paper.clone()).expect("starts");
+        let writing = notices.write_to(paper.clone(), |_| ()).expect("starts");
         let more = || paper.lines().iter().any(|line| line.contains("and 1 more"));
         eventually(more);
         tell(&notices, MOST);
         end(&notices, writing);
         assert_eq!(paper.lines().len(), MOST + 1 + MOST);
+    }
+
+    #[test]
+    fn what_tells_nothing_itself_is_looked_at_while_nothing_else_is_told() {
+        let (notices, paper) = (Arc::<Notices>::default(), Paper::default());
+        let mut looks = 0;
+        let look = move |notices: &Notices| {
+            looks += 1;
+            notices.tell(Topic::Dropped, || format!("look {looks}"));
+        };
+        let writing = notices.write_to(paper.clone(), look).expect("starts");
+        eventually(|| paper.lines().len() >= 2);
+        end(&notices, writing);
+        assert_eq!(paper.lines()[..2], ["look 1", "look 2"]);
     }
 
     /// Standard error that nobody reads.
@@ -286,7 +310,7 @@ pub(super) mod tests {
     fn nobody_waits_for_who_does_not_read_and_nothing_grows_meanwhile() {
         let notices = Arc::<Notices>::default();
         let (held, stuck) = mpsc::channel();
-        let writing = notices.write_to(Stuck(stuck)).expect("starts");
+        let writing = notices.write_to(Stuck(stuck), |_| ()).expect("starts");
         tell(&notices, 100_000);
         assert!(waiting(&notices).lines().count() <= MOST);
         drop(writing);
@@ -297,7 +321,7 @@ pub(super) mod tests {
     fn who_is_gone_does_not_end_what_is_told() {
         let notices = Arc::<Notices>::default();
         let (_, gone) = mpsc::channel();
-        let writing = notices.write_to(Stuck(gone)).expect("starts");
+        let writing = notices.write_to(Stuck(gone), |_| ()).expect("starts");
         for _ in 0..10 {
             tell(&notices, 1);
             eventually(|| notices.heard().is_quiet());

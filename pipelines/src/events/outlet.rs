@@ -199,8 +199,11 @@ impl<P: Blueprint> Run for Running<P> {
 trait Look: Send + Sync {
     fn health(&self) -> Health;
 
-    /// Events that its queue dropped.
+    /// Events that were dropped.
     fn dropped(&self) -> u64;
+
+    /// Of these, those for which its queue had no room.
+    fn overflowed(&self) -> u64;
 }
 
 impl<P: Blueprint> Look for Monitor<P> {
@@ -211,6 +214,12 @@ impl<P: Blueprint> Look for Monitor<P> {
     fn dropped(&self) -> u64 {
         let metrics = self.metrics();
         metrics.stages().iter().map(|stage| stage.dropped).sum()
+    }
+
+    fn overflowed(&self) -> u64 {
+        let metrics = self.metrics();
+        let stages = metrics.stages().iter();
+        stages.map(|stage| stage.dropped_by.overflow).sum()
     }
 }
 
@@ -233,6 +242,11 @@ pub(super) struct SoFar {
 impl Watch {
     pub(super) fn health(&self) -> Health {
         self.run.health()
+    }
+
+    /// Events for which its queue had no room.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.run.overflowed()
     }
 
     /// Without the latencies, which would hold up the service while they are copied.

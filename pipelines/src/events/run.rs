@@ -11,6 +11,7 @@ use pipewright::{Blueprint, Builder, Report, Running, StartError};
 
 use super::{
     deliver::{Inbox, pace, unrouted},
+    drops::Drops,
     entrance::{Entrance, EntranceError, Entrances},
     env::Env,
     feed::{Feed, Input},
@@ -127,7 +128,7 @@ impl Settings {
     }
 
     /// Runs to the end of the input, or until the process is asked to end; until then it tells on standard error what it rejects, and
-    /// services that fail.
+    /// services that fail or drop events.
     ///
     /// # Errors
     ///
@@ -138,7 +139,9 @@ impl Settings {
             let notices = Arc::<Notices>::default();
             let started = self.start_telling(Some(&notices))?;
             started.tell_ready();
-            let writing = notices.write_to(io::stderr()).map_err(unstarted)?;
+            let mut drops = Drops::new(&started.outlets);
+            let look = move |notices: &Notices| drops.look(notices);
+            let writing = notices.write_to(io::stderr(), look).map_err(unstarted)?;
             let outcome = started.end(|run| run.wait_for(&signals, DRAIN));
             drop(writing);
             return Ok(outcome);
