@@ -77,10 +77,15 @@ fn an_option_that_would_do_nothing_is_refused_with_what_it_needs() {
     );
     check(&["--unix", "socket", "--public"], "<--tcp <ADDRESS:PORT>");
     check(&["--input", "-", "--client-ms", "7"], "|--unix <PATH>...|");
+    let lines = "<--input <FILE>...|--tcp <ADDRESS:PORT>...|";
+    check(&["--max-line", "100"], lines);
+    check(&["--generate", "9", "--max-line", "100"], lines);
+    check(&["--watch", "src", "--max-line", "100"], lines);
     // Here they do something.
     for args in [
         &["--generate", "9", "--input", "-", "--seed", "7"],
         &["--generate", "9", "--workers", "1", "--bytes", "7"],
+        &["--generate", "9", "--input", "-", "--max-line", "100"],
     ] {
         let output = events(args, b"");
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

@@ -29,6 +29,7 @@ use crate::{
 /// with 1 if an input could not be read or a service could not take its events; lines that are no events are counted.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("ports").multiple(true).args(["tcp", "http"])))]
+#[command(group(ArgGroup::new("lines").multiple(true).args(["input", "tcp", "unix", "http"])))]
 #[command(group(ArgGroup::new("clients").multiple(true).args(["tcp", "unix", "http"])))]
 pub struct Args {
     /// Files of events; `-` is standard input
@@ -112,7 +113,7 @@ pub struct Args {
     year: Option<i16>,
 
     /// Bytes that a line may have
-    #[arg(long, default_value_t = lines::MOST as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(64..=64 << 20))]
+    #[arg(long, default_value_t = lines::MOST as u32, value_name = "N", requires = "lines", value_parser = clap::value_parser!(u32).range(64..=64 << 20))]
     max_line: u32,
 
     /// Print one JSON object instead of tables
