@@ -3,7 +3,8 @@
 //! * **Where.** [`bind`] takes no address beyond loopback unless it is told that this is meant.
 //! * **Whom.** The `Host` of a request is an IP address, `localhost`, or a name that was allowed ([`Hosts`]). A web page that has
 //!   its own name resolve to this machine (DNS rebinding) is refused.
-//! * **How much.** Heads and bodies have a size ([`Limits`]); a body is read as a whole before a handler sees the request.
+//! * **How much.** Heads and bodies have a size, and so have all bodies together ([`Limits`]); a body is read as a whole before a handler
+//!   sees the request.
 //! * **How long.** A head, a body and the answer have a time each, and so has a client that does not take what is written. So a slow
 //!   client costs one of a bounded number of connections, for a bounded time.
 //!
@@ -11,6 +12,7 @@
 //! head that is no HTTP, or too large, there is only a status.
 
 mod body;
+mod held;
 mod hosts;
 mod refusals;
 mod server;
@@ -34,6 +36,9 @@ pub use self::{hosts::Hosts, refusals::Refusals, server::Server};
 pub struct Limits {
     /// The largest body, in bytes: 64 KiB.
     pub body_bytes: usize,
+    /// How many bytes of bodies are held at a time, from when they come until they are answered: 64 MiB. What comes beyond that is
+    /// refused with 503 and a `Retry-After`.
+    pub held_bytes: usize,
     /// The largest head of a request, in bytes; at least 8 KiB, which is the default twice.
     pub head_bytes: usize,
     /// How long a client may take to send a head, to send a body, or to take a part of the answer: 10 s.
@@ -51,6 +56,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 64 * 1024,
+            held_bytes: 64 << 20,
             head_bytes: 16 * 1024,
             client: CLIENT,
             answer: Duration::from_secs(30),

@@ -1,24 +1,31 @@
 //! What is looked at before a handler sees a request: its host, and its body.
 
-use std::{error::Error, sync::Arc};
+use std::{mem, sync::Arc};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, HttpBody},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use http_body_util::LengthLimitError;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::{Hosts, Limits, Refusals, problem, refusals::Problem};
+use super::{
+    Hosts, Limits, Refusals,
+    held::{Room, Share},
+    problem,
+    refusals::Problem,
+};
 
 /// What requests are looked at for.
 #[derive(Debug)]
 pub(super) struct Guard {
     pub(super) hosts: Hosts,
     pub(super) limits: Limits,
+    pub(super) room: Room,
     pub(super) refusals: Refusals,
 }
 
@@ -56,7 +63,9 @@ impl Guard {
                 &message,
             ));
         }
-        let body = match self.limits.read(&parts.headers, body).await {
+        // Until there is an answer: so long handlers have the body.
+        let mut share = self.room.share();
+        let body = match self.read(body, &mut share).await {
             Ok(body) => body,
             Err(refusal) => return closing(refusal),
         };
@@ -70,45 +79,64 @@ impl Guard {
     }
 }
 
-impl Limits {
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
-        let told = headers.get(header::CONTENT_LENGTH);
-        let told = told.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if told.is_some_and(|length| length > self.body_bytes as u64) {
+impl Guard {
+    async fn read(&self, body: Body, share: &mut Share<'_>) -> Result<Bytes, Response> {
+        if body.size_hint().lower() > self.limits.body_bytes as u64 {
             return Err(self.too_large());
         }
-        match timeout(self.client, to_bytes(body, self.body_bytes)).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(error)) if is_too_long(&error) => Err(self.too_large()),
-            Ok(Err(error)) => {
-                let message = format!("the body ends too early: {error}");
-                Err(problem(
-                    StatusCode::BAD_REQUEST,
-                    "body_broken_off",
-                    &message,
-                ))
-            }
+        let client = self.limits.client;
+        match timeout(client, self.collect(body, share)).await {
+            Ok(read) => read,
             Err(_) => {
-                let message = format!("the body did not come in {:?}", self.client);
-                Err(problem(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "body_too_slow",
-                    &message,
-                ))
+                let message = format!("the body did not come in {client:?}");
+                let status = StatusCode::REQUEST_TIMEOUT;
+                Err(problem(status, "body_too_slow", &message))
             }
         }
+    }
+
+    async fn collect(&self, mut body: Body, share: &mut Share<'_>) -> Result<Bytes, Response> {
+        // Most bodies come at once, and are not copied.
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        while let Some(frame) = body.frame().await {
+            // What is no data are trailers.
+            let Ok(data) = frame.map_err(|error| broken_off(&error))?.into_data() else {
+                continue;
+            };
+            if first.len() + all.len() + data.len() > self.limits.body_bytes {
+                return Err(self.too_large());
+            }
+            if !share.grow(data.len()) {
+                return Err(self.too_much());
+            }
+            if first.is_empty() && all.is_empty() {
+                first = data;
+            } else {
+                all.extend_from_slice(&mem::take(&mut first));
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(if all.is_empty() { first } else { all.freeze() })
     }
 
     fn too_large(&self) -> Response {
-        let message = format!("the body is larger than {} bytes", self.body_bytes);
+        let message = format!("the body is larger than {} bytes", self.limits.body_bytes);
         problem(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message)
+    }
+
+    fn too_much(&self) -> Response {
+        let most = self.limits.held_bytes;
+        let message = format!(
+            "bodies of other requests take the {most} bytes that there are for all: send it again"
+        );
+        let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "too_many_bodies", &message);
+        ([(header::RETRY_AFTER, "1")], answer).into_response()
     }
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    error
-        .source()
-        .is_some_and(|source| source.is::<LengthLimitError>())
+fn broken_off(error: &axum::Error) -> Response {
+    let message = format!("the body ends too early: {error}");
+    problem(StatusCode::BAD_REQUEST, "body_broken_off", &message)
 }
 
 /// What is left of the request is not worth reading.

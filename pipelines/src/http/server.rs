@@ -20,6 +20,7 @@ use tokio_io_timeout::TimeoutStream;
 use super::{
     Hosts, Limits, Refusals,
     body::{Guard, guard, no_method},
+    held::Room,
 };
 
 /// Accepting rests for so long when the system has no more files to open.
@@ -55,6 +56,7 @@ impl Server {
         let guarded = Arc::new(Guard {
             hosts,
             limits,
+            room: Room::new(limits.held_bytes),
             refusals: refusals.clone(),
         });
         let router = router.method_not_allowed_fallback(no_method);

@@ -129,6 +129,41 @@ fn what_is_no_good_request_is_refused_and_the_server_goes_on() {
     eventually(|| server.refusals().seen() == counts.into());
 }
 
+#[test]
+fn bodies_together_have_so_many_bytes_until_they_are_answered() {
+    let (_runtime, server) = serve(Limits {
+        body_bytes: 1_000,
+        held_bytes: 1_500,
+        client: HANG,
+        ..Limits::default()
+    });
+    let whole = request("POST", "/length", "localhost", &[b'x'; 1_000]);
+    let (begin, end) = whole.split_at(whole.len() - 1);
+    let mut slow = Client::connect(server.address());
+    slow.send(begin);
+    let ask = || {
+        let mut client = Client::connect(server.address());
+        client.send(&whole);
+        client.answer().expect("it is answered")
+    };
+    let mut refused = ask();
+    // As soon as what is sent has come.
+    eventually(|| {
+        let is_refused = refused.status == 503;
+        if !is_refused {
+            refused = ask();
+        }
+        is_refused
+    });
+    assert_eq!(refused.json()["error"]["code"], "too_many_bodies");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    slow.send(end);
+    assert_eq!(slow.answer().map(|answer| answer.status), Some(200));
+    assert_eq!(ask().status, 200);
+    let seen = server.refusals().seen();
+    assert_eq!(seen, [("too_many_bodies", 1)].into());
+}
+
 /// The first answer that there is: on a busy machine a client may be let go before it has sent anything.
 fn answered(mut ask: impl FnMut() -> Option<Answer>) -> Answer {
     let mut answer = None;

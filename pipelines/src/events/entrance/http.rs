@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /v1/events`, lines | 202 and how many were accepted, all of them; or 503 and how many, if the pipeline has no room in time, or takes no more |
+//! | `POST /v1/events`, lines | 202 and how many were accepted, all of them; or 503 and how many, if the pipeline has no room in time, or takes no more; or 503 without, if too many bodies are there |
 //! | `GET /v1/status` | what came of all lines until now and how the run is, in JSON |
 //! | `GET /healthz` | 200 while it is healthy or degraded, 503 when it takes no more |
 //!
