@@ -87,20 +87,12 @@ pub struct Auditor {
     lines: Vec<u8>,
 }
 
+/// The file as it is written to.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     file: File,
     identity: Identity,
     bytes: u64,
-}
-
-/// Opens an audit, which is made if it is not there.
-///
-/// # Errors
-///
-/// If the system does not let it.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// A line.
@@ -120,11 +112,18 @@ struct Line<'a> {
 }
 
 impl Auditor {
-    /// Writes to a file, or only counts. The teller is told when the file cannot be written any more, and when it can be again.
-    pub fn new(file: Option<AuditFile>, clock: Clock, tally: Shared, teller: Teller) -> Self {
+    /// Writes to a file, which may be open already, or only counts. The teller is told when the file cannot be written any more, and
+    /// when it can be again.
+    pub(super) fn new(
+        file: Option<AuditFile>,
+        open: Option<Open>,
+        clock: Clock,
+        tally: Shared,
+        teller: Teller,
+    ) -> Self {
         Self {
             file,
-            open: None,
+            open,
             clock,
             tally,
             teller,
@@ -204,8 +203,13 @@ impl Auditor {
 }
 
 impl Open {
-    fn file(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+    /// Opens it; it is made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not let it.
+    pub(super) fn file(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
         let metadata = file.metadata()?;
         Ok(Self {
             file,
@@ -290,7 +294,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::gateway::types::{Refused, Why};
+    use crate::gateway::{
+        env::Config,
+        types::{Refused, Why},
+    };
 
     fn decided(n: usize) -> Decided {
         Decided::from(Refused::unread(Some(n as u64), format!("line {n}")))
@@ -304,7 +311,8 @@ mod tests {
         };
         let tally = Shared::default();
         let clock = Clock::Fixed("2026-01-05T10:00:00Z".parse().expect("a time"));
-        let auditor = Auditor::new(Some(file), clock, Arc::clone(&tally), Teller::default());
+        let (told, teller) = (Arc::clone(&tally), Teller::default());
+        let auditor = Auditor::new(Some(file), None, clock, told, teller);
         (auditor, tally)
     }
 
@@ -345,6 +353,25 @@ mod tests {
             (tally.of(Code::Malformed), tally.of(Code::RateLimited)),
             (1, 1)
         );
+    }
+
+    #[test]
+    fn what_was_opened_to_try_it_is_what_is_written_to_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.ndjson");
+        let config = Config {
+            audit: Some(AuditFile {
+                path: path.clone(),
+                most_bytes: 1 << 20,
+                keep: 1,
+            }),
+            ..Config::default()
+        };
+        let env = config.env().expect("it can be opened");
+        let opened = || env.auditor().open.map(|open| open.identity);
+        let there = Identity::at(&path).expect("it is made");
+        assert_eq!(opened(), Some(there));
+        assert_eq!(opened(), None, "who comes later opens it again");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::{
     fmt, io,
     path::PathBuf,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
-    audit::{self, AuditFile, Auditor, Shared, Tally},
+    audit::{AuditFile, Auditor, Open, Shared, Tally},
     cache::Cache,
     clock::Clock,
     policy::{Files, Policies, PolicyError, PolicySet},
@@ -32,6 +32,8 @@ pub struct Env {
     pub limits_rates: bool,
     /// Where answers are written down.
     pub audit: Option<AuditFile>,
+    /// That file, opened to see whether it can be written, until somebody writes to it.
+    opened: Arc<Mutex<Option<Open>>>,
     /// What answers there were.
     pub tally: Shared,
     /// What an operator has to know at once.
@@ -151,12 +153,13 @@ impl Config {
             Some(url) => Some(Remote::new(url, self.remote_limit)?),
             None => None,
         };
-        if let Some(AuditFile { path, .. }) = &self.audit {
-            audit::open(path).map_err(|why| ConfigError::Audit {
+        let opened = self.audit.as_ref().map(|AuditFile { path, .. }| {
+            Open::file(path).map_err(|why| ConfigError::Audit {
                 path: path.clone(),
                 why,
-            })?;
-        }
+            })
+        });
+        let opened = opened.transpose()?;
         Ok(Env {
             policies: Arc::new(Policies::new(set)),
             cache: Arc::new(Cache::new(self.cache_bytes, self.cache_lasts)),
@@ -165,6 +168,7 @@ impl Config {
             clock: self.clock,
             limits_rates: self.limits_rates,
             audit: self.audit.clone(),
+            opened: Arc::new(Mutex::new(opened)),
             tally: Shared::default(),
             teller: Teller::default(),
         })
@@ -180,8 +184,10 @@ impl Env {
 
     /// Who writes them down.
     pub(super) fn auditor(&self) -> Auditor {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         Auditor::new(
             self.audit.clone(),
+            opened.take(),
             self.clock,
             Arc::clone(&self.tally),
             self.teller.clone(),
