@@ -353,6 +353,43 @@ fn an_interrupted_search_keeps_what_was_tried() {
 }
 
 #[test]
+fn a_search_tells_how_far_it_is_unless_it_is_to_be_quiet() {
+    let rates = [
+        ("throughput", 1e3),
+        ("latency_p50", 1e5),
+        ("latency_p99", 1e6),
+    ];
+    let answer = Answer {
+        metrics: rates.map(|(name, value)| (name.to_owned(), value)).into(),
+        generator: Some(pipewright_bench::protocol::Generator::default()),
+        ..Answer::default()
+    };
+    let trials = Trials::new(&[(scenario("latency/x"), answer)], "");
+    let args = [
+        "capacity",
+        "latency/x",
+        "--during",
+        "10ms",
+        "--from",
+        "5M/s",
+    ];
+    let run = trials.bench(&args);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let told: Vec<&str> = run.err.lines().collect();
+    // A rate that can be taken makes it one rate more.
+    let expect = [
+        ("[1/7, ", " left]    5000000 /s  sustainable"),
+        ("[2/8, ", " left]   10000000 /s  sustainable"),
+    ];
+    assert_eq!(told.len(), expect.len(), "{}", run.err);
+    for (line, (begin, end)) in told.iter().zip(expect) {
+        assert!(line.starts_with(begin) && line.ends_with(end), "{line}");
+    }
+    let run = trials.bench(&[&args[..], &["--quiet"]].concat());
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+}
+
+#[test]
 fn more_workers_are_saved_and_printed_as_asked() {
     let trials = Trials::new(&[(scenario("throughput/x"), throughput(1e6))], "");
     let args = ["scale", "--workers", "1,2", "--during", "1ms"];

@@ -12,6 +12,7 @@ use self::slo::{Kept, Slo};
 use super::{
     load::ItemArgs,
     options::{Interrupt, Output, Source, during_ms, open_loop, rate},
+    progress::Progress,
     saving::Keeper,
 };
 use crate::{
@@ -82,6 +83,8 @@ enum Limit {
 
 /// How far the ends of the bracket are apart at last.
 const CLOSE: f64 = 1.03;
+/// How often a bracket of twice as much is halved until they are.
+const HALVINGS: usize = 5;
 /// No pipeline takes more: the plan would not fit into memory.
 const MOST: f64 = 1e7;
 
@@ -108,6 +111,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         },
         sustained: None,
     });
+    // Each rate that is sustainable before any is not makes it one rate more; who waits is told of those that are certain.
+    let progress = Progress::new(1 + HALVINGS, args.output.quiet);
+    let mut doubles = true;
     let found = search(from, |rate| {
         let said = majority(|seed| {
             let request = asked.of(Request {
@@ -121,11 +127,14 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             search_of.borrow_mut().tried(rate, &trial.answer, &said)?;
             Ok(said)
         })?;
-        if !args.output.quiet {
-            eprintln!("{rate:>10.0} /s  {}", word(&said));
+        doubles &= said == Said::Sustainable;
+        if doubles {
+            progress.more(1);
         }
+        progress.step(&format!("{rate:>10.0} /s  {}", word(&said)));
         Ok(said)
     });
+    progress.end();
     let mut search = search_of.into_inner();
     let ended = found.and_then(|limit| {
         search.found(&limit);

@@ -17,6 +17,7 @@ use object::{Object, ObjectSection};
 use super::{
     build::{self, Package, Subject},
     gates::{Found, Gates, Reference, References, reference, table},
+    progress::Progress,
     show,
 };
 use crate::{
@@ -31,11 +32,25 @@ const COUNTED: [&str; 3] = ["fused", "keyed", "in-order"];
 /// Items of the two runs whose difference is counted.
 pub(super) const ITEMS: [u64; 2] = [50_000, 450_000];
 
+/// What the command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Write what was found as the new references
+    #[arg(long, conflicts_with = "deny_skipped")]
+    bless: bool,
+    /// Exit with 14 if a gate could not be compared on this machine
+    #[arg(long)]
+    deny_skipped: bool,
+    /// Do not tell how far it is
+    #[arg(long)]
+    quiet: bool,
+}
+
 /// `bench ci`.
-pub(crate) fn run(bless: bool, deny_skipped: bool) -> Result<u8, Error> {
+pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let path = place();
-    if bless {
-        let found = measure(None)?;
+    if args.bless {
+        let found = measure(None, args.quiet)?;
         let references = References {
             toolchain: toolchain()?,
             gates: found
@@ -53,7 +68,7 @@ pub(crate) fn run(bless: bool, deny_skipped: bool) -> Result<u8, Error> {
         show::print(&format!("written: {}", path.display()))?;
         return Ok(code::PASS);
     }
-    let gates = gates()?;
+    let gates = gates(args.quiet)?;
     show::print(&gates.text)?;
     if gates.failed > 0 {
         show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
@@ -61,13 +76,13 @@ pub(crate) fn run(bless: bool, deny_skipped: bool) -> Result<u8, Error> {
     show::print(&format!("verdict: {}", gates.verdict()))?;
     Ok(match (gates.failed, gates.skipped) {
         (1.., _) => code::BUDGET,
-        (_, 1..) if deny_skipped => code::REFUSED,
+        (_, 1..) if args.deny_skipped => code::REFUSED,
         _ => code::PASS,
     })
 }
 
-/// Measures, and compares with the references.
-pub(crate) fn gates() -> Result<Gates, Error> {
+/// Measures, and compares with the references. `quiet`: how far it is is not told.
+pub(crate) fn gates(quiet: bool) -> Result<Gates, Error> {
     let references = read(&place())?;
     if let Some(why) = foreign(&references)? {
         let text = format!("SKIPPED: {why}");
@@ -79,7 +94,7 @@ pub(crate) fn gates() -> Result<Gates, Error> {
             skipped: references.gates.len(),
         });
     }
-    Ok(table(&references, &measure(Some(&references))?))
+    Ok(table(&references, &measure(Some(&references), quiet)?))
 }
 
 fn place() -> PathBuf {
@@ -117,31 +132,59 @@ pub(super) fn bounds() -> Result<Result<BTreeMap<String, [f64; 2]>, String>, Err
 }
 
 /// Measures everything; with references, until it is known that they are kept.
-fn measure(references: Option<&References>) -> Result<Found, Error> {
+fn measure(references: Option<&References>, quiet: bool) -> Result<Found, Error> {
     // Counting allocations changes nothing for pipelines that make none, and one binary is built sooner than two.
     let memory = Subject::built(&Package::own("trial-memory"))?;
+    // So many are certain; a machine that is busy makes it more.
+    let tries = references.map_or(TRIES[1], |_| TRIES[0]);
+    let progress = Progress::new(COUNTED.len() * tries + 1, quiet);
+    let found = measured(&memory, references, tries, &progress);
+    progress.end();
+    found
+}
+
+fn measured(
+    memory: &Subject,
+    references: Option<&References>,
+    tries: usize,
+    progress: &Progress,
+) -> Result<Found, Error> {
     let mut found = Found::new();
     for case in COUNTED {
         let name = format!("instructions/{case}");
         let most = references.and_then(|references| Some(references.gates.get(&name)?.most));
-        found.insert(name, instructions(&memory.binary, case, most)?);
+        let mut tried = 0;
+        let counted = least_of(
+            most,
+            |items| callgrind(&memory.binary, case, items),
+            || {
+                tried += 1;
+                progress.more(usize::from(tried > tries));
+                progress.step(&name);
+            },
+        )?;
+        progress.skip(tries.saturating_sub(tried));
+        found.insert(name, counted);
     }
     found.insert("size/text".to_owned(), Ok(text_size(&memory.binary)?));
     let is_kept = |(name, value): (&String, &f64)| {
         let reference = references.and_then(|references| references.gates.get(name));
         reference.is_none_or(|reference| *value <= reference.most)
     };
-    let mut least = allocations(&memory)?;
+    let mut least = allocations(memory)?;
+    progress.step(ALLOCATIONS);
     for _ in 1..ALLOCATION_TRIES {
         if least.iter().all(is_kept) {
             break;
         }
-        for (name, value) in allocations(&memory)? {
+        progress.more(1);
+        for (name, value) in allocations(memory)? {
             least
                 .entry(name)
                 .and_modify(|least| *least = least.min(value))
                 .or_insert(value);
         }
+        progress.step(ALLOCATIONS);
     }
     found.extend(least.into_iter().map(|(name, value)| (name, Ok(value))));
     Ok(found)
@@ -149,6 +192,9 @@ fn measure(references: Option<&References>) -> Result<Found, Error> {
 
 /// How often allocations are counted at most: a table that grows late, because a busy machine let few items come early, does so once.
 const ALLOCATION_TRIES: usize = 3;
+
+/// The pipeline whose allocations are counted, as its gate is called.
+const ALLOCATIONS: &str = "allocations/events";
 
 /// Allocations an item, of the pipeline and of each of its stages.
 fn allocations(memory: &Subject) -> Result<BTreeMap<String, f64>, Error> {
@@ -160,7 +206,7 @@ fn allocations(memory: &Subject) -> Result<BTreeMap<String, f64>, Error> {
         let each = stage.allocations as f64 / stage.items.max(1) as f64;
         (format!("allocations/events/{}", stage.name), each)
     };
-    let whole = ("allocations/events".to_owned(), each);
+    let whole = (ALLOCATIONS.to_owned(), each);
     Ok(std::iter::once(whole)
         .chain(answer.stages.iter().map(of))
         .collect())
@@ -171,15 +217,12 @@ fn allocations(memory: &Subject) -> Result<BTreeMap<String, f64>, Error> {
 /// the bound is counted again, because a machine that is busy now may not be so later, and code that takes more always does.
 const TRIES: [usize; 2] = [2, 10];
 
-/// Instructions an item, or why they cannot be counted here. Once they are at most `most`, more tries change nothing.
-fn instructions(trial: &Path, case: &str, most: Option<f64>) -> Result<Result<f64, String>, Error> {
-    least_of(most, |items| callgrind(trial, case, items))
-}
-
-/// The least difference an item of two numbers of items, each counted some times.
+/// The least difference an item of two numbers of items, each counted some times; or why they cannot be counted here. Once it is at
+/// most `most`, more tries change nothing. `told` is called after each.
 fn least_of(
     most: Option<f64>,
     mut count: impl FnMut(u64) -> Result<Result<f64, String>, Error>,
+    mut told: impl FnMut(),
 ) -> Result<Result<f64, String>, Error> {
     let mut least = [f64::INFINITY; 2];
     let each = |least: [f64; 2]| (least[1] - least[0]) / (ITEMS[1] - ITEMS[0]) as f64;
@@ -190,6 +233,7 @@ fn least_of(
                 Err(why) => return Ok(Err(why)),
             }
         }
+        told();
         if tried >= TRIES[0] && most.is_some_and(|most| each(least) <= most) {
             break;
         }
@@ -281,20 +325,22 @@ mod tests {
         // Eight instructions an item and a start of a million; `busy` says by how much a try takes longer.
         let check = |busy: &[f64], most: Option<f64>, expect: f64, tries: usize| {
             let mut tried = 0;
-            let found = least_of(most, |items| {
+            let mut told = 0;
+            let count = |items| {
                 let more = busy[(tried / 2).min(busy.len() - 1)];
                 tried += 1;
                 Ok(Ok(1e6 + 8.0 * items as f64 * (1.0 + more)))
-            });
+            };
+            let found = least_of(most, count, || told += 1);
             let found = found.expect("nothing fails").expect("it is counted");
             assert!((found - expect).abs() < 1e-6, "{found}");
-            assert_eq!(tried, 2 * tries);
+            assert_eq!((tried, told), (2 * tries, tries));
         };
         check(&[0.0], Some(8.4), 8.0, 2);
         check(&[0.3, 0.3, 0.2, 0.0, 0.3], Some(8.4), 8.0, 4);
         check(&[0.3], Some(8.4), 10.4, 10);
         check(&[0.3, 0.0, 0.3], None, 8.0, 10);
-        let none = least_of(None, |_| Ok(Err("no valgrind".to_owned())));
+        let none = least_of(None, |_| Ok(Err("no valgrind".to_owned())), || ());
         assert_eq!(none.expect("nothing fails"), Err("no valgrind".to_owned()));
     }
 }

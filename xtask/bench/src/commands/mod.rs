@@ -112,14 +112,7 @@ enum Command {
     /// See whether the verdicts can be trusted: find what is planted, and nothing where nothing is
     Selftest(selftest::Args),
     /// The gates that noise cannot touch: instructions, allocations, size of the code
-    Ci {
-        /// Write what was found as the new references
-        #[arg(long, conflicts_with = "deny_skipped")]
-        bless: bool,
-        /// Exit with 14 if a gate could not be compared on this machine
-        #[arg(long)]
-        deny_skipped: bool,
-    },
+    Ci(ci::Args),
 }
 
 /// Runs the command that was typed.
@@ -151,10 +144,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Alloc(args) => memory::alloc(&args),
         Command::Mem(args) => memory::mem(&args),
         Command::Selftest(args) => selftest::run(&args),
-        Command::Ci {
-            bless,
-            deny_skipped,
-        } => ci::run(bless, deny_skipped),
+        Command::Ci(args) => ci::run(&args),
     };
     let code = done.unwrap_or_else(|error: Error| {
         eprintln!("error: {error}");

@@ -65,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// So many steps more than was known before.
+    pub(crate) fn more(&self, steps: usize) {
+        self.bar.inc_length(steps as u64);
+    }
+
     /// So many steps are not needed.
     pub(crate) fn skip(&self, steps: usize) {
         self.bar.inc(steps as u64);

@@ -54,6 +54,21 @@ fn below_and_above_are_told_apart_from_the_limit() {
 }
 
 #[test]
+fn a_bracket_of_twice_as_much_takes_as_many_rates_as_progress_is_told_of() {
+    let mut tried = 0;
+    let found = search(1000.0, |rate| {
+        tried += 1;
+        Ok(if rate < 1999.0 {
+            Said::Sustainable
+        } else {
+            Said::Not("full".to_owned())
+        })
+    });
+    assert!(matches!(found, Ok(Limit::Between(..))), "{found:?}");
+    assert_eq!(tried, 2 + HALVINGS);
+}
+
+#[test]
 fn the_knee_has_most_for_its_latency() {
     let point = |rate: f64, p50_ns: f64, said: &str| Point {
         rate,

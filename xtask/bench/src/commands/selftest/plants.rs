@@ -261,7 +261,8 @@ pub(super) fn other_machine() -> Result<Found, Error> {
 
 /// The gates of `bench ci`, on unchanged code.
 pub(super) fn gates() -> Result<Found, Error> {
-    let gates = ci::gates()?;
+    // The selftest tells itself how far it is.
+    let gates = ci::gates(true)?;
     Ok(Found {
         found: gates.failed == 0 && gates.skipped == 0,
         said: match (gates.failed, gates.skipped) {
