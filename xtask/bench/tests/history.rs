@@ -137,6 +137,12 @@ fn a_change_for_the_worse_denies_until_it_is_acknowledged() {
         &["c12", "latency", "--reason", "x"],
         "no series has `latency`",
     );
+    let run = history(&["ack", "c12", "--reason", "seen", "--json"], 0);
+    let json: serde_json::Value = serde_json::from_str(&run.out).expect("it is JSON");
+    assert_eq!(json["acknowledged"][0]["commit"], "c12", "{json}");
+    assert_eq!(json["acknowledged"][0]["metric"], "throughput", "{json}");
+    let run = history(&["ack", "c12", "--reason", "seen", "--quiet"], 0);
+    assert_eq!(run.out.lines().count(), 1, "{}", run.out);
     let why = "the check of signatures costs that";
     let run = history(&["ack", "c12", "--reason", why], 0);
     assert!(
@@ -301,6 +307,14 @@ fn a_profile_is_a_flame_graph_with_the_names_of_stages() {
     let svg = folder.path("out/throughput-fused-difference.svg");
     let svg = fs::read_to_string(svg).expect("it was written");
     assert!(svg.contains("100.00%; 0.00%"), "nothing differs");
+    let run = profile(&folder, &[("perf", PERF)], &["--json"]);
+    let found: serde_json::Value = serde_json::from_str(&run.out).expect("it is JSON");
+    assert_eq!(found["samples"], 1, "{found}");
+    assert_eq!(found["functions"][0]["function"], "flow::price", "{found}");
+    assert_eq!(found["written"][1], "out/throughput-fused.svg", "{found}");
+    let run = profile(&folder, &[("perf", PERF)], &["--quiet"]);
+    assert!(run.out.contains("flow::price"), "{}", run.out);
+    assert!(!run.out.contains("written: "), "{}", run.out);
 }
 
 #[test]
@@ -318,6 +332,9 @@ fn without_a_tool_that_may_take_samples_a_profile_is_skipped_with_the_reason() {
         &[],
         &["`perf` is not installed", "`samply` is not installed"],
     );
+    let run = profile(&Folder::new(), &[], &["--json"]);
+    let found: serde_json::Value = serde_json::from_str(&run.out).expect("it is JSON");
+    assert_eq!(found["skipped"][0], "`perf` is not installed", "{found}");
     let forbidden = "echo 'no permission to enable cycles' >&2; exit 255";
     check(
         &[("perf", forbidden)],

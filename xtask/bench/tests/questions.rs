@@ -261,6 +261,12 @@ fn gates_of_another_compiler_are_skipped_and_may_be_denied() {
         );
         assert!(run.out.contains("verdict: skipped: "), "{}", run.out);
     }
+    let run = trials.alone(&["ci", "--json"]);
+    let found: Value = serde_json::from_str(&run.out).expect("it prints JSON");
+    assert_eq!(found["passed"], 0, "{found}");
+    let gate = &found["gates"][0];
+    assert_eq!(gate["result"], "skipped", "{found}");
+    assert!(gate["reference"]["most"].is_number(), "{found}");
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn every_command_tells_that_it_cannot_be_heard() {
     trials.write("each", "100");
     let commands = [
         "list --bin trial",
+        "list --bin trial --json",
         "run old --bin trial --no-guards --out out --save=kept",
         "run old --bin trial --no-guards --quiet --out out",
         "run old --bin trial --no-guards --json --out out",

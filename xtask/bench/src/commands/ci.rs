@@ -41,7 +41,10 @@ pub(crate) struct Args {
     /// Exit with 14 if a gate could not be compared on this machine
     #[arg(long)]
     deny_skipped: bool,
-    /// Do not tell how far it is
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print what came of the gates only
     #[arg(long)]
     quiet: bool,
 }
@@ -64,16 +67,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             .map_err(|error| Error::Tool(error.to_string()))?;
         replace(&path, |file| writeln!(file, "{text}"))
             .map_err(|error| Error::file("write", &path, &error))?;
-        show::print(&table(&references, &found).text)?;
-        show::print(&format!("written: {}", path.display()))?;
+        args.print(&table(&references, &found), Some(&path))?;
         return Ok(code::PASS);
     }
     let gates = gates(args.quiet)?;
-    show::print(&gates.text)?;
-    if gates.failed > 0 {
-        show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
-    }
-    show::print(&format!("verdict: {}", gates.verdict()))?;
+    args.print(&gates, None)?;
     Ok(match (gates.failed, gates.skipped) {
         (1.., _) => code::BUDGET,
         (_, 1..) if args.deny_skipped => code::REFUSED,
@@ -81,18 +79,43 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     })
 }
 
+impl Args {
+    /// Prints what came of the gates, and where new references were written, if they were.
+    fn print(&self, gates: &Gates, written: Option<&Path>) -> Result<(), Error> {
+        #[derive(serde::Serialize)]
+        struct Document<'a> {
+            verdict: String,
+            #[serde(flatten)]
+            gates: &'a Gates,
+            written: Option<&'a Path>,
+        }
+        if self.json {
+            return show::json(&Document {
+                verdict: gates.verdict(),
+                gates,
+                written,
+            });
+        }
+        show::print(&gates.text)?;
+        match written {
+            Some(path) if !self.quiet => {
+                return show::print(&format!("written: {}", path.display()));
+            }
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if gates.failed > 0 && !self.quiet {
+            show::print("if this is meant, `cargo xtask bench ci --bless` writes new references")?;
+        }
+        show::print(&format!("verdict: {}", gates.verdict()))
+    }
+}
+
 /// Measures, and compares with the references. `quiet`: how far it is is not told.
 pub(crate) fn gates(quiet: bool) -> Result<Gates, Error> {
     let references = read(&place())?;
     if let Some(why) = foreign(&references)? {
-        let text = format!("SKIPPED: {why}");
-        return Ok(Gates {
-            others: vec![text.clone()],
-            text,
-            passed: 0,
-            failed: 0,
-            skipped: references.gates.len(),
-        });
+        return Ok(Gates::skipped(references, &why));
     }
     Ok(table(&references, &measure(Some(&references), quiet)?))
 }

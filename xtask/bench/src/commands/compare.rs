@@ -60,12 +60,10 @@ pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
         }
         return Ok(code::REFUSED);
     }
-    let text = match json {
-        true => serde_json::to_string_pretty(&compared)
-            .map_err(|error| Error::Tool(error.to_string()))?,
-        false => show::text(&compared),
-    };
-    show::print(&text)?;
+    match json {
+        true => show::json(&compared)?,
+        false => show::print(&show::text(&compared))?,
+    }
     Ok(code::PASS)
 }
 

@@ -27,18 +27,53 @@ pub(super) struct Reference {
 pub(super) type Found = BTreeMap<String, Result<f64, String>>;
 
 /// What came of all gates.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Gates {
     /// A line for each.
+    #[serde(skip)]
     pub(crate) text: String,
     /// What is said of those that did not pass.
+    #[serde(skip)]
     pub(crate) others: Vec<String>,
+    pub(super) gates: Vec<Gate>,
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
 }
 
+/// What came of one.
+#[derive(Debug, Serialize)]
+pub(super) struct Gate {
+    name: String,
+    result: Word,
+    /// What was found now.
+    value: Option<f64>,
+    reference: Option<Reference>,
+    /// Why it was not compared.
+    why: Option<String>,
+}
+
 impl Gates {
+    /// None of the references can be compared with anything, for this reason.
+    pub(super) fn skipped(references: References, why: &str) -> Self {
+        let text = format!("SKIPPED: {why}");
+        let gate = |(name, reference)| Gate {
+            name,
+            result: Word::Skipped,
+            value: None,
+            reference: Some(reference),
+            why: Some(why.to_owned()),
+        };
+        Self {
+            others: vec![text.clone()],
+            text,
+            passed: 0,
+            failed: 0,
+            skipped: references.gates.len(),
+            gates: references.gates.into_iter().map(gate).collect(),
+        }
+    }
+
     /// What is said of all of them.
     pub(super) fn verdict(&self) -> String {
         match (self.failed, self.skipped) {
@@ -58,6 +93,7 @@ pub(super) fn table(references: &References, found: &Found) -> Gates {
     let mut gates = Gates {
         text: String::new(),
         others: Vec::new(),
+        gates: Vec::new(),
         passed: 0,
         failed: 0,
         skipped: 0,
@@ -70,6 +106,14 @@ pub(super) fn table(references: &References, found: &Found) -> Gates {
             Word::Failed => gates.failed += 1,
             Word::Skipped => gates.skipped += 1,
         }
+        let value = found.get(name);
+        gates.gates.push(Gate {
+            name: name.clone(),
+            result: word,
+            value: value.and_then(|value| value.as_ref().ok().copied()),
+            reference: references.gates.get(name).copied(),
+            why: value.and_then(|value| value.as_ref().err().cloned()),
+        });
         if word != Word::Ok {
             gates.others.push(format!("{word} {name} {}", said.trim()));
         }
@@ -79,7 +123,8 @@ pub(super) fn table(references: &References, found: &Found) -> Gates {
 }
 
 /// What came of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Word {
     Ok,
     Failed,

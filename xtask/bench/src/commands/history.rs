@@ -3,9 +3,15 @@
 //! It gates nothing unless it is asked to (`--deny-worse`): a change that is seen in the history is older than the change that is
 //! being judged.
 
-use std::path::{Path, PathBuf};
+mod json;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::{build, show};
 use crate::{
@@ -24,6 +30,9 @@ pub(crate) enum Action {
     Show {
         #[command(flatten)]
         which: Which,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Tell where series changed: the first commit of what is new, by how much, and how sure that is
     Changes {
@@ -51,6 +60,12 @@ pub(crate) enum Action {
         /// Why it is all right, or known
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Do not tell where it is saved
+        #[arg(long, conflicts_with = "json")]
+        quiet: bool,
     },
     /// Add a saved result, as `run --save` and `ab --save` do
     Add {
@@ -59,6 +74,9 @@ pub(crate) enum Action {
         /// Where histories lie [default: .pipewright]
         #[arg(long, value_name = "FOLDER")]
         folder: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -87,10 +105,14 @@ pub(crate) fn home(folder: Option<&Path>) -> PathBuf {
 /// `bench history`.
 pub(crate) fn run(action: &Action) -> Result<u8, Error> {
     match action {
-        Action::Show { which } => {
+        Action::Show { which, json } => {
             let history = which.history()?;
-            for (key, lines) in which.series(&history)? {
-                show::print(&shown(&key, &lines))?;
+            let all = which.series(&history)?;
+            match json {
+                true => show::json(&json::series(&all))?,
+                false => all
+                    .iter()
+                    .try_for_each(|(key, lines)| show::print(&shown(key, lines)))?,
             }
         }
         Action::Changes {
@@ -108,10 +130,10 @@ pub(crate) fn run(action: &Action) -> Result<u8, Error> {
                 .into_iter()
                 .map(|(key, lines)| Seen::of(&history, key, lines, *p, *least))
                 .collect();
-            show::print(&match json {
-                true => as_json(&seen)?,
-                false => seen.iter().map(Seen::told).collect::<Vec<_>>().join("\n"),
-            })?;
+            match json {
+                true => show::json(&json::changes(&seen))?,
+                false => show::print(&seen.iter().map(Seen::told).collect::<Vec<_>>().join("\n"))?,
+            }
             if *deny_worse && seen.iter().any(Seen::is_worse) {
                 return Ok(code::REGRESSED);
             }
@@ -120,10 +142,25 @@ pub(crate) fn run(action: &Action) -> Result<u8, Error> {
             commit,
             which,
             reason,
-        } => acknowledge(commit, which, reason)?,
-        Action::Add { result, folder } => {
-            let saved = Saved::load(result)?;
-            show::print(&add(&saved, &home(folder.as_deref()))?)?;
+            json,
+            quiet,
+        } => {
+            let found = acknowledge(commit, which, reason)?;
+            match json {
+                true => show::json(&found)?,
+                false => show::print(&found.told(*quiet))?,
+            }
+        }
+        Action::Add {
+            result,
+            folder,
+            json,
+        } => {
+            let added = added(&Saved::load(result)?, &home(folder.as_deref()))?;
+            match json {
+                true => show::json(&added)?,
+                false => show::print(&added.to_string())?,
+            }
         }
     }
     Ok(code::PASS)
@@ -138,8 +175,26 @@ fn check(name: &str, value: f64, most: f64) -> Result<(), Error> {
     }
 }
 
+/// Changes that somebody acknowledged.
+#[derive(Debug, Serialize)]
+struct Acknowledged {
+    acknowledged: Vec<json::Change>,
+    saved: PathBuf,
+}
+
+impl Acknowledged {
+    fn told(&self, quiet: bool) -> String {
+        let names = self.acknowledged.iter().map(|one| {
+            let words = in_words(&one.metric, &one.change);
+            format!("acknowledged: {} {}: {words}", one.scenario, one.metric)
+        });
+        let saved = (!quiet).then(|| format!("saved: {}", self.saved.display()));
+        names.chain(saved).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// Acknowledges what became different with a commit, as `changes` tells it without more options.
-fn acknowledge(commit: &str, which: &Which, reason: &str) -> Result<(), Error> {
+fn acknowledge(commit: &str, which: &Which, reason: &str) -> Result<Acknowledged, Error> {
     if reason.trim().is_empty() {
         return Err(Error::Usage(
             "`--reason` is empty; say why the change is all right, or known".to_owned(),
@@ -174,26 +229,43 @@ fn acknowledge(commit: &str, which: &Which, reason: &str) -> Result<(), Error> {
         )));
     }
     let folder = home(which.folder.as_deref());
-    let place = History::acknowledge(&folder, &which.class(), &meant, reason.trim())?;
-    let names = meant.iter().map(|(key, _, change)| {
-        format!(
-            "acknowledged: {} {}: {}",
-            key.scenario,
-            key.metric,
-            in_words(&key.metric, change)
-        )
-    });
-    let names: Vec<String> = names.collect();
-    show::print(&format!("{}\nsaved: {}", names.join("\n"), place.display()))
+    let saved = History::acknowledge(&folder, &which.class(), &meant, reason.trim())?;
+    let of = |(key, _, change): &(&Key, &Line, &Changed)| json::Change::of(key, change);
+    Ok(Acknowledged {
+        acknowledged: meant.iter().map(of).collect(),
+        saved,
+    })
+}
+
+/// What a result added to the history of its class.
+#[derive(Debug, Serialize)]
+struct Added {
+    class: String,
+    lines: usize,
+    saved: PathBuf,
+}
+
+impl fmt::Display for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.saved.display();
+        match self.lines {
+            0 => write!(f, "history: nothing new for {place}"),
+            lines => write!(f, "history: {lines} lines more in {place}"),
+        }
+    }
+}
+
+fn added(saved: &Saved, folder: &Path) -> Result<Added, Error> {
+    Ok(Added {
+        lines: history::append(folder, saved)?,
+        class: saved.env.class.clone(),
+        saved: history::place(folder, &saved.env.class),
+    })
 }
 
 /// Adds a result; what happened.
 pub(crate) fn add(saved: &Saved, folder: &Path) -> Result<String, Error> {
-    let place = history::place(folder, &saved.env.class);
-    Ok(match history::append(folder, saved)? {
-        0 => format!("history: nothing new for {}", place.display()),
-        lines => format!("history: {lines} lines more in {}", place.display()),
-    })
+    added(saved, folder).map(|added| added.to_string())
 }
 
 impl Which {
@@ -373,40 +445,6 @@ pub(crate) fn in_words(metric: &str, found: &Changed) -> String {
         metric.value(found.after),
         found.p
     )
-}
-
-fn as_json(seen: &[Seen<'_>]) -> Result<String, Error> {
-    /// A change with the reason that somebody gave for it.
-    #[derive(serde::Serialize)]
-    struct Told<'a> {
-        #[serde(flatten)]
-        change: &'a Changed,
-        acknowledged: Option<&'a str>,
-    }
-    let all = seen.iter().map(
-        |Seen {
-             key,
-             lines,
-             changes,
-         }| {
-            let changes = changes.as_ref().map(|changes| {
-                let told = changes.iter().map(|(change, reason)| Told {
-                    change,
-                    acknowledged: *reason,
-                });
-                told.collect::<Vec<_>>()
-            });
-            serde_json::json!({
-                "scenario": key.scenario,
-                "metric": key.metric,
-                "setup": key.setup,
-                "runs": lines.len(),
-                "changes": changes,
-            })
-        },
-    );
-    serde_json::to_string_pretty(&all.collect::<Vec<_>>())
-        .map_err(|error| Error::Tool(error.to_string()))
 }
 
 #[cfg(test)]

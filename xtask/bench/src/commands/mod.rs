@@ -44,6 +44,9 @@ enum Command {
     List {
         #[command(flatten)]
         source: options::Source,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Measure, and judge by the targets
     Run {
@@ -92,19 +95,7 @@ enum Command {
     /// Count instructions an item; exit with 12 if there are more than there may be
     Insn(insn::Args),
     /// Write a saved result as one HTML file and as Markdown
-    Report {
-        /// The result
-        result: std::path::PathBuf,
-        /// The HTML file [default: `report.html` beside the result]
-        #[arg(long, value_name = "FILE")]
-        html: Option<std::path::PathBuf>,
-        /// The Markdown file [default: `report.md` beside the result]
-        #[arg(long, value_name = "FILE")]
-        md: Option<std::path::PathBuf>,
-        /// Where the history lies that is drawn with it [default: .pipewright]
-        #[arg(long, value_name = "FOLDER")]
-        folder: Option<std::path::PathBuf>,
-    },
+    Report(report::Args),
     /// Count what each stage allocates; exit with 12 if one does
     Alloc(memory::AllocArgs),
     /// Is everything given back? Start and end it again and again, watch the live bytes; exit with 12 if anything stays behind
@@ -118,7 +109,7 @@ enum Command {
 /// Runs the command that was typed.
 pub(crate) fn main() -> ExitCode {
     let done = match Flags::parse().command {
-        Command::List { source } => run::list(&source),
+        Command::List { source, json } => run::list(&source, json),
         Command::Run {
             common,
             source,
@@ -135,12 +126,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Break(args) => breaking::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Insn(args) => insn::run(&args),
-        Command::Report {
-            result,
-            html,
-            md,
-            folder,
-        } => report::run(&result, html, md, folder.as_deref()),
+        Command::Report(args) => report::run(&args),
         Command::Alloc(args) => memory::alloc(&args),
         Command::Mem(args) => memory::mem(&args),
         Command::Selftest(args) => selftest::run(&args),

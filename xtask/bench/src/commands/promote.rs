@@ -24,6 +24,12 @@ pub(crate) struct Args {
     /// Also if something speaks against it
     #[arg(long)]
     force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Do not tell where it is saved
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// Where the baseline of a class lies.
@@ -55,12 +61,21 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         ));
     }
     saved.save(&place)?;
-    show::print(&format!(
-        "baseline of the class {}: {}\nsaved: {}",
-        saved.env.class,
-        saved.run_id,
-        place.display()
-    ))?;
+    if args.json {
+        show::json(&serde_json::json!({
+            "class": saved.env.class,
+            "run_id": saved.run_id,
+            "before": before.map(|before| before.run_id),
+            "against": against,
+            "saved": place,
+        }))?;
+        return Ok(code::PASS);
+    }
+    let Saved { env, run_id, .. } = &saved;
+    show::print(&format!("baseline of the class {}: {run_id}", env.class))?;
+    if !args.quiet {
+        show::print(&format!("saved: {}", place.display()))?;
+    }
     Ok(code::PASS)
 }
 

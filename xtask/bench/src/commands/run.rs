@@ -30,8 +30,12 @@ use crate::{
 };
 
 /// `bench list`.
-pub(crate) fn list(source: &Source) -> Result<u8, Error> {
+pub(crate) fn list(source: &Source, json: bool) -> Result<u8, Error> {
     let listing = source.subject("trial")?.binary()?.list()?;
+    if json {
+        show::json(&listing)?;
+        return Ok(code::PASS);
+    }
     let lines: Vec<String> = listing
         .scenarios
         .iter()

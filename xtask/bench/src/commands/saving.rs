@@ -83,10 +83,7 @@ impl Keeper {
         self.saved.limits.extend(generators(&self.saved.scenarios));
         let written = self.save();
         match (self.json, self.quiet) {
-            (true, _) => match serde_json::to_string_pretty(&self.saved) {
-                Ok(text) => show::print(&text)?,
-                Err(error) => return Err(Error::Tool(error.to_string())),
-            },
+            (true, _) => show::json(&self.saved)?,
             (_, true) => show::print(&self.saved.verdict)?,
             _ => show::print(&text(&self.saved))?,
         }

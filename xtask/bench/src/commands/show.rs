@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use crate::{
     error::Error,
     metrics,
@@ -20,6 +22,13 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
         other => other,
     };
     written.map_err(|error| Error::Tool(format!("cannot write to standard output: {error}")))
+}
+
+/// Prints what was found as one document of JSON.
+pub(crate) fn json(found: &impl Serialize) -> Result<(), Error> {
+    let text =
+        serde_json::to_string_pretty(found).map_err(|error| Error::Tool(error.to_string()))?;
+    print(&text)
 }
 
 /// A line for each metric of each scenario.

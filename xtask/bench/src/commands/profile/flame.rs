@@ -1,11 +1,12 @@
 //! Folded stacks, and the graphs and tables that are made of them. `inferno` folds and draws.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use inferno::{
     collapse::{Collapse, perf},
     differential, flamegraph,
 };
+use serde::Serialize;
 
 use crate::error::Error;
 
@@ -64,8 +65,43 @@ pub(super) fn difference(before: &str, after: &str, what: &str) -> Result<Vec<u8
 /// Functions of the table.
 const FUNCTIONS: usize = 12;
 
+/// Where the samples are.
+#[derive(Debug, Serialize)]
+pub(super) struct Table {
+    samples: u64,
+    /// The functions in which most of them are.
+    functions: Vec<Row>,
+}
+
+/// A function, and which per cent of the samples are in itself, and in it and what it calls.
+#[derive(Debug, Serialize)]
+struct Row {
+    function: String,
+    itself: f64,
+    in_all: f64,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let samples = self.samples;
+        write!(
+            f,
+            "{samples} samples\n{:>8} {:>8}  function",
+            "itself", "in all"
+        )?;
+        self.functions.iter().try_for_each(|row| {
+            let Row {
+                function,
+                itself,
+                in_all,
+            } = row;
+            write!(f, "\n{itself:>6.1} % {in_all:>6.1} %  {function}")
+        })
+    }
+}
+
 /// The functions in which most of the samples are.
-pub(super) fn table(folded: &str) -> String {
+pub(super) fn table(folded: &str) -> Table {
     let mut all: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
     let mut total = 0;
     for (stack, count) in folded.lines().filter_map(stack) {
@@ -84,12 +120,16 @@ pub(super) fn table(folded: &str) -> String {
     let share = |count: u64| 100.0 * count as f64 / total.max(1) as f64;
     let mut rows: Vec<(&str, [u64; 2])> = all.into_iter().collect();
     rows.sort_by_key(|(_, [own, _])| std::cmp::Reverse(*own));
-    let mut text = format!("{total} samples\n{:>8} {:>8}  function", "itself", "in all");
-    for (function, [own, with]) in rows.into_iter().take(FUNCTIONS).filter(|row| row.1[0] > 0) {
-        let (own, with) = (share(own), share(with));
-        text.push_str(&format!("\n{own:>6.1} % {with:>6.1} %  {function}"));
+    let most = rows.into_iter().take(FUNCTIONS).filter(|row| row.1[0] > 0);
+    let row = |(function, [own, with]): (&str, [u64; 2])| Row {
+        function: function.to_owned(),
+        itself: share(own),
+        in_all: share(with),
+    };
+    Table {
+        samples: total,
+        functions: most.map(row).collect(),
     }
-    text
 }
 
 /// The stack and its count.
@@ -135,7 +175,7 @@ pw-worker-0 4711 100.002007: cpu-clock:u:
         ] {
             assert!(graph.contains(name), "{name}");
         }
-        let table = table(&folded);
+        let table = table(&folded).to_string();
         assert!(table.starts_with("3 samples\n"), "{table}");
         assert!(
             table.contains("  66.7 %   66.7 %  pipewright_trials::events::flow::price"),

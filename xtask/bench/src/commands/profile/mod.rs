@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+
 use super::{
     build::{self, How, Package, Subject},
     load::ItemArgs,
@@ -54,6 +56,56 @@ pub(crate) struct Args {
     /// Where the graphs are written [default: target/pipewright/bench/profile]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print where the time goes only
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+struct Found {
+    /// Why there is none; empty where there is one.
+    skipped: Vec<String>,
+    #[serde(flatten)]
+    table: Option<flame::Table>,
+    written: Vec<PathBuf>,
+    /// What is told of it besides.
+    #[serde(skip)]
+    hint: String,
+}
+
+impl Found {
+    fn print(&self, args: &Args) -> Result<u8, Error> {
+        if args.json {
+            show::json(self)?;
+            return Ok(code::PASS);
+        }
+        if !self.skipped.is_empty() {
+            let why = self.skipped.join("\n  ");
+            show::print(&format!("skipped: no profile can be made here\n  {why}"))?;
+            return Ok(code::PASS);
+        }
+        if let Some(table) = &self.table {
+            show::print(&table.to_string())?;
+        }
+        if !args.quiet {
+            for place in &self.written {
+                show::print(&format!("written: {}", place.display()))?;
+            }
+            show::print(&self.hint)?;
+        }
+        Ok(code::PASS)
+    }
+
+    fn write(&mut self, place: PathBuf, bytes: &[u8]) -> Result<(), Error> {
+        replace(&place, |file| file.write_all(bytes))
+            .map_err(|error| Error::file("write", &place, &error))?;
+        self.written.push(place);
+        Ok(())
+    }
 }
 
 /// `bench profile`.
@@ -62,12 +114,12 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let asked = args.items.asked()?;
     let recorder = match Recorder::find(args.tool, args.hertz)? {
         Ok(recorder) => recorder,
-        Err(why) => {
-            show::print(&format!(
-                "skipped: no profile can be made here\n  {}",
-                why.join("\n  ")
-            ))?;
-            return Ok(code::PASS);
+        Err(skipped) => {
+            let found = Found {
+                skipped,
+                ..Found::default()
+            };
+            return found.print(args);
         }
     };
     if args.base.is_some() && !recorder.folds() {
@@ -94,37 +146,46 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     if !recorder.folds() {
         let place = folder.join(format!("{name}.json.gz"));
         recorder.keep(&head.binary, &request, &place)?;
-        let place = place.display();
-        show::print(&format!(
-            "written: {place}\nlook at it with `samply load {place}`"
-        ))?;
-        return Ok(code::PASS);
+        let found = Found {
+            hint: format!("look at it with `samply load {}`", place.display()),
+            written: vec![place],
+            ..Found::default()
+        };
+        return found.print(args);
     }
-    let after = recorder.fold(&head.binary, &request)?;
-    show::print(&flame::table(&after))?;
+    drawn(&recorder, args, &request, &head, base.as_ref(), &folder)?.print(args)
+}
+
+/// Draws the graphs into this folder.
+fn drawn(
+    recorder: &Recorder,
+    args: &Args,
+    request: &Request,
+    head: &Subject,
+    base: Option<&Subject>,
+    folder: &Path,
+) -> Result<Found, Error> {
+    let name = args.scenario.replace('/', "-");
+    let after = recorder.fold(&head.binary, request)?;
+    let mut found = Found {
+        table: Some(flame::table(&after)),
+        hint: "a profile is no evidence of a change: `cargo xtask bench ab` is".to_owned(),
+        ..Found::default()
+    };
     let told = |subject: &Subject| format!("{}, {}", args.scenario, subject.code.revision);
-    let graph = flame::graph(&after, &told(&head))?;
-    write(&folder.join(format!("{name}.folded")), after.as_bytes())?;
-    write(&folder.join(format!("{name}.svg")), &graph)?;
+    let graph = flame::graph(&after, &told(head))?;
+    found.write(folder.join(format!("{name}.folded")), after.as_bytes())?;
+    found.write(folder.join(format!("{name}.svg")), &graph)?;
     if let Some(base) = base {
-        let before = recorder.fold(&base.binary, &request)?;
+        let before = recorder.fold(&base.binary, request)?;
         let what = format!(
             "{}: {} against {}; red is more of the time than before, blue is less",
             args.scenario, head.code.revision, base.code.revision
         );
         let graph = flame::difference(&before, &after, &what)?;
-        write(
-            &folder.join(format!("{name}-base.folded")),
-            before.as_bytes(),
-        )?;
-        write(&folder.join(format!("{name}-difference.svg")), &graph)?;
+        let folded = folder.join(format!("{name}-base.folded"));
+        found.write(folded, before.as_bytes())?;
+        found.write(folder.join(format!("{name}-difference.svg")), &graph)?;
     }
-    show::print("a profile is no evidence of a change: `cargo xtask bench ab` is")?;
-    Ok(code::PASS)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, |file| file.write_all(bytes))
-        .map_err(|error| Error::file("write", path, &error))?;
-    show::print(&format!("written: {}", path.display()))
+    Ok(found)
 }

@@ -30,20 +30,44 @@ use crate::{
     results::{Saved, SavedScenario, replace},
 };
 
-/// `bench report`: writes `report.html` and `report.md` beside the result, or where it is told to.
-pub(crate) fn run(
-    path: &Path,
+/// What the command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The result
+    result: PathBuf,
+    /// The HTML file [default: `report.html` beside the result]
+    #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// The Markdown file [default: `report.md` beside the result]
+    #[arg(long, value_name = "FILE")]
     md: Option<PathBuf>,
-    folder: Option<&Path>,
-) -> Result<u8, Error> {
+    /// Where the history lies that is drawn with it [default: .pipewright]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Print JSON: what was written, and the verdict
+    #[arg(long)]
+    json: bool,
+    /// Do not tell what was written
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+}
+
+/// `bench report`: writes `report.html` and `report.md` beside the result, or where it is told to.
+pub(crate) fn run(args: &Args) -> Result<u8, Error> {
+    let path = args.result.as_path();
     let saved = Saved::load(path)?;
-    let history = History::read(&home(folder), &saved.env.class)?;
+    let history = History::read(&home(args.folder.as_deref()), &saved.env.class)?;
     let raw = fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))?;
     let page = page(&saved, &history, path, &raw)
         .map_err(|error| Error::Tool(format!("the report cannot be drawn: {error}")))?;
-    let html = html.unwrap_or_else(|| path.with_file_name("report.html"));
-    let md = md.unwrap_or_else(|| path.with_file_name("report.md"));
+    let html = args
+        .html
+        .clone()
+        .unwrap_or_else(|| path.with_file_name("report.html"));
+    let md = args
+        .md
+        .clone()
+        .unwrap_or_else(|| path.with_file_name("report.md"));
     if html == md {
         return Err(Error::Usage(format!(
             "`--html` and `--md` are both `{}`: give two files",
@@ -53,7 +77,17 @@ pub(crate) fn run(
     for (place, text) in [(&html, page.html()), (&md, markdown::markdown(&saved))] {
         replace(place, |file| file.write_all(text.as_bytes()))
             .map_err(|error| Error::file("write", place, &error))?;
-        show::print(&format!("written: {}", place.display()))?;
+        if !args.json && !args.quiet {
+            show::print(&format!("written: {}", place.display()))?;
+        }
+    }
+    if args.json {
+        show::json(&serde_json::json!({
+            "run_id": saved.run_id,
+            "verdict": saved.verdict,
+            "html": html,
+            "md": md,
+        }))?;
     }
     Ok(code::PASS)
 }

@@ -92,6 +92,12 @@ pub(crate) struct Args {
     /// Where the figures are written [default: xtask/bench/RESULTS.md, if everything of the repository is tested in full]
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print what came of the parts only
+    #[arg(long)]
+    quiet: bool,
 }
 
 /// What is tested, and how.
@@ -132,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let subjects = subjects(args, &parts)?;
     let of = key(&subjects)?;
     let mut notes = Notes::read(path.clone(), of, args.short)?;
-    if notes.others > 0 {
+    if notes.others > 0 && !args.quiet {
         eprintln!(
             "note: `{}` has {} notes of other binaries, another machine or another form, which are left out; `--fresh` removes them",
             path.display(),
@@ -152,9 +158,12 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         guarded: Watched::new(Some(Guards::default())),
         short: args.short,
     };
-    measure(&parts, &trials, &mut notes)?;
+    measure(&parts, &trials, &mut notes, args.quiet)?;
     let outcome = record::Outcome::of(&parts, &notes, args.short);
-    show::print(&outcome.table())?;
+    match args.json {
+        true => show::json(&outcome)?,
+        false => show::print(&outcome.table())?,
+    }
     let whole = args.parts.is_empty() && !args.short && args.bin.is_none();
     let usual = || build::root().join("xtask/bench/RESULTS.md");
     if let Some(path) = args.results.clone().or_else(|| whole.then(usual)) {
@@ -163,7 +172,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             std::io::Write::write_all(file, text.as_bytes())
         })
         .map_err(|error| Error::file("write", &path, &error))?;
-        show::print(&format!("written: {}", path.display()))?;
+        if !args.json && !args.quiet {
+            show::print(&format!("written: {}", path.display()))?;
+        }
     }
     Ok(if outcome.failed() == 0 {
         code::PASS
@@ -201,7 +212,7 @@ fn key(subjects: &[Subject]) -> Result<String, Error> {
 }
 
 /// Tests what is not finished.
-fn measure(parts: &[Part], trials: &Trials, notes: &mut Notes) -> Result<(), Error> {
+fn measure(parts: &[Part], trials: &Trials, notes: &mut Notes, quiet: bool) -> Result<(), Error> {
     let interrupt = Interrupt::watch()?;
     let left = |part: &Part, notes: &Notes| {
         part.wanted(trials.short)
@@ -212,13 +223,13 @@ fn measure(parts: &[Part], trials: &Trials, notes: &mut Notes) -> Result<(), Err
         .iter()
         .map(|part| left(part, notes) as f64 * part.seconds(trials.short))
         .sum();
-    if steps > 0 {
+    if steps > 0 && !quiet {
         eprintln!(
             "tests that are left: {steps}, about {} min on a quiet machine",
             (seconds / 60.0).ceil()
         );
     }
-    let progress = Progress::new(steps, false);
+    let progress = Progress::new(steps, quiet);
     for part in parts {
         // Refused comparisons are made again, but not for ever.
         let most = part.most(trials.short);

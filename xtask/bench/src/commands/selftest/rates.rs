@@ -108,7 +108,7 @@ const ENOUGH: usize = 20;
 const CHANCE: f64 = 0.01;
 
 /// What came of many comparisons that are alike.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Rates {
     /// By how many per cent the stage was slower.
     pub(super) percent: f64,

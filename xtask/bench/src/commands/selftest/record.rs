@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use serde::Serialize;
+
 use super::{Code, Machine, Notes, Part, Rates, rates};
 use crate::{guards::Reason, stats::binomial_interval};
 
 /// What came of each part.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(super) struct Outcome {
+    #[serde(rename = "parts")]
     rows: Vec<Row>,
     /// How many trials did not count, by the reason.
     disturbed: BTreeMap<Reason, usize>,
@@ -15,7 +18,7 @@ pub(super) struct Outcome {
     seconds: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct Row {
     part: Part,
     is_good: bool,
