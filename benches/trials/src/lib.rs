@@ -20,7 +20,17 @@ const EVENTS: &str = "events";
 
 /// What this package measures.
 pub fn trials(allocations: Option<Allocations>) -> Trials {
+    let allocator = match allocations {
+        Some(_) => "system, which is counted",
+        None => "system",
+    };
+    let features = match cfg!(feature = "profiling") {
+        true => "profiling",
+        false => "none",
+    };
     Trials::new(allocations)
+        .built_with("allocator", allocator)
+        .built_with("features", features)
         .batch(
             "fused",
             About::of("numbers through a map, a filter and a fold in one loop"),

@@ -154,11 +154,7 @@ pub(crate) fn append(folder: &Path, saved: &Saved) -> Result<usize, Error> {
 
 /// The lines of a result: of its newer side, and of what was not refused.
 fn lines(saved: &Saved) -> Vec<Line> {
-    let code = saved
-        .code
-        .get(&Side::B)
-        .or_else(|| saved.code.get(&Side::A));
-    let code = code.cloned().unwrap_or_default();
+    let code = saved.newer().cloned().unwrap_or_default();
     let usable = saved.scenarios.iter().filter(|one| one.refused.is_none());
     usable
         .flat_map(|scenario| {

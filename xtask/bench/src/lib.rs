@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::print_stdout))]
 
+mod built;
+
 pub mod load;
 pub mod protocol;
 pub mod random;

@@ -28,6 +28,9 @@ pub struct Listing {
     pub protocol: String,
     /// What can be measured.
     pub scenarios: Vec<Scenario>,
+    /// How the binary was built, as names and values; what is not there is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub build: BTreeMap<String, String>,
 }
 
 /// Something that can be measured.

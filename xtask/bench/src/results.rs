@@ -62,6 +62,9 @@ pub(crate) struct Code {
     pub(crate) dirty: bool,
     /// A digest of the binary.
     pub(crate) binary: String,
+    /// How it was built, as names and values; nothing of binaries that do not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) build: BTreeMap<String, String>,
 }
 
 /// What came of a scenario.
@@ -259,6 +262,12 @@ struct Head {
 }
 
 impl Saved {
+    /// What was measured; the newer side of a comparison.
+    pub(crate) fn newer(&self) -> Option<&Code> {
+        let older = || self.code.get(&Side::A);
+        self.code.get(&Side::B).or_else(older)
+    }
+
     /// Writes it beside its place and renames it.
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
         let text =

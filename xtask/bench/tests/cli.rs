@@ -131,6 +131,34 @@ fn results_that_cannot_be_compared_are_refused() {
 }
 
 #[test]
+fn results_of_binaries_that_were_built_differently_are_refused() {
+    let folder = Folder::new();
+    let trial = folder.trial("trial", 1000);
+    let (_, saved) = folder.ab(&trial, &trial, &[]);
+    let silent = "whether both sides were built alike is unknown: neither says how";
+    assert_eq!(json(&saved)["limits"][0], silent);
+    let built = |name: &str, rustc: &str| {
+        let mut one = json(&saved);
+        one["code"]["B"]["build"]["rustc"] = rustc.into();
+        folder.write(name, &one.to_string());
+    };
+    built("old.json", "1.95.0");
+    built("new.json", "1.96.0");
+    let check = |both: [&str; 2], code: i32, expect: &str| {
+        let run = folder.bench(&["compare", both[0], both[1]]);
+        let said = format!("{}{}", run.out, run.err);
+        assert_eq!(run.code, code, "{said}");
+        assert!(said.contains(expect), "{said}");
+    };
+    let differs = "rustc: `1.95.0` and `1.96.0`";
+    check(["old.json", "new.json"], 14, differs);
+    check(["old.json", "old.json"], 0, "verdict: advisory");
+    // Results of before say nothing of it.
+    check(["out/run.json", "new.json"], 0, "unknown: rustc");
+    check(["out/run.json", "out/run.json"], 0, silent);
+}
+
+#[test]
 fn a_report_is_written_beside_its_result() {
     let folder = Folder::new();
     let trial = folder.trial("trial", 1000);

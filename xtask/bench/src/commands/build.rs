@@ -107,12 +107,14 @@ impl Subject {
 
     fn of(binary: PathBuf, revision: String, dirty: bool) -> Result<Self, Error> {
         let digest = digest(&binary)?;
+        let build = Binary::at(&binary)?.list()?.build;
         Ok(Self {
             binary,
             code: Code {
                 revision,
                 dirty,
                 binary: digest,
+                build,
             },
         })
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{history::home, promote, show};
 use crate::{
+    built::Built,
     error::{Error, code},
     history,
     load::Level,
@@ -43,6 +44,16 @@ pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
         }
         return Ok(code::REFUSED);
     }
+    let built = built(&base, &head);
+    if !built.different.is_empty() {
+        eprintln!(
+            "error: what was measured was built differently, so the results cannot be compared"
+        );
+        for field in built.different {
+            eprintln!("  {field}");
+        }
+        return Ok(code::REFUSED);
+    }
     for (path, saved) in [(a, &base), (b, &head)] {
         has_trials(path, saved)?;
     }
@@ -70,6 +81,15 @@ pub(crate) fn run(a: &Path, b: &Path, json: bool) -> Result<u8, Error> {
 /// Why two results cannot be compared: the fields of their machines that differ.
 pub(crate) fn different(base: &Saved, head: &Saved) -> Vec<String> {
     base.env.differences(&head.env)
+}
+
+/// How the binaries of two results were built. Results that do not tell are taken at their word, and the comparison says so.
+fn built(base: &Saved, head: &Saved) -> Built {
+    let build = |saved: &Saved| saved.newer().map(|code| code.build.clone());
+    Built::of(
+        &build(base).unwrap_or_default(),
+        &build(head).unwrap_or_default(),
+    )
 }
 
 /// The newer side of a result.
@@ -126,6 +146,7 @@ fn compare(base: &Saved, head: Saved) -> Saved {
     if base.partial || head.partial {
         limits.push("a result is partial".to_owned());
     }
+    limits.extend(built(base, &head).unknown());
     let unlike = unlike(base, &head).into_iter();
     limits.extend(
         unlike.map(|line| format!("not compared, because it was asked differently: {line}")),

@@ -12,6 +12,7 @@ use super::{
     show,
 };
 use crate::{
+    built::Built,
     error::Error,
     machine::Machine,
     results::{SCHEMA, Saved, SavedScenario},
@@ -134,10 +135,25 @@ fn begin(mode: &str, subjects: &[(Side, &Subject)]) -> Saved {
         partial: true,
         code,
         env: Machine::read(Path::new("/")),
-        limits: Vec::new(),
+        limits: unlike(subjects),
         scenarios: Vec::new(),
         verdict: UNFINISHED.to_owned(),
     }
+}
+
+/// How the two sides of a comparison were built differently, as far as they tell.
+fn unlike(subjects: &[(Side, &Subject)]) -> Vec<String> {
+    let [(_, a), (_, b)] = subjects else {
+        return Vec::new();
+    };
+    let built = Built::of(&a.code.build, &b.code.build);
+    let different = (!built.different.is_empty()).then(|| {
+        format!(
+            "the two sides were built differently: {}",
+            built.different.join(", ")
+        )
+    });
+    different.into_iter().chain(built.unknown()).collect()
 }
 
 /// Where generators ran, as far as that limits what was found.

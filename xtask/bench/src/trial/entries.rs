@@ -1,9 +1,12 @@
 //! What a binary of trials can measure, and its command line.
 
-use std::{io::Write, process::ExitCode};
+use std::{collections::BTreeMap, io::Write, process::ExitCode};
 
 use super::{Allocations, Subject, Trial, closed, counted, counted::Batch, open, watched};
-use crate::protocol::{Listing, PROTOCOL, Request, Scenario};
+use crate::{
+    built,
+    protocol::{Listing, PROTOCOL, Request, Scenario},
+};
 
 /// A scenario and what runs it.
 struct Entry {
@@ -26,6 +29,7 @@ impl std::fmt::Debug for Entry {
 pub struct Trials {
     allocations: Option<Allocations>,
     entries: Vec<Entry>,
+    build: BTreeMap<String, String>,
 }
 
 /// What is said of something that is measured.
@@ -104,7 +108,16 @@ impl Trials {
         Self {
             allocations,
             entries: Vec::new(),
+            build: built::here(),
         }
+    }
+
+    /// How the binary was built, in what only itself knows: its `allocator`, its `features`. Results of binaries that say
+    /// different things of one of them are not compared.
+    #[must_use]
+    pub fn built_with(mut self, name: &str, value: &str) -> Self {
+        self.build.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Something that takes items: `throughput/` and `latency/` with its name, or `memory/` and `drain/`. Every item has to come out.
@@ -204,6 +217,7 @@ impl Trials {
         Listing {
             protocol: PROTOCOL.to_owned(),
             scenarios: listed.map(|entry| entry.scenario.clone()).collect(),
+            build: self.build.clone(),
         }
     }
 

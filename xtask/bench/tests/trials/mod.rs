@@ -55,6 +55,7 @@ impl Trials {
                 .iter()
                 .map(|(scenario, _)| scenario.clone())
                 .collect(),
+            build: [("rustc".to_owned(), "1.0".to_owned())].into(),
         };
         folder.write("list.json", &serde_json::to_string(&listing).expect("JSON"));
         let home = folder.0.path().display();

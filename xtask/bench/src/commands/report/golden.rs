@@ -211,6 +211,7 @@ pub(super) fn saved() -> Saved {
         revision: revision.to_owned(),
         dirty,
         binary: "d1gest".to_owned(),
+        build: [("rustc".to_owned(), "1.95.0".to_owned())].into(),
     };
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Saved {

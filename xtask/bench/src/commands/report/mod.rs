@@ -150,12 +150,21 @@ fn head(page: &mut Page, saved: &Saved) {
         };
         (format!("{side:?}"), format!("{}{dirty}", code.revision))
     });
+    let built = saved.code.iter().filter(|(_, code)| !code.build.is_empty());
+    let built = built.map(|(side, code)| {
+        let fields = code.build.iter();
+        let fields: Vec<String> = fields
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        (format!("{side:?} built with"), fields.join(", "))
+    });
     let head = [
         ("started".to_owned(), saved.started.clone()),
         ("mode".to_owned(), saved.mode.clone()),
         ("machine class".to_owned(), saved.env.class.clone()),
     ];
-    page.facts(head.into_iter().chain(sides));
+    page.facts(head.into_iter().chain(sides).chain(built));
     page.list(&saved.limits);
 }
 

@@ -298,7 +298,7 @@ mod tests {
         let code = Code {
             revision: "abc".to_owned(),
             dirty: false,
-            binary: String::new(),
+            ..Code::default()
         };
         let page = outcome.page(&code, &machine);
         for expect in [
