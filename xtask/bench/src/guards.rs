@@ -22,7 +22,8 @@ pub(crate) struct Guards {
     pub(crate) generator_late: f64,
     /// What the generator could not offer of what was planned.
     pub(crate) unoffered: f64,
-    /// By how much Little's law is missed.
+    /// By how much Little's law is missed. Where what is queued comes from stops of the machine, arrivals see it with an error of one by
+    /// the root of the items that came meanwhile: 5 to 10 % at 20,000 a second and a stop of 20 ms, although all counters are right.
     pub(crate) little: f64,
     /// How far the rate may go up or down in the last part of a trial.
     pub(crate) trend: f64,
