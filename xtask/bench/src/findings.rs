@@ -42,10 +42,10 @@ pub(crate) struct Capacity {
     /// What the latency has to keep to: the most of each percentile, in nanoseconds.
     #[serde(default)]
     pub(crate) slo: BTreeMap<String, f64>,
-    /// It takes so many; none if not even the first rate.
+    /// It takes so many; none if not even the first rate, or if the search was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) low: Option<f64>,
-    /// And not so many; none if the generator has no more.
+    /// And not so many; none if the generator has no more, or if the search was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) high: Option<f64>,
     /// What is wrong there.

@@ -101,6 +101,14 @@ impl Reason {
         }
     }
 
+    /// Does it say something of the machine, and not of the pipeline or of who offers items?
+    pub(crate) fn is_of_machine(self) -> bool {
+        match self {
+            Self::Steal | Self::Throttled | Self::ForeignCpu | Self::CanaryDrift => true,
+            Self::GeneratorLate | Self::LittlesLaw | Self::Unsteady => false,
+        }
+    }
+
     /// What a user should know of it.
     pub(crate) fn advice(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
     path::{Path, PathBuf},
@@ -225,6 +226,35 @@ impl Watched {
             canary: Some(now),
         })
     }
+
+    /// A trial that nothing disturbed of what `counts`, of as many tries as the guards allow; or why there is none. `disturbed` counts
+    /// those that were, by the reason.
+    pub(crate) fn undisturbed(
+        &self,
+        counts: fn(Reason) -> bool,
+        disturbed: &mut BTreeMap<String, usize>,
+        mut trial: impl FnMut() -> Result<Trial, Error>,
+    ) -> Result<Result<Trial, String>, Error> {
+        let tries = 1 + self.guards.as_ref().map_or(0, |guards| guards.repeats);
+        let mut why = BTreeSet::new();
+        for _ in 0..tries {
+            let one = trial()?;
+            let reasons = one.reasons.iter().copied();
+            let reasons: Vec<Reason> = reasons.filter(|reason| counts(*reason)).collect();
+            if reasons.is_empty() {
+                return Ok(Ok(one));
+            }
+            for reason in reasons {
+                *disturbed.entry(reason.name().to_owned()).or_default() += 1;
+                why.insert(format!("{}: {}", reason.name(), reason.advice()));
+            }
+        }
+        let why: Vec<String> = why.into_iter().collect();
+        Ok(Err(format!(
+            "a trial was disturbed {tries} times ({})",
+            why.join("; ")
+        )))
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +291,42 @@ mod tests {
             "no scenario is called `x`",
         );
         assert!(Binary::at(Path::new("/nonexistent/trial")).is_err());
+    }
+
+    #[test]
+    fn a_disturbed_trial_is_made_again_until_the_guards_give_up() {
+        let watched = Watched::new(Some(Guards::default()));
+        let check = |bad: usize, reason: Reason, expect: Option<&str>, tries: usize| {
+            let mut disturbed = BTreeMap::new();
+            let mut tried = 0;
+            let found = watched.undisturbed(Reason::is_of_machine, &mut disturbed, || {
+                tried += 1;
+                let is_bad = tried <= bad;
+                Ok(Trial {
+                    reasons: is_bad.then_some(reason).into_iter().collect(),
+                    ..Trial::default()
+                })
+            });
+            let found = found.expect("nothing fails").map(|_| ());
+            assert_eq!(tried, tries, "{reason:?}");
+            assert_eq!(found.is_err(), expect.is_some(), "{found:?}");
+            let why = found.err().unwrap_or_default();
+            assert!(why.contains(expect.unwrap_or_default()), "{why}");
+            let counted = disturbed.get(reason.name()).copied().unwrap_or(0);
+            assert_eq!(
+                counted,
+                if reason.is_of_machine() {
+                    bad.min(3)
+                } else {
+                    0
+                }
+            );
+        };
+        check(0, Reason::Steal, None, 1);
+        check(2, Reason::Steal, None, 3);
+        check(9, Reason::Steal, Some("disturbed 3 times (steal: the "), 3);
+        // It says nothing of the machine.
+        check(9, Reason::GeneratorLate, None, 1);
     }
 
     #[test]

@@ -350,7 +350,14 @@ fn an_interrupted_search_keeps_what_was_tried() {
     let before =
         "n=$(wc -l < \"$(dirname \"$0\")/asked\"); if [ \"$n\" -eq 3 ]; then kill -INT $PPID; fi";
     let trials = Trials::new(&[(scenario("latency/x"), answer)], before);
-    let run = trials.bench(&["capacity", "latency/x", "--during", "10ms", "--quiet"]);
+    let run = trials.bench(&[
+        "capacity",
+        "latency/x",
+        "--during",
+        "10ms",
+        "--no-guards",
+        "--quiet",
+    ]);
     assert_eq!(run.code, 130, "{}{}", run.out, run.err);
     let saved = trials.saved();
     let points = saved["scenarios"][0]["findings"]["capacity"]["points"].as_array();
@@ -378,6 +385,7 @@ fn a_search_tells_how_far_it_is_unless_it_is_to_be_quiet() {
         "10ms",
         "--from",
         "5M/s",
+        "--no-guards",
     ];
     let run = trials.bench(&args);
     assert_eq!(run.code, 0, "{}", run.err);
@@ -398,7 +406,14 @@ fn a_search_tells_how_far_it_is_unless_it_is_to_be_quiet() {
 #[test]
 fn more_workers_are_saved_and_printed_as_asked() {
     let trials = Trials::new(&[(scenario("throughput/x"), throughput(1e6))], "");
-    let args = ["scale", "--workers", "1,2", "--during", "1ms"];
+    let args = [
+        "scale",
+        "--workers",
+        "1,2",
+        "--during",
+        "1ms",
+        "--no-guards",
+    ];
     let run = trials.bench(&[&args[..], &["--json"]].concat());
     let printed: Value = serde_json::from_str(&run.out).expect("it prints JSON");
     assert_eq!(printed, trials.saved());
@@ -408,8 +423,7 @@ fn more_workers_are_saved_and_printed_as_asked() {
     let run = trials.bench(&[&args[..], &["--quiet"]].concat());
     assert_eq!((run.out.trim(), run.err.as_str()), ("measured", ""));
     let report = trials.report();
-    let again =
-        "`cargo xtask bench scale --workers 1,2 --during 1ms --quiet --bin trial --out out`";
+    let again = "`cargo xtask bench scale --workers 1,2 --during 1ms --no-guards --quiet --bin trial --out out`";
     assert!(report.contains(again), "{report}");
 }
 

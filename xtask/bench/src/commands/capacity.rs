@@ -2,18 +2,20 @@
 //!
 //! A rate is sustainable if all of its items were taken, their latency kept to the limit, and little was left when the last one
 //! had come. The search doubles the rate until it is not, and halves the gap in ratio until its ends are 3 % apart; each rate has
-//! three trials, of which two decide. Nothing of it depends on what was tried before, as a feedback loop does.
+//! three trials, of which two decide. Nothing of it depends on what was tried before, as a feedback loop does. Trials that the machine
+//! disturbed are made again; that the generator is late, or that it does not become steady, is what a rate is judged by.
 
 mod slo;
 
-use std::{cell::RefCell, thread, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, thread, time::Duration};
 
 use self::slo::{Kept, Slo};
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, during_ms, open_loop, rate},
+    options::{Guarded, Interrupt, Output, Source, during_ms, open_loop, rate},
     progress::Progress,
     saving::Keeper,
+    show,
 };
 use crate::{
     details::{Details, Tried},
@@ -23,7 +25,6 @@ use crate::{
     limit::limit,
     load::Load,
     metrics,
-    process::Watched,
     protocol::{Answer, Request},
     results::{Saved, SavedScenario},
     session::Side,
@@ -55,6 +56,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     items: ItemArgs,
     #[command(flatten)]
+    guarded: Guarded,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     source: Source,
@@ -68,6 +71,8 @@ enum Said {
     Not(String),
     /// The generator cannot offer so much: that says nothing of the pipeline.
     GeneratorLate,
+    /// Why nothing is known of it: the machine disturbed it again and again.
+    Disturbed(String),
 }
 
 /// Where the limit lies.
@@ -79,6 +84,8 @@ enum Limit {
     Below(f64, String),
     /// Above it; the generator has no more.
     Above(f64),
+    /// Why nothing is known of it.
+    Refused(String),
 }
 
 /// How far the ends of the bracket are apart at last.
@@ -100,8 +107,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
     let scenario = open_loop(&args.scenario, &listing.scenarios)?;
     asked.fits(scenario)?;
     let interrupt = Interrupt::watch()?;
-    let watched = Watched::new(Some(Guards::default()));
-    let keeper = Keeper::new(&args.output, "capacity", &[(Side::A, &subject)]);
+    let watched = args.guarded.watched(Guards::default());
+    let subjects = [(Side::A, &subject)];
+    let keeper = args.guarded.keeper(&args.output, "capacity", &subjects);
     let search_of = RefCell::new(Search {
         args,
         keeper,
@@ -110,6 +118,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
             ..findings::Capacity::default()
         },
         sustained: None,
+        disturbed: BTreeMap::new(),
+        refused: None,
     });
     // Each rate that is sustainable before any is not makes it one rate more; who waits is told of those that are certain.
     let progress = Progress::new(1 + HALVINGS, args.output.quiet);
@@ -121,7 +131,16 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
                 load: Some(Load::steady(rate, measure_ms)),
                 ..Request::new(&args.scenario, seed, [200, measure_ms])
             });
-            let trial = interrupt.check(watched.trial(&binary, &request))?;
+            let trial = || interrupt.check(watched.trial(&binary, &request));
+            let found = watched.undisturbed(
+                Reason::is_of_machine,
+                &mut search_of.borrow_mut().disturbed,
+                trial,
+            )?;
+            let trial = match found {
+                Ok(trial) => trial,
+                Err(why) => return Ok(Said::Disturbed(why)),
+            };
             let late = trial.reasons.contains(&Reason::GeneratorLate);
             let said = judge(&trial.answer, late, &slo);
             search_of.borrow_mut().tried(rate, &trial.answer, &said)?;
@@ -156,6 +175,9 @@ struct Search<'a> {
     capacity: findings::Capacity,
     /// The answer at the highest rate that was sustainable.
     sustained: Option<(f64, Answer)>,
+    /// Trials that the machine disturbed, by the reason, and why it was given up.
+    disturbed: BTreeMap<String, usize>,
+    refused: Option<String>,
 }
 
 impl Search<'_> {
@@ -185,6 +207,10 @@ impl Search<'_> {
             Limit::Between(low, high, why) => (Some(*low), Some(*high), why.clone()),
             Limit::Below(rate, why) => (None, Some(*rate), why.clone()),
             Limit::Above(rate) => (Some(*rate), None, "the generator has no more".to_owned()),
+            Limit::Refused(why) => {
+                self.refused = Some(why.clone());
+                (None, None, why.clone())
+            }
         };
         self.capacity.knee = knee(&self.capacity.points);
         self.capacity.low = low;
@@ -199,6 +225,8 @@ impl Search<'_> {
         let known = sustained.map(|(_, answer)| Details::of(&[(Side::A, answer)]));
         self.keeper.keep(SavedScenario {
             id: self.args.scenario.clone(),
+            disturbed: self.disturbed.clone(),
+            refused: self.refused.clone(),
             details: Details {
                 curve: self.capacity.points.iter().map(tried).collect(),
                 shared: known.unwrap_or_default().shared,
@@ -242,6 +270,7 @@ fn word(said: &Said) -> &str {
         Said::Sustainable => "sustainable",
         Said::Not(why) => why,
         Said::GeneratorLate => "the generator cannot keep up",
+        Said::Disturbed(why) => why,
     }
 }
 
@@ -254,12 +283,16 @@ fn told(limit: &Limit, name: &str, slo: &Slo) -> String {
         Limit::Above(rate) => format!(
             "{name}: more than {rate:.0} items a second; the generator has no more on this machine"
         ),
+        Limit::Refused(why) => format!("{name}: refused: {why}"),
     }
 }
 
 fn text(saved: &Saved, told: &str) -> String {
     let mut lines = vec![told.to_owned()];
     for scenario in &saved.scenarios {
+        if !scenario.disturbed.is_empty() {
+            lines.push(format!("  {}", show::head(scenario)));
+        }
         if let Some(knee) = scenario.findings.capacity.as_ref().and_then(|one| one.knee) {
             let shown = metrics::find("throughput").map(|metric| metric.value(knee));
             let shown = shown.unwrap_or_default();
@@ -304,19 +337,17 @@ fn judge(answer: &Answer, late: bool, slo: &Slo) -> Said {
 
 /// What two of three trials say.
 fn majority(mut trial: impl FnMut(u64) -> Result<Said, Error>) -> Result<Said, Error> {
-    let (first, second) = (trial(1)?, trial(2)?);
     let same = |a: &Said, b: &Said| std::mem::discriminant(a) == std::mem::discriminant(b);
-    if same(&first, &second) {
-        return Ok(second);
+    let mut before: Vec<Said> = Vec::new();
+    loop {
+        let said = trial(before.len() as u64 + 1)?;
+        let decides = before.len() == 2 || before.iter().any(|one| same(one, &said));
+        // What was disturbed was made again already.
+        if decides || matches!(said, Said::Disturbed(_)) {
+            return Ok(said);
+        }
+        before.push(said);
     }
-    let third = trial(3)?;
-    Ok(if same(&first, &third) {
-        first
-    } else if same(&second, &third) {
-        second
-    } else {
-        third
-    })
 }
 
 fn search(from: f64, mut at: impl FnMut(f64) -> Result<Said, Error>) -> Result<Limit, Error> {
@@ -333,6 +364,7 @@ fn search(from: f64, mut at: impl FnMut(f64) -> Result<Said, Error>) -> Result<L
                 break;
             }
             Said::GeneratorLate => break,
+            Said::Disturbed(why) => return Ok(Limit::Refused(why)),
         }
     }
     let Some(mut low) = low else {
@@ -350,6 +382,7 @@ fn search(from: f64, mut at: impl FnMut(f64) -> Result<Said, Error>) -> Result<L
             Said::Sustainable => low = middle,
             Said::Not(reason) => (high, why, generator) = (middle, reason, false),
             Said::GeneratorLate => (high, generator) = (middle, true),
+            Said::Disturbed(why) => return Ok(Limit::Refused(why)),
         }
     }
     Ok(match generator {

@@ -1,4 +1,7 @@
 //! `bench alloc` and `bench mem`: what is allocated, and whether anything stays behind.
+//!
+//! Neither has guards against a machine that disturbs them: allocations and bytes are counted, and a trial that takes longer counts
+//! the same.
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    guards::Guards,
     history::{LONG_MS, SHORT_MS},
     process::Watched,
     protocol::{Request, Scenario},
@@ -50,11 +51,39 @@ pub(crate) struct Common {
     /// Targets, bands and guards [default: benches/targets.ron]
     #[arg(long, value_name = "FILE")]
     pub(crate) targets: Option<PathBuf>,
-    /// Also count trials that the machine disturbed; the result says so
-    #[arg(long)]
-    pub(crate) no_guards: bool,
+    #[command(flatten)]
+    guarded: Guarded,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// Whether disturbed trials count.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Guarded {
+    /// Also count trials that the machine disturbed; the result says so
+    #[arg(long)]
+    no_guards: bool,
+}
+
+impl Guarded {
+    pub(crate) fn watched(self, guards: Guards) -> Watched {
+        Watched::new((!self.no_guards).then_some(guards))
+    }
+
+    /// A result, in its mode.
+    pub(crate) fn keeper(
+        self,
+        output: &Output,
+        mode: &str,
+        subjects: &[(Side, &Subject)],
+    ) -> Keeper {
+        let mut keeper = Keeper::new(output, mode, subjects);
+        if self.no_guards {
+            let limit = format!("{} were counted", promote::UNGUARDED);
+            keeper.saved.limits.push(limit);
+        }
+        keeper
+    }
 }
 
 /// What is printed, and where it is saved.
@@ -197,7 +226,7 @@ impl Common {
     }
 
     pub(crate) fn watched(&self, targets: &Targets) -> Watched {
-        Watched::new((!self.no_guards).then(|| targets.guards.clone()))
+        self.guarded.watched(targets.guards.clone())
     }
 
     pub(crate) fn rules(&self, targets: &Targets) -> Rules {
@@ -222,12 +251,7 @@ impl Common {
 
     /// A result, in its mode.
     pub(crate) fn keeper(&self, mode: &str, subjects: &[(Side, &Subject)]) -> Keeper {
-        let mut keeper = Keeper::new(&self.output, mode, subjects);
-        if self.no_guards {
-            let limit = format!("{} were counted", promote::UNGUARDED);
-            keeper.saved.limits.push(limit);
-        }
-        keeper
+        self.guarded.keeper(&self.output, mode, subjects)
     }
 
     /// What is asked of a trial, but for its seed.

@@ -147,8 +147,7 @@ fn measure(
     for _ in 0..rounds {
         let seed = random.next_u64() >> 11;
         for course in courses.iter_mut().filter(|course| course.refused.is_none()) {
-            let tries = targets.guards.repeats;
-            interrupt.check(course.once(&watched, binary, seed, tries))?;
+            interrupt.check(course.once(&watched, binary, seed))?;
             progress.step(&course.id);
         }
         keep(courses)?;
@@ -162,36 +161,16 @@ impl Course {
         self.request.warmup_ms + self.request.measure_ms
     }
 
-    fn once(
-        &mut self,
-        watched: &Watched,
-        binary: &Binary,
-        seed: u64,
-        repeats: usize,
-    ) -> Result<(), Error> {
+    fn once(&mut self, watched: &Watched, binary: &Binary, seed: u64) -> Result<(), Error> {
         let request = Request {
             seed,
             ..self.request.clone()
         };
-        let mut why = Vec::new();
-        for _ in 0..=repeats {
-            let trial = watched.trial(binary, &request)?;
-            if trial.reasons.is_empty() {
-                self.trials.push(trial);
-                return Ok(());
-            }
-            for reason in trial.reasons {
-                *self.disturbed.entry(reason.name().to_owned()).or_default() += 1;
-                why.push(format!("{}: {}", reason.name(), reason.advice()));
-            }
+        let trial = || watched.trial(binary, &request);
+        match watched.undisturbed(|_| true, &mut self.disturbed, trial)? {
+            Ok(trial) => self.trials.push(trial),
+            Err(why) => self.refused = Some(why),
         }
-        why.sort();
-        why.dedup();
-        self.refused = Some(format!(
-            "a trial was disturbed {} times ({})",
-            repeats + 1,
-            why.join("; ")
-        ));
         Ok(())
     }
 

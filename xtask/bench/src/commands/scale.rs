@@ -1,19 +1,20 @@
-//! `bench scale`: throughput by the number of workers, in interleaved rounds.
+//! `bench scale`: throughput by the number of workers, in interleaved rounds. Trials that the machine disturbed are made again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     load::ItemArgs,
-    options::{Interrupt, Output, Source, during_ms, matching},
+    options::{Guarded, Interrupt, Output, Source, during_ms, matching},
     progress::Progress,
-    saving::Keeper,
+    show,
 };
 use crate::{
     error::{Error, code},
     findings::{Findings, Scaling},
+    guards::{Guards, Reason},
     metrics::find,
-    process::Binary,
-    protocol::Request,
+    process::{Binary, Watched},
+    protocol::{Answer, Request},
     random::Random,
     results::{Saved, SavedScenario},
     session::Side,
@@ -41,6 +42,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     items: ItemArgs,
     #[command(flatten)]
+    guarded: Guarded,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     source: Source,
@@ -66,74 +69,141 @@ pub(crate) fn run(args: &Args) -> Result<u8, Error> {
         given => given.to_vec(),
     };
     let subjects = [(Side::A, &subject)];
-    let mut keeper = Keeper::new(&args.output, "scale", &subjects);
+    let mut keeper = args.guarded.keeper(&args.output, "scale", &subjects);
+    let watched = args.guarded.watched(Guards::default());
     let interrupt = Interrupt::watch()?;
     let steps = scenarios.len() * ROUNDS * workers.len();
     let progress = Progress::new(steps, args.output.quiet);
     let mut measure = || -> Result<(), Error> {
         for scenario in &scenarios {
             let request = Request::new(&scenario.id, args.seed, [100, measure_ms]);
-            let request = asked.of(request);
-            let mut values = vec![Vec::new(); workers.len()];
+            let mut course = Course::new(asked.of(request), &workers, cpus);
             let mut random = Random(args.seed);
             for _ in 0..ROUNDS {
                 let seed = random.next_u64() >> 11;
-                for (values, workers) in values.iter_mut().zip(&workers) {
-                    values.push(interrupt.check(once(&binary, &request, *workers, seed))?);
-                    progress.step(&format!("{} with {workers}", scenario.id));
+                let ended = course.round(&watched, &binary, seed, &interrupt, &progress);
+                keeper.keep(course.saved())?;
+                ended?;
+                if course.refused.is_some() {
+                    break;
                 }
-                keeper.keep(kept(&scenario.id, args.seed, &workers, &values, cpus))?;
             }
         }
         Ok(())
     };
     let ended = measure();
     progress.end();
-    keeper.end(ended, "measured", |saved| text(saved, cpus))?;
+    let refused = keeper
+        .saved
+        .scenarios
+        .iter()
+        .any(|one| one.refused.is_some());
+    let verdict = if refused { "refused" } else { "measured" };
+    keeper.end(ended, verdict, |saved| text(saved, cpus))?;
     Ok(code::PASS)
 }
 
-/// The rounds so far, as they are saved.
-fn kept(
-    scenario: &str,
-    seed: u64,
-    workers: &[u32],
-    values: &[Vec<f64>],
+/// A scenario while it is measured.
+struct Course<'a> {
+    request: Request,
+    workers: &'a [u32],
     cpus: u32,
-) -> SavedScenario {
-    SavedScenario {
-        id: scenario.to_owned(),
-        seed,
-        findings: Findings {
-            scaling: Some(Scaling {
-                rounds: workers
-                    .iter()
-                    .copied()
-                    .zip(values.iter().cloned())
-                    .collect(),
-                law: law(workers, values, cpus),
-            }),
-            ..Findings::default()
-        },
-        ..SavedScenario::default()
+    /// Of whole rounds, for each number of workers.
+    values: Vec<Vec<f64>>,
+    disturbed: BTreeMap<String, usize>,
+    refused: Option<String>,
+}
+
+impl<'a> Course<'a> {
+    fn new(request: Request, workers: &'a [u32], cpus: u32) -> Self {
+        Self {
+            request,
+            workers,
+            cpus,
+            values: vec![Vec::new(); workers.len()],
+            disturbed: BTreeMap::new(),
+            refused: None,
+        }
     }
+
+    /// A trial with each number of workers. They count together or not at all: they are compared with each other.
+    fn round(
+        &mut self,
+        watched: &Watched,
+        binary: &Binary,
+        seed: u64,
+        interrupt: &Interrupt,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let mut round = Vec::new();
+        for workers in self.workers {
+            let request = Request {
+                workers: Some(*workers as usize),
+                seed,
+                ..self.request.clone()
+            };
+            let trial = || interrupt.check(watched.trial(binary, &request));
+            match watched.undisturbed(Reason::is_of_machine, &mut self.disturbed, trial)? {
+                Ok(trial) => round.push(throughput(&trial.answer)?),
+                Err(why) => {
+                    self.refused = Some(why);
+                    return Ok(());
+                }
+            }
+            progress.step(&format!("{} with {workers}", self.request.scenario));
+        }
+        for (values, value) in self.values.iter_mut().zip(round) {
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    /// The rounds so far, as they are saved.
+    fn saved(&self) -> SavedScenario {
+        let has_rounds = self.values.iter().any(|values| !values.is_empty());
+        let rounds = self
+            .workers
+            .iter()
+            .copied()
+            .zip(self.values.iter().cloned());
+        SavedScenario {
+            id: self.request.scenario.clone(),
+            seed: self.request.seed,
+            disturbed: self.disturbed.clone(),
+            refused: self.refused.clone(),
+            findings: Findings {
+                scaling: has_rounds.then(|| Scaling {
+                    rounds: rounds.collect(),
+                    law: law(self.workers, &self.values, self.cpus),
+                }),
+                ..Findings::default()
+            },
+            ..SavedScenario::default()
+        }
+    }
+}
+
+fn throughput(answer: &Answer) -> Result<f64, Error> {
+    let value = answer.metrics.get("throughput").copied();
+    value.ok_or_else(|| Error::Tool("the trial told no throughput".to_owned()))
 }
 
 fn text(saved: &Saved, cpus: u32) -> String {
     let mut texts = Vec::new();
     for scenario in &saved.scenarios {
+        let head = show::head(scenario);
         if let Some(scaling) = &scenario.findings.scaling {
             let (workers, values): (Vec<u32>, Vec<Vec<f64>>) =
                 scaling.rounds.iter().cloned().unzip();
-            texts.push(told(
-                &scenario.id,
-                &workers,
-                &values,
-                cpus,
-                scaling.law.as_ref(),
-            ));
+            texts.push(told(&head, &workers, &values, cpus, scaling.law.as_ref()));
+        } else {
+            texts.push(head);
+        }
+        if let Some(why) = &scenario.refused {
+            texts.push(format!("  refused: {why}"));
         }
     }
+    texts.extend(saved.limits.iter().map(|limit| format!("note: {limit}")));
     if saved.partial {
         texts.push("note: partial: not everything was measured".to_owned());
     }
@@ -151,25 +221,15 @@ fn law(workers: &[u32], values: &[Vec<f64>], cpus: u32) -> Option<Fitted> {
     Fitted::of(&workers, &values)
 }
 
-fn once(binary: &Binary, request: &Request, workers: u32, seed: u64) -> Result<f64, Error> {
-    let answer = binary.run(&Request {
-        workers: Some(workers as usize),
-        seed,
-        ..request.clone()
-    })?;
-    let value = answer.metrics.get("throughput").copied();
-    value.ok_or_else(|| Error::Tool("the trial told no throughput".to_owned()))
-}
-
 /// A line for each number of workers, and the law where there are enough of them.
 fn told(
-    scenario: &str,
+    head: &str,
     workers: &[u32],
     values: &[Vec<f64>],
     cpus: u32,
     law: Option<&Fitted>,
 ) -> String {
-    let mut text = scenario.to_owned();
+    let mut text = head.to_owned();
     let first = values.first().cloned().unwrap_or_default();
     for (workers, values) in workers.iter().zip(values) {
         let ratios: Vec<f64> = values

@@ -105,7 +105,8 @@ fn stages(scenario: &SavedScenario) -> Vec<String> {
     lines
 }
 
-fn head(scenario: &SavedScenario) -> String {
+/// Its name, and what disturbed its trials.
+pub(crate) fn head(scenario: &SavedScenario) -> String {
     let disturbed: Vec<String> = scenario
         .disturbed
         .iter()

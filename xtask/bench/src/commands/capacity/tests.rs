@@ -69,6 +69,21 @@ fn a_bracket_of_twice_as_much_takes_as_many_rates_as_progress_is_told_of() {
 }
 
 #[test]
+fn a_search_that_the_machine_disturbs_is_refused() {
+    let at = |from: f64| {
+        search(1000.0, |rate| {
+            Ok(match rate >= from {
+                true => Said::Disturbed("steal".to_owned()),
+                false => Said::Sustainable,
+            })
+        })
+    };
+    let refused = Limit::Refused("steal".to_owned());
+    assert_eq!(at(0.0).expect("nothing fails"), refused);
+    assert_eq!(at(5000.0).expect("nothing fails"), refused);
+}
+
+#[test]
 fn the_knee_has_most_for_its_latency() {
     let point = |rate: f64, p50_ns: f64, said: &str| Point {
         rate,
@@ -99,6 +114,8 @@ fn two_of_three_decide() {
         Said::Sustainable,
     );
     check([not(), Said::Sustainable, not()], not());
+    let disturbed = || Said::Disturbed("steal".to_owned());
+    check([not(), disturbed(), not()], disturbed());
     check(
         [Said::Sustainable, not(), Said::Sustainable],
         Said::Sustainable,
