@@ -85,6 +85,13 @@ impl Env {
         }
     }
 
+    /// Those that are not let through yet, in order.
+    pub fn waiting(&self) -> Vec<u64> {
+        let mut waiting: Vec<u64> = self.0.waiting.lock().unwrap().keys().copied().collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
     /// Calls that were begun.
     pub fn begun(&self) -> u64 {
         self.0.begun.load(Ordering::SeqCst)
