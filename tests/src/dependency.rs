@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,7 @@ pub struct Dependency(Arc<World>);
 struct World {
     calls: AtomicU64,
     fails: Fails,
+    recovered: AtomicBool,
     tries: Mutex<HashMap<u64, u64>>,
     published: Mutex<Vec<u64>>,
     rejected: Mutex<Vec<u64>>,
@@ -62,6 +63,11 @@ impl Dependency {
         Self::new(Fails::Calls { from, times })
     }
 
+    /// All calls fail from this one on, until it recovers.
+    pub fn down_from(from: u64) -> Self {
+        Self::failing(from, u64::MAX)
+    }
+
     /// Calls with multiples of `of` fail, `times` times each, with this class.
     pub fn failing_for(of: u64, times: u64, class: ErrorClass) -> Self {
         Self::new(Fails::Items { of, times, class })
@@ -71,6 +77,7 @@ impl Dependency {
         Self(Arc::new(World {
             calls: AtomicU64::new(0),
             fails,
+            recovered: AtomicBool::new(false),
             tries: Mutex::default(),
             published: Mutex::default(),
             rejected: Mutex::default(),
@@ -86,6 +93,7 @@ impl Dependency {
     pub fn call(&self, n: u64) -> Result<u64, Failure> {
         let call = self.0.calls.fetch_add(1, Ordering::Relaxed);
         let failed = match self.0.fails {
+            _ if self.0.recovered.load(Ordering::Relaxed) => None,
             Fails::Calls { from, times } => (from..from.saturating_add(times))
                 .contains(&call)
                 .then_some(ErrorClass::Dependency),
@@ -97,6 +105,11 @@ impl Dependency {
             }
         };
         failed.map_or(Ok(n), |class| Err(Failure::Of(n, class)))
+    }
+
+    /// No call fails any more.
+    pub fn recover(&self) {
+        self.0.recovered.store(true, Ordering::Relaxed);
     }
 
     /// Calls until now are forgotten.

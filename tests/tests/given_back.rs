@@ -19,7 +19,7 @@ use std::{
 
 use pipewright::{
     Acknowledge, Batch, Blueprint, Builder, Commit, Concern, Emit, Flow, GuardMetrics, Health,
-    NoInput, Report, Rewind, RunError,
+    Metrics, NoInput, Report, Rewind, RunError, Running,
     breaker::State,
     files::{FileError, FileSource},
     pipeline,
@@ -211,17 +211,29 @@ gives_back!(
 );
 
 fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
+    of(report.metrics())
+}
+
+fn of<P: Blueprint>(metrics: &Metrics<P>) -> GuardMetrics {
+    let found = metrics.get("guarded").unwrap();
     found.guard.clone().expect("it is guarded")
+}
+
+/// Runs it to its end, with a dependency that is down until items were given back. It is not for so many calls that it is down: all of
+/// them may be in one slice, and when the next one comes, late, the breaker may let it through.
+fn recovers<P: Blueprint>(run: Running<P>, called: &Dependency) -> Report<P> {
+    eventually(|| of(&run.metrics()).returned > 0);
+    called.recover();
+    run.wait().expect("nothing stops it")
 }
 
 /// Every item comes out, and is committed when it has.
 #[track_caller]
 fn check<P: Blueprint<Env = Env, Input = NoInput>>(pipeline: impl Fn() -> Builder<P>) {
     for workers in [1, 2, 4] {
-        let env = Env::of(Dependency::failing(1_000, 20));
+        let env = Env::of(Dependency::down_from(1_000));
         let run = pipeline().workers(workers).start(env.clone()).unwrap();
-        let report = run.wait().expect("nothing stops it");
+        let report = recovers(run, &env.called);
         let (seen, ledger) = (guard(&report), report.ledger());
         assert!(seen.returned > 0, "{report}");
         assert_eq!(ledger.dropped_by.returned, seen.returned, "{report}");
@@ -255,8 +267,9 @@ fn batches_and_futures_give_back_too() {
 #[test]
 fn other_readers_of_the_source_see_all_items_and_some_of_them_again() {
     check(forked::pipeline);
-    let env = Env::of(Dependency::failing(1_000, 20));
-    let report = forked::pipeline().workers(2).run(env.clone()).unwrap();
+    let env = Env::of(Dependency::down_from(1_000));
+    let run = forked::pipeline().workers(2).start(env.clone()).unwrap();
+    let report = recovers(run, &env.called);
     let mut beside = env.called.spooled();
     assert!(beside.len() as u64 > ITEMS, "{report}");
     beside.sort_unstable();
@@ -312,7 +325,7 @@ fn a_source_that_has_ended_goes_on_when_the_breaker_lets_items_through_again() {
 
 #[test]
 fn a_source_that_cannot_go_back_stops_the_run() {
-    let env = Env::of(Dependency::failing(1_000, 20));
+    let env = Env::of(Dependency::down_from(1_000));
     env.stuck.store(true, SeqCst);
     let run = plain::pipeline().workers(2).start(env.clone()).unwrap();
     let failed = run.wait().expect_err("it cannot go back");
@@ -385,13 +398,12 @@ fn a_file_goes_back_to_the_record_behind_all_that_is_done() {
     let files = Files {
         lines: folder.path().join("lines"),
         kept: folder.path().join("kept"),
-        called: Dependency::failing(500, 20),
+        called: Dependency::down_from(500),
     };
     let text: String = (0..2_000).map(|n| format!("{n}\n")).collect();
     fs::write(&files.lines, &text).unwrap();
     let run = filed::pipeline().workers(2).start(files.clone()).unwrap();
-    let report = run.wait().expect("nothing stops it");
-    assert!(guard(&report).returned > 0, "{report}");
+    let report = recovers(run, &files.called);
     let mut called = files.called.spooled();
     called.sort_unstable();
     called.dedup();
