@@ -47,6 +47,8 @@ fn an_open_breaker_degrades_a_run_until_it_closes() {
     run.send_all(0..20).unwrap();
     eventually(|| !run.health().is_healthy());
     down.store(false, SeqCst);
+    // All before it may have been called when it opened.
+    run.send(20).unwrap();
     eventually(|| run.health() == Health::Healthy);
     let report = run.drain().unwrap();
     assert!(report.health().is_healthy(), "{report}");
