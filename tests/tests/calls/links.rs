@@ -6,6 +6,7 @@ use std::{
 };
 
 use pipewright::{Answers, Builder, CallError, Caller, Running, pipeline};
+use pipewright_tests::eventually;
 
 use crate::{block_on, quiet};
 
@@ -114,6 +115,8 @@ fn calls_pass_every_kind_of_link() {
                     .map_err(|error| error.stage().unwrap_or("?"));
                 assert_eq!(answer, expected(n), "{n}, {workers} workers");
             });
+            // A drain ends sources, also those that have more to give.
+            eventually(|| run.metrics().stage::<links::beside>().sent == 1000);
             let report = run.drain().expect("the ledger balances");
             assert_eq!(report.ledger().received, 3000);
             assert_eq!(report.metrics().late_answers(), 0);
