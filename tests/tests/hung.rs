@@ -181,10 +181,9 @@ fn two_workers_stand_in_at_most_for_those_of_a_stage_and_again_when_they_have_re
     for round in 1..=3 {
         // The worker, and both that stand in.
         (0..3).for_each(|n| env.hang(&run, n));
-        eventually(|| guard(&run).hung >= 3 * round);
-        let seen = guard(&run);
-        assert_eq!(seen.quarantined, 2);
-        assert!(seen.stood_in >= 2 * round);
+        // Who stands in may have come before it is counted.
+        eventually(|| guard(&run).hung >= 3 * round && guard(&run).stood_in >= 2 * round);
+        assert_eq!(guard(&run).quarantined, 2);
         eventually(|| guard(&run).overdue == 3);
         // Nobody is left for this one.
         run.send(7).unwrap();
