@@ -9,56 +9,6 @@ use serde_json::Value;
 
 use trials::{Trials, VALGRIND, scenario, throughput};
 
-#[test]
-fn implementations_are_compared_if_their_results_are_the_same() {
-    let check = |digests: [Option<u64>; 2], args: &[&str], code: i32, expect: &str| {
-        let answer = |rate, digest| Answer {
-            digest,
-            ..throughput(rate)
-        };
-        let trials = Trials::new(
-            &[
-                (scenario("throughput/old"), answer(1e5, digests[0])),
-                (scenario("throughput/new"), answer(1.5e5, digests[1])),
-            ],
-            "",
-        );
-        let run = trials.bench(&[&["impl"], args, &["--no-guards", "--quiet"]].concat());
-        let said = format!("{}{}", run.out, run.err);
-        assert_eq!(run.code, code, "{said}");
-        assert!(said.contains(expect), "{said}");
-        if code == 0 {
-            let saved = trials.saved();
-            let one = &saved["scenarios"][0];
-            assert_eq!(one["findings"]["interface"], "made-up");
-            assert_eq!(saved["partial"], false);
-            assert!(
-                trials.asked().contains("\"items\":20000"),
-                "{}",
-                trials.asked()
-            );
-        }
-    };
-    let same = [Some(7), Some(7)];
-    check(same, &["old", "new"], 0, "B is better");
-    check(same, &["throughput/new", "throughput/old"], 0, "B is worse");
-    check(same, &["old", "old"], 2, "are the same");
-    check(same, &["old", "new", "--items", "0"], 2, "'--items <N>'");
-    check(
-        [Some(7), Some(8)],
-        &["old", "new"],
-        14,
-        "have different results of the same 20000 items",
-    );
-    check(
-        [Some(7), None],
-        &["old", "new"],
-        2,
-        "`throughput/new` tells no results",
-    );
-    check(same, &["old", "other"], 2, "of `made-up`: `old`, `new`");
-}
-
 /// Parts of a quarter of a second: a second of 500, one of 1000 and one of 1250 a second, and four of 500 again. From the second on
 /// the latency is this until then.
 fn course(slow_until_ms: f64) -> Answer {

@@ -184,11 +184,16 @@ fn differs(
     }))
 }
 
-/// How B is, where it gates.
+/// How B is, in any metric: nothing is gated here, and a trial that is too short for a p99 has other percentiles.
 fn summary(saved: &Saved) -> String {
-    let all: Vec<&Verdict> = gating(saved).collect();
-    let has = |word: &str| all.iter().any(|verdict| verdict.word() == word);
-    match (has("improved"), has("regressed")) {
+    let metrics = saved.scenarios.iter().flat_map(|one| &one.metrics);
+    let all: Vec<&Verdict> = metrics
+        .filter_map(|metric| Some(&metric.change.as_ref()?.verdict))
+        .collect();
+    let found = |word: &str| all.iter().any(|verdict| verdict.word() == word);
+    // What is not known of a metric that says little anyway, such as the largest latency, says nothing of the whole.
+    let has = |word: &str| gating(saved).any(|verdict| verdict.word() == word);
+    match (found("improved"), found("regressed")) {
         (true, true) => "B is better in some metrics and worse in others",
         (true, false) => "B is better",
         (false, true) => "B is worse",
