@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod committed;
 pub mod dependency;
 mod gate;
+pub mod guarded;
 pub mod oracle;
 pub mod shapes;
 
@@ -14,7 +15,10 @@ pub use gate::Gate;
 use std::{
     future::poll_fn,
     hint::black_box,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     task::Poll,
     thread,
     time::{Duration, Instant},
@@ -56,17 +60,53 @@ pub fn faults(all: u64) -> u64 {
     }
 }
 
+/// No test waits for longer, however busy the machine is.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
 /// Waits until something holds.
 ///
 /// # Panics
 ///
 /// If it does not within a minute.
 #[track_caller]
-pub fn eventually(mut holds: impl FnMut() -> bool) {
+pub fn eventually(holds: impl FnMut() -> bool) {
+    wait_for("it", holds);
+}
+
+/// As [`eventually`], for `what`.
+///
+/// # Panics
+///
+/// With what it was, if it does not come within a minute.
+#[track_caller]
+pub fn wait_for(what: &str, mut has_come: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+    while !has_come() {
+        assert!(begun.elapsed() < MINUTE, "{what} never came");
         thread::yield_now();
+    }
+}
+
+/// What comes of work on a thread of its own, which is left behind if that takes longer than a minute.
+///
+/// # Panics
+///
+/// With `what` was waited for, if it takes longer, or panics.
+#[track_caller]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a scope would wait for the thread without a bound"
+)]
+pub fn within_a_minute<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || drop(done.send(work())));
+    match result.recv_timeout(MINUTE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("waited a minute for {what}"),
+        Err(RecvTimeoutError::Disconnected) => panic!("{what}: its thread panicked"),
     }
 }
 

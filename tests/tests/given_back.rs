@@ -18,8 +18,8 @@ use std::{
 };
 
 use pipewright::{
-    Acknowledge, Batch, Blueprint, Builder, Commit, Concern, Emit, Flow, GuardMetrics, Health,
-    Metrics, NoInput, Report, Rewind, RunError, Running,
+    Acknowledge, Batch, Blueprint, Builder, Commit, Concern, Emit, Flow, Health, NoInput, Report,
+    Rewind, RunError, Running,
     breaker::State,
     files::{FileError, FileSource},
     pipeline,
@@ -27,6 +27,7 @@ use pipewright::{
 use pipewright_tests::{
     dependency::{Dependency, Failure},
     eventually,
+    guarded::{guard, guard_of},
 };
 
 /// The items of each run.
@@ -210,19 +211,10 @@ gives_back!(
     }
 );
 
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    of(report.metrics())
-}
-
-fn of<P: Blueprint>(metrics: &Metrics<P>) -> GuardMetrics {
-    let found = metrics.get("guarded").unwrap();
-    found.guard.clone().expect("it is guarded")
-}
-
 /// Runs it to its end, with a dependency that is down until items were given back. It is not for so many calls that it is down: all of
 /// them may be in one slice, and when the next one comes, late, the breaker may let it through.
 fn recovers<P: Blueprint>(run: Running<P>, called: &Dependency) -> Report<P> {
-    eventually(|| of(&run.metrics()).returned > 0);
+    eventually(|| guard(&run).returned > 0);
     called.recover();
     run.wait().expect("nothing stops it")
 }
@@ -234,7 +226,7 @@ fn check<P: Blueprint<Env = Env, Input = NoInput>>(pipeline: impl Fn() -> Builde
         let env = Env::of(Dependency::down_from(1_000));
         let run = pipeline().workers(workers).start(env.clone()).unwrap();
         let report = recovers(run, &env.called);
-        let (seen, ledger) = (guard(&report), report.ledger());
+        let (seen, ledger) = (guard_of(&report), report.ledger());
         assert!(seen.returned > 0, "{report}");
         assert_eq!(ledger.dropped_by.returned, seen.returned, "{report}");
         assert_eq!(
@@ -292,7 +284,7 @@ fn what_was_given_back_when_a_run_is_drained_comes_with_the_next_one() {
         eventually(|| matches!(run.health(), Health::Degraded(all) if all.contains(&concern)));
         let report = run.drain().expect("it ends, with what it has");
         assert!(report.ledger().is_balanced(), "{report}");
-        assert!(guard(&report).returned > 0, "{report}");
+        assert!(guard_of(&report).returned > 0, "{report}");
         assert_eq!(env.kept.load(SeqCst), env.came_out().len() as u64);
         let said = report.health().to_string();
         assert!(said.contains("`numbers` has to give items again"), "{said}");
@@ -346,7 +338,7 @@ fn a_dry_run_counts_what_is_given_back() {
     run.advance("20ms");
     run.feed::<plain::guarded>(5..10);
     let report = run.drain().expect("nothing stops it");
-    let seen = guard(&report);
+    let seen = guard_of(&report);
     assert_eq!(
         (seen.returned, seen.state),
         (5, Some(State::Closed)),

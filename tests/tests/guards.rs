@@ -9,10 +9,11 @@
 
 use std::fmt;
 
-use pipewright::{
-    Blueprint, Builder, ErrorClass, GuardMetrics, NoInput, Report, breaker::State, pipeline,
+use pipewright::{Blueprint, Builder, ErrorClass, NoInput, Report, breaker::State, pipeline};
+use pipewright_tests::{
+    dependency::{Count, Dependency as Env, Failure},
+    guarded::guard_of,
 };
-use pipewright_tests::dependency::{Count, Dependency as Env, Failure};
 
 /// The items of each run.
 const ITEMS: u64 = 20_000;
@@ -164,7 +165,7 @@ fn check<P: Blueprint<Env = Env, Input = NoInput>>(
             .start(env.clone())
             .expect("it starts");
         let report = run.wait().expect("nothing stops it");
-        let seen = guard(&report);
+        let seen = guard_of(&report);
         assert_eq!(seen.state, Some(State::Closed), "{report}");
         assert!(seen.breaker.changes >= 3 && seen.held > 0, "{report}");
         assert_eq!((seen.waiting, report.ledger().dropped), (0, 0), "{report}");
@@ -178,14 +179,6 @@ fn check<P: Blueprint<Env = Env, Input = NoInput>>(
         all.sort_unstable();
         assert!(all.into_iter().eq(0..ITEMS), "each item comes out once");
     }
-}
-
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report
-        .metrics()
-        .get("guarded")
-        .expect("it is in the pipeline");
-    found.guard.clone().expect("it is guarded")
 }
 
 #[test]
@@ -270,7 +263,7 @@ fn in_a_dry_run_items_wait_until_the_clock_says_that_the_breaker_may_try() {
     run.run();
     assert_eq!(env.published(), [5, 6, 7, 8, 9, 10]);
     let report = run.drain().expect("nothing stops it");
-    let closed = guard(&report);
+    let closed = guard_of(&report);
     assert_eq!((closed.state, closed.waiting), (Some(State::Closed), 0));
     assert_eq!(
         (closed.held, closed.breaker.probes, closed.breaker.changes),
@@ -325,7 +318,7 @@ fn items_that_have_waited_for_long_enough_leave_as_errors() {
         )
     );
     let report = run.drain().expect("nothing stops it");
-    assert_eq!(guard(&report).refused, 5);
+    assert_eq!(guard_of(&report).refused, 5);
 }
 
 #[test]
@@ -334,13 +327,13 @@ fn items_leave_as_errors_at_once_or_are_dropped_where_that_is_said() {
     let mut run = dead::pipeline().dry_run(env.clone());
     run.feed::<dead::guarded>(0..10);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!((guard(&report).refused, report.ledger().failed), (5, 10));
+    assert_eq!((guard_of(&report).refused, report.ledger().failed), (5, 10));
 
     let mut run = dropped::pipeline().dry_run(env.clone());
     run.feed::<dropped::guarded>(0..10);
     env.forget_calls();
     let report = run.drain().expect("nothing stops it");
-    assert_eq!((guard(&report).dropped, report.ledger().dropped), (5, 5));
+    assert_eq!((guard_of(&report).dropped, report.ledger().dropped), (5, 5));
     assert!(report.ledger().is_balanced());
 }
 
@@ -350,7 +343,7 @@ fn only_the_classes_that_count_open_a_breaker() {
     let mut run = overload_only::pipeline().dry_run(Env::failing(0, 100));
     run.feed::<overload_only::guarded>(0..100);
     let report = run.drain().expect("nothing stops it");
-    let seen = guard(&report);
+    let seen = guard_of(&report);
     assert_eq!((seen.breaker.passed, seen.breaker.changes), (100, 0));
     assert_eq!(report.ledger().failed, 100);
 
@@ -358,7 +351,7 @@ fn only_the_classes_that_count_open_a_breaker() {
     run.stub_with::<held::guarded>(|n, out| out.fail(Failure::Of(n, ErrorClass::Item)));
     run.feed::<held::guarded>(0..1_000);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!(guard(&report).breaker.changes, 0);
+    assert_eq!(guard_of(&report).breaker.changes, 0);
     assert_eq!(report.ledger().failed, 1_000);
 }
 
@@ -399,13 +392,13 @@ fn run_with<P: Blueprint<Env = Env, Input = NoInput> + fmt::Debug>(
 #[test]
 fn with_threads_items_leave_as_errors_or_are_dropped_and_every_one_is_accounted_for() {
     let (report, env) = run_with(dead::pipeline());
-    let (refused, rejected) = (guard(&report).refused, env.rejected().len() as u64);
+    let (refused, rejected) = (guard_of(&report).refused, env.rejected().len() as u64);
     assert!(refused > 0, "{report}");
     assert_eq!(report.ledger().failed, refused + rejected, "{report}");
     assert_eq!(env.published().len() as u64 + refused + rejected, ITEMS);
 
     let (report, env) = run_with(dropped::pipeline());
-    let (dropped, rejected) = (guard(&report).dropped, env.rejected().len() as u64);
+    let (dropped, rejected) = (guard_of(&report).dropped, env.rejected().len() as u64);
     assert!(dropped > 0, "{report}");
     assert_eq!(
         (report.ledger().failed, report.ledger().dropped),
@@ -433,7 +426,7 @@ fn a_run_that_stops_drops_and_counts_what_waits() {
     let report = run.stop().expect("nothing failed");
     assert!(report.ledger().is_balanced(), "{report}");
     assert!(report.ledger().dropped > 0, "{report}");
-    assert_eq!(guard(&report).waiting, 0, "{report}");
+    assert_eq!(guard_of(&report).waiting, 0, "{report}");
     assert_eq!(env.published(), [0u64; 0]);
 }
 
@@ -446,7 +439,7 @@ fn the_numbers_of_a_breaker_can_be_tuned_and_have_to_fit() {
     run.feed::<held::guarded>(0..10);
     let report = run.drain().expect("nothing stops it");
     assert_eq!(report.elapsed(), std::time::Duration::from_secs(20));
-    assert_eq!(guard(&report).breaker.probes, 1);
+    assert_eq!(guard_of(&report).breaker.probes, 1);
 
     for (fields, says) in [
         (

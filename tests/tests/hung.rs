@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use pipewright::{Blueprint, Emit, Flow, GuardMetrics, Health, Merge, RunError, Running, pipeline};
-use pipewright_tests::{Seen, committed::Numbers, eventually};
+use pipewright::{Blueprint, Emit, Flow, Health, Merge, RunError, Running, pipeline};
+use pipewright_tests::{Seen, committed::Numbers, eventually, guarded::guard};
 
 /// Items from here on hang until they are let go.
 const HANGS: u64 = 1_000_000;
@@ -115,11 +115,6 @@ mod pushed {
     pub fn publish(n: u64, env: &Env) {
         env.seen.see(n);
     }
-}
-
-fn guard<P: Blueprint>(run: &Running<P>) -> GuardMetrics {
-    let metrics = run.metrics();
-    metrics.get("guarded").unwrap().guard.clone().unwrap()
 }
 
 fn delivered<P: Blueprint>(run: &Running<P>) -> u64 {

@@ -7,8 +7,11 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use pipewright::{Blueprint, CallError, GuardMetrics, Report, breaker::State, pipeline};
-use pipewright_tests::dependency::{Dependency as Env, Failure};
+use pipewright::{CallError, breaker::State, pipeline};
+use pipewright_tests::{
+    dependency::{Dependency as Env, Failure},
+    guarded::guard_of,
+};
 
 /// The items of each run.
 const ITEMS: u64 = 20_000;
@@ -161,11 +164,6 @@ pub mod called {
     }
 }
 
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
-    found.guard.clone().expect("it is guarded")
-}
-
 /// Every item is in just one of these.
 #[track_caller]
 fn each_once(parts: &[Vec<u64>]) {
@@ -180,7 +178,7 @@ fn diverted_items_go_another_way_in_their_order_and_every_one_is_accounted_for()
         let env = Env::failing(1_000, 200);
         let pipeline = diverted::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
-        let (seen, ledger) = (guard(&report), report.ledger());
+        let (seen, ledger) = (guard_of(&report), report.ledger());
         assert!(seen.diverted > 0 && seen.held == 0, "{report}");
         assert_eq!(env.spooled().len() as u64, seen.diverted, "{report}");
         assert_eq!((ledger.filtered, ledger.dropped), (0, 0), "{report}");
@@ -198,8 +196,8 @@ fn what_a_sink_diverts_may_have_several_readers() {
         let pipeline = diverted_sink::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
         let (mut spooled, ledger) = (env.spooled(), report.ledger());
-        assert_eq!(spooled.len() as u64, 2 * guard(&report).diverted);
-        assert!(guard(&report).diverted > 0, "{report}");
+        assert_eq!(spooled.len() as u64, 2 * guard_of(&report).diverted);
+        assert!(guard_of(&report).diverted > 0, "{report}");
         spooled.sort_unstable();
         spooled.dedup();
         let called = (env.published().len() + spooled.len()) as u64;
@@ -214,7 +212,7 @@ fn while_a_breaker_is_open_another_function_takes_the_place_of_its_stage() {
         let env = Env::failing(1_000, 200);
         let pipeline = fallen_back::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
-        let seen = guard(&report);
+        let seen = guard_of(&report);
         assert!(seen.fell_back > 0 && seen.held == 0, "{report}");
         assert_eq!(env.spooled().len() as u64, seen.fell_back, "{report}");
         assert!(env.published().is_sorted());
@@ -224,7 +222,7 @@ fn while_a_breaker_is_open_another_function_takes_the_place_of_its_stage() {
     let env = Env::failing(1_000, 200);
     let pipeline = fallen_back_keyed::pipeline().workers(2);
     let report = pipeline.run(env.clone()).expect("nothing stops it");
-    assert!(guard(&report).fell_back > 0, "{report}");
+    assert!(guard_of(&report).fell_back > 0, "{report}");
     each_once(&[env.published(), env.rejected()]);
 }
 
@@ -242,7 +240,7 @@ fn a_dry_run_diverts_and_falls_back_too() {
     run.feed::<diverted::guarded>(10..20);
     let report = run.drain().expect("nothing stops it");
     assert!(env.published().into_iter().eq(10..20));
-    let seen = guard(&report);
+    let seen = guard_of(&report);
     assert_eq!((seen.diverted, seen.state), (5, Some(State::Closed)));
     assert!(report.ledger().is_balanced(), "{report}");
 
@@ -251,7 +249,10 @@ fn a_dry_run_diverts_and_falls_back_too() {
     run.feed::<fallen_back::guarded>(0..10);
     let report = run.drain().expect("nothing stops it");
     assert_eq!(env.published(), [5, 6, 7, 8, 9]);
-    assert_eq!((guard(&report).fell_back, report.ledger().failed), (5, 5));
+    assert_eq!(
+        (guard_of(&report).fell_back, report.ledger().failed),
+        (5, 5)
+    );
     assert!(report.ledger().is_balanced(), "{report}");
 }
 
@@ -264,7 +265,7 @@ fn a_call_goes_the_way_that_its_request_goes() {
     run.breaker::<called::guarded>().unwrap().release();
     assert_eq!(run.call(3).unwrap(), 3);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!(guard(&report).diverted, 1);
+    assert_eq!(guard_of(&report).diverted, 1);
 }
 
 #[pipeline(env = Env, reply = answer)]
@@ -329,7 +330,7 @@ fn a_fallback_needs_no_environment() {
         run.send(n).unwrap();
     }
     let report = run.drain().expect("nothing stops it");
-    let (ledger, seen) = (report.ledger(), guard(&report));
+    let (ledger, seen) = (report.ledger(), guard_of(&report));
     assert_eq!((ledger.delivered, seen.fell_back), (10, 10), "{report}");
 }
 

@@ -7,12 +7,11 @@
     reason = "what stages use is as public as the functions that pipelines are made of"
 )]
 
-use pipewright::{
-    Batch, Blueprint, Builder, DeadLetter, ErrorClass, GuardMetrics, NoInput, Report, pipeline,
-};
+use pipewright::{Batch, Blueprint, Builder, DeadLetter, ErrorClass, NoInput, pipeline};
 use pipewright_tests::{
     WORKERS,
     dependency::{Count, Dependency as Env, Failure},
+    guarded::guard_of,
 };
 
 /// The items of each run.
@@ -125,11 +124,6 @@ mod stored {
     }
 }
 
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
-    found.guard.clone().expect("it is guarded")
-}
-
 /// Runs a pipeline whose items fail `times` times with an error of this class.
 #[track_caller]
 fn check<P>(pipeline: fn() -> Builder<P>, class: ErrorClass, times: u64, in_order: bool)
@@ -156,7 +150,7 @@ where
                 let expect = if n % OF == 0 { tries } else { 1 };
                 assert_eq!(env.tries_of(n), expect, "only {n} is tried again, {report}");
             }
-            let seen = guard(&report);
+            let seen = guard_of(&report);
             assert_eq!((seen.retried, seen.waiting), ((tries - 1) * ITEMS / OF, 0));
             let stage = report.metrics().get("guarded").unwrap();
             assert_eq!(stage.received, ITEMS, "{report}");
@@ -195,5 +189,5 @@ fn a_dry_run_tries_the_items_of_a_batch_again_too() {
         (env.tries_of(0), env.tries_of(OF), env.tries_of(1)),
         (2, 2, 1)
     );
-    assert_eq!(guard(&report).retried, 2, "{report}");
+    assert_eq!(guard_of(&report).retried, 2, "{report}");
 }

@@ -9,8 +9,11 @@
 
 use std::{fmt, time::Duration};
 
-use pipewright::{Blueprint, Builder, ErrorClass, GuardMetrics, NoInput, Report, pipeline};
-use pipewright_tests::dependency::{Count, Dependency as Env, Failure};
+use pipewright::{Blueprint, Builder, ErrorClass, NoInput, pipeline};
+use pipewright_tests::{
+    dependency::{Count, Dependency as Env, Failure},
+    guarded::guard_of,
+};
 
 /// The items of each run.
 const ITEMS: u64 = 2_000;
@@ -166,14 +169,6 @@ mod sink {
     }
 }
 
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report
-        .metrics()
-        .get("guarded")
-        .expect("it is in the pipeline");
-    found.guard.clone().expect("it is guarded")
-}
-
 /// Runs it while every 25th item fails twice.
 fn check<P: Blueprint<Env = Env, Input = NoInput> + fmt::Debug>(
     pipeline: impl Fn() -> Builder<P>,
@@ -192,7 +187,7 @@ fn check<P: Blueprint<Env = Env, Input = NoInput> + fmt::Debug>(
             "{report}"
         );
         assert_eq!(
-            (guard(&report).retried, guard(&report).waiting),
+            (guard_of(&report).retried, guard_of(&report).waiting),
             (2 * ITEMS / 25, 0),
             "{report}"
         );
@@ -265,7 +260,7 @@ fn the_budget_ends_what_would_make_an_outage_worse() {
         .workers(2)
         .run(env.clone())
         .expect("nothing stops it");
-    let guard = guard(&report);
+    let guard = guard_of(&report);
     // A hundred at first, a tenth of the items, and ten a second besides.
     let seconds = report.elapsed().as_secs() + 1;
     assert!(
@@ -292,7 +287,10 @@ fn in_a_dry_run_the_pause_is_by_its_clock() {
     run.run();
     assert_eq!(env.published(), [1, 2, 3]);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!((guard(&report).retried, report.ledger().delivered), (1, 3));
+    assert_eq!(
+        (guard_of(&report).retried, report.ledger().delivered),
+        (1, 3)
+    );
 }
 
 #[test]

@@ -7,10 +7,11 @@
     reason = "pipelines of a test are written as users write theirs"
 )]
 
-use pipewright::{Blueprint, GuardMetrics, Running, breaker::State, pipeline};
+use pipewright::{Blueprint, Running, pipeline};
 use pipewright_tests::{
     dependency::{Dependency as Env, Failure},
     eventually,
+    guarded::{break_with_five, guard},
 };
 
 /// A pipeline whose stage has these guards.
@@ -69,25 +70,12 @@ guarded!(
     )
 );
 
-fn guard<P: Blueprint>(run: &Running<P>) -> GuardMetrics {
-    let found = run.metrics().get("guarded").unwrap().guard.clone();
-    found.expect("it is guarded")
-}
-
 /// Says so of the guarded stage; the changes, as they are told.
 #[track_caller]
 fn retune<P: Blueprint>(run: &Running<P>, numbers: &str) -> Vec<String> {
     let text = format!(r#"( stages: {{ "guarded": ({numbers}) }} )"#);
     let changes = run.retune("operator", &text).unwrap();
     changes.iter().map(ToString::to_string).collect()
-}
-
-/// Sends twenty items, of which five open the breaker, however they go in batches: the others are behind them.
-fn break_with_five<P: Blueprint<Env = Env, Input = u64>>(run: &Running<P>) {
-    run.send_all(0..5).unwrap();
-    eventually(|| guard(run).state == Some(State::Open));
-    run.send_all(5..20).unwrap();
-    eventually(|| guard(run).waiting > 0);
 }
 
 #[test]

@@ -9,10 +9,11 @@
 
 use std::time::Duration;
 
-use pipewright::{Batch, Blueprint, DeadLetter, GuardMetrics, Report, breaker::State, pipeline};
+use pipewright::{Batch, DeadLetter, breaker::State, pipeline};
 use pipewright_tests::{
     WORKERS,
     dependency::{Dependency as Env, Failure},
+    guarded::guard_of,
 };
 
 /// The items of each run.
@@ -297,11 +298,6 @@ mod diverted_in_turn {
     }
 }
 
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
-    found.guard.clone().expect("it is guarded")
-}
-
 #[track_caller]
 fn each_once(parts: &[Vec<u64>]) {
     let mut all = parts.concat();
@@ -315,7 +311,7 @@ fn batches_wait_in_front_of_a_stage_while_its_breaker_is_open() {
         let env = Env::failing(1_000, 200);
         let pipeline = held::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
-        let seen = guard(&report);
+        let seen = guard_of(&report);
         assert_eq!(seen.state, Some(State::Closed), "{report}");
         assert!(seen.held > 0 && seen.breaker.changes >= 3, "{report}");
         // What was called before a change of its state counts as late.
@@ -330,15 +326,15 @@ fn batches_wait_in_front_of_a_stage_while_its_breaker_is_open() {
 fn items_of_a_batch_leave_as_errors_or_fall_back_or_are_diverted_one_by_one() {
     let env = Env::failing(1_000, 200);
     let report = dead::pipeline().workers(2).run(env.clone()).unwrap();
-    let (refused, failed) = (guard(&report).refused, env.rejected().len() as u64);
+    let (refused, failed) = (guard_of(&report).refused, env.rejected().len() as u64);
     assert!(refused > 0, "{report}");
     assert_eq!(report.ledger().failed, refused + failed, "{report}");
     assert_eq!(env.published().len() as u64 + refused + failed, ITEMS);
 
     let env = Env::failing(1_000, 200);
     let report = fallen_back::pipeline().workers(2).run(env.clone()).unwrap();
-    assert!(guard(&report).fell_back > 0, "{report}");
-    assert_eq!(guard(&report).fell_back, env.spooled().len() as u64);
+    assert!(guard_of(&report).fell_back > 0, "{report}");
+    assert_eq!(guard_of(&report).fell_back, env.spooled().len() as u64);
     each_once(&[env.published(), env.rejected()]);
 
     let env = Env::failing(1_000, 200);
@@ -346,7 +342,7 @@ fn items_of_a_batch_leave_as_errors_or_fall_back_or_are_diverted_one_by_one() {
         .workers(2)
         .run(env.clone())
         .unwrap();
-    assert!(guard(&report).diverted > 0, "{report}");
+    assert!(guard_of(&report).diverted > 0, "{report}");
     assert!(env.published().is_sorted() && env.spooled().is_sorted());
     each_once(&[env.published(), env.rejected(), env.spooled()]);
 }
@@ -356,7 +352,7 @@ fn batches_keep_to_a_rate_and_a_dry_run_guards_them_item_by_item() {
     let env = Env::well();
     let report = limited::pipeline().workers(2).run(env.clone()).unwrap();
     each_once(&[env.published()]);
-    assert!(guard(&report).held > 0, "{report}");
+    assert!(guard_of(&report).held > 0, "{report}");
     // As many as come in 10 ms may come at once.
     assert!(report.elapsed() >= Duration::from_millis(39), "{report}");
 

@@ -3,13 +3,13 @@
 use std::{fmt, future::poll_fn, task::Poll};
 
 use pipewright::{
-    Blueprint, CallError, Classify, DeadLetter, GuardMetrics, Panicked, Report, breaker::State,
-    pipeline,
+    Blueprint, CallError, Classify, DeadLetter, Panicked, Report, breaker::State, pipeline,
 };
 use pipewright_tests::{
     Seen, WORKERS,
     dependency::{Dependency, Failure},
     eventually,
+    guarded::guard_of,
 };
 
 /// The items of each run.
@@ -26,11 +26,6 @@ async fn turn(n: u64) {
         Poll::Pending
     })
     .await;
-}
-
-fn guard<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
-    found.guard.clone().expect("it is guarded")
 }
 
 /// Every item is in just one of these.
@@ -136,7 +131,7 @@ fn items_that_are_turned_away_go_another_way_in_their_order() {
         let env = Dependency::failing(1_000, 200);
         let pipeline = diverted::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
-        let (seen, ledger) = (guard(&report), report.ledger());
+        let (seen, ledger) = (guard_of(&report), report.ledger());
         assert!(seen.diverted > 0, "{report}");
         assert_eq!(env.spooled().len() as u64, seen.diverted, "{report}");
         assert_eq!((ledger.filtered, ledger.dropped), (0, 0), "{report}");
@@ -153,8 +148,8 @@ fn what_a_sink_turns_away_may_have_several_readers() {
         let pipeline = diverted_sink::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
         let (mut spooled, ledger) = (env.spooled(), report.ledger());
-        assert_eq!(spooled.len() as u64, 2 * guard(&report).diverted);
-        assert!(guard(&report).diverted > 0, "{report}");
+        assert_eq!(spooled.len() as u64, 2 * guard_of(&report).diverted);
+        assert!(guard_of(&report).diverted > 0, "{report}");
         spooled.sort_unstable();
         spooled.dedup();
         let called = (env.published().len() + spooled.len()) as u64;
@@ -169,7 +164,7 @@ fn while_its_breaker_is_open_a_function_takes_the_place_of_an_async_stage() {
         let env = Dependency::failing(1_000, 200);
         let pipeline = fallen_back::pipeline().workers(workers);
         let report = pipeline.run(env.clone()).expect("nothing stops it");
-        let seen = guard(&report);
+        let seen = guard_of(&report);
         assert!(seen.fell_back > 0, "{report}");
         assert_eq!(env.spooled().len() as u64, seen.fell_back, "{report}");
         assert!(env.published().is_sorted());
@@ -186,14 +181,14 @@ fn a_dry_run_turns_items_of_an_async_stage_away_too() {
     let report = run.drain().expect("nothing stops it");
     assert_eq!(env.rejected(), [0, 1, 2, 3, 4]);
     assert_eq!(env.spooled(), [5, 6, 7, 8, 9]);
-    assert_eq!(guard(&report).diverted, 5);
+    assert_eq!(guard_of(&report).diverted, 5);
     assert!(report.ledger().is_balanced(), "{report}");
 
     let env = Dependency::failing(0, 20);
     let mut run = fallen_back::pipeline().dry_run(env.clone());
     run.feed::<fallen_back::guarded>(0..100);
     let report = run.drain().expect("nothing stops it");
-    let fell_back = guard(&report).fell_back;
+    let fell_back = guard_of(&report).fell_back;
     assert!(fell_back > 0, "{report}");
     assert_eq!(fell_back + report.ledger().failed, 100, "{report}");
     assert!(report.ledger().is_balanced(), "{report}");
@@ -244,7 +239,7 @@ fn a_call_goes_the_way_of_its_request_around_an_async_stage() {
     run.breaker::<called::guarded>().unwrap().release();
     assert_eq!(run.call(4).unwrap(), 4);
     let report = run.drain().expect("nothing stops it");
-    assert_eq!(guard(&report).diverted, 2, "{report}");
+    assert_eq!(guard_of(&report).diverted, 2, "{report}");
 }
 
 /// Why an item failed.

@@ -12,9 +12,12 @@ use std::{
 use pipewright::{
     Blueprint, Builder, CallError, Health, RunError, Running, breaker::State, pipeline,
 };
-use pipewright_tests::{Gate, Seen, eventually};
+use pipewright_tests::{
+    Gate, Seen, eventually,
+    guarded::{break_with_five, guard, guard_of},
+};
 
-use crate::world::{Env, Failure, guard, guard_of, placed};
+use crate::world::{Env, Failure, placed};
 
 /// A pipeline whose pinned stage has these guards.
 macro_rules! pushed {
@@ -80,14 +83,6 @@ fn start<P: Blueprint<Env = Env>>(builder: Builder<P>, wait: &str, env: &Env) ->
     let text = format!(r#"( stages: {{ "guarded": (wait: {wait}) }} )"#);
     let builder = builder.tuning("wait.ron", &text).unwrap();
     placed(builder).start(env.clone()).unwrap()
-}
-
-/// Sends twenty items, of which five fail, however they go in batches: the others are behind them.
-fn break_with_five(run: &Running<broken::Pipeline>) {
-    run.send_all(0..5).unwrap();
-    eventually(|| guard(run).state == Some(State::Open));
-    run.send_all(5..20).unwrap();
-    eventually(|| guard(run).waiting > 0);
 }
 
 const WAITS: [&str; 2] = ["park", "spin"];

@@ -9,10 +9,11 @@ use std::{
 };
 
 use pipewright::{
-    Blueprint, Builder, Classify, GuardMetrics, Merge, NoInput, Panicked, Report, Running,
+    Blueprint, Builder, Classify, GuardMetrics, Merge, NoInput, Panicked,
     breaker::{Refused, State},
     machine::Machine,
 };
+use pipewright_tests::guarded::guard_of;
 
 /// The items of each run.
 pub const ITEMS: u64 = 2_000;
@@ -193,16 +194,6 @@ pub fn quiet() {
 pub fn placed<P: Blueprint>(builder: Builder<P>) -> Builder<P> {
     let machine = Machine::simulate("1x8").unwrap();
     builder.machine(machine).workers(2)
-}
-
-pub fn guard_of<P: Blueprint>(report: &Report<P>) -> GuardMetrics {
-    let found = report.metrics().get("guarded").unwrap();
-    found.guard.clone().unwrap()
-}
-
-pub fn guard<P: Blueprint>(run: &Running<P>) -> GuardMetrics {
-    let found = run.metrics().get("guarded").unwrap().guard.clone();
-    found.unwrap()
 }
 
 /// How items leave a pipeline, and in which order.
