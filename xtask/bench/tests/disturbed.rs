@@ -4,9 +4,7 @@
 
 mod trials;
 
-use pipewright_bench::protocol::{Answer, Generator};
-
-use trials::{Trials, scenario, throughput};
+use trials::{Trials, in_time, scenario, throughput};
 
 /// Work on every processor for half a second that is not the trial's: nobody waits for it.
 const OTHERS: &str = "\
@@ -17,16 +15,11 @@ sleep 0.5";
 
 #[test]
 fn what_others_disturb_again_and_again_is_refused_with_the_reason() {
-    let rates = [
+    let open = in_time(&[
         ("throughput", 1e3),
         ("latency_p50", 1e5),
         ("latency_p99", 1e6),
-    ];
-    let open = Answer {
-        metrics: rates.map(|(name, value)| (name.to_owned(), value)).into(),
-        generator: Some(Generator::default()),
-        ..Answer::default()
-    };
+    ]);
     let answers = [
         (scenario("latency/x"), open),
         (scenario("throughput/x"), throughput(1e3)),

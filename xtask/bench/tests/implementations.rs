@@ -4,9 +4,9 @@
 
 mod trials;
 
-use pipewright_bench::protocol::{Answer, Generator};
+use pipewright_bench::protocol::Answer;
 
-use trials::{Trials, scenario, throughput};
+use trials::{Trials, in_time, scenario, throughput};
 
 #[test]
 fn implementations_are_compared_if_their_results_are_the_same() {
@@ -62,13 +62,7 @@ fn implementations_are_compared_if_their_results_are_the_same() {
 fn an_implementation_that_is_only_later_is_worse_whatever_gates() {
     let check = |p95: [f64; 2], expect: &str| {
         // Too few items for a p99, as in short trials.
-        let answer = |p95| Answer {
-            metrics: [("throughput", 1e5), ("latency_p95", p95)]
-                .map(|(name, value)| (name.to_owned(), value))
-                .into(),
-            generator: Some(Generator::default()),
-            ..Answer::default()
-        };
+        let answer = |p95| in_time(&[("throughput", 1e5), ("latency_p95", p95)]);
         let answers = [
             (scenario("latency/old"), answer(p95[0])),
             (scenario("latency/new"), answer(p95[1])),

@@ -7,7 +7,7 @@ mod trials;
 use pipewright_bench::protocol::{Answer, Part, Passage, Scenario, StageShare};
 use serde_json::Value;
 
-use trials::{Trials, VALGRIND, scenario, throughput};
+use trials::{Trials, VALGRIND, in_time, scenario, throughput};
 
 /// Parts of a quarter of a second: a second of 500, one of 1000 and one of 1250 a second, and four of 500 again. From the second on
 /// the latency is this until then.
@@ -317,16 +317,11 @@ fn an_interrupted_search_keeps_what_was_tried() {
 
 #[test]
 fn a_search_tells_how_far_it_is_unless_it_is_to_be_quiet() {
-    let rates = [
+    let answer = in_time(&[
         ("throughput", 1e3),
         ("latency_p50", 1e5),
         ("latency_p99", 1e6),
-    ];
-    let answer = Answer {
-        metrics: rates.map(|(name, value)| (name.to_owned(), value)).into(),
-        generator: Some(pipewright_bench::protocol::Generator::default()),
-        ..Answer::default()
-    };
+    ]);
     let trials = Trials::new(&[(scenario("latency/x"), answer)], "");
     let args = [
         "capacity",

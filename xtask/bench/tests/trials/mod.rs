@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use pipewright_bench::protocol::{Answer, Listing, PROTOCOL, Scenario};
+use pipewright_bench::protocol::{Answer, Generator, Listing, PROTOCOL, Scenario};
 use serde_json::Value;
 
 /// What stands for valgrind: a start of a million, and for each item what the trial's folder says.
@@ -39,9 +39,23 @@ pub(crate) fn scenario(id: &str) -> Scenario {
 }
 
 pub(crate) fn throughput(rate: f64) -> Answer {
+    measured(&[("throughput", rate)])
+}
+
+/// An answer with these metrics.
+pub(crate) fn measured(metrics: &[(&str, f64)]) -> Answer {
+    let named = |(name, value): &(&str, f64)| ((*name).to_owned(), *value);
     Answer {
-        metrics: [("throughput".to_owned(), rate)].into(),
+        metrics: metrics.iter().map(named).collect(),
         ..Answer::default()
+    }
+}
+
+/// As [`measured`], of an open loop whose generator was never late.
+pub(crate) fn in_time(metrics: &[(&str, f64)]) -> Answer {
+    Answer {
+        generator: Some(Generator::default()),
+        ..measured(metrics)
     }
 }
 
