@@ -50,12 +50,31 @@ impl Identity {
 /// What somebody does with a file.
 #[derive(Debug)]
 pub struct Use {
-    /// Who, and what it does, such as `` `--input` reads ``.
+    /// Who uses it, such as `` `--input` ``.
     pub who: String,
     /// The file, by any path.
     pub path: PathBuf,
     /// Whether it is written.
     pub writes: bool,
+}
+
+impl Use {
+    /// It is read.
+    pub fn reading(who: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            who: who.into(),
+            path,
+            writes: false,
+        }
+    }
+
+    /// It is written.
+    pub fn writing(who: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            writes: true,
+            ..Self::reading(who, path)
+        }
+    }
 }
 
 /// Two uses of one file.
@@ -87,7 +106,8 @@ pub fn check(uses: impl IntoIterator<Item = Use>) -> Result<(), Shared> {
 
 impl fmt::Display for Use {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.who, self.path.display())
+        let does = if self.writes { "writes" } else { "reads" };
+        write!(f, "{} {does} {}", self.who, self.path.display())
     }
 }
 

@@ -28,11 +28,8 @@ pub fn check(
 }
 
 fn of_option((option, path): &(&str, Option<&Path>)) -> Option<Use> {
-    Some(Use {
-        who: format!("`{option}` reads"),
-        path: path.as_ref()?.to_path_buf(),
-        writes: false,
-    })
+    let path = path.as_ref()?.to_path_buf();
+    Some(Use::reading(format!("`{option}`"), path))
 }
 
 fn of_input(input: &Input) -> Option<Use> {
@@ -41,30 +38,19 @@ fn of_input(input: &Input) -> Option<Use> {
         Input::Stdin => "/dev/stdin".into(),
         Input::Lines(..) | Input::Generated(_) => return None,
     };
-    Some(Use {
-        who: "`--input` reads".to_owned(),
-        path,
-        writes: false,
-    })
+    Some(Use::reading("`--input`", path))
 }
 
 fn of_service(service: &Service) -> Option<Use> {
     let Sink::File(path) = &service.sink else {
         return None;
     };
-    Some(Use {
-        who: format!("service `{}` writes", service.name),
-        path: path.clone(),
-        writes: true,
-    })
+    let who = format!("service `{}`", service.name);
+    Some(Use::writing(who, path.clone()))
 }
 
 fn of_positions(place: &Path) -> [Use; 2] {
-    positions::files(place).map(|path| Use {
-        who: "`--positions` writes".to_owned(),
-        path,
-        writes: true,
-    })
+    positions::files(place).map(|path| Use::writing("`--positions`", path))
 }
 
 #[cfg(test)]

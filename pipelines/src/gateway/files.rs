@@ -19,9 +19,9 @@ pub(super) fn check(settings: &Settings, paths: Option<&Paths>) -> Result<(), Sh
     let policies = config.policy.iter().flat_map(|path| policy::paths(path));
     let audit = config.audit.iter().flat_map(|audit| audit.files());
     let uses = paths.into_iter().flat_map(of_paths);
-    let uses = uses.chain(tuning.map(|path| reads("--tuning", path)));
-    let uses = uses.chain(policies.map(|path| reads("--policy", path)));
-    files::check(uses.chain(audit.map(|path| writes("--audit", path))))
+    let uses = uses.chain(tuning.map(|path| Use::reading("`--tuning`", path)));
+    let uses = uses.chain(policies.map(|path| Use::reading("`--policy`", path)));
+    files::check(uses.chain(audit.map(|path| Use::writing("`--audit`", path))))
 }
 
 fn of_paths(paths: &Paths) -> impl Iterator<Item = Use> {
@@ -29,26 +29,10 @@ fn of_paths(paths: &Paths) -> impl Iterator<Item = Use> {
         true => standard.into(),
         false => path.clone(),
     };
-    let asked = reads("--requests", named(&paths.from, "/dev/stdin"));
+    let asked = Use::reading("`--requests`", named(&paths.from, "/dev/stdin"));
     let answers = paths.to.as_ref().map(|path| named(path, "/dev/stdout"));
-    let answers = answers.map(|path| writes("--output", path));
+    let answers = answers.map(|path| Use::writing("`--output`", path));
     [Some(asked), answers].into_iter().flatten()
-}
-
-fn reads(option: &str, path: PathBuf) -> Use {
-    Use {
-        who: format!("`{option}` reads"),
-        path,
-        writes: false,
-    }
-}
-
-fn writes(option: &str, path: PathBuf) -> Use {
-    Use {
-        who: format!("`{option}` writes"),
-        path,
-        writes: true,
-    }
 }
 
 #[cfg(test)]
