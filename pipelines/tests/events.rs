@@ -13,10 +13,10 @@ use std::{
     time::Duration,
 };
 
-use pipewright_tests::eventually;
+use pipewright_tests::{eventually, within_a_minute};
 use serde_json::{Value, json};
 
-use process::{Process, events, json, text, within_a_minute};
+use process::{Process, events, json, text};
 
 const GOOD: &str = r#"{"kind":"mcp","message":"good"}"#;
 

@@ -91,7 +91,7 @@ pub fn wait_for(what: &str, mut has_come: impl FnMut() -> bool) {
 ///
 /// # Panics
 ///
-/// With `what` was waited for, if it takes longer, or panics.
+/// With `what` was waited for, if that takes longer or panics.
 #[track_caller]
 #[allow(
     clippy::disallowed_methods,

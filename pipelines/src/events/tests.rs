@@ -9,13 +9,12 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use pipewright::Blueprint;
+use pipewright_tests::{MINUTE, within_a_minute};
 
 use super::{
     baseline::{self, System},
@@ -27,39 +26,6 @@ use super::{
     service::{self, Overflow, Service},
     types::Kind,
 };
-
-/// No test waits for longer, and no client is let go before, however busy the machine is.
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-
-/// Waits for something.
-///
-/// # Panics
-///
-/// With what it was, if it does not come within a minute.
-#[track_caller]
-pub(super) fn wait_for(what: &str, mut has_come: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !has_come() {
-        assert!(begun.elapsed() < MINUTE, "waited a minute for {what}");
-        thread::yield_now();
-    }
-}
-
-/// What comes of work on a thread of its own, which is left behind if that takes longer than a minute.
-#[track_caller]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a scope would wait for the thread without a bound"
-)]
-fn within_a_minute<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || drop(done.send(work())));
-    match result.recv_timeout(MINUTE) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("waited a minute for {what}"),
-        Err(RecvTimeoutError::Disconnected) => panic!("{what}: its thread panicked"),
-    }
-}
 
 /// Everything by default, without an input.
 pub(super) fn settings(inputs: Vec<Input>, services: Vec<Service>) -> Settings {

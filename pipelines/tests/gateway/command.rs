@@ -7,14 +7,14 @@ use std::{
     process::ChildStderr,
 };
 
-use pipewright_tests::eventually;
+use pipewright_tests::{eventually, within_a_minute};
 use serde_json::{Value, json};
 
 use crate::{
     allows, asks,
     client::{get, post},
     policy,
-    process::{Process, run, text, within_a_minute},
+    process::{Process, run, text},
     replace,
 };
 

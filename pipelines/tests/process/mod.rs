@@ -5,15 +5,12 @@
 use std::{
     io::Write,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::mpsc,
     thread,
-    time::Duration,
 };
 
+use pipewright_tests::MINUTE;
 use serde_json::Value;
-
-/// Long after any command that works.
-const HANG: Duration = Duration::from_secs(60);
 
 /// Runs `pipewright` with this on its standard input, until it ends by itself.
 pub(crate) fn run(args: &[&str], input: &[u8]) -> Output {
@@ -34,30 +31,6 @@ pub(crate) fn events(args: &[&str], input: &[u8]) -> Output {
 /// Runs a command without anything to read, until it ends by itself.
 pub(crate) fn output(command: &mut Command) -> Output {
     Process::spawn(command.stdin(Stdio::null())).wait()
-}
-
-/// What `read` gives, which may have to wait for a command.
-///
-/// # Panics
-///
-/// With what was waited for, if there is nothing within a minute.
-#[track_caller]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a scope would wait for the thread without a bound"
-)]
-pub(crate) fn within_a_minute<T: Send + 'static>(
-    what: &str,
-    read: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    let (done, result) = mpsc::channel();
-    // It ends with the command that it reads from.
-    thread::spawn(move || drop(done.send(read())));
-    match result.recv_timeout(HANG) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("waited a minute for {what}"),
-        Err(RecvTimeoutError::Disconnected) => panic!("{what}: who reads it panicked"),
-    }
 }
 
 /// The one object that it has written.
@@ -123,7 +96,7 @@ impl Process {
         let (id, (ended, end)) = (child.id(), mpsc::channel());
         thread::scope(|scope| {
             scope.spawn(move || ended.send(child.wait_with_output()));
-            let Ok(output) = end.recv_timeout(HANG) else {
+            let Ok(output) = end.recv_timeout(MINUTE) else {
                 signal("-KILL", id);
                 panic!("it does not end");
             };

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use pipewright_tests::wait_for;
+
 use super::*;
-use crate::events::tests::wait_for;
 
 struct Log {
     folder: tempfile::TempDir,

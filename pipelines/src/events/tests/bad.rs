@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use super::{MINUTE, end, generated, made, run, settings, wait_for};
+use pipewright_tests::{MINUTE, wait_for};
+
+use super::{end, generated, made, run, settings};
 use crate::events::{
     entrance::Entrance,
     feed::Input,

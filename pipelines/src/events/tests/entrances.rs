@@ -2,12 +2,10 @@
 
 use std::net::SocketAddr;
 
+use pipewright_tests::wait_for;
 use serde_json::{Value, json};
 
-use super::{
-    bad::{GOOD, after, exchanged, listening_for},
-    wait_for,
-};
+use super::bad::{GOOD, after, exchanged, listening_for};
 use crate::events::{
     entrance::Entrance,
     flow::events_live,

@@ -9,8 +9,9 @@ use std::{
 };
 
 use pipewright::{Blueprint, Ledger};
+use pipewright_tests::{MINUTE, wait_for};
 
-use super::{MINUTE, end, generated, settings, wait_for};
+use super::{end, generated, settings};
 use crate::events::{
     feed::Input,
     mark, outlet,
